@@ -1,0 +1,41 @@
+/**
+ * A stack of things to end, newest first: what Node 24 calls AsyncDisposableStack.
+ * Drop this file when the floor is Node 24.
+ * Source: TC39 "Explicit Resource Management", AsyncDisposableStack.
+ */
+export class DisposableStack implements AsyncDisposable {
+  #entries: (() => unknown)[] = [];
+
+  /** Registers a disposable and hands it back. */
+  use<T extends AsyncDisposable>(resource: T): T {
+    this.#entries.push(() => resource[Symbol.asyncDispose]());
+    return resource;
+  }
+
+  /** Registers a function to be awaited at the end. */
+  defer(end: () => unknown): void {
+    this.#entries.push(end);
+  }
+
+  /** Moves all entries to a new stack, so that disposing of this one ends nothing. */
+  move(): DisposableStack {
+    const moved = new DisposableStack();
+    moved.#entries = this.#entries;
+    this.#entries = [];
+    return moved;
+  }
+
+  /** Ends everything, newest first; every entry is tried, and the first error is thrown at the end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const entries = this.#entries.splice(0).reverse();
+    const errors: unknown[] = [];
+    for (const end of entries) {
+      try {
+        await end();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+}
