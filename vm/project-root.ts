@@ -1,0 +1,15 @@
+/** Where the project's own files (shell files, locks, proto, fixtures) are, whether run from dist/ or elsewhere. */
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The nearest folder above this file that holds package.json. */
+export function findProjectRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, "package.json"))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error("livelab's own package.json was not found above its program");
+    folder = parent;
+  }
+  return folder;
+}
