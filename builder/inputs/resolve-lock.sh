@@ -1,0 +1,99 @@
+#!/bin/sh
+# Asks apt which packages a set needs, and writes their stanzas as a lock file.
+#
+#   resolve-lock.sh DIR SET ON PACKAGE...
+#
+# DIR      working folder: holds sources.list and provided.Packages (stanzas of the packages that the build
+#          makes itself; they count as installed); gets apt/ (indexes, verified by apt) and SET.Packages
+# SET      name of the set to write
+# ON       name of a set written before, whose packages count as installed; "-" for an empty machine
+# PACKAGE  what apt is asked for: names, name=version or apt patterns such as ?essential
+#
+# Nothing is installed and nothing of the machine's own apt or dpkg is read or changed.
+# Source: apt-get(8), apt.conf(5) "Directories", apt-patterns(7), deb-control(5).
+set -eu
+export LC_ALL=C
+
+dir=$1 set_name=$2 on=$3
+shift 3
+
+state=$dir/apt
+mkdir -p "$state/lists/partial" "$state/archives/partial" "$state/etc/preferences.d"
+
+# What is installed already: what the build makes and the set below, in the form of dpkg's status file.
+status=$state/status-$set_name
+below=/dev/null
+if [ "$on" != - ]; then below=$dir/$on.Packages; fi
+awk '{ print } /^Package:/ { print "Status: install ok installed" }' "$dir/provided.Packages" "$below" >"$status"
+
+# apt reads this instead of the machine's /etc/apt (APT_CONFIG is read after the machine's own files,
+# so the lists that those may have filled are cleared first).
+cat >"$state/apt.conf" <<CONF
+#clear APT::NeverAutoRemove;
+#clear DPkg;
+#clear APT::Update;
+APT::Architecture "amd64";
+#clear APT::Architectures;
+APT::Architectures { "amd64"; };
+APT::Install-Recommends "false";
+APT::Install-Suggests "false";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+Acquire::Check-Valid-Until "false"; // a frozen release says the same in five years
+Dir::Etc::SourceList "$dir/sources.list";
+Dir::Etc::SourceParts "/dev/null";
+Dir::Etc::Preferences "/dev/null";
+Dir::Etc::PreferencesParts "$state/etc/preferences.d";
+Dir::Etc::Trusted "/dev/null";
+Dir::Etc::TrustedParts "/usr/share/keyrings";
+Dir::State "$state";
+Dir::State::Lists "$state/lists";
+Dir::State::Status "$status";
+Dir::State::Extended_States "$state/extended_states";
+Dir::Cache "$state";
+CONF
+export APT_CONFIG="$state/apt.conf"
+
+if [ ! -e "$state/updated" ]; then
+  apt-get update -q --error-on=any >&2
+  : >"$state/updated"
+fi
+
+apt-get install -q --simulate -- "$@" >"$state/plan-$set_name"
+if grep -E '^(Remv|Purg) ' "$state/plan-$set_name" >&2; then
+  echo "resolve-lock: set $set_name would remove packages of set $on" >&2
+  exit 1
+fi
+
+# "Inst name [installed] (version suite [architecture])" → name=version
+awk '$1 == "Inst" { v = ($3 ~ /^\[/) ? $4 : $3; sub(/^\(/, "", v); sub(/:.*$/, "", $2); print $2 "=" v }' \
+  "$state/plan-$set_name" | sort -u >"$state/wanted-$set_name"
+
+# One stanza a package, in a fixed order of fields; what no build reads (descriptions, tags) is left out.
+xargs apt-cache show --no-all-versions <"$state/wanted-$set_name" | awk '
+  BEGIN {
+    n = split("Package Version Architecture Multi-Arch Essential Protected Important Priority Installed-Size " \
+      "Provides Pre-Depends Depends Recommends Conflicts Breaks Replaces Filename Size SHA256", order, " ")
+  }
+  function flush(  i) {
+    if ("Package" in field && !(field["Package"] in seen)) {
+      seen[field["Package"]] = 1
+      for (i = 1; i <= n; i++) if (order[i] in field) print order[i] ": " field[order[i]]
+      print ""
+    }
+    split("", field)
+  }
+  /^$/ { flush(); next }
+  /^[ \t]/ { next } # none of the fields kept has continuation lines in a Packages file
+  { name = $0; sub(/:.*/, "", name); value = $0; sub(/^[^:]*:[ \t]*/, "", value); field[name] = value }
+  END { flush() }
+' >"$dir/$set_name.Packages.part"
+
+written=$(grep -c '^Package:' "$dir/$set_name.Packages.part")
+wanted=$(wc -l <"$state/wanted-$set_name")
+if [ "$written" -ne "$wanted" ]; then
+  echo "resolve-lock: $wanted packages wanted, $written stanzas found" >&2
+  exit 1
+fi
+mv "$dir/$set_name.Packages.part" "$dir/$set_name.Packages"
