@@ -1,0 +1,100 @@
+import { Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { stripVTControlCharacters } from "node:util";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { createProgress } from "./create-progress.js";
+
+const test = suite("progress on a terminal");
+
+const HIDE_CURSOR = "\u001b[?25l";
+const SHOW_CURSOR = "\u001b[?25h";
+const ERASE_LINE = "\u001b[2K";
+
+/** A stream that says it is a terminal and keeps what is written. */
+function fakeTerminal() {
+  const written: string[] = [];
+  const stream = new Writable({
+    decodeStrings: false,
+    write(chunk, _encoding, done) {
+      written.push(String(chunk));
+      done();
+    },
+  });
+  Object.assign(stream, { isTTY: true, columns: 80, rows: 24 });
+  return {
+    stream: stream as unknown as NodeJS.WriteStream,
+    raw: () => written.join(""),
+    /** What stays on the screen: all that follows the last frame that was erased. */
+    kept: () =>
+      stripVTControlCharacters(written.join("").split(ERASE_LINE).at(-1) ?? "")
+        .split("\n")
+        .map((line) => line.trimEnd())
+        .filter((line) => line !== ""),
+  };
+}
+
+test("leaves a line for each step, with its duration and result, and the notes under their step", async () => {
+  const terminal = fakeTerminal();
+  const clock = { ms: 0 };
+  const progress = createProgress(terminal.stream, { now: () => clock.ms });
+  const value = await progress.step("create_bootstrap", async (step) => {
+    progress.note("412 packages");
+    await progress.step("unpack", async () => {
+      clock.ms += 14_200;
+    });
+    step.result("2 layers");
+    return "chroot";
+  });
+  assert.is(value, "chroot");
+  assert.equal(
+    terminal.kept().map((line) => line.replace(/[✔√›]/g, "*")),
+    ["* create_bootstrap, 14.2 s (2 layers)", "  * 412 packages", "  * unpack, 14.2 s"],
+  );
+});
+
+test("shows the latest status while the step runs, and drops it at the end", async () => {
+  const terminal = fakeTerminal();
+  await createProgress(terminal.stream).step("fetch", async (step) => {
+    for (let i = 0; i <= 10_000; i += 1) step.status(`${i} files`);
+    const deadline = performance.now() + 2_000;
+    while (!terminal.raw().includes("fetch: 10000 files") && performance.now() < deadline) await sleep(10);
+  });
+  assert.match(terminal.raw(), "fetch: 10000 files");
+  assert.not.match(terminal.raw(), "fetch: 5000 files");
+  assert.not.match(terminal.kept().join("\n"), "10000 files");
+});
+
+test("throws what the step threw, keeps the step's own title, and gives the terminal back", async () => {
+  const terminal = fakeTerminal();
+  const progress = createProgress(terminal.stream, { now: () => 0 });
+  const error = new Error("configure failed");
+  const thrown = await progress.step("build_zfs", () => Promise.reject(error)).catch((reason) => reason);
+  assert.is(thrown, error);
+  assert.match(terminal.kept().join("\n"), /[✖×] build_zfs, 0\.0 s$/);
+  assert.ok(terminal.raw().lastIndexOf(SHOW_CURSOR) > terminal.raw().lastIndexOf(HIDE_CURSOR));
+  terminal.stream.write("after\n");
+  assert.is(terminal.kept().at(-1), "after");
+});
+
+test("draws steps that run side by side in one list", async () => {
+  const terminal = fakeTerminal();
+  const progress = createProgress(terminal.stream, { now: () => 0 });
+  await Promise.all([
+    progress.step("one", () => sleep(30)),
+    progress.step("two", () => sleep(60)),
+    sleep(15).then(() => progress.note("from outside")),
+  ]);
+  await progress.step("three", async () => {});
+  const screen = stripVTControlCharacters(terminal.raw());
+  for (const expected of ["one, 0.0 s", "two, 0.0 s", "from outside", "three, 0.0 s"]) assert.match(screen, expected);
+});
+
+test("writes plain dated lines when stderr is no terminal", async () => {
+  const terminal = fakeTerminal();
+  Object.assign(terminal.stream, { isTTY: false });
+  await createProgress(terminal.stream, { now: () => 0 }).step("fetch", async () => {});
+  assert.is(terminal.raw(), "1970-01-01T00:00:00Z  +0.0 s  fetch …\n1970-01-01T00:00:00Z  +0.0 s  fetch done, 0.0 s\n");
+});
+
+test.run();
