@@ -1,0 +1,80 @@
+/**
+ * The lock of a profile: its sets and its npm tree. Nothing outside it ever enters a build (DESIGN D3).
+ * Not here: recomputing it (lock-update.ts), the bytes that it names (store.ts).
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { InputError } from "../builder-error.js";
+import type { Profile } from "../profiles.js";
+import { formatDigest } from "./digest.js";
+import { type LockedDeb, type LockSet, parseLockSet } from "./lock-set.js";
+import { type LockedNpm, parseNpmLock } from "./npm-lock.js";
+
+export type LockedFile = LockedDeb | LockedNpm;
+
+export class Lock {
+  readonly profile: Profile;
+  /** In the profile's order. */
+  readonly sets: readonly LockSet[];
+  readonly npm: readonly LockedNpm[];
+
+  constructor(profile: Profile, sets: readonly LockSet[], npm: readonly LockedNpm[]) {
+    this.profile = profile;
+    this.sets = sets;
+    this.npm = npm;
+  }
+
+  /** One set by name. @throws InputError NOT_FOUND */
+  set(name: string): LockSet {
+    const found = this.sets.find((set) => set.name === name);
+    if (found !== undefined) return found;
+    throw new InputError("NOT_FOUND", `the lock of profile ${this.profile.name} has no set "${name}"`, {
+      hint: `sets: ${this.sets.map((set) => set.name).join(", ")}`,
+    });
+  }
+
+  /** Every file that the lock names, each content once. */
+  files(): LockedFile[] {
+    const all: LockedFile[] = [...this.sets.flatMap((set) => set.packages), ...this.npm];
+    return [...new Map(all.map((file) => [formatDigest(file.digest), file])).values()];
+  }
+}
+
+/** "apt 2.6.1" or "npm json 11.0.0": how messages name a locked file. */
+export function describeLockedFile(file: LockedFile): string {
+  return file.kind === "deb" ? `${file.name} ${file.version}` : `npm ${file.name} ${file.version}`;
+}
+
+/** The folder of a profile's lock. @param projectRoot folder that holds package.json */
+export const lockFolder = (projectRoot: string, profile: Profile): string =>
+  join(projectRoot, "builder", "lock", profile.name);
+
+/** The folder of a profile's npm lock: security updates change nothing of it, so both share one. */
+export const npmLockFolder = (projectRoot: string, profile: Profile): string =>
+  join(projectRoot, "builder", "lock", profile.release, "npm");
+
+/**
+ * Reads the lock of a profile.
+ * @throws InputError NOT_FOUND when a lock file is missing, MALFORMED with file and line when one is not a lock file
+ */
+export async function loadLock(projectRoot: string, profile: Profile): Promise<Lock> {
+  const folder = lockFolder(projectRoot, profile);
+  const sets: LockSet[] = [];
+  for (const { name } of profile.sets) {
+    const file = join(folder, `${name}.Packages`);
+    sets.push(parseLockSet(name, await readLockFile(file, profile), file));
+  }
+  const npmFile = join(npmLockFolder(projectRoot, profile), "package-lock.json");
+  return new Lock(profile, sets, parseNpmLock(await readLockFile(npmFile, profile), npmFile));
+}
+
+async function readLockFile(file: string, profile: Profile): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw new InputError("NOT_FOUND", `profile ${profile.name} has no lock: ${file} cannot be read`, {
+      hint: `livelab lock update -p ${profile.name}`,
+      cause,
+    });
+  }
+}
