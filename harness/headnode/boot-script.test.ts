@@ -1,0 +1,55 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type BootScriptOptions, bootScript, bootScriptName } from "./boot-script.js";
+
+const test = suite("boot script");
+
+const options: BootScriptOptions = {
+  stamp: "20260102T030405Z",
+  mac: "52:54:00:AA:bb:0c",
+  ip: "10.99.99.38",
+  netmask: "255.255.255.0",
+  headnode: "10.99.99.7",
+  httpPort: 80,
+  kernelArguments: [],
+  hashFiles: false,
+  bootFiles: ["networking.json", "networking.json.hash"],
+};
+
+test("without arguments and hashes it is booter's script, two spaces and no final newline included", () => {
+  assert.is(
+    bootScript(options),
+    `#!ipxe
+kernel /os/20260102T030405Z/platform/x86_64/vmlinuz boot=live console=tty0 console=ttyS1,115200n8 BOOTIF=01-52-54-00-aa-bb-0c ip=10.99.99.38:::255.255.255.0::  fetch=http://10.99.99.7/os/20260102T030405Z/platform/x86_64/filesystem.squashfs
+initrd http://10.99.99.7/os/20260102T030405Z/platform/x86_64/initrd
+module http://10.99.99.7/extra/joysetup/node.config /etc/node.config
+module http://\${next-server}/bootfs/525400aabb0c/networking.json /etc/triton-networking.json
+module http://\${next-server}/bootfs/525400aabb0c/networking.json.hash /etc/triton-networking.json.hash
+boot`,
+  );
+});
+
+test("arguments keep their order, hashes come in a pair before node.config, and the port is in every URL", () => {
+  assert.is(
+    bootScript({
+      ...options,
+      httpPort: 8080,
+      kernelArguments: ["hostname=cn-38", "noimport=true", "admin_nic=52:54:00:aa:bb:0c"],
+      hashFiles: true,
+      bootFiles: [],
+    }),
+    `#!ipxe
+kernel /os/20260102T030405Z/platform/x86_64/vmlinuz boot=live console=tty0 console=ttyS1,115200n8 BOOTIF=01-52-54-00-aa-bb-0c ip=10.99.99.38:::255.255.255.0:: hostname=cn-38 noimport=true admin_nic=52:54:00:aa:bb:0c fetch=http://10.99.99.7:8080/os/20260102T030405Z/platform/x86_64/filesystem.squashfs
+initrd http://10.99.99.7:8080/os/20260102T030405Z/platform/x86_64/initrd
+module http://10.99.99.7:8080/os/20260102T030405Z/platform/x86_64/filesystem.squashfs.hash filesystem.squashfs.hash
+module http://10.99.99.7:8080/os/20260102T030405Z/platform/x86_64/initrd.hash initrd.hash
+module http://10.99.99.7:8080/extra/joysetup/node.config /etc/node.config
+boot`,
+  );
+});
+
+test("the script is named for the MAC in upper case", () => {
+  assert.is(bootScriptName("52:54:00:aa:bb:0c"), "boot.ipxe.01525400AABB0C");
+});
+
+test.run();

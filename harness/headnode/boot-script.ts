@@ -1,0 +1,57 @@
+/**
+ * boot.ipxe.01<MAC> as Triton's booter writes it for a Linux platform in HTTP mode, line for line.
+ * Source: sdc-booter lib/menulst.js (buildIpxeCfg of a Linux platform), lib/boot-files.js (names and case of the MAC).
+ */
+
+export interface BootScriptOptions {
+  /** YYYYMMDDTHHMMSSZ */
+  readonly stamp: string;
+  /** The boot NIC, colons, any case. */
+  readonly mac: string;
+  readonly ip: string;
+  readonly netmask: string;
+  /** The headnode's address as the CN sees it. */
+  readonly headnode: string;
+  /** A real booter is at 80; ours is where a port was free, and then every URL says so. */
+  readonly httpPort: number;
+  /** CNAPI's kernel arguments, `key=value`, in their order. */
+  readonly kernelArguments: readonly string[];
+  /** Whether the image has its two hash files. */
+  readonly hashFiles: boolean;
+  /** Names of the files that the CN has in bootfs/<mac>/. */
+  readonly bootFiles: readonly string[];
+}
+
+/** The script's own name: upper-case MAC without colons. */
+export function bootScriptName(mac: string): string {
+  return `boot.ipxe.01${mac.replaceAll(":", "").toUpperCase()}`;
+}
+
+/** The folder of the CN's boot files: lower-case MAC without colons. */
+export function bootfsFolder(mac: string): string {
+  return `bootfs/${mac.replaceAll(":", "").toLowerCase()}`;
+}
+
+/** Lines joined by newlines, none at the end. */
+export function bootScript(options: BootScriptOptions): string {
+  const { stamp, mac, ip, netmask, headnode, httpPort } = options;
+  const port = httpPort === 80 ? "" : `:${httpPort}`;
+  const platform = `/os/${stamp}/platform/x86_64`;
+  const fromHeadnode = `http://${headnode}${port}`;
+  const fromNextServer = `http://\${next-server}${port}/${bootfsFolder(mac)}`;
+  const bootif = `01-${mac.replaceAll(":", "-").toLowerCase()}`;
+
+  return [
+    "#!ipxe",
+    // No scheme: iPXE looks for the kernel where the script came from. No arguments leave two spaces, as booter does.
+    `kernel ${platform}/vmlinuz boot=live console=tty0 console=ttyS1,115200n8 BOOTIF=${bootif} ip=${ip}:::${netmask}:: ` +
+      `${options.kernelArguments.join(" ")} fetch=${fromHeadnode}${platform}/filesystem.squashfs`,
+    `initrd ${fromHeadnode}${platform}/initrd`,
+    ...(options.hashFiles
+      ? ["filesystem.squashfs.hash", "initrd.hash"].map((name) => `module ${fromHeadnode}${platform}/${name} ${name}`)
+      : []),
+    `module ${fromHeadnode}/extra/joysetup/node.config /etc/node.config`,
+    ...options.bootFiles.map((name) => `module ${fromNextServer}/${name} /etc/triton-${name}`),
+    "boot",
+  ].join("\n");
+}

@@ -1,0 +1,64 @@
+/**
+ * The headnode's one tree of files, which HTTP and TFTP both serve: URL path → content.
+ * Source: sdc-headnode config/sapi/services/dhcpd (/os and /extra beside booter's own files).
+ */
+import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import type { NetworkingFile } from "../networking-json.js";
+import type { NodeConfigFile } from "../node-config.js";
+import { bootfsFolder, bootScriptName } from "./boot-script.js";
+import { type ImageFolder, imageFileNames, imageHashNames } from "./image-folder.js";
+
+export type PublishedContent =
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "bytes"; readonly bytes: Buffer };
+
+/** URL path, with its leading slash → content. */
+export type PublishedTree = ReadonlyMap<string, PublishedContent>;
+
+export interface PublishedParts {
+  readonly image: ImageFolder;
+  /** The boot NIC, colons, any case. */
+  readonly mac: string;
+  readonly bootScript: string;
+  readonly networking?: NetworkingFile | undefined;
+  readonly nodeConfig?: NodeConfigFile | undefined;
+}
+
+/** The names in bootfs/<mac>/: what the boot script offers as modules. */
+export function bootFilesOf(networking: NetworkingFile | undefined): ReadonlyMap<string, Buffer> {
+  if (networking === undefined) return new Map();
+  return new Map([
+    ["networking.json", networking.bytes],
+    ["networking.json.hash", Buffer.from(networking.sha1)],
+  ]);
+}
+
+/** Lays the parts out under the paths that boot.ipxe names. */
+export function publishedTree({ image, mac, bootScript, networking, nodeConfig }: PublishedParts): PublishedTree {
+  const tree = new Map<string, PublishedContent>();
+  const platform = `/os/${image.stamp}/platform/x86_64`;
+  for (const name of imageFileNames) tree.set(`${platform}/${name}`, { kind: "file", path: image.files[name].path });
+  if (image.hashFiles !== undefined) {
+    for (const name of imageHashNames) tree.set(`${platform}/${name}`, { kind: "file", path: image.hashFiles[name] });
+  }
+  // A headnode always has the file, if only an empty one: without it the script ends at its module line.
+  tree.set("/extra/joysetup/node.config", { kind: "bytes", bytes: nodeConfig?.bytes ?? Buffer.alloc(0) });
+  for (const [name, bytes] of bootFilesOf(networking))
+    tree.set(`/${bootfsFolder(mac)}/${name}`, { kind: "bytes", bytes });
+  tree.set(`/${bootScriptName(mac)}`, { kind: "bytes", bytes: Buffer.from(bootScript) });
+  return tree;
+}
+
+/**
+ * Puts the tree into `folder` for QEMU's TFTP server. Big files are links, which it follows.
+ * @param folder exists and is empty
+ */
+export async function layOutForTftp(tree: PublishedTree, folder: string): Promise<void> {
+  for (const [path, content] of tree) {
+    const target = join(folder, path);
+    await mkdir(dirname(target), { recursive: true });
+    if (content.kind === "file") await symlink(resolve(content.path), target);
+    else await writeFile(target, content.bytes);
+  }
+}

@@ -1,0 +1,28 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { userNetworkFor } from "./user-network.js";
+
+const test = suite("user network");
+
+test("is the CN's own subnet, with the headnode at .7 and the first lease for the CN", () => {
+  assert.equal(userNetworkFor({ ip: "10.99.99.38", netmask: "255.255.255.0" }), {
+    net: "10.99.99.0/24",
+    host: "10.99.99.7",
+    dns: "10.99.99.3",
+    dhcpStart: "10.99.99.38",
+  });
+});
+
+test("knows that a subnet may begin elsewhere than at .0", () => {
+  const { net, host } = userNetworkFor({ ip: "172.16.5.130", netmask: "255.255.255.192" });
+  assert.is(net, "172.16.5.128/26");
+  assert.is(host, "172.16.5.135");
+});
+
+test("keeps out of the CN's way", () => {
+  assert.is(userNetworkFor({ ip: "10.0.0.7", netmask: "255.255.0.0" }).host, "10.0.0.3");
+  const small = userNetworkFor({ ip: "10.0.0.2", netmask: "255.255.255.252" });
+  assert.is(small.host, "10.0.0.1");
+});
+
+test.run();

@@ -1,0 +1,147 @@
+/**
+ * networking.json, read once at the edge: what the headnode needs of it, and what is wrong with it.
+ * The bytes go to the CN as they are, however broken.
+ * Source: sdc-booter lib/net-file.js (fields, defaults, SHA-1); sdc-napi (NIC objects).
+ * Not here: what the image makes of it (proto/).
+ */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { isIPv4 } from "node:net";
+import { z } from "zod";
+import { UsageError } from "../vm/livelab-error.js";
+import type { FileWarning } from "./file-warning.js";
+import { isNetmask } from "./ipv4.js";
+import { findJsonError } from "./json-error-place.js";
+
+const ipv4 = z.string().refine(isIPv4, "is not an IPv4 address");
+
+const vnicSchema = z.object({
+  mac: z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, "is not a MAC address"),
+  ip: ipv4,
+  netmask: ipv4.refine(isNetmask, "is not a netmask"),
+  nic_tag: z.string().min(1, "is empty"),
+  vlan_id: z.number().int().optional(),
+  mtu: z.number().int().optional(),
+  gateway: ipv4.optional(),
+  resolvers: z.array(ipv4).optional(),
+});
+
+/** A NIC of the CN that has an address. */
+export type Vnic = z.infer<typeof vnicSchema>;
+
+// Each vnic is judged on its own, so that one bad entry does not hide a good admin vnic.
+const fileSchema = z.object({
+  admin_tag: z.string().optional(),
+  resolvers: z.array(ipv4).optional(),
+  vnics: z.array(z.unknown()).optional(),
+  dns_domain: z.string().optional(),
+  hostname: z.string().optional(),
+  datacenter_name: z.string().optional(),
+});
+
+export interface NetworkingFile {
+  /** The file as it was named. */
+  readonly path: string;
+  readonly bytes: Buffer;
+  /** What networking.json.hash says: SHA-1, 40 lower-case hex digits. */
+  readonly sha1: string;
+  /** The vnic on the admin tag, or undefined when the file does not tell of one. */
+  readonly adminVnic: Vnic | undefined;
+  /** All well-formed vnics. */
+  readonly vnics: readonly Vnic[];
+  /** The admin NIC's resolvers first, then the others, no duplicates. */
+  readonly resolvers: readonly string[];
+  readonly hostname: string | undefined;
+  readonly dnsDomain: string | undefined;
+  readonly warnings: readonly FileWarning[];
+}
+
+const askBooter = "let booter write it anew (a DHCPDISCOVER of the CN does that), or mend it by hand";
+
+/** Reads and judges a networking.json. @throws UsageError NETWORKING_UNREADABLE */
+export async function readNetworkingFile(path: string): Promise<NetworkingFile> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    throw new UsageError("NETWORKING_UNREADABLE", `cannot read networking.json: ${(cause as Error).message}`, {
+      cause,
+      hint: "name an existing file with --networking, e.g. fixtures/networking.json",
+    });
+  }
+  return parseNetworkingFile(path, bytes);
+}
+
+/** The judgement alone. @param path how messages name the file */
+export function parseNetworkingFile(path: string, bytes: Buffer): NetworkingFile {
+  const warnings: FileWarning[] = [];
+  const warn = (place: string, problem: string, remedy: string): void => {
+    warnings.push({ file: path, place, problem, remedy });
+  };
+
+  const fields = parseFields(bytes, warn);
+  const vnics: Vnic[] = [];
+  for (const [index, entry] of (fields?.vnics ?? []).entries()) {
+    const parsed = vnicSchema.safeParse(entry);
+    if (parsed.success) vnics.push(parsed.data);
+    else {
+      for (const issue of parsed.error.issues) {
+        warn(formatPlace(["vnics", index, ...issue.path]), issue.message, `${askBooter}; the CN may skip this NIC`);
+      }
+    }
+  }
+
+  const adminTag = fields?.admin_tag ?? "admin";
+  const adminVnic = vnics.find((vnic) => vnic.nic_tag === adminTag);
+  const resolvers = [...new Set([...(fields?.resolvers ?? []), ...vnics.flatMap((vnic) => vnic.resolvers ?? [])])];
+  if (fields !== undefined) {
+    if ((fields.vnics ?? []).length === 0) {
+      warn("vnics", "has no vnics, so the CN has no NIC to configure", askBooter);
+    } else if (adminVnic === undefined) {
+      warn(
+        "vnics",
+        `no usable vnic has the nic_tag "${adminTag}" (admin_tag)`,
+        `give one vnic that tag, or ${askBooter}`,
+      );
+    }
+    if (resolvers.length === 0) {
+      warn("resolvers", "is missing or empty, so the CN has no DNS", "set resolvers on the admin network in NAPI");
+    }
+  }
+
+  return {
+    path,
+    bytes,
+    sha1: createHash("sha1").update(bytes).digest("hex"),
+    adminVnic,
+    vnics,
+    resolvers,
+    hostname: fields?.hostname,
+    dnsDomain: fields?.dns_domain,
+    warnings,
+  };
+}
+
+function parseFields(
+  bytes: Buffer,
+  warn: (place: string, problem: string, remedy: string) => void,
+): z.infer<typeof fileSchema> | undefined {
+  const text = bytes.toString("utf8");
+  const mistake = findJsonError(text);
+  if (mistake !== undefined) {
+    warn(`${mistake.line}:${mistake.column}`, `is not JSON (found ${JSON.stringify(mistake.found)})`, askBooter);
+    return undefined;
+  }
+  const json: unknown = JSON.parse(text);
+  const parsed = fileSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  for (const issue of parsed.error.issues) warn(formatPlace(issue.path), issue.message, askBooter);
+  return undefined;
+}
+
+/** ["vnics", 0, "ip"] → "vnics[0].ip" */
+function formatPlace(path: readonly PropertyKey[]): string {
+  return path
+    .map((key, i) => (typeof key === "number" ? `[${key}]` : i === 0 ? String(key) : `.${String(key)}`))
+    .join("");
+}
