@@ -1,0 +1,268 @@
+/**
+ * A guest's serial console as something to read, await and write to.
+ * Bytes go to the log first and wake waiters second, so that whoever matched can also read the line. Each byte is looked
+ * at a fixed number of times: whole lines once for each pattern, the unfinished last line by prompt patterns only.
+ * Not here: how the bytes get here (vm/byte-line.ts), logging in and running commands (serial-shell.ts).
+ */
+
+import type { ByteLine } from "../../vm/byte-line.js";
+import { formatDuration } from "../../vm/format.js";
+import { ExpectationFailed } from "../harness-error.js";
+import type { ConsoleLog } from "./console-log.js";
+import { LineSplitter, type SplitLine } from "./line-splitter.js";
+import { nearestLine } from "./nearest-line.js";
+import { indexInView, positionAfter, TornLines, type View } from "./torn-lines.js";
+
+export interface ConsoleOptions {
+  /** Where the console is kept; without one it lives in memory only, as long as `keptLines`. */
+  readonly log?: ConsoleLog;
+  /** Lines kept for error messages and for waits that begin late. @default 2000 */
+  readonly keptLines?: number;
+  /** Milliseconds since power-on. @default counted from the console's creation */
+  readonly sincePowerOnMs?: () => number;
+}
+
+/** What to look at: `line` waits for the line's end, `prompt` also sees a line that has not ended. */
+export type MatchOn = "line" | "prompt";
+
+export interface WaitOptions {
+  /** What is awaited, in words, for the error: "the login prompt". */
+  readonly what: string;
+  /** Longest wait in milliseconds. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** @default "line" */
+  readonly on?: MatchOn;
+  /** Position from which text counts, from `Console.position` or `ConsoleMatch.end`. @default after the last match of a wait */
+  readonly from?: number;
+}
+
+export interface ConsoleMatch {
+  /** Result of the pattern, with its groups. */
+  readonly match: RegExpExecArray;
+  /** The line it was found in, put together again if a kernel line tore it. */
+  readonly text: string;
+  /** When the line began to come, in milliseconds since power-on. */
+  readonly atMs: number;
+  /** Position just after the match, for `WaitOptions.from`. */
+  readonly end: number;
+}
+
+/** A line that was kept, with the ways to read it. */
+interface KeptLine extends SplitLine {
+  readonly views: readonly View[];
+}
+
+/** A wait or a watch: gets what matched; a wait is removed by its own callback. */
+interface Matcher {
+  readonly pattern: RegExp;
+  readonly on: MatchOn;
+  /** Text before this position has been used already. */
+  from: number;
+  readonly found: (found: ConsoleMatch) => void;
+}
+
+/** A prompt stands at the end of its line; more of an unfinished line than this is not searched, in characters. */
+const promptWindow = 1_024;
+
+export class Console implements AsyncDisposable {
+  readonly #line: ByteLine;
+  readonly #log: ConsoleLog | undefined;
+  readonly #keptLines: number;
+  readonly #sincePowerOnMs: () => number;
+  readonly #splitter = new LineSplitter((line) => this.#fresh.push(line));
+  readonly #torn = new TornLines();
+  readonly #matchers = new Set<Matcher>();
+  readonly #stopListening: () => void;
+  /** Lines that the chunk in hand completed. */
+  #fresh: SplitLine[] = [];
+  #kept: KeptLine[] = [];
+  #cursor = 0;
+  /** Where the first line stands that no matcher has been shown yet. */
+  #nextStart = 0;
+  #ended = false;
+  readonly #onEnd = new Set<() => void>();
+
+  constructor(line: ByteLine, options: ConsoleOptions = {}) {
+    const createdAt = performance.now();
+    this.#line = line;
+    this.#log = options.log;
+    this.#keptLines = options.keptLines ?? 2_000;
+    this.#sincePowerOnMs = options.sincePowerOnMs ?? (() => performance.now() - createdAt);
+    this.#stopListening = line.onData((chunk) => this.#take(chunk));
+    void line.closed.then(() => this.#end());
+  }
+
+  /** The end of what has come so far, for `WaitOptions.from`. */
+  get position(): number {
+    const { start, text } = this.#splitter.partial;
+    return start + text.length;
+  }
+
+  /** The last line, if it has not ended; else an empty text. */
+  get partial(): string {
+    return this.#splitter.partial.text;
+  }
+
+  /** The last `count` lines, oldest first, without their line ends; an unfinished one is the last. */
+  tail(count: number): string[] {
+    const lines = this.#kept.slice(-count).map(({ text }) => text);
+    if (this.partial !== "") lines.push(this.partial);
+    return lines.slice(-count);
+  }
+
+  /** The kept line most like what was awaited, if any is like it. @param from see WaitOptions @default all that is kept */
+  nearest(wanted: RegExp | string, from = 0): string | undefined {
+    const lines = this.#kept.filter(({ start, text }) => start + text.length > from).map(({ text }) => text);
+    return nearestLine(wanted, [...lines, this.partial]);
+  }
+
+  /** Hands bytes to the line. @throws VmError LINE_CLOSED */
+  write(data: Uint8Array | string): Promise<void> {
+    return this.#line.write(data);
+  }
+
+  /**
+   * Calls `found` for each line that matches, from the line under way on, with the first match in it.
+   * A `prompt` is told when it first shows, and not again when its line ends.
+   * @returns a function that ends the watch
+   */
+  watch(pattern: RegExp, found: (found: ConsoleMatch) => void, on: MatchOn = "line"): () => void {
+    const matcher: Matcher = { pattern: searching(pattern), on, from: this.#nextStart, found };
+    this.#matchers.add(matcher);
+    return () => this.#matchers.delete(matcher);
+  }
+
+  /**
+   * Waits for text that matches. Text is never matched twice: each wait begins after the match of the one before,
+   * unless `from` says otherwise. What has come already counts, as far as it is kept.
+   * @throws ExpectationFailed TIMED_OUT, CONSOLE_ENDED
+   * @throws the signal's reason when it is aborted
+   */
+  async waitFor(pattern: RegExp, options: WaitOptions): Promise<ConsoleMatch> {
+    options.signal.throwIfAborted();
+    const from = options.from ?? this.#cursor;
+    const found = await new Promise<ConsoleMatch>((resolve, reject) => {
+      const matcher: Matcher = {
+        pattern: searching(pattern),
+        on: options.on ?? "line",
+        from,
+        found: (found) => settle(() => resolve(found)),
+      };
+      const settle = (outcome: () => void): void => {
+        this.#matchers.delete(matcher);
+        this.#onEnd.delete(ended);
+        clearTimeout(timer);
+        options.signal.removeEventListener("abort", aborted);
+        outcome();
+      };
+      const fail = (code: "TIMED_OUT" | "CONSOLE_ENDED", when: string): void =>
+        settle(() => reject(this.#failure(code, when, pattern, options.what, from)));
+      const ended = (): void => fail("CONSOLE_ENDED", "before the console ended");
+      const aborted = (): void => settle(() => reject(options.signal.reason));
+      const timer = setTimeout(() => fail("TIMED_OUT", `in ${formatDuration(options.timeoutMs)}`), options.timeoutMs);
+      options.signal.addEventListener("abort", aborted, { once: true });
+      this.#onEnd.add(ended);
+      this.#matchers.add(matcher);
+      this.#searchKept(matcher);
+      if (this.#ended && this.#matchers.has(matcher)) ended();
+    });
+    this.#cursor = Math.max(this.#cursor, found.end);
+    return found;
+  }
+
+  /** Stops listening and closes the line; waits still open fail with CONSOLE_ENDED. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#line[Symbol.asyncDispose]();
+    this.#end();
+    this.#log?.[Symbol.dispose]();
+  }
+
+  #take(chunk: Buffer): void {
+    const atMs = this.#sincePowerOnMs();
+    this.#log?.bytes(chunk);
+    this.#splitter.push(chunk, atMs);
+    this.#handFresh();
+    this.#searchPartial();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#stopListening();
+    this.#splitter.end();
+    this.#handFresh();
+    for (const ended of [...this.#onEnd]) ended();
+  }
+
+  #handFresh(): void {
+    const fresh = this.#fresh;
+    if (fresh.length === 0) return;
+    this.#fresh = [];
+    this.#log?.lines(fresh);
+    for (const [index, line] of fresh.entries()) {
+      this.#nextStart = (fresh[index + 1] ?? this.#splitter.partial).start;
+      const kept: KeptLine = { ...line, views: this.#torn.views(line) };
+      this.#kept.push(kept);
+      for (const matcher of this.#matchers) search(matcher, kept.views, kept);
+    }
+    // Cut back now and then rather than at each line, which would move the whole list.
+    if (this.#kept.length > 2 * this.#keptLines) this.#kept = this.#kept.slice(-this.#keptLines);
+  }
+
+  #searchPartial(): void {
+    const partial = this.#splitter.partial;
+    if (partial.text === "" || ![...this.#matchers].some(({ on }) => on === "prompt")) return;
+    const views = this.#torn.partialViews(windowOf(partial));
+    for (const matcher of this.#matchers) if (matcher.on === "prompt") search(matcher, views, partial);
+  }
+
+  #searchKept(matcher: Matcher): void {
+    for (const line of this.#kept) {
+      search(matcher, line.views, line);
+      if (!this.#matchers.has(matcher)) return;
+    }
+    if (matcher.on === "prompt")
+      search(matcher, this.#torn.partialViews(windowOf(this.#splitter.partial)), this.#splitter.partial);
+  }
+
+  #failure(
+    code: "TIMED_OUT" | "CONSOLE_ENDED",
+    when: string,
+    pattern: RegExp,
+    what: string,
+    from: number,
+  ): ExpectationFailed {
+    const last = this.tail(20).findLast((line) => line.trim() !== "");
+    const nearest = this.nearest(pattern, from);
+    const seen = last === undefined ? "nothing came at all" : `last: ${JSON.stringify(last)}`;
+    const near = nearest === undefined || nearest === last ? "" : `nearest: ${JSON.stringify(nearest)}; `;
+    return new ExpectationFailed(code, `${what}: no line matched ${pattern} ${when}; ${near}${seen}`, {
+      hint: this.#log && `The whole console is in ${this.#log.textPath}.`,
+    });
+  }
+}
+
+/** The same pattern with a place to start from. */
+function searching(pattern: RegExp): RegExp {
+  return new RegExp(pattern.source, pattern.flags.includes("g") ? pattern.flags : `${pattern.flags}g`);
+}
+
+function search(matcher: Matcher, views: readonly View[], line: SplitLine): void {
+  if (matcher.from > line.start + line.text.length) return;
+  for (const view of views) {
+    const { pattern } = matcher;
+    pattern.lastIndex = matcher.from <= line.start && view.pieces.length === 1 ? 0 : indexInView(view, matcher.from);
+    const match = pattern.exec(view.text);
+    if (match === null) continue;
+    const end = positionAfter(view, match.index + match[0].length);
+    matcher.from = Math.max(end, line.start + 1);
+    matcher.found({ match, text: view.text, atMs: line.atMs, end });
+    return;
+  }
+}
+
+function windowOf(partial: SplitLine): SplitLine {
+  const cut = Math.max(0, partial.text.length - promptWindow);
+  return cut === 0 ? partial : { ...partial, start: partial.start + cut, text: partial.text.slice(cut) };
+}
