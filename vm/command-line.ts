@@ -1,0 +1,12 @@
+/** A command and its arguments as text that a shell reads back as the same words. */
+
+/** One flag a line, its value beside it. */
+export function formatCommandLine(program: string, args: readonly string[]): string {
+  const words = args.map(quoteWord);
+  const lines = words.map((word, index) => (index > 0 && !word.startsWith("-") ? ` ${word}` : ` \\\n  ${word}`));
+  return `${quoteWord(program)}${lines.join("")}\n`;
+}
+
+function quoteWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,84 @@
+/**
+ * What a machine consists of, as plain values.
+ * Not here: how QEMU is told (qemu-argv.ts), how it is run (machine.ts).
+ */
+
+export type Accelerator = "kvm" | "tcg";
+
+export interface MachineSpec {
+  /** A short name for logs and for `ps`. */
+  readonly name: string;
+  readonly accelerator: Accelerator;
+  /** Number of virtual CPUs. */
+  readonly cpus: number;
+  /** Guest memory in MiB. */
+  readonly memoryMib: number;
+  /** The system UUID (SMBIOS type 1), from which the guest derives its identity. */
+  readonly uuid: string;
+  readonly boot: BootSource;
+  readonly disks: readonly DiskSpec[];
+  /** In the order in which the guest finds them. */
+  readonly nics: readonly NicSpec[];
+  /**
+   * The serial ports in order: the first is ttyS0. At most four, as a PC has.
+   * `pty` can be attached to; `null` goes nowhere. What the guest sends on either is kept in `<workDir>/ttyS<n>.log`.
+   * Firmware and iPXE write to ttyS0 as well.
+   */
+  readonly serial: readonly SerialSpec[];
+}
+
+export type SerialSpec = "pty" | "null";
+
+/** Where the first program of the guest comes from. */
+export type BootSource =
+  /** iPXE of the first NIC; QEMU's DHCP names the boot file. */
+  | { readonly kind: "network" }
+  /** The first disk's boot sector. */
+  | { readonly kind: "disk" }
+  /** A kernel handed to the firmware. */
+  | {
+      readonly kind: "kernel";
+      readonly kernelPath: string;
+      readonly initrdPath?: string | undefined;
+      /** The kernel's arguments. */
+      readonly append: string;
+    };
+
+export interface DiskSpec {
+  /** A file that exists. */
+  readonly path: string;
+  readonly format: "raw" | "qcow2";
+  /** @default false */
+  readonly readOnly?: boolean | undefined;
+  /** What the guest sees as the disk's serial number (/dev/disk/by-id/virtio-…), at most 20 characters. */
+  readonly serial?: string | undefined;
+}
+
+export interface NicSpec {
+  /** Lower case, with colons. */
+  readonly mac: string;
+  /** A QEMU device. @default "virtio-net-pci" */
+  readonly model?: string | undefined;
+  readonly network: UserNetworkSpec;
+}
+
+/**
+ * QEMU's user-mode network: it needs no privilege, and has DHCP and TFTP of its own. IPv4 only.
+ * The host's address reaches the host's loopback, with ports unchanged.
+ */
+export interface UserNetworkSpec {
+  /** The subnet in CIDR form, e.g. "10.99.99.0/24". */
+  readonly net: string;
+  /** The host's address in it, which is also the gateway and the DHCP and TFTP server. */
+  readonly host: string;
+  /** The first address that DHCP hands out. */
+  readonly dhcpStart: string;
+  /** Address of the DNS relay. @default the third address of the subnet */
+  readonly dns?: string | undefined;
+  /** Folder served by TFTP. @default no TFTP */
+  readonly tftpDir?: string | undefined;
+  /** The boot file named by DHCP: a path below tftpDir or a URL. */
+  readonly bootfile?: string | undefined;
+  /** Whether the guest is kept from everything beside DHCP and TFTP. @default false */
+  readonly restrict?: boolean | undefined;
+}

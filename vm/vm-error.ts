@@ -1,0 +1,55 @@
+/**
+ * What can go wrong between livelab and a machine it runs.
+ * Not here: what a guest under test did wrong (harness), which is an expectation that failed.
+ */
+import { type FailureKind, LivelabError, type LivelabErrorOptions } from "./livelab-error.js";
+
+/** Each cause, and whose matter it is. */
+const kinds = {
+  /** qemu-system-x86_64 is not installed. */
+  QEMU_NOT_FOUND: "host",
+  /** setpriv of util-linux is not installed. */
+  SETPRIV_NOT_FOUND: "host",
+  /** QEMU ended before it could be spoken to; the message quotes what it wrote. */
+  EXITED_EARLY: "host",
+  /** QEMU has no iPXE ROM for the network card. */
+  ROM_NOT_FOUND: "host",
+  /** No pseudo terminal could be made. */
+  PTY_UNAVAILABLE: "host",
+  /** KVM was asked for and cannot run a guest. */
+  KVM_UNUSABLE: "host",
+  /** The description of the machine contradicts itself. */
+  BAD_SPEC: "internal",
+  /** QEMU did not speak or answer in time. */
+  QMP_TIMEOUT: "internal",
+  /** QEMU ended the conversation. */
+  QMP_CLOSED: "internal",
+  /** QEMU refused a command. */
+  QMP_ERROR: "internal",
+  /** QEMU said something that is not QMP. */
+  QMP_MALFORMED: "internal",
+  /** The machine has no serial line of that name, or keeps it to itself. */
+  NO_SUCH_LINE: "internal",
+  /** The serial device exists no more, or may not be opened. */
+  LINE_NOT_OPENED: "host",
+  /** The far side of a serial line is gone. */
+  LINE_CLOSED: "internal",
+  /** QEMU outlived SIGKILL. */
+  STILL_RUNNING: "host",
+} as const satisfies Record<string, FailureKind>;
+
+export type VmErrorCode = keyof typeof kinds;
+
+export class VmError extends LivelabError {
+  override readonly name = "VmError";
+  override readonly code: VmErrorCode;
+
+  constructor(code: VmErrorCode, message: string, options: LivelabErrorOptions = {}) {
+    super(message, options);
+    this.code = code;
+  }
+
+  override get kind(): FailureKind {
+    return kinds[this.code];
+  }
+}
