@@ -1,0 +1,99 @@
+/** The npm packages: what package-lock.json says, no more and no less. */
+import { existsSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { lastLines, runCommand } from "./run-command.mjs";
+import { SetupError } from "./setup-error.mjs";
+
+/** npm retries a registry that does not answer; on a slow line the packages take a few minutes. */
+const TIMEOUT_MS = 15 * 60_000;
+
+/**
+ * True when node_modules holds what the lock says. Compared with npm's own record of what it installed, so a set-up by
+ * hand with `npm ci` counts; optional packages for other platforms are in the lock only.
+ * @param {string} root the clone
+ */
+export function npmPackagesMatch(root) {
+  const wanted = readPackages(join(root, "package-lock.json"));
+  const present = readPackages(join(root, "node_modules", ".package-lock.json"));
+  if (wanted === undefined || present === undefined) return false;
+  const paths = Object.keys(wanted).filter((path) => path !== "");
+  return (
+    paths.every((path) =>
+      path in present
+        ? present[path].integrity === wanted[path].integrity && existsSync(join(root, path, "package.json"))
+        : wanted[path].optional === true,
+    ) && Object.keys(present).every((path) => path in wanted)
+  );
+}
+
+function readPackages(file) {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")).packages;
+  } catch {
+    return undefined; // absent or torn: npm ci will say so, or make it anew
+  }
+}
+
+/**
+ * Runs `npm ci`.
+ * @param {string} root the clone
+ * @throws SetupError
+ */
+export async function installNpmPackages(root) {
+  const npm = npmCommand(process.env);
+  const { code, output } = await runCommand([...npm, "ci", "--no-audit", "--no-fund"], {
+    cwd: root,
+    timeoutMs: TIMEOUT_MS,
+  });
+  if (code !== 0) throw npmFailure(output);
+}
+
+/** The npm that runs us, where one does; it need not be the first in PATH. */
+function npmCommand(env) {
+  const path = env.npm_execpath ?? "";
+  return basename(path) === "npm-cli.js" ? [process.execPath, path] : ["npm"];
+}
+
+/**
+ * What an `npm ci` that failed means for its user.
+ * @param {string} output what npm printed
+ */
+export function npmFailure(output) {
+  const said = `\n${lastLines(output)}`;
+  if (/^npm: spawn npm ENOENT/m.test(output)) {
+    return new SetupError(
+      3,
+      "npm was not found in PATH",
+      "Install npm (it comes with Node), then run the command again.",
+    );
+  }
+  if (/EINTEGRITY/.test(output)) {
+    return new SetupError(
+      4,
+      `npm fetched a package whose digest is not the one in package-lock.json; it was not installed:${said}`,
+      "Ask for it again, or from another registry: npm cache verify; npm config get registry",
+    );
+  }
+  if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|CERT_|network/.test(output)) {
+    return new SetupError(
+      4,
+      `npm could not fetch the packages of package-lock.json from its registry:${said}`,
+      "Check the network and the registry (npm config get registry; npm config get proxy), then run the command again.",
+    );
+  }
+  if (/EUSAGE|EJSONPARSE|package-lock\.json/.test(output)) {
+    return new SetupError(
+      4,
+      `package-lock.json cannot be used:${said}`,
+      "Restore it (git checkout -- package-lock.json), or make it anew after a change of package.json (npm install).",
+    );
+  }
+  if (/ENOSPC|EDQUOT|EACCES|EPERM|EROFS/.test(output)) {
+    return new SetupError(
+      3,
+      `npm could not write its packages to this folder:${said}`,
+      "Make the clone and ~/.npm folders that you may write to, with free space, then run the command again.",
+    );
+  }
+  return new SetupError(4, `npm ci failed:${said}`, "Run `npm ci` by hand to see all that it says.");
+}

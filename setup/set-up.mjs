@@ -1,0 +1,99 @@
+/** The steps of set-up, in order; each looks first and acts only where something is missing. */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { compile, isCompiled } from "./compile.mjs";
+import { installWithApt } from "./install-system-packages.mjs";
+import { installNpmPackages, npmPackagesMatch } from "./npm-packages.mjs";
+import { oneAtATime } from "./one-at-a-time.mjs";
+import { SetupError } from "./setup-error.mjs";
+import { distributionFamily, hostProbe, missingNeeds, planFor } from "./system-packages.mjs";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const say = (text) => console.error(`setup: ${text}`);
+const seconds = (sinceMs) => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`;
+
+/** @param {readonly string[]} args command line: nothing or `--tests` */
+export async function main(args) {
+  try {
+    const unknown = args.find((arg) => arg !== "--tests");
+    if (unknown !== undefined) {
+      console.error(`setup: unknown option ${unknown}\n  usage: node setup.mjs [--tests]`);
+      process.exitCode = 2;
+      return;
+    }
+    await setUp({ forTests: args.includes("--tests") });
+  } catch (error) {
+    if (error instanceof SetupError) say(`${error.message}\n  ${error.hint}`);
+    else say(`a defect of livelab's set-up: ${error.stack}`);
+    process.exitCode = error.exitCode ?? 70;
+  }
+}
+
+async function setUp({ forTests }) {
+  const startedAt = performance.now();
+  /** What is not as it should be, each with the step that mends it. */
+  const pending = () => [
+    ...(missing(forTests).length > 0 ? [() => systemPackages(forTests)] : []),
+    ...(npmPackagesMatch(root) ? [] : [npmPackages]),
+    ...(isCompiled(root) ? [] : [compiled]),
+  ];
+  if (pending().length > 0) {
+    const onWait = () => say("another set-up of this clone is at work; waiting for it");
+    await oneAtATime(root, onWait, async () => {
+      for (const step of pending()) await step(); // looked at again: the other one may have done it all
+    });
+  }
+  say(`ready, ${seconds(startedAt)}`);
+}
+
+const isRoot = () => process.getuid() === 0;
+const missing = (forTests) => missingNeeds(hostProbe(process.env.PATH ?? ""), { isRoot: isRoot(), forTests });
+
+async function systemPackages(forTests) {
+  const needs = missing(forTests);
+  const names = needs.map((need) => need.name).join(", ");
+  const osRelease = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
+  const plan = planFor(needs, { family: distributionFamily(osRelease), isRoot: isRoot() });
+  if (plan.kind === "tell") throw new SetupError(3, `this host lacks ${names}. To install:`, plan.hint);
+
+  await step(`installing ${names} (${plan.argv.join(" ")})`, () => installWithApt(plan.argv));
+  const still = missing(forTests);
+  if (still.length > 0) {
+    const stillNames = still.map((need) => need.name).join(", ");
+    throw new SetupError(
+      3,
+      `apt installed its packages, yet this host still lacks ${stillNames}`,
+      "Check PATH and dpkg's state (dpkg --audit).",
+    );
+  }
+}
+
+function npmPackages() {
+  return step("installing npm packages (npm ci)", () => installNpmPackages(root));
+}
+
+function compiled() {
+  return step("compiling", () => compile(root));
+}
+
+async function step(title, work) {
+  const startedAt = performance.now();
+  say(`${title} …`);
+  try {
+    await work();
+  } catch (error) {
+    throw asFileTrouble(error, title) ?? error;
+  }
+  say(`${title.split(" (")[0]}: done, ${seconds(startedAt)}`);
+}
+
+/** A disk or a folder that refuses us is the host's matter, not a defect. */
+function asFileTrouble(error, title) {
+  if (!["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT"].includes(error.code)) return undefined;
+  return new SetupError(
+    3,
+    `${title}: ${error.message}`,
+    `Make ${root} a folder that you may write to, with free space, then run the command again.`,
+  );
+}

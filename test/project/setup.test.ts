@@ -1,0 +1,329 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../vm/project-root.js";
+import { TempDir } from "../../vm/temp-dir.js";
+
+const root = findProjectRoot();
+
+/** Set-up runs before anything is compiled, so it is plain JavaScript outside dist/; these are the parts under test. */
+const load = (file: string) => import(pathToFileURL(join(root, file)).href);
+const { nodeVersionProblem }: { nodeVersionProblem(version: string): string | undefined } = await load("setup.mjs");
+
+interface Need {
+  readonly name: string;
+}
+interface SetupError extends Error {
+  readonly exitCode: number;
+  readonly hint: string;
+}
+interface Probe {
+  findCommand(name: string): string | undefined;
+  fileExists(path: string): boolean;
+}
+const system: {
+  distributionFamily(osRelease: string): string | undefined;
+  hostProbe(path: string): Probe;
+  missingNeeds(probe: Probe, use: { isRoot: boolean; forTests: boolean }): Need[];
+  planFor(
+    needs: readonly Need[],
+    host: { family: string | undefined; isRoot: boolean },
+  ): { kind: "install"; argv: string[] } | { kind: "tell"; hint: string };
+} = await load("setup/system-packages.mjs");
+const npm: {
+  npmPackagesMatch(root: string): boolean;
+  npmFailure(output: string): SetupError;
+} = await load("setup/npm-packages.mjs");
+const compiling: {
+  compile(root: string): Promise<void>;
+  isCompiled(root: string): boolean;
+} = await load("setup/compile.mjs");
+type Run = (argv: readonly string[]) => Promise<{ code: number; output: string }>;
+const apt: { installWithApt(argv: readonly string[], run: Run): Promise<void> } = await load(
+  "setup/install-system-packages.mjs",
+);
+
+const test = suite("set-up");
+
+test("refuses a Node older than 20.19, names it, and accepts all later ones", () => {
+  assert.match(nodeVersionProblem("18.19.0") ?? "", "needs Node 20.19 or later; this is 18.19.0");
+  assert.ok(nodeVersionProblem("20.18.3"));
+  assert.ok(nodeVersionProblem("12.22.9"));
+  for (const version of ["20.19.0", "20.20.2", "22.0.0", "24.1.0"]) assert.is(nodeVersionProblem(version), undefined);
+});
+
+test("knows a distribution by its os-release, and its likes", () => {
+  const families: [osRelease: string, family: string | undefined][] = [
+    ['PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n', "debian"],
+    ["NAME=Ubuntu\nID=ubuntu\nID_LIKE=debian\n", "debian"],
+    ['ID=linuxmint\nID_LIKE="ubuntu debian"\n', "debian"],
+    ["NAME='Fedora Linux'\nID=fedora\nVERSION_ID=42\n", "fedora"],
+    ["ID=arch\n", "arch"],
+    ['ID=manjaro\nID_LIKE="arch"\n', "arch"],
+    ['ID="opensuse-tumbleweed"\nID_LIKE="opensuse suse"\n', "suse"],
+    ['ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', "suse"],
+    ["ID=alpine\nVERSION_ID=3.22.1\n", "alpine"],
+    ['ID="rocky"\nID_LIKE="rhel centos fedora"\n', undefined],
+    ["ID=nixos\n", undefined],
+    ["VERSION_ID=debian\n", undefined],
+    ["", undefined],
+  ];
+  for (const [osRelease, family] of families) assert.is(system.distributionFamily(osRelease), family, osRelease);
+});
+
+/** A host that has only what is named. */
+const hostWith = (...present: string[]): Probe => ({
+  findCommand: (name) => (present.includes(name) ? `/usr/bin/${name}` : undefined),
+  fileExists: (path) => present.includes(path),
+});
+const complete = ["qemu-system-x86_64", "/usr/lib/ipxe/qemu/pxe-virtio.rom", "unshare", "setpriv", "tar", "xz"];
+const user = { isRoot: false, forTests: false };
+
+test("misses nothing on a complete host, and never KVM", () => {
+  assert.equal(system.missingNeeds(hostWith(...complete), { isRoot: true, forTests: false }), []);
+});
+
+test("needs newuidmap only without root, and shellcheck, jq and busybox only for tests", () => {
+  const names = (use: { isRoot: boolean; forTests: boolean }) =>
+    system.missingNeeds(hostWith(...complete), use).map((need) => need.name);
+  assert.equal(names({ isRoot: false, forTests: false }), ["newuidmap and newgidmap"]);
+  assert.equal(names({ isRoot: true, forTests: true }), ["shellcheck", "jq", "busybox"]);
+});
+
+test("takes the ROM where other distributions have it", () => {
+  const host = hostWith(...complete.filter((it) => !it.endsWith(".rom")), "/usr/share/qemu/pxe-virtio.rom");
+  assert.equal(system.missingNeeds(host, { isRoot: true, forTests: false }), []);
+});
+
+test("installs with apt as root on a Debian-like host, and only there", () => {
+  const needs = system.missingNeeds(hostWith("unshare", "setpriv", "tar", "xz"), { isRoot: true, forTests: false });
+  const plan = system.planFor(needs, { family: "debian", isRoot: true });
+  assert.equal(plan, {
+    kind: "install",
+    argv: ["apt-get", "install", "-y", "--no-install-recommends", "qemu-system-x86", "ipxe-qemu"],
+  });
+  for (const family of ["fedora", "arch", "suse", "alpine", undefined]) {
+    assert.is(system.planFor(needs, { family, isRoot: true }).kind, "tell");
+  }
+});
+
+test("tells every other host the command that installs what it lacks, with sudo for users", () => {
+  const needs = system.missingNeeds(hostWith("tar", "xz"), user);
+  const hint = (family: string | undefined, isRoot = false) => {
+    const plan = system.planFor(needs, { family, isRoot });
+    return plan.kind === "tell" ? plan.hint : "";
+  };
+  const expected: [family: string, command: string][] = [
+    [
+      "debian",
+      "sudo apt-get install -y --no-install-recommends qemu-system-x86 ipxe-qemu util-linux uidmap", // util-linux once
+    ],
+    ["fedora", "sudo dnf install -y qemu-system-x86-core ipxe-roms-qemu util-linux shadow-utils"],
+    ["arch", "sudo pacman -S --needed --noconfirm qemu-system-x86 qemu-system-x86-firmware util-linux shadow"],
+    ["suse", "sudo zypper --non-interactive install qemu-x86 qemu-ipxe util-linux shadow"],
+    ["alpine", "sudo apk add qemu-system-x86_64 util-linux-misc setpriv shadow-uidmap"],
+  ];
+  for (const [family, command] of expected) assert.is(hint(family), command);
+  assert.is(hint("fedora", true), expected[1]?.[1].replace("sudo ", ""));
+  assert.match(hint(undefined), "qemu-system-x86_64, iPXE boot ROMs for QEMU, unshare of util-linux");
+});
+
+test("finds programs in PATH, and takes no busybox applet for the program it is named after", async () => {
+  await using dir = await TempDir.create("probe");
+  await writeFile(join(dir.path, "busybox"), "#!/bin/sh\n");
+  await chmod(join(dir.path, "busybox"), 0o755);
+  await writeFile(join(dir.path, "livelab-plain"), "#!/bin/sh\n");
+  await symlink("busybox", join(dir.path, "livelab-applet"));
+  await symlink("livelab-real", join(dir.path, "livelab-linked"));
+  await writeFile(join(dir.path, "livelab-real"), "#!/bin/sh\n");
+  await chmod(join(dir.path, "livelab-real"), 0o755);
+  const probe = system.hostProbe(`/nonexistent:${dir.path}`);
+  assert.is(probe.findCommand("busybox"), join(dir.path, "busybox"));
+  assert.is(probe.findCommand("livelab-linked"), join(dir.path, "livelab-linked"));
+  assert.is(probe.findCommand("livelab-applet"), undefined);
+  assert.is(probe.findCommand("livelab-plain"), undefined, "it may not be run");
+});
+
+/** What the promise is rejected with. */
+const failureOf = (promise: Promise<void>): Promise<SetupError> =>
+  promise.then(
+    () => assert.unreachable("it did not fail") as never,
+    (error: SetupError) => error,
+  );
+
+/** apt whose answers are given in order. */
+function aptThatAnswers(...codes: number[]) {
+  const ran: string[] = [];
+  const run: Run = async (argv) => {
+    ran.push(argv.slice(0, 2).join(" "));
+    return { code: codes[ran.length - 1] ?? 99, output: `E: answer ${ran.length}` };
+  };
+  return { ran, run };
+}
+const aptCommand = ["apt-get", "install", "-y", "jq"];
+
+test("fetches apt's package lists only when an install fails without them", async () => {
+  const atOnce = aptThatAnswers(0);
+  await apt.installWithApt(aptCommand, atOnce.run);
+  assert.equal(atOnce.ran, ["apt-get install"]);
+
+  const afterUpdate = aptThatAnswers(100, 0, 0);
+  await apt.installWithApt(aptCommand, afterUpdate.run);
+  assert.equal(afterUpdate.ran, ["apt-get install", "apt-get update", "apt-get install"]);
+});
+
+test("says what apt said, and tells a network failure from a package failure", async () => {
+  const failure = (...codes: number[]) => failureOf(apt.installWithApt(aptCommand, aptThatAnswers(...codes).run));
+  const unreachable = await failure(100, 100, 100);
+  assert.match(unreachable.message, "apt-get update failed");
+  assert.match(unreachable.message, "E: answer 2");
+  assert.is(unreachable.exitCode, 3);
+  const refused = await failure(100, 0, 100);
+  assert.match(refused.message, "`apt-get install -y jq` failed");
+  assert.match(refused.message, "E: answer 3");
+});
+
+test("tells apart the ways in which npm ci fails", () => {
+  const cases: [output: string, exitCode: number, says: string][] = [
+    ["npm error code ECONNREFUSED\nnpm error request to http://registry.example/uvu failed", 4, "from its registry"],
+    ["npm error code EAI_AGAIN\nnpm error errno EAI_AGAIN", 4, "from its registry"],
+    ["npm error code EINTEGRITY\nnpm error sha512-… integrity checksum failed", 4, "digest"],
+    ["npm error code EUSAGE\nnpm error `npm ci` can only install …", 4, "package-lock.json cannot be used"],
+    ["npm error code ENOSPC\nnpm error nospc", 3, "could not write"],
+    ["npm: spawn npm ENOENT", 3, "npm was not found in PATH"],
+    ["npm error something new", 4, "npm ci failed"],
+  ];
+  for (const [output, exitCode, says] of cases) {
+    const error = npm.npmFailure(output);
+    assert.is(error.exitCode, exitCode, output);
+    assert.match(error.message, says);
+    assert.ok(error.hint.length > 0);
+  }
+});
+
+test("sees when node_modules is not what the lock says", async () => {
+  await using dir = await TempDir.create("npm");
+  const write = (file: string, packages: object) =>
+    writeFile(join(dir.path, file), JSON.stringify({ lockfileVersion: 3, packages }));
+  const uvu = { version: "0.5.6", integrity: "sha512-AAAA" };
+  const otherPlatform = { version: "1.0.0", integrity: "sha512-BBBB", optional: true };
+  const uvuManifest = join(dir.path, "node_modules/uvu/package.json");
+  await mkdir(join(dir.path, "node_modules/uvu"), { recursive: true });
+  await writeFile(uvuManifest, "{}");
+  await write("package-lock.json", { "": {}, "node_modules/uvu": uvu, "node_modules/biome-darwin": otherPlatform });
+  assert.is(npm.npmPackagesMatch(dir.path), false, "npm left no record");
+
+  await write("node_modules/.package-lock.json", { "node_modules/uvu": uvu });
+  assert.is(npm.npmPackagesMatch(dir.path), true);
+
+  await write("node_modules/.package-lock.json", { "node_modules/uvu": { ...uvu, integrity: "sha512-CCCC" } });
+  assert.is(npm.npmPackagesMatch(dir.path), false, "another digest");
+  await write("node_modules/.package-lock.json", { "node_modules/uvu": uvu, "node_modules/left-pad": uvu });
+  assert.is(npm.npmPackagesMatch(dir.path), false, "one too many");
+  await write("node_modules/.package-lock.json", {});
+  assert.is(npm.npmPackagesMatch(dir.path), false, "one too few");
+
+  await write("node_modules/.package-lock.json", { "node_modules/uvu": uvu });
+  await rm(uvuManifest);
+  assert.is(npm.npmPackagesMatch(dir.path), false, "its folder is empty");
+});
+
+/** A tiny project that compiles with our compiler. */
+async function tinyProject(dir: string): Promise<void> {
+  await symlink(join(root, "node_modules"), join(dir, "node_modules"));
+  await writeFile(join(dir, "package.json"), '{ "name": "tiny", "type": "module" }');
+  await writeFile(
+    join(dir, "tsconfig.json"),
+    '{ "compilerOptions": { "rootDir": ".", "types": [] }, "include": ["vm"] }',
+  );
+  await mkdir(join(dir, "vm"));
+  await writeFile(join(dir, "vm/one.ts"), "export const one: number = 1;\n");
+  await writeFile(join(dir, "vm/two.ts"), "export const two: number = 2;\n");
+}
+
+test("compiles when a source changed, appeared or went, and leaves nothing of the last time", async () => {
+  await using dir = await TempDir.create("compile");
+  await tinyProject(dir.path);
+  assert.is(compiling.isCompiled(dir.path), false);
+  await compiling.compile(dir.path);
+  assert.is(compiling.isCompiled(dir.path), true);
+
+  await rm(join(dir.path, "vm/two.ts"));
+  assert.is(compiling.isCompiled(dir.path), false, "a source went");
+  await compiling.compile(dir.path);
+  assert.equal(await readdir(join(dir.path, "dist/vm")), ["one.js"]);
+  assert.equal(
+    (await readdir(dir.path)).filter((name) => name.startsWith("dist")),
+    ["dist"],
+  );
+
+  await writeFile(join(dir.path, "vm/one.ts"), "export const one: number = 11;\n");
+  assert.is(compiling.isCompiled(dir.path), false, "a source changed");
+});
+
+test("keeps the last dist/ when the sources do not compile, and says where they do not", async () => {
+  await using dir = await TempDir.create("compile");
+  await tinyProject(dir.path);
+  await compiling.compile(dir.path);
+  await writeFile(join(dir.path, "vm/one.ts"), 'export const one: number = "1";\n');
+  const error = await failureOf(compiling.compile(dir.path));
+  assert.is(error.exitCode, 70);
+  assert.match(error.message, /vm\/one\.ts.*TS2322/s);
+  assert.match(await readFile(join(dir.path, "dist/vm/one.js"), "utf8"), "one = 1");
+  assert.equal(
+    (await readdir(dir.path)).filter((name) => name.startsWith("dist")),
+    ["dist"],
+  );
+});
+
+test("lets one set-up of a clone work at a time, also after one was killed at work", async () => {
+  await using dir = await TempDir.create("one-at-a-time");
+  const log = join(dir.path, "log");
+  const program = `
+    import { appendFileSync } from "node:fs";
+    import { oneAtATime } from ${JSON.stringify(pathToFileURL(join(root, "setup/one-at-a-time.mjs")).href)};
+    const [log, name, ms] = process.argv.slice(1);
+    const say = (text) => appendFileSync(log, text + " " + name + "\\n");
+    await oneAtATime(log, () => say("waits"), async () => {
+      say("begins");
+      await new Promise((resolve) => setTimeout(resolve, Number(ms)));
+      say("ends");
+    });
+  `;
+  const start = (name: string, ms: number) =>
+    spawn(process.execPath, ["--input-type=module", "-e", program, log, name, String(ms)], { stdio: "inherit" });
+  const logged = async (text: string): Promise<void> => {
+    const deadline = performance.now() + 10_000;
+    while (!(await readFile(log, "utf8").catch(() => "")).includes(text)) {
+      if (performance.now() > deadline) throw new Error(`no "${text}" in 10 s; log: ${await readFile(log, "utf8")}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+
+  const killed = start("a", 30_000);
+  await logged("begins a");
+  const second = start("b", 50);
+  await logged("waits b");
+  const third = start("c", 50);
+  await logged("waits c");
+  const bothDone = Promise.all([once(second, "exit"), once(third, "exit")]);
+  killed.kill("SIGKILL");
+  const [[secondCode], [thirdCode]] = await bothDone;
+  assert.equal([secondCode, thirdCode], [0, 0]);
+
+  const after = (await readFile(log, "utf8"))
+    .trim()
+    .split("\n")
+    .filter((line) => !line.startsWith("waits"));
+  assert.is(after[0], "begins a");
+  const [b1, e1, b2, e2] = after.slice(1);
+  assert.is(e1, b1?.replace("begins", "ends"));
+  assert.is(e2, b2?.replace("begins", "ends"));
+  assert.is(after.length, 5, after.join(", "));
+});
+
+test.run();
