@@ -40,7 +40,9 @@ APT::Install-Suggests "false";
 APT::Sandbox::User "root";
 Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-Acquire::Check-Valid-Until "false"; // a frozen release says the same in five years
+Acquire::By-Hash "no"; // the gateway has the indexes under their plain names only
+Acquire::Check-Date "true";
+Acquire::Check-Valid-Until "true"; // a frozen suite has no such date; a mirror that holds security updates back is refused
 Dir::Etc::SourceList "$dir/sources.list";
 Dir::Etc::SourceParts "/dev/null";
 Dir::Etc::Preferences "/dev/null";

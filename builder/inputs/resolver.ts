@@ -1,0 +1,99 @@
+/**
+ * Runs resolve-lock.sh in a machine that has apt: apt itself says which packages a set needs (DESIGN D3).
+ * Not here: which indexes apt sees there (lock-update.ts, lock-verify.ts).
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { InputError } from "../builder-error.js";
+import type { Profile, SetSpec } from "../profiles.js";
+import { formatDeb822 } from "./deb822.js";
+
+/** A machine with apt, gpgv and debian-archive-keyring whose only network is a gateway. */
+export interface ResolverMachine extends AsyncDisposable {
+  /** Runs a command line of POSIX sh; a status other than 0 is a result. */
+  exec(
+    command: string,
+    options?: { stdin?: string; signal?: AbortSignal },
+  ): Promise<{ readonly status: number; readonly stdout: Buffer; readonly stderr: string }>;
+  /** Where the gateway is inside, without a slash at the end: "http://127.0.0.1:3142". */
+  readonly gatewayUrl: string;
+}
+
+/** A working folder in the machine with one sources.list. */
+export class Resolver implements AsyncDisposable {
+  readonly #machine: ResolverMachine;
+  readonly #folder: string;
+  readonly #signal: AbortSignal | undefined;
+
+  private constructor(machine: ResolverMachine, folder: string, signal: AbortSignal | undefined) {
+    this.#machine = machine;
+    this.#folder = folder;
+    this.#signal = signal;
+  }
+
+  /**
+   * Makes the working folder.
+   * @param sources text of its sources.list(5), one-line style
+   * @throws InputError UPDATE_FAILED
+   */
+  static async open(
+    machine: ResolverMachine,
+    options: { projectRoot: string; profile: Profile; sources: string; signal?: AbortSignal | undefined },
+  ): Promise<Resolver> {
+    const script = await readFile(join(options.projectRoot, "builder", "inputs", "resolve-lock.sh"), "utf8");
+    const { status, stdout, stderr } = await machine.exec("mktemp -d");
+    if (status !== 0) throw new InputError("UPDATE_FAILED", `no working folder in the machine: ${stderr}`);
+    const resolver = new Resolver(machine, stdout.toString().trim(), options.signal);
+    await resolver.writeFile("resolve-lock.sh", script);
+    await resolver.writeFile("sources.list", options.sources);
+    await resolver.writeFile("provided.Packages", providedStanzas(options.profile));
+    return resolver;
+  }
+
+  /** Writes a file into the working folder; "<set>.Packages" makes that set one to resolve on. */
+  async writeFile(name: string, text: string): Promise<void> {
+    await this.#run(`cat >${quote(`${this.#folder}/${name}`)}`, text);
+  }
+
+  /**
+   * Asks apt for a set. A set named in `spec.on` was resolved or written before.
+   * @returns the lock file
+   * @throws InputError UPDATE_FAILED with apt's words
+   */
+  async resolve(spec: SetSpec): Promise<string> {
+    const args = [`${this.#folder}/resolve-lock.sh`, this.#folder, spec.name, spec.on ?? "-", ...spec.packages];
+    await this.#run(`sh ${args.map(quote).join(" ")}`);
+    return await this.#run(`cat ${quote(`${this.#folder}/${spec.name}.Packages`)}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // The machine may be gone already, and its folder with it.
+    await this.#machine.exec(`rm -rf ${quote(this.#folder)}`).catch(() => {});
+  }
+
+  async #run(command: string, stdin?: string): Promise<string> {
+    const { status, stdout, stderr } = await this.#machine.exec(command, {
+      ...(stdin === undefined ? {} : { stdin }),
+      ...(this.#signal === undefined ? {} : { signal: this.#signal }),
+    });
+    if (status === 0) return stdout.toString();
+    throw new InputError("UPDATE_FAILED", `apt could not tell what is needed (status ${status}):\n${stderr.trimEnd()}`);
+  }
+}
+
+/** One word of a POSIX shell command line. */
+const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
+
+/** What the build makes itself, as stanzas that dpkg's status file can hold. */
+function providedStanzas(profile: Profile): string {
+  return formatDeb822(
+    profile.made.map(({ name, provides }) => ({
+      fields: [
+        { name: "Package", value: name },
+        { name: "Version", value: "1" },
+        { name: "Architecture", value: profile.architecture },
+        { name: "Provides", value: provides.join(", ") },
+      ],
+    })),
+  );
+}
