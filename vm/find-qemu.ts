@@ -1,6 +1,10 @@
 /** QEMU on this host: where it is, or how to install it. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { findProgram } from "./find-program.js";
 import { VmError } from "./vm-error.js";
+
+const run = promisify(execFile);
 
 /** The program that runs machines. */
 export const QEMU_PROGRAM = "qemu-system-x86_64";
@@ -19,4 +23,16 @@ export async function findQemu(program: string = QEMU_PROGRAM): Promise<string> 
   const path = await findProgram(program);
   if (path !== undefined) return path;
   throw new VmError("QEMU_NOT_FOUND", `${program} is not in the PATH`, { hint: QEMU_INSTALL_HINT });
+}
+
+/** @returns e.g. "7.2.22" @throws VmError QEMU_NOT_FOUND when the program does not run or is not QEMU */
+export async function readQemuVersion(path: string): Promise<string> {
+  const { stdout } = await run(path, ["--version"], { timeout: 10_000 }).catch((cause) => {
+    throw new VmError("QEMU_NOT_FOUND", `${path} does not run: ${cause.message}`, { hint: QEMU_INSTALL_HINT, cause });
+  });
+  const version = /^QEMU emulator version (\d+(\.\d+)*)/m.exec(stdout)?.[1];
+  if (version !== undefined) return version;
+  throw new VmError("QEMU_NOT_FOUND", `${path} is not QEMU: it says ${JSON.stringify(stdout.slice(0, 80))}`, {
+    hint: QEMU_INSTALL_HINT,
+  });
 }

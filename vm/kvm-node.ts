@@ -1,0 +1,62 @@
+/**
+ * What can be said of KVM without running a guest: whether its device is there and may be opened.
+ * Source: Linux Documentation/virt/kvm/api.rst; open(2).
+ */
+import { open, readFile, stat } from "node:fs/promises";
+import { userInfo } from "node:os";
+
+export type KvmNode =
+  | { readonly kind: "open" }
+  | {
+      readonly kind: "no-node" | "no-permission" | "busy";
+      /** What is the matter, in words. */
+      readonly detail: string;
+      /** What mends it: a command, or a step. */
+      readonly remedy: string;
+    };
+
+/** How a processor's virtualisation that somebody else holds becomes free. */
+export const KVM_BUSY_REMEDY =
+  "stop the other hypervisor (VirtualBox, VMware) that holds the processor's virtualisation";
+
+/** Opens the device for a moment. @param device as a rule "/dev/kvm" */
+export async function inspectKvmNode(device: string): Promise<KvmNode> {
+  try {
+    await (await open(device, "r+")).close();
+    return { kind: "open" };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EACCES" || code === "EPERM") return describeRefusal(device);
+    if (code === "EBUSY") return { kind: "busy", detail: `${device} is busy`, remedy: KVM_BUSY_REMEDY };
+    return {
+      kind: "no-node",
+      detail: `${device} cannot be opened (${code})`,
+      remedy:
+        "modprobe kvm_intel (or kvm_amd); turn virtualisation on in the firmware, or nested virtualisation on the host",
+    };
+  }
+}
+
+async function describeRefusal(device: string): Promise<KvmNode> {
+  const user = userInfo().username;
+  const { gid, mode } = await stat(device);
+  const group = await groupName(gid);
+  if ((mode & 0o060) === 0o060) {
+    return {
+      kind: "no-permission",
+      detail: `${user} may not open ${device}: it is open to the group ${group}`,
+      remedy: `sudo usermod -aG ${group} ${user}, then log in again`,
+    };
+  }
+  return {
+    kind: "no-permission",
+    detail: `${user} may not open ${device}: it is open to its owner alone`,
+    remedy: `sudo chgrp kvm ${device} && sudo chmod 660 ${device} && sudo usermod -aG kvm ${user}, then log in again`,
+  };
+}
+
+async function groupName(gid: number): Promise<string> {
+  const groups = await readFile("/etc/group", "utf8").catch(() => "");
+  const line = groups.split("\n").find((entry) => entry.split(":")[2] === String(gid));
+  return line?.split(":")[0] ?? String(gid);
+}
