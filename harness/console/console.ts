@@ -66,6 +66,8 @@ interface Matcher {
 const promptWindow = 1_024;
 
 export class Console implements AsyncDisposable {
+  /** Resolves once when the far side is gone or the console was closed, after the last line was handed on; never rejects. */
+  readonly ended: Promise<void>;
   readonly #line: ByteLine;
   readonly #log: ConsoleLog | undefined;
   readonly #keptLines: number;
@@ -90,7 +92,7 @@ export class Console implements AsyncDisposable {
     this.#keptLines = options.keptLines ?? 2_000;
     this.#sincePowerOnMs = options.sincePowerOnMs ?? (() => performance.now() - createdAt);
     this.#stopListening = line.onData((chunk) => this.#take(chunk));
-    void line.closed.then(() => this.#end());
+    this.ended = line.closed.then(() => this.#end());
   }
 
   /** The end of what has come so far, for `WaitOptions.from`. */

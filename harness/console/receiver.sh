@@ -1,0 +1,85 @@
+#!/bin/sh
+# Runs the commands that come over a serial line, and answers in frames that the host can check.
+# serial-shell.ts types this file into a shell, so that it must stay short; comments are not sent.
+#
+# In:  SEQ VERB DATA SUM     SUM is cksum's of "SEQ VERB DATA". A SEQ that was done already is answered, not done again.
+#      c  DATA is the beginning of a command, in base64     a  DATA goes on with it
+#      r  run it, then send lines DATA of the answer (a sed script: 1,64p)
+#      g  send lines DATA of the answer                     q  end
+# Out: ~ready~               ~nak~  a line was garbled
+#      ~SEQ ok~  taken       ~SEQ run~  running            ~SEQ end~  the lines asked for have been sent
+#      ~SEQ N TEXT~          line N of the answer to the run SEQ. Line 1 is
+#      STATUS SUM LENGTH SUM LENGTH SUM: exit status, stdout, stderr, and the sum of what stands before;
+#      then come stdout and stderr in base64.
+set -f
+dir=$(mktemp -d) || exit
+pid=
+command=
+last=
+trap 'rm -rf "$dir"; stty echo' EXIT
+# ^C ends the command, whatever it does with signals: it has a session, and so a process group, of its own.
+trap '[ -z "$pid" ] || kill -KILL "-$pid" 2>/dev/null || kill -KILL "$pid"' INT
+trap '' QUIT TSTP
+stty -echo
+
+send() {
+	sed -n "$2" "$dir/answer"
+	echo "~$1 end~"
+}
+
+run() {
+	setsid sh -c "$(printf %s "$command" | base64 -d)" </dev/null >"$dir/out" 2>"$dir/err" &
+	pid=$!
+	echo "~$1 run~"
+	wait "$pid"
+	status=$?
+	# A ^C ends the wait, but not always what is waited for.
+	while kill -0 "$pid" 2>/dev/null; do
+		wait "$pid"
+		status=$?
+	done
+	pid=
+	head="$status $(cksum <"$dir/out") $(cksum <"$dir/err")"
+	sum=$(printf %s "$head" | cksum)
+	{
+		echo "$head ${sum%% *}"
+		base64 -w 240 "$dir/out"
+		base64 -w 240 "$dir/err"
+	} | nl -ba -w1 -s' ' | sed "s/.*/~$1 &~/" >"$dir/answer"
+}
+
+echo "~ready~"
+while :; do
+	# A ^C also ends a read; the end of the line ends all.
+	IFS= read -r line || {
+		[ $? -gt 128 ] && continue
+		exit
+	}
+	# shellcheck disable=SC2086 # the words of the frame
+	set -- $line
+	[ $# -gt 0 ] || continue
+	sum=$(printf %s "$1 $2 $3" | cksum)
+	[ "$4" = "${sum%% *}" ] || {
+		echo "~nak~"
+		continue
+	}
+	case $2 in
+	g)
+		send "$1" "$3"
+		continue
+		;;
+	r)
+		[ "$1" = "$last" ] || run "$1"
+		last=$1
+		send "$1" "$3"
+		continue
+		;;
+	q) exit ;;
+	esac
+	[ "$1" = "$last" ] || case $2 in
+	c) command=$3 ;;
+	a) command=$command$3 ;;
+	esac
+	last=$1
+	echo "~$1 ok~"
+done

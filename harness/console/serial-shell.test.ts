@@ -1,0 +1,151 @@
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type Noise, NoisyLine } from "../../fixtures/noisy-line.js";
+import { PtyLine } from "../../fixtures/pty-line.js";
+import type { LivelabError } from "../../vm/livelab-error.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+import { Console } from "./console.js";
+import { SerialShell } from "./serial-shell.js";
+
+const test = suite("SerialShell");
+const fixtureLogin = join(findProjectRoot(), "fixtures/console-login.sh");
+const bash = "env PS1='root@cn7:~# ' bash --norc -i";
+
+/** A real shell on a real terminal; the host's own kernel is not to be told anything. */
+const login = (console: Console, signal: AbortSignal, password?: string): Promise<SerialShell> =>
+  SerialShell.login(console, {
+    user: "root",
+    ...(password === undefined ? {} : { password }),
+    timeoutMs: 15_000,
+    signal,
+    quietKernel: false,
+  });
+
+const codeOf = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => "none",
+    (error: LivelabError) => error.code ?? error.name,
+  );
+
+test("runs commands in a shell that was there at once", async () => {
+  const signal = AbortSignal.timeout(10_000);
+  await using console = new Console(new PtyLine("env PS1='# ' sh"));
+  await using shell = await login(console, signal);
+  const result = await shell.run("echo out; echo err >&2; exit 7", { timeoutMs: 5_000, signal });
+  assert.is(result.status, 7);
+  assert.is(result.stdout, "out\n");
+  assert.is(result.stderr, "err\n");
+});
+
+test("logs in by name and password, past bash's line editor", async () => {
+  const signal = AbortSignal.timeout(10_000);
+  await using console = new Console(new PtyLine(`${fixtureLogin} secret ${bash}`));
+  await using shell = await login(console, signal, "secret");
+  assert.is((await shell.run("echo $((40 + 2))", { timeoutMs: 5_000, signal })).stdout, "42\n");
+});
+
+test("says that the password was refused, and what to look at", async () => {
+  const signal = AbortSignal.timeout(10_000);
+  await using console = new Console(new PtyLine(`${fixtureLogin} secret ${bash}`));
+  const error: LivelabError = await login(console, signal, "wrong").then(
+    () => assert.unreachable("a wrong password was accepted"),
+    (error) => error,
+  );
+  assert.is(error.code, "LOGIN_REFUSED");
+  assert.match(error.hint ?? "", /root_shadow/);
+});
+
+test("carries half a megabyte of any bytes back unchanged", async () => {
+  const signal = AbortSignal.timeout(20_000);
+  await using console = new Console(new PtyLine("sh"));
+  await using shell = await login(console, signal);
+  const script = `awk 'BEGIN { for (i = 0; i < 60000; i++) printf "%c%d\\n", i % 256, i }'`;
+  const { stdoutBytes } = await shell.run(`${script} >&2; ${script}; ${script} | cksum >&2`, {
+    timeoutMs: 15_000,
+    signal,
+  });
+  const again = await shell.run(`${script} | cksum`, { timeoutMs: 15_000, signal });
+  assert.ok(stdoutBytes.length > 400_000, `${stdoutBytes.length} bytes`);
+  const { cksum } = await import("./cksum.js");
+  assert.is(again.stdout, `${cksum(stdoutBytes)} ${stdoutBytes.length}\n`);
+});
+
+test("runs a command longer than a terminal's line", async () => {
+  const signal = AbortSignal.timeout(10_000);
+  await using console = new Console(new PtyLine("sh"));
+  await using shell = await login(console, signal);
+  const text = "0123456789".repeat(1_000);
+  assert.is((await shell.run(`printf %s '${text}'`, { timeoutMs: 5_000, signal })).stdout, text);
+});
+
+test("kills a command that never ends, though it ignores every polite signal, and goes on", async () => {
+  const signal = AbortSignal.timeout(15_000);
+  await using console = new Console(new PtyLine("sh"));
+  await using shell = await login(console, signal);
+  const endless = "trap '' INT TERM HUP QUIT; echo begun; while :; do sleep 1; done";
+  const error: LivelabError = await shell.run(endless, { timeoutMs: 500, signal }).then(
+    () => assert.unreachable("an endless command ended"),
+    (error) => error,
+  );
+  assert.is(error.code, "COMMAND_TIMED_OUT");
+  assert.match(error.message, /last: "begun"/);
+  assert.is((await shell.run("echo still here", { timeoutMs: 5_000, signal })).stdout, "still here\n");
+});
+
+test("gives the line back when the caller stops waiting", async () => {
+  const signal = AbortSignal.timeout(15_000);
+  await using console = new Console(new PtyLine("sh"));
+  await using shell = await login(console, signal);
+  assert.is(
+    await codeOf(shell.run("sleep 60", { timeoutMs: 60_000, signal: AbortSignal.timeout(300) })),
+    "TimeoutError",
+  );
+  assert.is((await shell.run("echo free", { timeoutMs: 5_000, signal })).stdout, "free\n");
+});
+
+test("refuses a second command while one is under way", async () => {
+  const signal = AbortSignal.timeout(10_000);
+  await using console = new Console(new PtyLine("sh"));
+  await using shell = await login(console, signal);
+  const first = shell.run("sleep 0.2; echo first", { timeoutMs: 5_000, signal });
+  assert.is(await codeOf(shell.run("echo second", { timeoutMs: 5_000, signal })), "MISUSE");
+  assert.is((await first).stdout, "first\n");
+});
+
+test("fails at once when the guest goes away in the middle of a command", async () => {
+  const signal = AbortSignal.timeout(10_000);
+  await using console = new Console(new PtyLine("sh"));
+  await using shell = await login(console, signal);
+  const startedAt = performance.now();
+  assert.is(await codeOf(shell.run("kill -KILL $PPID", { timeoutMs: 9_000, signal })), "CONSOLE_ENDED");
+  assert.ok(performance.now() - startedAt < 2_000);
+});
+
+const kernelLinesOnly: Noise = { lostToGuest: 0, lostFromGuest: 0, kernelLines: 1 / 150, seed: 7 };
+const losses: Noise = { lostToGuest: 1 / 2_000, lostFromGuest: 1 / 2_000, kernelLines: 1 / 1_000, seed: 11 };
+
+for (const [title, noise] of [
+  ["the kernel writes in the middle of every other line", kernelLinesOnly],
+  ["characters get lost both ways", losses],
+] as const) {
+  test(`gets a command and its output across when ${title}`, async () => {
+    const signal = AbortSignal.timeout(40_000);
+    const line = new NoisyLine(new PtyLine(`${fixtureLogin} secret ${bash}`), noise);
+    await using console = new Console(line);
+    await using shell = await SerialShell.login(console, {
+      user: "root",
+      password: "secret",
+      timeoutMs: 30_000,
+      signal,
+      quietKernel: false,
+    });
+    const expected = Array.from({ length: 8_000 }, (_, index) => `line ${index + 1}\n`).join("");
+    const result = await shell.run("seq 8000 | sed 's/^/line /'; exit 3", { timeoutMs: 10_000, signal });
+    assert.is(result.status, 3);
+    assert.ok(result.stdout === expected, "the output was changed on its way");
+    assert.ok(line.count.lost + line.count.kernelLines > 20, JSON.stringify(line.count));
+  });
+}
+
+test.run();
