@@ -1,0 +1,162 @@
+/**
+ * Runs one file of uvu tests in a process of its own and judges it from outside, because uvu does not:
+ * a throw in a before hook, a suite without .run() or without tests all end with status 0, and no test has a time limit.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { chmod, readdir, readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { formatDuration } from "../../vm/format.js";
+import { TempDir } from "../../vm/temp-dir.js";
+import { leftProcesses } from "./left-processes.js";
+import type { Outcome } from "./outcome.js";
+import { statedSkips } from "./skip-test.js";
+import { parseUvuSummaries } from "./uvu-summary.js";
+
+export interface TestFileOptions {
+  /** What the outcome is called. */
+  readonly name: string;
+  /** Longest run, in milliseconds; then the whole process group gets SIGTERM, and SIGKILL when the grace is over. */
+  readonly timeoutMs: number;
+  /** Time between SIGTERM and SIGKILL, and for a test's processes to go after it. In milliseconds. @default 2_000 */
+  readonly graceMs?: number;
+  readonly env: NodeJS.ProcessEnv;
+  /** Ends the run before its limit, e.g. on Ctrl-C. */
+  readonly signal?: AbortSignal;
+}
+
+/** How much output is kept; the end matters, where the summary and the last failure are. In characters. */
+const OUTPUT_LIMIT = 1_000_000;
+
+/** @param file path of a JavaScript module. Never rejects for what the file does. */
+export async function runTestFile(file: string, options: TestFileOptions): Promise<Outcome> {
+  const startedAt = performance.now();
+  const { graceMs = 2_000 } = options;
+  await using tempDir = await TempDir.create("test");
+  await chmod(tempDir.path, 0o1777); // like /tmp: a test may start programs as another user
+
+  const child = spawn(process.execPath, ["--enable-source-maps", file], {
+    detached: true, // a group of its own, to be ended as one
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...options.env, TMPDIR: tempDir.path },
+  });
+  const group = child.pid ?? 0;
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output = (output + text).slice(-OUTPUT_LIMIT);
+    });
+  }
+
+  const ending = await endOf(child, group, { ...options, graceMs });
+  const left = await remainsOf(group, tempDir.path, graceMs);
+  for (const { pid } of left) killQuietly(pid);
+  await drained(child, graceMs);
+
+  const problems = [
+    ...ending.problems,
+    ...judge(output, ending),
+    ...suitesNeverRun(await readFile(file, "utf8").catch(() => "")),
+    ...(ending.kind === "stopped" ? [] : left.map(({ pid, command }) => `left process ${pid} running: ${command}`)),
+    ...(ending.kind === "stopped"
+      ? []
+      : (await readdir(tempDir.path)).map((name) => `left ${name} in its temp folder`)),
+  ];
+  const { total, passed } = parseUvuSummaries(output).at(-1) ?? { total: 0, passed: 0 };
+  return {
+    name: options.name,
+    passed,
+    failed: Math.max(total - passed, problems.length > 0 ? 1 : 0),
+    problems,
+    remarks: statedSkips(output).map((reason) => `skipped ${reason}`),
+    output,
+    durationMs: performance.now() - startedAt,
+  };
+}
+
+type Ending =
+  | { readonly kind: "exited"; readonly code: number; readonly problems: readonly string[] }
+  | { readonly kind: "stopped"; readonly problems: readonly string[] };
+
+/** Waits for the end, or brings it about at the limit. */
+async function endOf(
+  child: ChildProcess,
+  group: number,
+  { timeoutMs, graceMs, signal }: TestFileOptions & { graceMs: number },
+): Promise<Ending> {
+  const ended = new Promise<{ code: number | null; by: string }>((resolve) => {
+    child.once("error", (error) => resolve({ code: null, by: error.message }));
+    child.once("exit", (code, endedBy) => resolve({ code, by: endedBy ?? "" }));
+  });
+  const limit = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]);
+  const stopped = new Promise<"stopped">((resolve) => {
+    if (limit.aborted) resolve("stopped");
+    else limit.addEventListener("abort", () => resolve("stopped"), { once: true });
+  });
+
+  const first = await Promise.race([ended, stopped]);
+  if (first !== "stopped") {
+    if (first.code !== null) return { kind: "exited", code: first.code, problems: [] };
+    return { kind: "stopped", problems: [`was ended by ${first.by}`] };
+  }
+  killQuietly(-group, "SIGTERM");
+  await Promise.race([ended, sleep(graceMs, undefined, { ref: false })]);
+  killQuietly(-group);
+  await ended;
+  const reason = signal?.aborted === true ? "was interrupted" : `did not end in ${formatDuration(timeoutMs)}`;
+  return { kind: "stopped", problems: [reason] };
+}
+
+/** What its own summary says against the file. */
+function judge(output: string, ending: Ending): string[] {
+  const [summary, ...more] = parseUvuSummaries(output);
+  if (summary === undefined) {
+    if (ending.kind === "stopped") return [];
+    return [`printed no summary (exit status ${ending.code}): it ended early, or never called .run()`];
+  }
+  if (more.length > 0)
+    return ["printed more than one summary: call every .run() before the first await that follows one"];
+  const problems: string[] = [];
+  const missed = summary.total - summary.passed;
+  if (summary.total === 0) problems.push("ran no test");
+  if (missed > 0) problems.push(`${missed} of ${summary.total} tests did not pass`);
+  if (missed === 0 && ending.kind === "exited" && ending.code !== 0) problems.push(`exit status ${ending.code}`);
+  const silent = summary.skipped - statedSkips(output).length;
+  if (silent > 0) problems.push(`${silent} skipped without a reason: see test/runner/skip-test.ts`);
+  return problems;
+}
+
+/** Suites in a module's text whose .run() is not called. Where one of several is forgotten, uvu just counts fewer. */
+function suitesNeverRun(text: string): string[] {
+  return [...text.matchAll(/^(?:const|let|var) (\w+) = suite\(/gm)]
+    .map(([, name]) => name ?? "")
+    .filter((name) => !new RegExp(`^${name}\\.run\\(`, "m").test(text))
+    .map((name) => `suite ${name} is never run`);
+}
+
+/** What is still there after a short time to go. */
+async function remainsOf(group: number, tempDir: string, graceMs: number) {
+  const deadline = performance.now() + graceMs;
+  let left = leftProcesses(group, tempDir);
+  while (left.length > 0 && performance.now() < deadline) {
+    await sleep(50);
+    left = leftProcesses(group, tempDir);
+  }
+  return left;
+}
+
+/** Resolves when the last output has arrived. */
+async function drained(child: ChildProcess, graceMs: number): Promise<void> {
+  const ends = [child.stdout, child.stderr].map(
+    (stream) => new Promise<void>((resolve) => (stream?.closed === false ? stream.once("close", resolve) : resolve())),
+  );
+  await Promise.race([Promise.all(ends), sleep(graceMs, undefined, { ref: false })]);
+}
+
+function killQuietly(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
+  if (pid === 0) return; // it never started; 0 would be our own group
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // gone already
+  }
+}

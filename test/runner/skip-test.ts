@@ -1,0 +1,24 @@
+/**
+ * Skips a test for a reason that the runner prints. uvu's own skip() is silent, and the runner takes a silent skip for a
+ * failure: a test that never runs anywhere should be seen.
+ */
+
+/** How a line of output begins that states a reason. */
+const MARK = "SKIPPED ";
+
+/**
+ * @param suite the uvu suite
+ * @param reason what the host lacks, e.g. "needs root"
+ */
+export function skipTest(suite: { skip(name: string): void }, title: string, reason: string): void {
+  suite.skip(title);
+  console.log(`${MARK}${title}: ${reason}`);
+}
+
+/** The skipped tests that said why, as "title: reason". */
+export function statedSkips(output: string): readonly string[] {
+  return output
+    .split("\n")
+    .filter((line) => line.startsWith(MARK))
+    .map((line) => line.slice(MARK.length));
+}
