@@ -1,4 +1,4 @@
-/** The one error for a store without room: names folder, need, room and remedy. */
+/** The one error for a folder without room: names folder, need, room and remedy. */
 import { statfs } from "node:fs/promises";
 import { formatBytes } from "../../vm/format.js";
 import { InputError } from "../builder-error.js";
@@ -15,7 +15,7 @@ export async function diskFullError(folder: string, neededBytes: number, cause?:
   const quota = (cause as NodeJS.ErrnoException | undefined)?.code === "EDQUOT" ? ", but your quota is used up" : "";
   const message = `no room in ${folder}: at least ${formatBytes(neededBytes)} more needed, ${free} free${quota}`;
   return new InputError("DISK_FULL", message, {
-    hint: "free some space (livelab gc), or point LIVELAB_HOME at a larger disk; what was fetched is kept",
+    hint: "free some space (livelab gc), or use a larger disk (LIVELAB_HOME for the store); what was fetched is kept",
     cause,
   });
 }

@@ -2,11 +2,12 @@
  * The lock of a profile: its sets and its npm tree. Nothing outside it ever enters a build (DESIGN D3).
  * Not here: recomputing it (lock-update.ts), the bytes that it names (store.ts).
  */
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InputError } from "../builder-error.js";
 import type { Profile } from "../profiles.js";
-import { formatDigest } from "./digest.js";
+import { type Digest, formatDigest } from "./digest.js";
 import { type LockedDeb, type LockSet, parseLockSet } from "./lock-set.js";
 import { type LockedNpm, parseNpmLock } from "./npm-lock.js";
 
@@ -38,6 +39,12 @@ export class Lock {
     const all: LockedFile[] = [...this.sets.flatMap((set) => set.packages), ...this.npm];
     return [...new Map(all.map((file) => [formatDigest(file.digest), file])).values()];
   }
+}
+
+/** One digest for everything that a lock names: two locks with the same one need the same files. */
+export function lockDigest(lock: Lock): Digest {
+  const names = lock.files().map(({ digest }) => formatDigest(digest));
+  return { algorithm: "sha256", hex: createHash("sha256").update(names.sort().join("\n")).digest("hex") };
 }
 
 /** "apt 2.6.1" or "npm json 11.0.0": how messages name a locked file. */
