@@ -50,6 +50,7 @@ export async function runTestFile(file: string, options: TestFileOptions): Promi
   const ending = await endOf(child, group, { ...options, graceMs });
   const left = await remainsOf(group, tempDir.path, graceMs);
   for (const { pid } of left) killQuietly(pid);
+  if (left.length > 0) await remainsOf(group, tempDir.path, graceMs); // SIGKILL takes its time, too
   await drained(child, graceMs);
 
   const problems = [

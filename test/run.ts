@@ -1,0 +1,135 @@
+/**
+ * `npm test`: checks of the tree, unit tests, machine tests and boot scenarios.
+ * Prints a line for each on stdout, ends with `N passed, N failed`, and exits 0 only if something ran and all passed.
+ * Usage: run.js [--unit] [--machine] [--boot] [FILE...]; without arguments, everything.
+ */
+import { availableParallelism } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { UsageError } from "../vm/livelab-error.js";
+import { findProjectRoot } from "../vm/project-root.js";
+import { runBootScenarios } from "./runner/boot-scenarios.js";
+import { runCheck } from "./runner/check.js";
+import { distCheck } from "./runner/dist-check.js";
+import { formatCheck } from "./runner/format-check.js";
+import { importCheck } from "./runner/import-check.js";
+import { lockCheck } from "./runner/lock-check.js";
+import type { Outcome } from "./runner/outcome.js";
+import { outcomeLines, summaryLines, total } from "./runner/report-lines.js";
+import { runTestFile } from "./runner/run-test-file.js";
+import { shellCheck } from "./runner/shell-check.js";
+import { findTestFiles, type TestFile, type TestKind, testFileOf } from "./runner/test-files.js";
+
+/** Longest run of one file, in milliseconds. */
+const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = { unit: 60_000, machine: 10 * 60_000 };
+
+/** Longest run of all boot scenarios, in milliseconds, with a cold build before them on a slow host. */
+const BOOT_TIMEOUT_MS = 2 * 60 * 60_000;
+
+const CHECKS = [distCheck, formatCheck, shellCheck, importCheck, lockCheck];
+
+const root = findProjectRoot();
+const dist = dirname(dirname(fileURLToPath(import.meta.url)));
+
+interface Selection {
+  readonly checks: boolean;
+  readonly files: readonly TestFile[];
+  readonly boot: boolean;
+}
+
+/** @throws UsageError BAD_ARGUMENT, NO_SUCH_TEST */
+async function select(args: readonly string[]): Promise<Selection> {
+  const { values, positionals } = parse(args);
+  const { unit = false, machine = false, boot = false } = values;
+  const named = positionals.map((argument) => testFileOf(argument, { root, dist, cwd: process.cwd() }));
+  const everything = !unit && !machine && !boot && named.length === 0;
+  const found = (await findTestFiles(dist)).filter(
+    ({ kind }) => everything || (kind === "unit" && unit) || (kind === "machine" && machine),
+  );
+  return { checks: everything || unit, files: [...found, ...named], boot: everything || boot };
+}
+
+function parse(args: readonly string[]) {
+  const flag = { type: "boolean" } as const;
+  try {
+    return parseArgs({ args: [...args], options: { unit: flag, machine: flag, boot: flag }, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError("BAD_ARGUMENT", (error as Error).message, {
+      hint: "Usage: npm test -- [--unit] [--machine] [--boot] [FILE...]",
+    });
+  }
+}
+
+async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = [];
+  const run = async (work: Promise<Outcome>): Promise<void> => {
+    const outcome = await work;
+    outcomes.push(outcome);
+    console.log(outcomeLines(outcome));
+  };
+  const runFile = ({ name, path, kind }: TestFile) =>
+    run(runTestFile(path, { name, timeoutMs: FILE_TIMEOUT_MS[kind], env: process.env, signal }));
+
+  if (checks) {
+    for (const check of CHECKS) await run(runCheck(check, root));
+  }
+  await eachOf(
+    files.filter(({ kind }) => kind === "unit"),
+    availableParallelism(),
+    signal,
+    runFile,
+  );
+  await eachOf(
+    files.filter(({ kind }) => kind === "machine"),
+    1,
+    signal,
+    runFile,
+  );
+  if (boot && !signal.aborted) {
+    const reportDir = join(root, "out", "test-report");
+    const options = { reportDir, timeoutMs: BOOT_TIMEOUT_MS, env: process.env, signal };
+    await run(runBootScenarios(join(dist, "cli.js"), options));
+  }
+  return outcomes;
+}
+
+/** Runs `work` on each item, `width` at a time, in order; begins no more when the signal is raised. */
+async function eachOf<T>(
+  items: readonly T[],
+  width: number,
+  signal: AbortSignal,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = [...items];
+  const worker = async (): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined && !signal.aborted; item = queue.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: width }, worker));
+}
+
+/** Ends what runs on the first Ctrl-C; a second one ends the runner at once. */
+function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
+  return controller.signal;
+}
+
+async function main(): Promise<number> {
+  const startedAt = performance.now();
+  const signal = interruptSignal();
+  const outcomes = await runAll(await select(process.argv.slice(2)), signal);
+  const { passed, failed } = total(outcomes);
+  if (signal.aborted) console.log("interrupted: not all of it ran");
+  if (outcomes.length === 0) console.log("nothing ran");
+  console.log(summaryLines(outcomes, performance.now() - startedAt));
+  return passed > 0 && failed === 0 && !signal.aborted ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`${error.message}\n  ${error.hint}`);
+  process.exitCode = 2;
+}

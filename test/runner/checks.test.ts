@@ -1,0 +1,144 @@
+import { cp, mkdir, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../vm/project-root.js";
+import { TempDir } from "../../vm/temp-dir.js";
+import { type Check, runCheck } from "./check.js";
+import { formatCheck } from "./format-check.js";
+import { importedBy, importProblems } from "./import-check.js";
+import { lockProblems } from "./lock-check.js";
+import { runProgram } from "./run-program.js";
+import { isShellFile, shellCheck } from "./shell-check.js";
+
+const test = suite("checks of the tree");
+
+const imports = (sources: Record<string, string>) => importProblems(new Map(Object.entries(sources)));
+
+test("finds the specifier of every kind of import", () => {
+  const text = `
+import "./side-effect.js";
+import one, { two } from "./one.js";
+import type { Three } from "./three.js";
+import {
+  four,
+  five,
+} from "./four.js";
+export { six } from "./six.js";
+export * from './seven.js';
+const eight = await import("./eight.js");
+type Nine = import("./nine.js").Nine;
+export const notOne = "./ten.js";
+`;
+  assert.equal(
+    importedBy(text).map((specifier) => specifier.slice(2, -3)),
+    ["side-effect", "one", "three", "four", "six", "seven", "eight", "nine"],
+  );
+});
+
+test("names every arrow that points the wrong way", () => {
+  const wrong: [file: string, specifier: string][] = [
+    ["vm/a.ts", "../builder/b.js"],
+    ["vm/a.ts", "../harness/b.js"],
+    ["vm/a.ts", "../cli.js"],
+    ["builder/deep/a.ts", "../../harness/b.js"],
+    ["harness/a.ts", "../builder/b.js"],
+    ["harness/a.ts", "../fixtures/b.js"],
+    ["vm/a.test.ts", "../builder/b.js"],
+  ];
+  for (const [file, specifier] of wrong) {
+    const problems = imports({ [file]: `import { b } from "${specifier}";` });
+    assert.is(problems.length, 1, `${file} → ${specifier}`);
+    assert.match(problems[0] ?? "", file);
+  }
+});
+
+test("lets the arrows be that point the right way", () => {
+  const right = {
+    "cli.ts": 'import "./vm/a.js"; \nimport "./builder/a.js";\nimport "./harness/a.js";',
+    "builder/deep/a.ts": 'import "../../vm/a.js";\nimport "../b.js";\nimport "node:fs";',
+    "harness/a.ts": 'import "../vm/a.js";',
+    "harness/a.test.ts": 'import "../fixtures/a.js";\nimport "../test/runner/skip-test.js";\nimport "uvu";',
+    "vm/b.test.ts": 'import "uvu";',
+    "test/machine/a.test.ts": 'import "../../builder/a.js";\nimport "../../harness/a.js";',
+  };
+  assert.equal(imports(right), []);
+});
+
+test("names the files that share a foreign package, and takes parts of it for the whole", () => {
+  const problems = imports({
+    "vm/a.ts": 'import { z } from "zod";\nimport "node:fs";\nimport { x } from "@scope/one";',
+    "builder/b.ts": 'import type { z } from "zod/v4";\nimport { x } from "@scope/two";',
+    "vm/a.test.ts": 'import { z } from "zod";',
+  });
+  assert.equal(problems, ["package zod is imported in builder/b.ts, vm/a.ts: keep one"]);
+});
+
+test("finds addresses, paths and missing digests in a lock", () => {
+  const integrity = "sha512-AAAA";
+  const problems = lockProblems(
+    JSON.stringify({
+      packages: {
+        "": { name: "livelab" },
+        "node_modules/good": { version: "1.0.0", integrity, funding: { url: "https://funding.example" } },
+        "node_modules/addressed": { integrity, resolved: "https://registry.example/addressed-1.0.0.tgz" },
+        "../elsewhere": { version: "1.0.0", integrity },
+        "node_modules/linked": { link: true, integrity },
+        "node_modules/undigested": { version: "1.0.0" },
+      },
+    }),
+  );
+  assert.equal(
+    problems.map((problem) => problem.split(" ")[0]),
+    ["node_modules/addressed", "../elsewhere", "node_modules/linked", "node_modules/undigested"],
+  );
+});
+
+test("knows a shell file by its ending, its first line or its directive", () => {
+  assert.ok(isShellFile("builder/stages/lib.sh", ""));
+  assert.ok(isShellFile("proto/scripts/triton", "#!/bin/sh\n"));
+  assert.ok(isShellFile(".ci/run", "#!/usr/bin/env bash\n"));
+  assert.ok(isShellFile("proto/scripts/sourced", "# Sourced.\n# shellcheck shell=sh\n"));
+  assert.not(isShellFile("proto/bin/tool", "#!/usr/bin/python3\n"));
+  assert.not(isShellFile("vm/shell.ts", "// runs #!/bin/sh\n"));
+  assert.not(isShellFile("proto/bin/fish", "#!/usr/bin/fish\n"));
+});
+
+/** A git repository with one file in it. */
+async function repositoryWith(dir: string, path: string, text: string): Promise<void> {
+  await runProgram(["git", "init", "-q", dir], dir);
+  await mkdir(join(dir, path, ".."), { recursive: true });
+  await writeFile(join(dir, path), text);
+}
+
+test("fails for a faulty shell file that git does not know yet, and follows what it sources", async () => {
+  await using dir = await TempDir.create("shell-check");
+  await repositoryWith(dir.path, "proto/scripts/faulty", "#!/bin/sh\nrm $1\n");
+  assert.match((await shellCheck.problems(dir.path)).join(), /faulty line 2(.|\n)*SC2086/);
+
+  await writeFile(join(dir.path, "proto/scripts/faulty"), '#!/bin/sh\n. "$(dirname "$0")/lib.sh"\ngreet "$1"\n');
+  await writeFile(join(dir.path, "proto/scripts/lib.sh"), '# shellcheck shell=sh\ngreet() { echo "$1"; }\n');
+  assert.equal(await shellCheck.problems(dir.path), []);
+});
+
+test("fails for a file that is not formatted, and minds no link that is broken here", async () => {
+  await using dir = await TempDir.create("format-check");
+  await repositoryWith(dir.path, "vm/a.ts", "export const   a=1\n");
+  await cp(join(findProjectRoot(), "biome.json"), join(dir.path, "biome.json"));
+  await symlink(join(findProjectRoot(), "node_modules"), join(dir.path, "node_modules"));
+  await writeFile(join(dir.path, ".gitignore"), "node_modules\n");
+  await symlink("/usr/lib/only/in/the/image", join(dir.path, "link.json"));
+  assert.match((await formatCheck.problems(dir.path)).join(), "vm/a.ts format");
+
+  await writeFile(join(dir.path, "vm/a.ts"), "export const a = 1;\n");
+  assert.equal(await formatCheck.problems(dir.path), []);
+});
+
+test("counts a check that breaks as failed", async () => {
+  const broken: Check = { name: "broken", problems: () => Promise.reject(new Error("git ls-files failed")) };
+  const outcome = await runCheck(broken, "/");
+  assert.is(outcome.failed, 1);
+  assert.match(outcome.problems[0] ?? "", "git ls-files failed");
+});
+
+test.run();

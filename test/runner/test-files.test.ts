@@ -1,0 +1,57 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { UsageError } from "../../vm/livelab-error.js";
+import { TempDir } from "../../vm/temp-dir.js";
+import { findTestFiles, testFileOf } from "./test-files.js";
+
+const test = suite("files of tests");
+
+/** A clone with one file of each sort compiled. */
+async function clone() {
+  const dir = await TempDir.create("test-files");
+  const dist = join(dir.path, "dist");
+  for (const name of ["vm/format.js", "vm/format.test.js", "test/machine/boot.test.js", "test/run.js"]) {
+    await mkdir(join(dist, name, ".."), { recursive: true });
+    await writeFile(join(dist, name), "");
+  }
+  return { dir, places: { root: dir.path, dist, cwd: dir.path } };
+}
+
+test("are found below dist/, with those that start a machine set apart", async () => {
+  const { dir, places } = await clone();
+  await using _ = dir;
+  assert.equal(
+    (await findTestFiles(places.dist)).map(({ name, kind }) => [name, kind]),
+    [
+      ["test/machine/boot.test.js", "machine"],
+      ["vm/format.test.js", "unit"],
+    ],
+  );
+});
+
+test("are named by their source or their compiled file, from any folder", async () => {
+  const { dir, places } = await clone();
+  await using _ = dir;
+  const expected = join(places.dist, "vm/format.test.js");
+  for (const argument of ["vm/format.test.ts", "dist/vm/format.test.js", expected]) {
+    assert.is(testFileOf(argument, places).path, expected, argument);
+  }
+  assert.is(testFileOf("format.test.ts", { ...places, cwd: join(dir.path, "vm") }).path, expected);
+  assert.is(testFileOf("test/machine/boot.test.ts", places).kind, "machine");
+});
+
+test("are refused when they are none, with what to do", async () => {
+  const { dir, places } = await clone();
+  await using _ = dir;
+  for (const argument of ["vm/absent.test.ts", "vm/format.ts", "/etc/passwd", ".."]) {
+    assert.throws(
+      () => testFileOf(argument, places),
+      (error: unknown) => error instanceof UsageError && error.message.includes(argument),
+      argument,
+    );
+  }
+});
+
+test.run();
