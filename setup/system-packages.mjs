@@ -74,6 +74,7 @@ export const NEEDS = [
     probe: { commands: ["newuidmap", "newgidmap"] },
     packages: { debian: "uidmap", fedora: "shadow-utils", arch: "shadow", suse: "shadow", alpine: "shadow-uidmap" },
   },
+  { name: "git", when: "tests", probe: { commands: ["git"] }, packages: everywhere("git") },
   {
     name: "shellcheck",
     when: "tests",

@@ -91,7 +91,7 @@ test("needs newuidmap only without root, and shellcheck, jq and busybox only for
   const names = (use: { isRoot: boolean; forTests: boolean }) =>
     system.missingNeeds(hostWith(...complete), use).map((need) => need.name);
   assert.equal(names({ isRoot: false, forTests: false }), ["newuidmap and newgidmap"]);
-  assert.equal(names({ isRoot: true, forTests: true }), ["shellcheck", "jq", "busybox"]);
+  assert.equal(names({ isRoot: true, forTests: true }), ["git", "shellcheck", "jq", "busybox"]);
 });
 
 test("takes the ROM where other distributions have it", () => {
