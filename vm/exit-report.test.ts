@@ -1,0 +1,45 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { describeExit, readLogTail, startupFailure } from "./exit-report.js";
+import { TempDir } from "./temp-dir.js";
+
+const test = suite("exit-report");
+
+for (const [said, code] of [
+  ["Could not access KVM kernel module: Permission denied", "KVM_UNUSABLE"],
+  ["qemu-system-x86_64: failed to initialize kvm: Device or resource busy", "KVM_UNUSABLE"],
+  ['qemu-system-x86_64: failed to find romfile "efi-virtio.rom"', "ROM_NOT_FOUND"],
+  ["qemu-system-x86_64: -chardev pty,id=ttyS1: Failed to create PTY: No space left on device", "PTY_UNAVAILABLE"],
+  ['qemu-system-x86_64: Failed to get shared "write" lock', "EXITED_EARLY"],
+  ["Could not open '/kvm/disk': No such file or directory", "EXITED_EARLY"],
+] as const) {
+  test(`takes "${said}" for ${code}`, () => {
+    const error = startupFailure({ code: 1, signal: null }, [said], "/w/qemu.log");
+    assert.is(error.code, code);
+    assert.is(error.message, `QEMU ended at its start with status 1: ${said}`);
+    assert.ok(error.hint);
+  });
+}
+
+test("says so when QEMU said nothing", () => {
+  const error = startupFailure({ code: null, signal: "SIGSEGV" }, [], "/w/qemu.log");
+  assert.is(error.message, "QEMU ended at its start by SIGSEGV: it said nothing");
+});
+
+test("quotes the last line of a QEMU that ended by itself", () => {
+  const report = { reason: "failed", code: 1, signal: null, logTail: ["first", "assertion failed"] } as const;
+  assert.is(describeExit(report), "QEMU ended by itself with status 1: assertion failed");
+});
+
+test("keeps the last lines of a log, without notices of ptys, and nothing of a log that is missing", async () => {
+  await using dir = await TempDir.create("log");
+  const path = join(dir.path, "qemu.log");
+  await writeFile(path, "char device redirected to /dev/pts/1 (label ttyS1)\na\nb\nc\n");
+  assert.equal(await readLogTail(path), ["a", "b", "c"]);
+  assert.equal(await readLogTail(path, 2), ["b", "c"]);
+  assert.equal(await readLogTail(`${path}.none`), []);
+});
+
+test.run();

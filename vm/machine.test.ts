@@ -1,0 +1,236 @@
+import { execFileSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { thrownBy, within } from "../fixtures/vm-deadline.js";
+import { halt, panic, powerOff, reset, say, writeBootDisk } from "../fixtures/vm-guest-code.js";
+import { smallMachine } from "../fixtures/vm-small-machine.js";
+import { launchMachine, type MachineEvent } from "./machine.js";
+import { SerialLine } from "./serial-line.js";
+import { TempDir } from "./temp-dir.js";
+import { VmError } from "./vm-error.js";
+import { waitAtMost } from "./wait-at-most.js";
+
+const test = suite("machine");
+
+/** What a line says until it has said `end`. */
+async function heard(line: SerialLine, end: string): Promise<string> {
+  let text = "";
+  await waitAtMost(
+    new Promise<void>((resolve) => {
+      line.onData((chunk) => {
+        text += chunk.toString();
+        if (text.includes(end)) resolve();
+      });
+    }),
+    { limitMs: 5_000, onLimit: () => new Error(`"${end}" was not said; heard: ${JSON.stringify(text)}`) },
+  );
+  return text;
+}
+
+test(
+  "runs nothing before it is resumed, and then loses not a byte of either line",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const disk = join(dir.path, "disk");
+    await writeBootDisk(disk, say("ttyS0", "one."), say("ttyS1", "two."));
+    await using machine = await launchMachine(smallMachine(disk, { serial: ["pty", "pty"] }), { workDir: dir.path });
+    await using first = await SerialLine.open(machine.serialPath("ttyS0"));
+    await using second = await SerialLine.open(machine.serialPath("ttyS1"));
+    const both = Promise.all([heard(first, "one."), heard(second, "two.")]);
+    await sleep(200);
+    assert.is(await readFile(join(dir.path, "ttyS1.log"), "utf8"), "");
+    await machine.resume();
+    const [one, two] = await both;
+    assert.match(one, "SeaBIOS");
+    assert.is(two, "two.");
+    assert.is(await readFile(join(dir.path, "ttyS1.log"), "utf8"), "two.");
+  }),
+);
+
+for (const [what, code, reason] of [
+  ["powers off", powerOff, "guest-shutdown"],
+  ["reboots", reset, "guest-reset"],
+  ["panics", panic, "guest-panic"],
+] as const) {
+  test(
+    `tells within 2 s that the guest ${what}, with the last it said`,
+    within(10_000, async () => {
+      await using dir = await TempDir.create("machine");
+      const disk = join(dir.path, "disk");
+      await writeBootDisk(disk, say("ttyS1", "the last words."), code);
+      await using machine = await launchMachine(smallMachine(disk), { workDir: dir.path });
+      await using line = await SerialLine.open(machine.serialPath("ttyS1"));
+      const words = heard(line, "words.");
+      const events: MachineEvent[] = [];
+      machine.onEvent((event) => events.push(event));
+      await machine.resume();
+      assert.is(await words, "the last words.");
+      const spoken = performance.now();
+      const report = await machine.exited;
+      assert.ok(performance.now() - spoken < 2_000);
+      assert.is(report.reason, reason);
+      assert.is(report.code, 0);
+      assert.equal(
+        events.map(({ kind }) => kind),
+        [reason],
+      );
+      assert.equal(await machine.stop(), report);
+    }),
+  );
+}
+
+test(
+  "is stopped once, and gives whoever asks the same answer",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const disk = join(dir.path, "disk");
+    await writeBootDisk(disk, halt);
+    const steps: string[] = [];
+    await using machine = await launchMachine(smallMachine(disk), {
+      workDir: dir.path,
+      log: (line) => steps.push(line),
+    });
+    await machine.resume();
+    const [one, two] = await Promise.all([machine.stop(), machine.stop()]);
+    assert.is(one.reason, "quit");
+    assert.is(one, two);
+    assert.is(steps.filter((step) => step.endsWith("stop: quit")).length, 1);
+  }),
+);
+
+test(
+  "presses the power button if asked, and quits when the guest does not mind it",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const disk = join(dir.path, "disk");
+    await writeBootDisk(disk, halt);
+    const steps: string[] = [];
+    await using machine = await launchMachine(smallMachine(disk), {
+      workDir: dir.path,
+      log: (line) => steps.push(line),
+    });
+    await machine.resume();
+    assert.is((await machine.stop({ powerdownMs: 100 })).reason, "quit");
+    assert.equal(
+      steps.flatMap((step) => /stop: (.*)/.exec(step)?.[1] ?? []),
+      ["power button", "quit"],
+    );
+  }),
+);
+
+test(
+  "ends a QEMU that hangs",
+  within(15_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const disk = join(dir.path, "disk");
+    await writeBootDisk(disk, halt);
+    await using machine = await launchMachine(smallMachine(disk), { workDir: dir.path });
+    process.kill(machine.pid, "SIGSTOP");
+    const report = await machine.stop();
+    assert.is(report.reason, "quit");
+    assert.is(report.signal, "SIGKILL");
+  }),
+);
+
+test(
+  "tells that somebody else killed QEMU",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const disk = join(dir.path, "disk");
+    await writeBootDisk(disk, halt);
+    await using machine = await launchMachine(smallMachine(disk), { workDir: dir.path });
+    await machine.resume();
+    process.kill(machine.pid, "SIGKILL");
+    const report = await machine.exited;
+    assert.is(report.reason, "killed");
+    assert.is(report.signal, "SIGKILL");
+    const error = await thrownBy(machine.resume());
+    assert.is((error as VmError).code, "QMP_CLOSED");
+  }),
+);
+
+test(
+  "says how QEMU is installed where it is missing",
+  within(5_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const spec = smallMachine(join(dir.path, "disk"));
+    const error = await thrownBy(launchMachine(spec, { workDir: dir.path, program: "qemu-system-of-nobody" }));
+    assert.instance(error, VmError);
+    assert.is((error as VmError).code, "QEMU_NOT_FOUND");
+    assert.is((error as VmError).kind, "host");
+    assert.match(String((error as VmError).hint), "apt-get install qemu-system-x86 ipxe-qemu");
+  }),
+);
+
+test(
+  "tells within 2 s what QEMU said when it dies at its start",
+  within(5_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const disk = join(dir.path, "no, such disk");
+    const start = performance.now();
+    const error = await thrownBy(launchMachine(smallMachine(disk), { workDir: join(dir.path, "work") }));
+    assert.ok(performance.now() - start < 2_000);
+    assert.is((error as VmError).code, "EXITED_EARLY");
+    assert.match(String(error), `Could not open '${disk}': No such file or directory`);
+    assert.match(String((error as VmError).hint), "argv.txt");
+  }),
+);
+
+test(
+  "is not launched when the signal has been given, and is ended when it is given midway",
+  within(5_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const disk = join(dir.path, "disk");
+    await writeBootDisk(disk, halt);
+    const reason = new Error("interrupted");
+    const options = { workDir: dir.path, signal: AbortSignal.abort(reason) };
+    assert.is(await thrownBy(launchMachine(smallMachine(disk), options)), reason);
+
+    const controller = new AbortController();
+    let pid = 0;
+    const log = (line: string) => {
+      pid = Number(/pid (\d+)/.exec(line)?.[1] ?? pid);
+      controller.abort(reason);
+    };
+    const launch = launchMachine(smallMachine(disk), { workDir: dir.path, signal: controller.signal, log });
+    assert.is(await thrownBy(launch), reason);
+    await sleep(200);
+    assert.throws(() => process.kill(pid, 0), /ESRCH/);
+  }),
+);
+
+test(
+  "names the lines that it has when asked for another",
+  within(5_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const disk = join(dir.path, "disk");
+    await writeBootDisk(disk, halt);
+    await using machine = await launchMachine(smallMachine(disk), { workDir: dir.path });
+    assert.throws(
+      () => machine.serialPath("ttyS0"),
+      (error: unknown) => error instanceof VmError && error.message.endsWith("has no pty for ttyS0; it has: ttyS1"),
+    );
+  }),
+);
+
+test(
+  "leaves a command line that runs the same machine again",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const disk = join(dir.path, "it's a disk");
+    await writeBootDisk(disk, say("ttyS1", "again"), halt);
+    await (await launchMachine(smallMachine(disk), { workDir: dir.path })).stop();
+    const said = execFileSync("/bin/sh", [join(dir.path, "argv.txt")], {
+      input: "info status\nquit\n",
+      encoding: "utf8",
+      timeout: 5_000,
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+    assert.match(said, "VM status: paused");
+  }),
+);
+
+test.run();

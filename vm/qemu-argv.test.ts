@@ -1,0 +1,141 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { MachineSpec } from "./machine-spec.js";
+import { qemuArgv } from "./qemu-argv.js";
+import { VmError } from "./vm-error.js";
+
+const test = suite("qemu-argv");
+
+const spec: MachineSpec = {
+  name: "cn",
+  accelerator: "tcg",
+  cpus: 2,
+  memoryMib: 1024,
+  uuid: "12345678-9abc-4def-8123-456789abcdef",
+  boot: { kind: "network" },
+  disks: [],
+  nics: [
+    {
+      mac: "52:54:00:99:00:38",
+      network: { net: "10.99.99.0/24", host: "10.99.99.7", dhcpStart: "10.99.99.38" },
+    },
+  ],
+  serial: ["null", "pty"],
+};
+
+const argvOf = (changes: Partial<MachineSpec> = {}): readonly string[] =>
+  qemuArgv({ ...spec, ...changes }, { workDir: "/work", control: { descriptor: 3 } });
+
+/** The values of a flag, in order. */
+const valuesOf = (argv: readonly string[], flag: string): readonly (string | undefined)[] =>
+  argv.flatMap((word, index) => (word === flag ? [argv[index + 1]] : []));
+
+test("keeps QEMU from adding devices or reading configuration of its own", () => {
+  const argv = argvOf();
+  assert.ok(argv.includes("-nodefaults"));
+  assert.ok(argv.includes("-no-user-config"));
+});
+
+test("starts paused and ends paused, so that no byte is lost", () => {
+  const argv = argvOf();
+  assert.ok(argv.includes("-S"));
+  assert.equal(valuesOf(argv, "-action"), ["reboot=shutdown,shutdown=pause,panic=pause"]);
+});
+
+test("emulates a model without AVX on all host CPUs", () => {
+  assert.equal(valuesOf(argvOf(), "-accel"), ["tcg,thread=multi"]);
+  assert.equal(valuesOf(argvOf(), "-cpu"), ["Nehalem"]);
+});
+
+test("gives a guest under KVM the host's CPU", () => {
+  assert.equal(valuesOf(argvOf({ accelerator: "kvm" }), "-accel"), ["kvm"]);
+  assert.equal(valuesOf(argvOf({ accelerator: "kvm" }), "-cpu"), ["host"]);
+});
+
+test("boots from the first NIC alone, on the network it is told of", () => {
+  const second = { mac: "52:54:00:99:00:39", model: "e1000", network: { ...spec.nics[0]?.network } } as const;
+  const argv = argvOf({ nics: [...spec.nics, second as MachineSpec["nics"][number]] });
+  assert.equal(valuesOf(argv, "-netdev"), [
+    "user,id=net0,net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38,ipv6=off,restrict=off",
+    "user,id=net1,net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38,ipv6=off,restrict=off",
+  ]);
+  const devices = valuesOf(argv, "-device");
+  assert.ok(devices.includes("virtio-net-pci,netdev=net0,mac=52:54:00:99:00:38,bootindex=0"));
+  assert.ok(devices.includes("e1000,netdev=net1,mac=52:54:00:99:00:39"));
+});
+
+test("hands the boot file, the TFTP folder, DNS and restrict to the network", () => {
+  const network = {
+    net: "10.99.99.0/24",
+    host: "10.99.99.7",
+    dhcpStart: "10.99.99.38",
+    dns: "10.99.99.11",
+    tftpDir: "/tftp",
+    bootfile: "boot.ipxe.01525400990038",
+    restrict: true,
+  };
+  assert.equal(valuesOf(argvOf({ nics: [{ mac: "52:54:00:99:00:38", network }] }), "-netdev"), [
+    "user,id=net0,net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38,dns=10.99.99.11," +
+      "tftp=/tftp,bootfile=boot.ipxe.01525400990038,ipv6=off,restrict=on",
+  ]);
+});
+
+test("hands over a kernel with its initrd and its arguments", () => {
+  const boot = { kind: "kernel", kernelPath: "/k", initrdPath: "/i", append: "a=1 b,c" } as const;
+  const argv = argvOf({ boot, nics: [] });
+  assert.equal(valuesOf(argv, "-kernel"), ["/k"]);
+  assert.equal(valuesOf(argv, "-initrd"), ["/i"]);
+  assert.equal(valuesOf(argv, "-append"), ["a=1 b,c"]);
+});
+
+test("boots from the first disk alone", () => {
+  const disks = [
+    { path: "/a", format: "raw", readOnly: true },
+    { path: "/b", format: "qcow2", serial: "zones" },
+  ] as const;
+  const argv = argvOf({ boot: { kind: "disk" }, disks, nics: [] });
+  assert.equal(valuesOf(argv, "-blockdev"), [
+    "driver=raw,node-name=disk0,read-only=on,discard=unmap,file.driver=file,file.filename=/a",
+    "driver=qcow2,node-name=disk1,read-only=off,discard=unmap,file.driver=file,file.filename=/b",
+  ]);
+  const devices = valuesOf(argv, "-device");
+  assert.ok(devices.includes("virtio-blk-pci,drive=disk0,bootindex=0"));
+  assert.ok(devices.includes("virtio-blk-pci,drive=disk1,serial=zones"));
+});
+
+test("writes a comma within a path twice, so that QEMU does not split there", () => {
+  const nic = {
+    mac: "52:54:00:99:00:38",
+    network: { net: "10.0.2.0/24", host: "10.0.2.2", dhcpStart: "10.0.2.15", tftpDir: "/t,x", bootfile: "b,x" },
+  };
+  const argv = qemuArgv(
+    { ...spec, disks: [{ path: "/d,x", format: "raw" }], nics: [nic] },
+    { workDir: "/w,x", control: { descriptor: 3 } },
+  );
+  const all = argv.join(" ");
+  for (const doubled of ["/t,,x", "b,,x", "/d,,x", "/w,,x/ttyS1.log"]) assert.ok(all.includes(doubled), doubled);
+});
+
+test("has a log for each serial port, and a pty only where one is asked for", () => {
+  const argv = argvOf();
+  assert.equal(
+    valuesOf(argv, "-chardev").filter((chardev) => chardev?.includes("ttyS")),
+    ["null,id=ttyS0,logfile=/work/ttyS0.log,logappend=off", "pty,id=ttyS1,logfile=/work/ttyS1.log,logappend=off"],
+  );
+  assert.equal(valuesOf(argv, "-serial"), ["chardev:ttyS0", "chardev:ttyS1"]);
+});
+
+for (const [what, changes] of [
+  ["a network boot without a NIC", { nics: [] }],
+  ["a disk boot without a disk", { boot: { kind: "disk" } }],
+  ["more serial ports than a PC has", { serial: ["null", "null", "null", "null", "pty"] }],
+] as const satisfies readonly (readonly [string, Partial<MachineSpec>])[]) {
+  test(`refuses ${what}`, () => {
+    assert.throws(
+      () => argvOf(changes),
+      (error: unknown) => error instanceof VmError && error.code === "BAD_SPEC",
+    );
+  });
+}
+
+test.run();
