@@ -74,6 +74,10 @@ const builderErrorKinds = {
   NOT_WRITABLE: "host",
   /** The host's disk is full. */
   HOST_DISK_FULL: "host",
+  /** The root of the builder machine could not be made from its packages. */
+  BASE_FAILED: "stage",
+  /** A record in LIVELAB_HOME is not what livelab writes. */
+  BAD_RECORD: "host",
   /** Another livelab process works on this build. */
   BUSY: "host",
   /** The builder machine ended while it was in use. */

@@ -39,6 +39,11 @@ export interface Profile {
   /** Debian's code name. */
   readonly release: string;
   readonly architecture: "amd64";
+  /**
+   * Latest time that any file of the image carries, in seconds since 1970: the date of the point release.
+   * A layer may be older than the stamp of a release that reuses it, so the stamp cannot be this time.
+   */
+  readonly epoch: number;
   readonly suites: readonly Suite[];
   readonly sets: readonly SetSpec[];
   readonly made: readonly MadePackage[];
@@ -51,6 +56,7 @@ const bookworm: Profile = {
   name: "bookworm",
   release: "bookworm",
   architecture: "amd64",
+  epoch: Date.UTC(2026, 6, 11, 10, 16, 37) / 1000, // Date field of its InRelease
   // Neither -updates nor -security: these two components are frozen since point release 12.15 (DESIGN D4).
   suites: [
     {
@@ -70,7 +76,18 @@ const bookworm: Profile = {
       name: "base",
       packages: [
         ...essential,
-        ...["openssh-server", "iproute2", "mmdebstrap", "squashfs-tools", "cpio", "zstd", "xz-utils", "pigz", "kmod"],
+        ...[
+          "openssh-server",
+          "iproute2",
+          "mmdebstrap",
+          "squashfs-tools",
+          "cpio",
+          "zstd",
+          "xz-utils",
+          "pigz",
+          "kmod",
+          "mount",
+        ],
         ...["curl", "ca-certificates", "debian-archive-keyring", "gpgv"],
       ],
     },

@@ -1,0 +1,74 @@
+/**
+ * Artifacts (DESIGN D7): costly pure results, kept in the store under a key of their inputs, so that no machine
+ * makes them twice. Today: the ZFS kernel modules of one kernel.
+ */
+import { createWriteStream } from "node:fs";
+import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { finished } from "node:stream/promises";
+import type { SshConnection } from "../vm/ssh-connection.js";
+import { StageError } from "./builder-error.js";
+import type { LivelabHome } from "./home.js";
+import { formatDigest } from "./inputs/digest.js";
+import { ownerTag } from "./owner.js";
+import { digestOf, type KeyMaterial } from "./stage-key.js";
+
+/** Something that a stage makes unless the gateway has it. */
+export interface ArtifactSpec {
+  /** Name of the file, also at the gateway below "artifact/". */
+  readonly name: string;
+  /** Where the stage leaves it, below the release's folder. */
+  readonly path: string;
+  /** The shell file that makes it. */
+  readonly script: string;
+  /** Lock set that it is made with. */
+  readonly set: string;
+  /** Package of set "image" that it is made for, told by the beginning of its name. */
+  readonly madeFor: string;
+}
+
+/** Path of an artifact in the store; it may not be there yet. */
+export async function artifactPath(home: LivelabHome, spec: ArtifactSpec, material: KeyMaterial): Promise<string> {
+  const { lock, stageFolder, baseKey } = material;
+  const key = digestOf({
+    base: baseKey,
+    script: await readFile(join(stageFolder, `${spec.script}.sh`), "utf8"),
+    set: formatDigest(lock.set(spec.set).digest),
+    madeFor: lock
+      .set("image")
+      .packages.filter(({ name }) => name.startsWith(spec.madeFor))
+      .map(({ digest }) => formatDigest(digest))
+      .join(" "),
+  });
+  return join(home.store, "artifacts", key, spec.name);
+}
+
+/** Whether the artifact is there. */
+export async function hasArtifact(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+/** Copies what a stage made into the store. @throws StageError STAGE_OUTPUT when the stage left nothing there */
+export async function keepArtifact(
+  ssh: SshConnection,
+  file: string,
+  path: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const folder = join(path, "..");
+  await mkdir(folder, { recursive: true });
+  const part = `${path}.${ownerTag()}`;
+  try {
+    const out = createWriteStream(part);
+    const { status, stderr } = await ssh.exec(`cat '${file}'`, {
+      stdout: out,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    out.end();
+    await finished(out);
+    if (status !== 0) throw new StageError("STAGE_OUTPUT", `the stage left no ${file}: ${stderr.trim()}`);
+    await rename(part, path);
+  } finally {
+    await rm(part, { force: true });
+  }
+}

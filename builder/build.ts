@@ -1,0 +1,177 @@
+/**
+ * A build: from words for stages to a release with its layers and outputs.
+ * Not here: one stage (stage-run.ts), what is reused by which key (stage-key.ts), the inputs (inputs/).
+ */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { UsageError } from "../vm/livelab-error.js";
+import { BuilderError } from "./builder-error.js";
+import { removeTree } from "./machines/remove-tree.js";
+import { checkOutputFolder, exportOutputs, findOutputs, linkLatest, type OutputReport } from "./outputs.js";
+import { OwnerLock } from "./owner.js";
+import { failedLayerFolder, findRelease, listReleases, type Release, releaseFolder, saveRelease } from "./release.js";
+import { stageKey } from "./stage-key.js";
+import { runStage, type StageContext } from "./stage-run.js";
+import { parseStageWords, type Stage, stages } from "./stages.js";
+import { parseStamp, stampOf } from "./stamp.js";
+import type { Workshop } from "./workshop.js";
+
+export interface BuildRequest {
+  /** Stages as on the command line; none means all. */
+  readonly words: readonly string[];
+  /** Stamp of the release to go on with. */
+  readonly release?: string | undefined;
+  /** Stamp of the release to make; by default the time now. */
+  readonly newStamp?: string | undefined;
+  /** Folder of the outputs. */
+  readonly outRoot: string;
+  readonly now: Date;
+}
+
+export interface BuildResult {
+  readonly release: Release;
+  /** out/<stamp>, when the last stage was among those run. */
+  readonly outputs: { readonly folder: string; readonly report: OutputReport } | undefined;
+  /** True when a release with equal inputs was there already and nothing had to be done. */
+  readonly unchanged: boolean;
+}
+
+/**
+ * Builds.
+ * @throws UsageError before anything runs; InputError, StageError, BuilderError from what runs
+ */
+export async function build(workshop: Workshop, request: BuildRequest): Promise<BuildResult> {
+  const chosen = parseStageWords(request.words);
+  const first = chosen[0] as Stage;
+  const wantsOutputs = chosen.at(-1) === stages.at(-1);
+  if (request.release === undefined && first !== stages[0]) {
+    throw new UsageError("STAGE_ORDER", `a new build begins with ${stages[0]?.name}, not with ${first.name}`, {
+      hint: `to go on with a release: livelab build -r STAMP ${first.name} ...; \`livelab releases\` lists them`,
+    });
+  }
+  const old = request.release === undefined ? undefined : await findRelease(workshop.home, request.release);
+  if (old !== undefined) assertReached(old, first);
+  if (wantsOutputs) await checkOutputFolder(request.outRoot);
+
+  if (old === undefined && request.newStamp === undefined && chosen.length === stages.length) {
+    const equal = await findEqualRelease(workshop);
+    if (equal !== undefined) return { ...(await reuseRelease(workshop, equal, request.outRoot)), unchanged: true };
+  }
+
+  const stamp = old?.stamp ?? (await freeStamp(workshop, request));
+  await saveRelease(workshop.home, old ?? { version: 1, stamp, profile: workshop.lock.profile.name, stages: [] });
+  await using _lock = await OwnerLock.take(join(releaseFolder(workshop.home, stamp), "lock"), `release ${stamp}`);
+  await using gateway = workshop.createGateway();
+  const context = await workshop.ready(stamp, gateway);
+  const release = await runStages(workshop, context, chosen, old, stamp);
+  const report = wantsOutputs ? await exportWithStep(workshop, context, release, request.outRoot) : undefined;
+  return { release, outputs: report && { folder: join(request.outRoot, stamp), report }, unchanged: false };
+}
+
+/** Runs or reuses the stages one after the other; the record is saved after each, so that a killed build can go on. */
+async function runStages(
+  workshop: Workshop,
+  context: StageContext,
+  chosen: readonly Stage[],
+  old: Release | undefined,
+  stamp: string,
+): Promise<Release> {
+  const kept = (old?.stages ?? []).slice(0, stages.indexOf(chosen[0] as Stage));
+  let release: Release = { version: 1, stamp, profile: workshop.lock.profile.name, stages: kept };
+  for (const stage of chosen) {
+    const below = release.stages.map((record) => record.key);
+    const key = await stageKey(stage, below.at(-1), stamp, workshop.material);
+    const record = await workshop.options.progress.step(stage.name, async (step) => {
+      const found = await workshop.layers.find(key);
+      if (found !== undefined) {
+        step.result("reused");
+        return { name: stage.name, key, reused: true, durationMs: found.durationMs };
+      }
+      try {
+        const durationMs = await runStage(context, stage, key, below, step);
+        return { name: stage.name, key, reused: false, durationMs };
+      } catch (error) {
+        await saveRelease(workshop.home, { ...release, failedStage: stage.name });
+        throw error;
+      }
+    });
+    release = { ...release, stages: [...release.stages, record] };
+    await saveRelease(workshop.home, release);
+  }
+  await removeTree(failedLayerFolder(workshop.home, stamp), workshop.options.asRoot);
+  return release;
+}
+
+/** The newest release whose every stage has the key that it would have now. */
+async function findEqualRelease(workshop: Workshop): Promise<Release | undefined> {
+  for (const release of (await listReleases(workshop.home)).reverse()) {
+    if (release.profile !== workshop.lock.profile.name || release.stages.length !== stages.length) continue;
+    let before: string | undefined;
+    let equal = true;
+    for (const [index, stage] of stages.entries()) {
+      before = await stageKey(stage, before, release.stamp, workshop.material);
+      equal = release.stages[index]?.key === before && (await workshop.layers.find(before)) !== undefined;
+      if (!equal) break;
+    }
+    if (equal) return release;
+  }
+  return undefined;
+}
+
+async function reuseRelease(
+  workshop: Workshop,
+  found: Release,
+  outRoot: string,
+): Promise<Pick<BuildResult, "release" | "outputs">> {
+  const release = { ...found, stages: found.stages.map((stage) => ({ ...stage, reused: true })) };
+  const folder = join(outRoot, release.stamp);
+  const there = await findOutputs(outRoot, release.stamp);
+  if (there !== undefined) {
+    await linkLatest(outRoot, release.stamp);
+    return { release, outputs: { folder, report: there } };
+  }
+  await using gateway = workshop.createGateway();
+  const context = await workshop.ready(release.stamp, gateway);
+  return { release, outputs: { folder, report: await exportWithStep(workshop, context, release, outRoot) } };
+}
+
+const exportWithStep = (
+  workshop: Workshop,
+  context: StageContext,
+  release: Release,
+  outRoot: string,
+): Promise<OutputReport> =>
+  workshop.options.progress.step(`outputs to ${join(outRoot, release.stamp)}`, (step) =>
+    exportOutputs(context, release, outRoot, step),
+  );
+
+/** @throws UsageError STAGE_ORDER when the release has not come as far as the stage before `first` */
+function assertReached(release: Release, first: Stage): void {
+  const index = stages.indexOf(first);
+  if (release.stages.length >= index) return;
+  const next = stages[release.stages.length]?.name;
+  throw new UsageError(
+    "STAGE_ORDER",
+    `release ${release.stamp} has not come as far as ${first.name}: its next stage is ${next}`,
+    {
+      hint: `livelab build -r ${release.stamp} ${next} ...`,
+    },
+  );
+}
+
+/** The stamp asked for, or that of the first second from now on that no release has. */
+async function freeStamp(workshop: Workshop, request: BuildRequest): Promise<string> {
+  const taken = async (stamp: string): Promise<boolean> =>
+    (await stat(releaseFolder(workshop.home, stamp)).catch(() => undefined)) !== undefined;
+  if (request.newStamp !== undefined) {
+    const stamp = parseStamp(request.newStamp);
+    if (!(await taken(stamp))) return stamp;
+    throw new BuilderError("BUSY", `release ${stamp} is there already`, {
+      hint: `go on with it: livelab build -r ${stamp} STAGE ...`,
+    });
+  }
+  for (let time = request.now.getTime(); ; time += 1000) {
+    const stamp = stampOf(new Date(time));
+    if (!(await taken(stamp))) return stamp;
+  }
+}

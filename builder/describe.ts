@@ -1,0 +1,66 @@
+/** What the builder's commands print: plain text for stdout. */
+import { join } from "node:path";
+import { formatBytes, formatDuration } from "../vm/format.js";
+import type { BuildResult } from "./build.js";
+import type { Release } from "./release.js";
+import { stages } from "./stages.js";
+
+/** Columns padded to their widest cell, two spaces apart. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** The stages with their summaries, in order. */
+export function describeStages(): string {
+  return table(stages.map(({ name, summary }) => [name, summary]));
+}
+
+/** A line a release: stamp, profile, how far it came. */
+export function describeReleases(releases: readonly Release[]): string {
+  if (releases.length === 0) return "no releases yet; `livelab build` makes one";
+  return table(
+    releases.map((release) => [
+      release.stamp,
+      release.profile,
+      release.failedStage === undefined
+        ? `${release.stages.length} of ${stages.length} stages`
+        : `failed in ${release.failedStage}`,
+      release.stages.map((stage) => stage.name).join(" "),
+    ]),
+  );
+}
+
+/** What a build did: stages with times, outputs with sizes, where they are. @param durationMs of the whole command */
+export function describeBuild(result: BuildResult, durationMs: number): string {
+  const { release, outputs, unchanged } = result;
+  const lines = [
+    table(
+      release.stages.map(({ name, reused, durationMs: took }) => [
+        name,
+        reused ? `reused (took ${formatDuration(took)})` : formatDuration(took),
+      ]),
+    ),
+    "",
+  ];
+  if (unchanged) lines.push(`nothing has changed since release ${release.stamp}: all of it is reused`);
+  if (outputs === undefined) {
+    const next = stages[release.stages.length]?.name;
+    lines.push(`release ${release.stamp} has come as far as ${release.stages.at(-1)?.name}`);
+    if (next !== undefined) lines.push(`go on: livelab build -r ${release.stamp} ${next} ...`);
+  } else {
+    lines.push(table(outputs.report.files.map((file) => [join(outputs.folder, file.name), formatBytes(file.bytes)])));
+    lines.push(
+      "",
+      `release ${release.stamp}, ${outputs.report.packages} packages, in ${formatDuration(durationMs)}: ${outputs.folder}`,
+    );
+  }
+  return lines.join("\n");
+}

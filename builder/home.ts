@@ -1,0 +1,43 @@
+/**
+ * The folders of $LIVELAB_HOME, in one place.
+ * Not here: what is in them (store: inputs/store.ts, layers: layers.ts, releases: release.ts).
+ */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { BuilderError } from "./builder-error.js";
+
+export interface LivelabHome {
+  /** The folder itself, absolute. */
+  readonly root: string;
+  /** Verified inputs and artifacts by digest. */
+  readonly store: string;
+  /** Roots of builder machines by key. */
+  readonly bases: string;
+  /** What each stage wrote, by stage key. */
+  readonly layers: string;
+  /** A folder a release: record, logs, lock. */
+  readonly builds: string;
+  /** Folders of running machines; empty when none runs. */
+  readonly machines: string;
+}
+
+/** Makes the folders where they are missing. @throws BuilderError NOT_WRITABLE */
+export async function openHome(root: string): Promise<LivelabHome> {
+  const home: LivelabHome = {
+    root,
+    store: join(root, "store"),
+    bases: join(root, "bases"),
+    layers: join(root, "layers"),
+    builds: join(root, "builds"),
+    machines: join(root, "machines"),
+  };
+  for (const folder of Object.values(home)) {
+    await mkdir(folder, { recursive: true }).catch((cause: Error) => {
+      throw new BuilderError("NOT_WRITABLE", `cannot make ${folder}: ${cause.message}`, {
+        hint: "set LIVELAB_HOME to a folder that you may write to",
+        cause,
+      });
+    });
+  }
+  return home;
+}

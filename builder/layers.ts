@@ -1,0 +1,94 @@
+/**
+ * The sandbox's stage store: what each stage wrote, a folder a key (DESIGN D7), stacked by overlayfs.
+ * A layer that is there is whole: it is written under another name and renamed when its stage has ended well.
+ * Not here: keys (stage-key.ts), which layers make a release (release.ts).
+ */
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { LivelabHome } from "./home.js";
+import { removeTree } from "./machines/remove-tree.js";
+import { abandonedEntries, ownerTag } from "./owner.js";
+
+/** What is known of a finished layer. */
+export interface LayerInfo {
+  readonly stage: string;
+  /** How long the stage took, in milliseconds. */
+  readonly durationMs: number;
+}
+
+/** A layer being written; disposing of it without commit() or moveTo() removes it. */
+export interface OpenLayer extends AsyncDisposable {
+  readonly upper: string;
+  readonly work: string;
+  /** Makes it a layer of the store; when another process was faster, its equal is kept. */
+  commit(info: LayerInfo): Promise<void>;
+  /** Keeps what was written so far elsewhere, for looking at a failed stage. */
+  moveTo(folder: string): Promise<void>;
+}
+
+export class LayerStore {
+  readonly #home: LivelabHome;
+  readonly #asRoot: boolean;
+
+  constructor(home: LivelabHome, asRoot: boolean) {
+    this.#home = home;
+    this.#asRoot = asRoot;
+  }
+
+  /** Folder with the files of a finished layer. */
+  pathOf(key: string): string {
+    return join(this.#home.layers, key, "fs");
+  }
+
+  /** What is known of a layer, or undefined when there is none of that key. */
+  async find(key: string): Promise<LayerInfo | undefined> {
+    try {
+      return JSON.parse(await readFile(join(this.#home.layers, key, "layer.json"), "utf8")) as LayerInfo;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
+  async begin(key: string): Promise<OpenLayer> {
+    const folder = join(this.#home.layers, `${key}.${ownerTag()}`);
+    const upper = join(folder, "fs");
+    const work = join(folder, "work");
+    await removeTree(folder, this.#asRoot);
+    await mkdir(upper, { recursive: true });
+    await mkdir(work);
+    return {
+      upper,
+      work,
+      commit: async (info) => {
+        await removeTree(work, this.#asRoot);
+        await writeFile(join(folder, "layer.json"), `${JSON.stringify(info)}\n`);
+        await rename(folder, join(this.#home.layers, key)).catch(async (error: NodeJS.ErrnoException) => {
+          if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+        });
+      },
+      moveTo: async (target) => {
+        await removeTree(target, this.#asRoot);
+        await rename(upper, target);
+      },
+      [Symbol.asyncDispose]: () => removeTree(folder, this.#asRoot),
+    };
+  }
+
+  /** Drops one layer. */
+  async remove(key: string): Promise<void> {
+    // Renamed first, so that a layer half removed is never taken for a whole one.
+    const doomed = join(this.#home.layers, `${key}.${ownerTag()}`);
+    if (await stat(join(this.#home.layers, key)).catch(() => undefined)) {
+      await rename(join(this.#home.layers, key), doomed);
+      await removeTree(doomed, this.#asRoot);
+    }
+  }
+
+  /** Removes what killed processes left: half-written layers and folders of machines. */
+  async sweep(): Promise<void> {
+    for (const folder of [this.#home.layers, this.#home.machines, this.#home.bases]) {
+      for (const entry of await abandonedEntries(folder)) await removeTree(entry, this.#asRoot);
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The base of the sandbox: the root that its machines start from, made of the lock set "base" alone.
+ * Keyed by that set and by how it is made; never written to afterwards.
+ * Not here: the shell part (make-base.sh), machines upon it (sandbox.ts).
+ */
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Progress } from "../../vm/progress.js";
+import { BuilderError } from "../builder-error.js";
+import type { LivelabHome } from "../home.js";
+import { formatDigest } from "../inputs/digest.js";
+import type { LockSet } from "../inputs/lock-set.js";
+import type { Store } from "../inputs/store.js";
+import { ownerTag } from "../owner.js";
+import { digestOf } from "../stage-key.js";
+import { findDataMember } from "./deb-archive.js";
+import { namespaceError, spawnInNamespaces } from "./namespaces.js";
+import { removeTree } from "./remove-tree.js";
+
+export interface BaseRequest {
+  readonly home: LivelabHome;
+  readonly store: Store;
+  /** The lock set "base"; its files are in the store. */
+  readonly set: LockSet;
+  /** Folder with make-base.sh. */
+  readonly scripts: string;
+  readonly asRoot: boolean;
+  readonly progress: Progress;
+  readonly signal?: AbortSignal;
+}
+
+/** Key of the base made of a lock set. */
+export async function baseKey(set: LockSet, scripts: string): Promise<string> {
+  return digestOf({ set: formatDigest(set.digest), script: await readFile(join(scripts, "make-base.sh"), "utf8") });
+}
+
+/** Finds the base or makes it. @returns folder of its root @throws BuilderError NO_NAMESPACES, HOST_DISK_FULL, BASE_FAILED */
+export async function ensureBase(request: BaseRequest): Promise<string> {
+  const { home, store, set, asRoot, signal } = request;
+  const folder = join(home.bases, await baseKey(set, request.scripts));
+  const root = join(folder, "root");
+  if (await stat(root).catch(() => undefined)) return root;
+
+  await request.progress.step("builder machine's root", async (step) => {
+    const part = `${folder}.${ownerTag()}`;
+    try {
+      await mkdir(join(part, "root"), { recursive: true });
+      const lines: string[] = [];
+      for (const deb of set.packages) {
+        const path = store.pathOf(deb.digest);
+        const member = await findDataMember(path);
+        lines.push(`${path.slice(home.store.length + 1)} ${member.offset} ${member.size} ${member.decompressor}\n`);
+      }
+      await writeFile(join(part, "list"), lines.join(""));
+      step.status(`${set.packages.length} packages`);
+      await using maker = spawnInNamespaces(join(request.scripts, "make-base.sh"), {
+        asRoot,
+        env: { TARGET: join(part, "root"), STORE: home.store, LIST: join(part, "list") },
+        ...(signal === undefined ? {} : { signal }),
+      });
+      const log: Buffer[] = [];
+      maker.process.stdout?.on("data", (chunk: Buffer) => {
+        log.push(chunk);
+        step.status(chunk.toString("utf8").trimEnd().split("\n").at(-1) ?? "");
+      });
+      const { exitCode, stderr } = await maker.exited;
+      signal?.throwIfAborted();
+      if (exitCode !== 0) {
+        const output = Buffer.concat(log).toString("utf8");
+        if (/No space left on device/.test(stderr + output)) {
+          throw new BuilderError("HOST_DISK_FULL", `no room for the builder machine's root in ${home.bases}`, {
+            hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
+          });
+        }
+        if (output === "") throw namespaceError("making the builder machine's root failed at its start", stderr);
+        throw new BuilderError(
+          "BASE_FAILED",
+          `making the builder machine's root failed, status ${exitCode}:\n${output.split("\n").slice(-20).join("\n")}${stderr.split("\n").slice(-20).join("\n")}`,
+        );
+      }
+      await rename(part, folder);
+    } finally {
+      await removeTree(part, asRoot);
+    }
+  });
+  return root;
+}

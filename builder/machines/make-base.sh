@@ -1,0 +1,52 @@
+#!/bin/sh
+# Makes the root of a builder machine from locked .deb files, in fresh namespaces, with the host's tar and xz only.
+# Environment: TARGET (empty folder), STORE (the store's folder of files), LIST (file: a line for each package,
+#   "<path below STORE> <offset of data member> <its size> <its decompressor>").
+# Source: Debian Policy 6 (maintainer scripts) and deb(5); the order "unpack all, then let dpkg install all" is
+# what makes dpkg run in a root that has no dpkg yet.
+set -eu
+
+cd "$TARGET"
+# Debian 12 has a merged /usr (usrmerge): the links come first, and tar is told to keep them.
+mkdir -p usr/bin usr/sbin usr/lib usr/lib64
+for dir in bin sbin lib lib64; do ln -s "usr/$dir" "$dir"; done
+while read -r deb offset size decompressor; do
+  tail -c "+$((offset + 1))" "$STORE/$deb" | head -c "$size" | "$decompressor" -dc |
+    tar -x -p --numeric-owner --keep-directory-symlink
+done <"$LIST"
+
+mkdir -p var/lib/dpkg/info var/lib/dpkg/updates var/lib/dpkg/triggers dev proc run/debs
+: >var/lib/dpkg/status
+: >var/lib/dpkg/available
+cp usr/share/base-passwd/passwd.master etc/passwd
+cp usr/share/base-passwd/group.master etc/group
+printf '#!/bin/sh\nexit 101\n' >usr/sbin/policy-rc.d
+chmod 755 usr/sbin/policy-rc.d
+
+mount -t proc proc proc
+mount -t tmpfs tmpfs dev
+for node in null zero full random urandom tty; do
+  : >"dev/$node"
+  mount --bind "/dev/$node" "dev/$node"
+done
+mount --bind "$STORE" run/debs
+cut -d' ' -f1 "$LIST" | sed 's|^|/run/debs/|' >run/list
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
+# shellcheck disable=SC2046 # one argument a line; store paths hold no spaces
+chroot . dpkg --install --force-depends --force-unsafe-io $(cat run/list)
+chroot . dpkg --configure --pending
+chroot . dpkg --audit
+
+umount run/debs
+rm -r run/list run/debs
+rm -rf var/log/* etc/ssh/ssh_host_*
+: >etc/machine-id
+cat >etc/apt/apt.conf.d/90livelab <<'CONF'
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+Acquire::http::Proxy "false";
+Acquire::Retries "0";
+DPkg::Options { "--force-unsafe-io"; };
+CONF
+: >etc/apt/sources.list

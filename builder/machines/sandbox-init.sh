@@ -1,0 +1,39 @@
+#!/bin/sh
+# Process 1 of a sandbox builder machine, run by namespaces.ts with the host's tools.
+# Puts the machine's root together, leaves the host's tree behind, and serves SSH on stdin and stdout.
+# Environment: BASE (read-only root), MACHINE (folder of ours: root upper work run/), STAMP,
+#   LOWER (layers of the release, newest first, colon-separated), UPPER and WORK (the layer being written),
+#   OVERLAY_OPTIONS (",userxattr" in a user namespace, else empty).
+set -eu
+
+root=$MACHINE/root
+mount -t overlay -o "lowerdir=$BASE,upperdir=$MACHINE/upper,workdir=$MACHINE/work$OVERLAY_OPTIONS" livelab "$root"
+
+mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
+mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
+mount -t tmpfs -o nosuid,mode=755 tmpfs "$root/dev"
+for node in null zero full random urandom tty; do
+  : >"$root/dev/$node"
+  mount --bind "/dev/$node" "$root/dev/$node"
+done
+mkdir "$root/dev/pts" "$root/dev/shm"
+mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts "$root/dev/pts"
+mount -t tmpfs -o nosuid,nodev tmpfs "$root/dev/shm"
+ln -s pts/ptmx "$root/dev/ptmx"
+ln -s /proc/self/fd "$root/dev/fd"
+ln -s fd/0 "$root/dev/stdin"
+ln -s fd/1 "$root/dev/stdout"
+ln -s fd/2 "$root/dev/stderr"
+mount -t tmpfs -o nosuid,nodev,mode=755 tmpfs "$root/run"
+mkdir "$root/run/livelab" "$root/run/sshd"
+mount --bind "$MACHINE/run" "$root/run/livelab"
+
+release=$root/data/debian-live/$STAMP
+mkdir -p "$release"
+mount -t overlay -o "lowerdir=$LOWER,upperdir=$UPPER,workdir=$WORK$OVERLAY_OPTIONS" livelab-release "$release"
+
+cd "$root"
+mkdir -p .host
+pivot_root . .host
+# Not exec: a shell as process 1 reaps the orphans that maintainer scripts leave.
+exec chroot . /bin/sh /run/livelab/serve.sh

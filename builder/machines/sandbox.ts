@@ -1,0 +1,118 @@
+/**
+ * The sandbox builder machine (DESIGN D5): Linux namespaces over a base, one release mounted, SSH on a pipe.
+ * It has no network device but its loopback; the gateway comes in by reverse forward.
+ * Sources: namespaces(7), sshd(8) "-i", Documentation/filesystems/overlayfs.rst.
+ * Not here: what is run in it (stage-run.ts), how the base came to be (base.ts).
+ */
+import { randomBytes } from "node:crypto";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Duplex } from "node:stream";
+import { DisposableStack } from "../../vm/disposable-stack.js";
+import { generateSshKeyPair, SshConnection } from "../../vm/ssh-connection.js";
+import type { LivelabHome } from "../home.js";
+import { ownerTag } from "../owner.js";
+import { namespaceError, spawnInNamespaces } from "./namespaces.js";
+import { removeTree } from "./remove-tree.js";
+
+/** One release as a machine shows it at /data/debian-live/<stamp>. */
+export interface ReleaseView {
+  readonly stamp: string;
+  /** Folders of the layers below, newest first; may be empty. */
+  readonly lower: readonly string[];
+  /** What takes the writes, two folders of one file system (overlayfs); absent: they are thrown away. */
+  readonly writable?: { readonly upper: string; readonly work: string };
+}
+
+export interface SandboxOptions {
+  readonly home: LivelabHome;
+  /** Folder of the base root; never written to. */
+  readonly base: string;
+  readonly release: ReleaseView;
+  /** Folder with sandbox-init.sh and sandbox-serve.sh. */
+  readonly scripts: string;
+  readonly asRoot: boolean;
+  readonly signal?: AbortSignal;
+}
+
+const SSHD_CONFIG = `
+HostKey /run/livelab/host_key
+AuthorizedKeysFile /run/livelab/authorized_keys
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+AllowTcpForwarding remote
+PermitListen 127.0.0.1:3142
+MaxSessions 200
+Ciphers aes128-gcm@openssh.com
+PrintMotd no
+LogLevel ERROR
+`;
+
+export class Sandbox implements AsyncDisposable {
+  readonly ssh: SshConnection;
+  readonly #resources: DisposableStack;
+
+  private constructor(ssh: SshConnection, resources: DisposableStack) {
+    this.ssh = ssh;
+    this.#resources = resources;
+  }
+
+  /** @throws BuilderError NO_NAMESPACES with what unshare, mount or sshd said */
+  static async start(options: SandboxOptions): Promise<Sandbox> {
+    const { home, release, asRoot, signal } = options;
+    await using cleanup = new DisposableStack();
+    const machine = join(home.machines, `sandbox-${randomBytes(4).toString("hex")}.${ownerTag()}`);
+    cleanup.defer(() => removeTree(machine, asRoot));
+    for (const folder of ["root", "upper", "work", "run", "discarded", "discarded-work", "empty"]) {
+      await mkdir(join(machine, folder), { recursive: true });
+    }
+
+    const host = generateSshKeyPair();
+    const client = generateSshKeyPair();
+    await writeFile(join(machine, "run/host_key"), host.privateKey, { mode: 0o600 });
+    await writeFile(join(machine, "run/authorized_keys"), `${client.publicKey}\n`);
+    await writeFile(join(machine, "run/sshd_config"), SSHD_CONFIG);
+    await copyFile(join(options.scripts, "sandbox-serve.sh"), join(machine, "run/serve.sh"));
+
+    const started = cleanup.use(
+      spawnInNamespaces(join(options.scripts, "sandbox-init.sh"), {
+        asRoot,
+        ...(signal === undefined ? {} : { signal }),
+        env: {
+          BASE: options.base,
+          MACHINE: machine,
+          STAMP: release.stamp,
+          LOWER: [...release.lower, join(machine, "empty")].join(":"),
+          UPPER: release.writable?.upper ?? join(machine, "discarded"),
+          WORK: release.writable?.work ?? join(machine, "discarded-work"),
+          OVERLAY_OPTIONS: asRoot ? "" : ",userxattr",
+        },
+      }),
+    );
+    const { stdin, stdout } = started.process;
+    if (stdin === null || stdout === null) throw new Error("the sandbox was spawned without pipes");
+    try {
+      const ssh = cleanup.use(
+        await SshConnection.connect(Duplex.from({ readable: stdout, writable: stdin }), {
+          username: "root",
+          privateKey: client.privateKey,
+          hostKey: host.publicKey,
+          ...(signal === undefined ? {} : { signal }),
+        }),
+      );
+      return new Sandbox(ssh, cleanup.move());
+    } catch (error) {
+      signal?.throwIfAborted();
+      // The shell's own words say more than a handshake that never came.
+      started.process.kill("SIGKILL");
+      const { stderr } = await started.exited;
+      if (stderr.trim() !== "") throw namespaceError("the sandbox did not start", stderr);
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Releases on this host: builds/<stamp>/release.json says which layers make one, and how each came about.
+ * Not here: the layers (layers.ts), making them (build.ts).
+ */
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { UsageError } from "../vm/livelab-error.js";
+import { BuilderError } from "./builder-error.js";
+import type { LivelabHome } from "./home.js";
+import { ownerTag } from "./owner.js";
+import { parseStamp } from "./stamp.js";
+
+const stageRecord = z.object({
+  name: z.string(),
+  key: z.string(),
+  /** The layer was there before this build came to the stage. */
+  reused: z.boolean(),
+  /** How long the stage took when it ran, in milliseconds. */
+  durationMs: z.number(),
+});
+
+const releaseRecord = z.object({
+  version: z.literal(1),
+  stamp: z.string(),
+  profile: z.string(),
+  /** In the order run; each layer lies upon the one before it. */
+  stages: z.array(stageRecord),
+  /** The stage that failed last, if none ended well since; builds/<stamp>/failed holds what it left. */
+  failedStage: z.string().optional(),
+});
+
+export type StageRecord = z.infer<typeof stageRecord>;
+export type Release = z.infer<typeof releaseRecord>;
+
+/** Folder of a release's record, logs and lock. */
+export const releaseFolder = (home: LivelabHome, stamp: string): string => join(home.builds, stamp);
+/** Folder of what a failed stage left in the release. */
+export const failedLayerFolder = (home: LivelabHome, stamp: string): string =>
+  join(releaseFolder(home, stamp), "failed");
+
+/** All releases of this host, oldest first. */
+export async function listReleases(home: LivelabHome): Promise<Release[]> {
+  const names = (await readdir(home.builds)).filter((name) => /^\d{8}T\d{6}Z$/.test(name)).sort();
+  const found: Release[] = [];
+  for (const name of names) {
+    const release = await readRelease(home, name);
+    if (release !== undefined) found.push(release);
+  }
+  return found;
+}
+
+async function readRelease(home: LivelabHome, stamp: string): Promise<Release | undefined> {
+  const file = join(releaseFolder(home, stamp), "release.json");
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  try {
+    return releaseRecord.parse(JSON.parse(text)) as Release;
+  } catch (cause) {
+    throw new BuilderError("BAD_RECORD", `${file} is not a release record`, {
+      hint: `remove ${releaseFolder(home, stamp)}; its layers are used again by the next build`,
+      cause,
+    });
+  }
+}
+
+/** A release by its stamp. @throws UsageError BAD_STAMP, UNKNOWN_RELEASE: never a silent new build */
+export async function findRelease(home: LivelabHome, text: string): Promise<Release> {
+  const stamp = parseStamp(text);
+  const release = await readRelease(home, stamp);
+  if (release !== undefined) return release;
+  const known = (await listReleases(home)).map((other) => other.stamp).reverse();
+  throw new UsageError("UNKNOWN_RELEASE", `there is no release ${stamp} in ${home.builds}`, {
+    hint:
+      known.length === 0
+        ? "there are none on this host yet: `livelab build` makes one"
+        : `releases here, newest first: ${known.slice(0, 5).join(", ")}`,
+  });
+}
+
+/** Writes the record whole or not at all. */
+export async function saveRelease(home: LivelabHome, release: Release): Promise<void> {
+  const folder = releaseFolder(home, release.stamp);
+  await mkdir(join(folder, "logs"), { recursive: true });
+  const part = join(folder, `release.json.${ownerTag()}`);
+  await writeFile(part, `${JSON.stringify(release, null, 2)}\n`);
+  await rename(part, join(folder, "release.json"));
+}

@@ -1,0 +1,177 @@
+/**
+ * Runs one stage in one builder machine: machine up, gateway in, scripts in, the stage's shell file run, its layer kept.
+ * Not here: which stages, in which order, from which layers (build.ts).
+ */
+import { createWriteStream } from "node:fs";
+import { join } from "node:path";
+import { finished } from "node:stream/promises";
+import type { Step } from "../vm/progress.js";
+import { artifactPath, hasArtifact, keepArtifact } from "./artifacts.js";
+import { BuilderError, StageError } from "./builder-error.js";
+import type { LivelabHome } from "./home.js";
+import type { Gateway } from "./inputs/gateway.js";
+import type { LayerStore } from "./layers.js";
+import { lineSink } from "./line-sink.js";
+import { Sandbox } from "./machines/sandbox.js";
+import { streamTree } from "./proto-tree.js";
+import { failedLayerFolder, releaseFolder } from "./release.js";
+import type { KeyMaterial } from "./stage-key.js";
+import type { Stage } from "./stages.js";
+
+/** What all stages of one build share. */
+export interface StageContext {
+  readonly home: LivelabHome;
+  readonly layers: LayerStore;
+  readonly gateway: Gateway;
+  readonly material: KeyMaterial;
+  readonly stamp: string;
+  /** Root of the builder machine. */
+  readonly base: string;
+  /** Folder of proto/. */
+  readonly proto: string;
+  /** Folder of the machines' own shell files. */
+  readonly machineScripts: string;
+  readonly asRoot: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Where the gateway is, seen from inside (DESIGN D2). */
+const GATEWAY_PORT = 3142;
+const PATH_INSIDE = "/usr/sbin:/usr/bin:/sbin:/bin";
+const LINES_SHOWN_ON_FAILURE = 40;
+
+/** A word for a POSIX shell. */
+const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+/** Starts a machine that shows the release as the layers `keys` (oldest first) made it. */
+export async function startMachine(
+  context: StageContext,
+  keys: readonly string[],
+  writable?: { upper: string; work: string },
+): Promise<Sandbox> {
+  return Sandbox.start({
+    home: context.home,
+    base: context.base,
+    scripts: context.machineScripts,
+    asRoot: context.asRoot,
+    release: {
+      stamp: context.stamp,
+      lower: keys.map((key) => context.layers.pathOf(key)).reverse(),
+      ...(writable === undefined ? {} : { writable }),
+    },
+    ...(context.signal === undefined ? {} : { signal: context.signal }),
+  });
+}
+
+/**
+ * Runs a stage upon the layers `below` (oldest first) and keeps what it wrote as layer `key`.
+ * @returns how long it took, in milliseconds
+ * @throws StageError with the last lines of its output; InputError REFUSED when it asked for what the lock lacks
+ */
+export async function runStage(
+  context: StageContext,
+  stage: Stage,
+  key: string,
+  below: readonly string[],
+  step: Step,
+): Promise<number> {
+  const { gateway, material, stamp } = context;
+  const started = performance.now();
+  await using layer = await context.layers.begin(key);
+  const logFile = join(releaseFolder(context.home, stamp), "logs", `${stage.name}.log`);
+  const tail: string[] = [];
+
+  try {
+    await using machine = await startMachine(context, below, layer);
+    await machine.ssh.forwardFrom(GATEWAY_PORT, (stream) => gateway.accept(stream));
+    gateway.stage = stage.name;
+    const artifact = stage.artifact && (await artifactPath(context.home, stage.artifact, material));
+    const artifactUrl = `/artifact/${stage.artifact?.name}`;
+    if (artifact !== undefined) {
+      if (await hasArtifact(artifact)) gateway.serveFile(artifactUrl, artifact);
+      else gateway.serveAbsence(artifactUrl);
+    }
+    await sendStageFiles(machine, material);
+
+    const limit = AbortSignal.timeout(stage.limitMinutes * 60_000);
+    const signal = context.signal === undefined ? limit : AbortSignal.any([context.signal, limit]);
+    const environment = {
+      PATH: PATH_INSIDE,
+      LC_ALL: "C",
+      TZ: "UTC",
+      HOME: "/root",
+      STAMP: stamp,
+      RELEASE: `/data/debian-live/${stamp}`,
+      SOURCE_DATE_EPOCH: String(material.lock.profile.epoch),
+      GATEWAY: `http://127.0.0.1:${GATEWAY_PORT}`,
+      ...stage.environment?.(material.lock),
+    };
+    const words = Object.entries(environment).map(([name, value]) => quote(`${name}=${value}`));
+    const log = createWriteStream(logFile);
+    const output = lineSink(log, (line) => {
+      tail.push(line);
+      if (tail.length > LINES_SHOWN_ON_FAILURE) tail.shift();
+      step.status(line.replace(/^livelab: /, ""));
+    });
+    let result: Awaited<ReturnType<typeof machine.ssh.exec>>;
+    try {
+      result = await machine.ssh.exec(`exec env -i ${words.join(" ")} sh /run/stages/${stage.name}.sh 2>&1`, {
+        ...(stage.proto ? { stdin: await streamTree(context.proto, material.lock.profile.epoch) } : {}),
+        stdout: output,
+        signal,
+      });
+    } catch (error) {
+      if (limit.aborted && !context.signal?.aborted) {
+        throw new StageError("STAGE_TIMEOUT", `stage ${stage.name} did not end within ${stage.limitMinutes} min`, {
+          hint: `its output: ${logFile}`,
+          cause: error,
+        });
+      }
+      throw error;
+    } finally {
+      output.end();
+      await finished(output).catch(() => undefined);
+    }
+    gateway.throwIfRefused();
+    if (result.status !== 0) throw stageFailure(stage, result.status, tail, logFile, context);
+    if (artifact !== undefined && stage.artifact !== undefined && !(await hasArtifact(artifact))) {
+      await keepArtifact(machine.ssh, `${environment.RELEASE}/${stage.artifact.path}`, artifact, context.signal);
+    }
+  } catch (error) {
+    if (!context.signal?.aborted) await layer.moveTo(failedLayerFolder(context.home, stamp));
+    throw error;
+  }
+  const durationMs = performance.now() - started;
+  await layer.commit({ stage: stage.name, durationMs });
+  return durationMs;
+}
+
+/** The stages' shell files, as one tar stream to /run/stages. */
+async function sendStageFiles(machine: Sandbox, { stageFolder, lock }: KeyMaterial): Promise<void> {
+  const sent = await machine.ssh.exec("mkdir -p /run/stages && tar -x -f - -C /run/stages", {
+    stdin: await streamTree(stageFolder, lock.profile.epoch),
+  });
+  if (sent.status !== 0) {
+    throw new BuilderError("MACHINE_DIED", `the stages' files did not get into the builder machine: ${sent.stderr}`);
+  }
+}
+
+function stageFailure(
+  stage: Stage,
+  status: number,
+  tail: readonly string[],
+  logFile: string,
+  context: StageContext,
+): StageError {
+  const shell = `livelab shell -r ${context.stamp}`;
+  const full = tail.some((line) => /No space left on device/i.test(line));
+  const text = `stage ${stage.name} ended with status ${status}; its last lines:\n${tail.map((line) => `  | ${line}`).join("\n")}\nall of it: ${logFile}`;
+  if (full) {
+    return new StageError("STAGE_DISK_FULL", `the disk that holds ${context.home.root} is full: ${text}`, {
+      hint: `free some space there (livelab gc), then go on: livelab build -r ${context.stamp} ${stage.name} ...`,
+    });
+  }
+  return new StageError("STAGE_FAILED", text, {
+    hint: `look at what it left: ${shell}; go on after mending: livelab build -r ${context.stamp} ${stage.name} ...`,
+  });
+}

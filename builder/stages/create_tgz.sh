@@ -1,0 +1,16 @@
+#!/bin/sh
+# create_tgz: platform-<stamp>.tgz, which `sdcadm platform install` unpacks: one top folder, platform-<stamp>.
+. "$(dirname "$0")/lib.sh"
+
+tree=$SCRATCH/tgz/platform-$STAMP
+rm -rf "$SCRATCH/tgz"
+mkdir -p "$tree/etc/version" "$tree/x86_64"
+echo "$STAMP" >"$tree/etc/version/platform"
+cp "$CHROOT/usr/lib/os-release" "$tree/etc/version/os-release"
+for file in vmlinuz initrd initrd.hash filesystem.squashfs filesystem.squashfs.hash filesystem.packages; do
+  ln "$IMAGE/$file" "$tree/x86_64/$file" 2>/dev/null || cp "$IMAGE/$file" "$tree/x86_64/$file"
+done
+# The large parts are compressed already: level 1 loses nothing.
+tar -c --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --hard-dereference \
+  --mtime="@$SOURCE_DATE_EPOCH" -C "$SCRATCH/tgz" "platform-$STAMP" | pigz -n -1 >"$IMAGE/platform-$STAMP.tgz"
+rm -rf "$SCRATCH/tgz"

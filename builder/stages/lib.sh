@@ -1,0 +1,43 @@
+# shellcheck shell=sh
+# What every stage shares; sourced first. Environment of a stage (set by builder/build.ts):
+#   STAMP RELEASE SOURCE_DATE_EPOCH GATEWAY PACKAGES; CHROOT IMAGE SCRATCH are folders of the release.
+set -eu
+umask 022
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
+CHROOT=$RELEASE/chroot
+# shellcheck disable=SC2034 # used by the stages that source this
+IMAGE=$RELEASE/image
+# shellcheck disable=SC2034
+SCRATCH=$RELEASE/scratch
+
+# One line of progress for the person who waits.
+say() { printf 'livelab: %s\n' "$*" >&2; }
+
+fail() {
+  printf 'livelab: error: %s\n' "$*" >&2
+  exit 1
+}
+
+# Runs a command in the image's root with the kernel's file systems mounted, and unmounts them again.
+# INITRD=No: the kernel's packages make no initramfs (initramfs-tools' kernel hook); postinstall makes the one.
+in_chroot() {
+  for fs in proc sys dev; do
+    mountpoint -q "$CHROOT/$fs" || mount --rbind "/$fs" "$CHROOT/$fs"
+  done
+  status=0
+  chroot "$CHROOT" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C HOME=/root \
+    DEBIAN_FRONTEND="$DEBIAN_FRONTEND" DEBCONF_NONINTERACTIVE_SEEN="$DEBCONF_NONINTERACTIVE_SEEN" \
+    SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" INITRD=No "$@" || status=$?
+  for fs in dev sys proc; do umount -R -l "$CHROOT/$fs"; done
+  return "$status"
+}
+
+# Installs packages from the lock set "image" into the image's root.
+install_packages() {
+  in_chroot apt-get -q -y -o APT::Install-Recommends=false -o Dpkg::Use-Pty=0 install "$@"
+}
+
+# Gets one file of the lock from the gateway: fetch PATH TARGET.
+fetch() {
+  curl --silent --show-error --fail --output "$2" "$GATEWAY/$1" || fail "the gateway did not give $1"
+}

@@ -1,0 +1,35 @@
+#!/bin/sh
+# postinstall: what makes a Debian root this platform image: names, locale, no secrets, no identity, one initramfs.
+. "$(dirname "$0")/lib.sh"
+
+kernel=$(basename "$CHROOT"/lib/modules/*)
+
+echo "debian-live-$STAMP" >"$CHROOT/etc/hostname"
+printf '127.0.0.1\tlocalhost\n::1\t\tlocalhost ip6-localhost ip6-loopback\n' >"$CHROOT/etc/hosts"
+# /etc/os-release is a link to this file (os-release(5)).
+sed -i '/^TRITON_RELEASE=/d' "$CHROOT/usr/lib/os-release"
+echo "TRITON_RELEASE=\"$STAMP\"" >>"$CHROOT/usr/lib/os-release"
+printf 'Name: Triton Linux\nImage: %s\n' "$STAMP" >"$CHROOT/etc/product"
+printf '\n   Triton Linux %s\n\n' "$STAMP" >"$CHROOT/etc/motd"
+
+printf 'en_US.UTF-8 UTF-8\n' >"$CHROOT/etc/locale.gen"
+in_chroot locale-gen
+in_chroot update-locale LANG=en_US.UTF-8
+
+# An empty password until the early boot applies node.config's; sshd refuses it all the same.
+in_chroot passwd --delete root
+
+# A live system never makes its own initramfs anew.
+sed -i 's/^update_initramfs=.*/update_initramfs=no/' "$CHROOT/etc/initramfs-tools/update-initramfs.conf"
+in_chroot depmod "$kernel"
+in_chroot mkinitramfs -o "/boot/initrd.img-$kernel" "$kernel"
+
+rm -f "$CHROOT/usr/sbin/policy-rc.d" "$CHROOT"/etc/ssh/ssh_host_*_key*
+rm -f "$CHROOT/etc/apt/sources.list" "$CHROOT"/etc/apt/sources.list.d/*
+rm -rf "$CHROOT"/var/lib/apt/lists/* "$CHROOT"/var/cache/apt/* "$CHROOT"/var/cache/debconf/*-old \
+  "$CHROOT"/var/lib/dpkg/*-old "$CHROOT/var/cache/ldconfig/aux-cache" "$CHROOT"/tmp/* "$CHROOT"/var/tmp/* \
+  "$CHROOT"/etc/*- "$CHROOT/var/lib/systemd/random-seed" "$CHROOT/etc/mtab" "$CHROOT/var/lib/dbus/machine-id"
+find "$CHROOT/var/log" -type f -delete
+find "$CHROOT/run" -mindepth 1 -delete
+: >"$CHROOT/etc/machine-id"
+ln -s ../proc/self/mounts "$CHROOT/etc/mtab"

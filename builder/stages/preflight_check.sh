@@ -1,0 +1,13 @@
+#!/bin/sh
+# preflight_check: the builder machine has every program that the stages call.
+. "$(dirname "$0")/lib.sh"
+
+missing=
+for program in apt-get chroot cpio curl dpkg-deb find gzip mksquashfs mmdebstrap mount mountpoint pigz sha1sum sort tar xz zstd; do
+  command -v "$program" >/dev/null || missing="$missing $program"
+done
+[ -z "$missing" ] || fail "the builder machine lacks:$missing (add the packages to the lock set base)"
+
+free_kib=$(df -k --output=avail "$RELEASE" | tail -n 1)
+[ "$free_kib" -ge 3145728 ] ||
+  fail "$((free_kib / 1024)) MiB free for the build, 3072 MiB needed: free some space below LIVELAB_HOME (livelab gc), then build again"
