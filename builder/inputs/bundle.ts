@@ -1,6 +1,6 @@
 /**
  * Bundles: one tar with every file that a lock names, to carry to a machine without network.
- * First comes `bundle`, a control stanza that says for which lock it was made; then `<algorithm>-<hex>` for each file.
+ * First comes `bundle`, a control stanza that says for which lock it was made; then `<algorithm>-<base64url>` for each file.
  * A bundle is not trusted: only bytes whose digest the importing machine's own lock names are taken in.
  */
 import { createReadStream, createWriteStream } from "node:fs";
@@ -29,7 +29,9 @@ export interface BundleRequest {
 }
 
 const HEADER_NAME = "bundle";
-const entryName = ({ algorithm, hex }: Digest): string => `${algorithm}-${hex}`;
+/** A plain tar header holds names of 100 characters: enough for a sha512 in base64, too few for one in hexadecimal. */
+const entryName = ({ algorithm, hex }: Digest): string =>
+  `${algorithm}-${Buffer.from(hex, "hex").toString("base64url")}`;
 
 /**
  * Writes a bundle; whatever was under that name is replaced only by a whole one.

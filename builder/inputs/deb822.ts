@@ -55,10 +55,10 @@ export function parseDeb822(text: string, file: string): Stanza[] {
   const malformed = (lineNumber: number, why: string): InputError =>
     new InputError("MALFORMED", `${file}:${lineNumber}: ${why}`);
 
-  for (const [index, line] of text.split("\n").entries()) {
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
     const lineNumber = index + 1;
     if (line.startsWith("#")) continue;
-    if (/^[ \t\r]*$/.test(line)) {
+    if (/^[ \t]*$/.test(line)) {
       endStanza();
       continue;
     }
