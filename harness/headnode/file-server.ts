@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { UsageError } from "../../vm/livelab-error.js";
-import type { PublishedContent, PublishedTree } from "./published-tree.js";
+import type { PublishedContent } from "./published-tree.js";
 import type { Transcript } from "./transcript.js";
 
 export interface FileServerOptions {
@@ -62,14 +62,6 @@ export class FileServer implements AsyncDisposable {
     });
     await this.#closing;
   }
-}
-
-/** Looks paths up in a tree, but for those that a test wants missing. */
-export function treeLookup(
-  tree: PublishedTree,
-  missing: ReadonlySet<string> = new Set(),
-): (path: string) => PublishedContent | undefined {
-  return (path) => (missing.has(path) ? undefined : tree.get(path));
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: FileServerOptions): Promise<void> {

@@ -3,12 +3,13 @@
  * DHCP and TFTP are QEMU's user networking, told here what to say; HTTP is ours, so that every request is seen.
  * Source: sdc-booter (dhcpd, file service).
  */
+import { basename } from "node:path";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { TempDir } from "../../vm/temp-dir.js";
 import type { NetworkingFile } from "../networking-json.js";
 import type { NodeConfigFile } from "../node-config.js";
 import { bootScript, bootScriptName } from "./boot-script.js";
-import { FileServer, treeLookup } from "./file-server.js";
+import { FileServer } from "./file-server.js";
 import type { ImageFolder } from "./image-folder.js";
 import { bootFilesOf, layOutForTftp, type PublishedTree, publishedTree } from "./published-tree.js";
 import { Transcript } from "./transcript.js";
@@ -34,7 +35,7 @@ export interface HeadnodeOptions {
   readonly scriptTransport?: ScriptTransport;
   /** @default 0, any free port */
   readonly port?: number;
-  /** URL paths to be answered 404 whatever the tree has. @default [] */
+  /** Names of files to be answered 404 although they are there, e.g. "vmlinuz". @default [] */
   readonly missing?: readonly string[];
   /** Milliseconds since power-on, for the transcript. */
   readonly now: () => number;
@@ -74,11 +75,11 @@ export class Headnode implements AsyncDisposable {
     const { image, mac, networking, nodeConfig } = options;
     const transcript = cleanup.use(new Transcript(options.now, options.transcriptPath));
     let tree: PublishedTree = new Map();
-    const missing = new Set(options.missing);
+    const missing = (path: string): boolean => options.missing?.includes(basename(path)) ?? false;
     const server = cleanup.use(
       // The script names the port, so the tree exists only once the server listens.
       await FileServer.start({
-        tree: (path) => treeLookup(tree, missing)(path),
+        tree: (path) => (missing(path) ? undefined : tree.get(path)),
         transcript,
         ...(options.port !== undefined && { port: options.port }),
       }),
@@ -102,7 +103,7 @@ export class Headnode implements AsyncDisposable {
     let tftpFolder: string | undefined;
     if (options.scriptTransport === "tftp") {
       const folder = cleanup.use(await TempDir.create("tftp"));
-      const served = new Map([...tree].filter(([path]) => !missing.has(path)));
+      const served = new Map([...tree].filter(([path]) => !missing(path)));
       await layOutForTftp(served, folder.path);
       tftpFolder = folder.path;
     }

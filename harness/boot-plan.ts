@@ -1,0 +1,211 @@
+/**
+ * A boot as it was asked for, checked before anything starts: every file read, every word understood.
+ * Not here: the boot (running-cn.ts), the command line (cli.ts).
+ */
+import { open } from "node:fs/promises";
+import { fixtureRootPassword, fixtureRootShadow } from "../fixtures/root-password.js";
+import { UsageError } from "../vm/livelab-error.js";
+import type { Accelerator, DiskSpec } from "../vm/machine-spec.js";
+import type { FileWarning } from "./file-warning.js";
+import type { ScriptTransport } from "./headnode/headnode.js";
+import { type ImageFolder, readImageFolder } from "./headnode/image-folder.js";
+import { type MilestoneName, milestoneNames } from "./milestones.js";
+import { type NetworkingFile, readNetworkingFile } from "./networking-json.js";
+import { type NodeConfigFile, readNodeConfigFile } from "./node-config.js";
+
+export interface BootOptions {
+  /** The platform image: a folder with vmlinuz, initrd and filesystem.squashfs, or with these in its x86_64/. */
+  readonly imageDir: string;
+  /** What the boot leaves goes here; made where it is missing, older reports in it are replaced. */
+  readonly reportDir: string;
+  /** livelab's own folder, where the verdict on KVM is kept. */
+  readonly stateDir: string;
+  /** networking.json for the CN. @default none, as for a CN that booter never wrote one for */
+  readonly networkingPath?: string | undefined;
+  /** node.config for the CN. @default an empty one */
+  readonly nodeConfigPath?: string | undefined;
+  /** System UUID. @default 12345678-9abc-4def-8123-456789abcdef */
+  readonly uuid?: string | undefined;
+  /** MAC of the boot NIC, with colons. @default the admin vnic's in networking.json, else 52:54:00:99:00:38 */
+  readonly mac?: string | undefined;
+  /** Disk images, raw or qcow2, that the CN may write to. @default none */
+  readonly disks?: readonly string[] | undefined;
+  /** More kernel arguments, each as CNAPI would have it. @default none */
+  readonly append?: readonly string[] | undefined;
+  /** Only "ipxe" as yet. @default "ipxe" */
+  readonly medium?: string | undefined;
+  /** Only "bios" as yet. @default "bios" */
+  readonly firmware?: string | undefined;
+  /** Name of the milestone that makes the boot a success. @default "login" */
+  readonly until?: string | undefined;
+  /** Commands to run as root in the booted CN, in order, up to the first that fails. Needs the login milestone. */
+  readonly run?: readonly string[] | undefined;
+  /** @default "http" */
+  readonly scriptTransport?: ScriptTransport | undefined;
+  /** The headnode's HTTP port. @default any free port */
+  readonly port?: number | undefined;
+  /** Names of files that the headnode does not have, as the end of a URL path: "vmlinuz". @default none */
+  readonly missing?: readonly string[] | undefined;
+  /** @default "auto" */
+  readonly accelerator?: "auto" | Accelerator | undefined;
+  /** Guest memory in MiB. @default 2048 */
+  readonly memoryMib?: number | undefined;
+  /** Virtual CPUs. @default 2 */
+  readonly cpus?: number | undefined;
+}
+
+/** Options with every default filled in and every file read. */
+export interface BootPlan {
+  readonly image: ImageFolder;
+  readonly reportDir: string;
+  readonly stateDir: string;
+  readonly networking: NetworkingFile | undefined;
+  readonly nodeConfig: NodeConfigFile | undefined;
+  /** Root's password on the console; undefined when root has the image's own, which may be none. */
+  readonly rootPassword: string | undefined;
+  /** Lower case. */
+  readonly uuid: string;
+  /** Lower case, with colons. */
+  readonly mac: string;
+  readonly disks: readonly DiskSpec[];
+  /** CNAPI's kernel arguments, in the order booter gives them. */
+  readonly kernelArguments: readonly string[];
+  readonly until: MilestoneName;
+  readonly run: readonly string[];
+  readonly scriptTransport: ScriptTransport;
+  readonly port: number;
+  readonly missing: readonly string[];
+  readonly accelerator: "auto" | Accelerator;
+  readonly memoryMib: number;
+  readonly cpus: number;
+  /** What is odd about the files; the boot goes on with them as they are. */
+  readonly warnings: readonly FileWarning[];
+}
+
+/** The vector of triton's hostid: 73cb1ae8. */
+const defaultUuid = "12345678-9abc-4def-8123-456789abcdef";
+const defaultMac = "52:54:00:99:00:38";
+
+/**
+ * @throws UsageError NOT_YET, UNKNOWN_MILESTONE, BAD_UUID, BAD_MAC, BAD_APPEND, IMAGE_INCOMPLETE, NETWORKING_UNREADABLE,
+ * NODE_CONFIG_UNREADABLE, DISK_UNREADABLE, RUN_NEEDS_LOGIN, PASSWORD_UNKNOWN
+ */
+export async function planBoot(options: BootOptions): Promise<BootPlan> {
+  refuseNotYet("medium", options.medium, "ipxe");
+  refuseNotYet("firmware", options.firmware, "bios");
+  const run = options.run ?? [];
+  const until = parseMilestone(options.until ?? "login");
+  if (run.length > 0 && until !== "login") {
+    throw new UsageError(
+      "RUN_NEEDS_LOGIN",
+      `commands are run after the login prompt, but the boot is to end at ${until}`,
+      {
+        hint: "leave --until out",
+      },
+    );
+  }
+  const uuid = (options.uuid ?? defaultUuid).toLowerCase();
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid)) {
+    throw new UsageError("BAD_UUID", `${options.uuid} is not a UUID`, { hint: `write it like ${defaultUuid}` });
+  }
+  const append = options.append ?? [];
+  for (const argument of append) {
+    if (/[^\x21-\x7e]/.test(argument.replaceAll(" ", "")) || argument === "") {
+      throw new UsageError("BAD_APPEND", `${JSON.stringify(argument)} cannot stand on a kernel command line`, {
+        hint: "give one printable ASCII argument with each --append",
+      });
+    }
+  }
+
+  const image = await readImageFolder(options.imageDir);
+  const networking =
+    options.networkingPath === undefined ? undefined : await readNetworkingFile(options.networkingPath);
+  const nodeConfig =
+    options.nodeConfigPath === undefined ? undefined : await readNodeConfigFile(options.nodeConfigPath);
+  const mac = (options.mac ?? networking?.adminVnic?.mac ?? defaultMac).toLowerCase();
+  // The lowest bit of the first byte marks a group address, which no NIC has.
+  if (!/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(mac)) {
+    throw new UsageError("BAD_MAC", `${mac} is not the MAC address of a NIC`, { hint: `write it like ${defaultMac}` });
+  }
+  const rootPassword = nodeConfig?.rootShadow === fixtureRootShadow ? fixtureRootPassword : undefined;
+  if (run.length > 0 && nodeConfig?.rootShadow !== undefined && rootPassword === undefined) {
+    throw new UsageError(
+      "PASSWORD_UNKNOWN",
+      `commands are run as root, whose password is the one behind root_shadow in ${nodeConfig.path}, which livelab does not know`,
+      { hint: "use the root_shadow of fixtures/node.config, or leave --run out and log in with --interactive" },
+    );
+  }
+
+  return {
+    image,
+    reportDir: options.reportDir,
+    stateDir: options.stateDir,
+    networking,
+    nodeConfig,
+    rootPassword,
+    uuid,
+    mac,
+    disks: await Promise.all((options.disks ?? []).map(readDisk)),
+    // The order of CNAPI's object: its own first, the operator's, then the tags' NICs.
+    kernelArguments: [
+      ...(networking?.hostname === undefined ? [] : [`hostname=${networking.hostname}`]),
+      ...append,
+      `admin_nic=${mac}`,
+    ],
+    until,
+    run,
+    scriptTransport: options.scriptTransport ?? "http",
+    port: options.port ?? 0,
+    missing: options.missing ?? [],
+    accelerator: options.accelerator ?? "auto",
+    memoryMib: options.memoryMib ?? 2048,
+    cpus: options.cpus ?? 2,
+    warnings: [
+      ...image.warnings,
+      ...(networking?.warnings ?? []),
+      ...(nodeConfig?.warnings ?? []),
+      ...strangerWarnings(networking, mac),
+    ],
+  };
+}
+
+function refuseNotYet(option: string, value: string | undefined, only: string): void {
+  if (value === undefined || value === only) return;
+  throw new UsageError("NOT_YET", `--${option} ${value} is not supported yet`, { hint: `only "${only}" is` });
+}
+
+/** @throws UsageError UNKNOWN_MILESTONE */
+export function parseMilestone(name: string): MilestoneName {
+  const known = milestoneNames.find((each) => each === name);
+  if (known !== undefined) return known;
+  throw new UsageError("UNKNOWN_MILESTONE", `there is no milestone "${name}"`, {
+    hint: `one of: ${milestoneNames.join(", ")}`,
+  });
+}
+
+/** A file that speaks of other NICs than the CN's: the CN will not find itself in it. */
+function strangerWarnings(networking: NetworkingFile | undefined, mac: string): FileWarning[] {
+  if (networking === undefined || networking.vnics.length === 0) return [];
+  if (networking.vnics.some((vnic) => vnic.mac.toLowerCase() === mac)) return [];
+  return [
+    {
+      file: networking.path,
+      place: "vnics",
+      problem: `no vnic has the MAC ${mac} of the boot NIC, so the CN has no NIC that the file speaks of`,
+      remedy: "give --mac the MAC of the admin vnic, or leave it out",
+    },
+  ];
+}
+
+async function readDisk(path: string): Promise<DiskSpec> {
+  try {
+    await using file = await open(path, "r+");
+    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
+    return { path, format: buffer.toString("latin1") === "QFI\xfb" ? "qcow2" : "raw" };
+  } catch (cause) {
+    throw new UsageError("DISK_UNREADABLE", `cannot use the disk ${path}: ${(cause as Error).message}`, {
+      cause,
+      hint: "name a raw or qcow2 file that can be written, e.g. one made with `qemu-img create -f qcow2 disk 8G`",
+    });
+  }
+}

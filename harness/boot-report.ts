@@ -1,0 +1,155 @@
+/**
+ * What is left of a boot: report.json, and the same for people.
+ * The schema is versioned: a field may be added, but none changes its meaning without a new version.
+ */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { AcceleratorVerdict } from "../vm/accelerator.js";
+import type { ExitReport } from "../vm/exit-report.js";
+import { formatBytes, formatDuration } from "../vm/format.js";
+import { type FileWarning, formatFileWarning } from "./file-warning.js";
+import type { ScriptTransport } from "./headnode/headnode.js";
+import type { ImageFileName } from "./headnode/image-folder.js";
+import type { FatalSign, MilestoneName } from "./milestones.js";
+
+export const bootReportSchema = "livelab-boot-report/1";
+
+export interface BootReport {
+  readonly schema: typeof bootReportSchema;
+  /** When the machine was powered on, ISO 8601, UTC. */
+  readonly startedAt: string;
+  /** From power-on to the end of the machine. */
+  readonly durationMs: number;
+  readonly verdict: BootVerdict;
+  /** All of them, in the order of a boot. */
+  readonly milestones: readonly MilestoneRow[];
+  /** What the guest said that it could not go on for. */
+  readonly fatalSigns: readonly FatalSign[];
+  /** Files of the CN that the headnode had not. */
+  readonly refusedPaths: readonly string[];
+  readonly commands: readonly CommandReport[];
+  readonly warnings: readonly FileWarning[];
+  readonly accelerator: AcceleratorVerdict;
+  readonly qemuVersion: string;
+  /** How the machine ended. */
+  readonly machineEnd: ExitReport;
+  readonly image: {
+    readonly path: string;
+    readonly stamp: string;
+    readonly files: Readonly<Record<ImageFileName, { readonly sizeBytes: number; readonly sha256: string }>>;
+  };
+  readonly options: {
+    readonly networking: string | undefined;
+    readonly nodeConfig: string | undefined;
+    readonly uuid: string;
+    readonly mac: string;
+    readonly disks: readonly string[];
+    readonly kernelArguments: readonly string[];
+    readonly until: MilestoneName;
+    readonly scriptTransport: ScriptTransport;
+    readonly memoryMib: number;
+    readonly cpus: number;
+  };
+  /** What the headnode gave iPXE. */
+  readonly bootScript: string;
+  readonly host: {
+    readonly cpus: number;
+    readonly memoryMib: number;
+    /** Load averages over one minute, at the start and the end. */
+    readonly loadAtStart: number;
+    readonly loadAtEnd: number;
+  };
+}
+
+/** `failed`: the guest did not do what it should; `broken`: livelab or the host could not go on. */
+export type BootVerdict =
+  | { readonly outcome: "passed" }
+  | { readonly outcome: "failed" | "broken"; readonly failure: BootFailure };
+
+export interface BootFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly lastMilestone: MilestoneName | undefined;
+  /** What was to come next, in words. */
+  readonly awaited: string | undefined;
+  /** The console line most like what was awaited. */
+  readonly nearestLine: string | undefined;
+  /** What the headnode was sending at that moment. */
+  readonly transfers: readonly string[];
+  readonly consoleTail: readonly string[];
+}
+
+/** `not observable`: the boot took a way on which livelab cannot see it; `not awaited`: it comes after `until`. */
+export type MilestoneRow =
+  | { readonly name: MilestoneName; readonly state: "reached"; readonly atMs: number; readonly detail: string }
+  | { readonly name: MilestoneName; readonly state: "missed" | "not observable" | "not awaited" };
+
+export interface CommandReport {
+  readonly command: string;
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly durationMs: number;
+}
+
+export const reportFileName = "report.json";
+
+/** Writes report.json. */
+export async function writeBootReport(folder: string, report: BootReport): Promise<void> {
+  await writeFile(join(folder, reportFileName), `${JSON.stringify(report, null, 2)}\n`);
+}
+
+/** The milestones as a table, one line each: time since power-on, time since the one before, name, what was seen. */
+export function formatMilestoneTable(rows: readonly MilestoneRow[]): string {
+  let before = 0;
+  return rows
+    .filter((row) => row.state !== "not awaited")
+    .map((row) => {
+      const name = row.name.padEnd(16);
+      if (row.state !== "reached") return `${"-".padStart(9)} ${"".padStart(9)}  ${name} ${row.state}`;
+      const step = row.atMs - before;
+      before = row.atMs;
+      const times = `${seconds(row.atMs)} ${(step >= 0 ? `+${(step / 1000).toFixed(1)}` : "").padStart(9)}`;
+      return `${times}  ${name} ${row.detail.slice(0, 90)}`;
+    })
+    .join("\n");
+}
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`.padStart(9);
+
+/** The report for a terminal. @param folder where the boot left its files */
+export function formatBootReport(report: BootReport, folder: string): string {
+  const { verdict, image, accelerator } = report;
+  const squashfs = formatBytes(image.files["filesystem.squashfs"].sizeBytes);
+  const lines = [
+    `platform ${image.stamp} (squashfs ${squashfs}), ${accelerator.accelerator}: ${accelerator.reason}`,
+    ...report.warnings.map((warning) => `warning: ${formatFileWarning(warning)}`),
+    formatMilestoneTable(report.milestones),
+  ];
+  if (verdict.outcome === "passed")
+    lines.push(`passed: ${report.options.until} after ${formatDuration(endOf(report))}`);
+  else lines.push(...formatFailure(verdict.outcome, verdict.failure));
+  lines.push(`folder: ${folder}`);
+  return lines.join("\n");
+}
+
+function endOf(report: BootReport): number {
+  const row = report.milestones.find(({ name }) => name === report.options.until);
+  return row?.state === "reached" ? row.atMs : report.durationMs;
+}
+
+function formatFailure(outcome: string, failure: BootFailure): string[] {
+  const field = (name: string, value: string | undefined): string[] =>
+    value === undefined ? [] : [`  ${name.padEnd(15)} ${value}`];
+  return [
+    `${outcome}: ${failure.message}`,
+    ...field("last milestone", failure.lastMilestone ?? "none"),
+    ...field("awaited", failure.awaited),
+    ...field("nearest line", failure.nearestLine),
+    ...failure.transfers.flatMap((transfer) => field("headnode", transfer)),
+    ...field("hint", failure.hint),
+    "  console tail",
+    ...(failure.consoleTail.length === 0 ? ["    (nothing came)"] : failure.consoleTail.map((line) => `    ${line}`)),
+  ];
+}

@@ -1,0 +1,59 @@
+/**
+ * `livelab boot`: one boot of one image, to a milestone, with commands or a terminal, and a report.
+ * Not here: expectations beyond that (scenario-run.ts).
+ */
+import { type Progress, silentProgress } from "../vm/progress.js";
+import { type BootOptions, planBoot } from "./boot-plan.js";
+import type { BootReport } from "./boot-report.js";
+import { formatFileWarning } from "./file-warning.js";
+import { ExpectationFailed } from "./harness-error.js";
+import { RunningCn } from "./running-cn.js";
+import type { CnTerminal } from "./terminal.js";
+
+export interface BootContext {
+  readonly signal: AbortSignal;
+  /** @default nobody is told */
+  readonly progress?: Progress;
+  /** Joined to ttyS1 from power-on until Ctrl-] or the machine's end; then commands are not run. */
+  readonly terminal?: CnTerminal | undefined;
+}
+
+/**
+ * Boots an image. A boot that does not do what it should is a report whose verdict says so, not an error.
+ * @throws UsageError, VmError, HarnessError when the boot could not be tried to its end; the report is written
+ * all the same once the machine was on
+ * @throws the signal's reason when it is aborted
+ */
+export async function bootImage(options: BootOptions, context: BootContext): Promise<BootReport> {
+  const { signal, terminal, progress = silentProgress } = context;
+  const plan = await planBoot(options);
+  for (const warning of plan.warnings) progress.note(`warning: ${formatFileWarning(warning)}`);
+  await using cn = await RunningCn.powerOn(plan, { signal, progress });
+  try {
+    if (terminal === undefined) {
+      await cn.reach(plan.until);
+      if (plan.run.length > 0) await runAll(cn, plan.run);
+    } else {
+      await cn.attach(terminal);
+      if (!cn.recorder.has(plan.until)) {
+        throw new ExpectationFailed("TIMED_OUT", `the terminal was left before ${plan.until} was reached`);
+      }
+    }
+  } catch (error) {
+    const report = await cn.end(error);
+    if (error instanceof ExpectationFailed) return report;
+    throw error;
+  }
+  return await cn.end();
+}
+
+async function runAll(cn: RunningCn, commands: readonly string[]): Promise<void> {
+  await using shell = await cn.logIn();
+  for (const command of commands) {
+    const { status, stderr } = await shell.run(command);
+    if (status !== 0) {
+      const said = stderr.trimEnd().split("\n").at(-1) ?? "";
+      throw new ExpectationFailed("COMMAND_FAILED", `\`${command}\` ended with status ${status}${said && `: ${said}`}`);
+    }
+  }
+}

@@ -1,0 +1,396 @@
+/**
+ * A CN from power-on to its report: headnode, machine, console and milestones in one hand.
+ * Not here: what is asked of it (boot.ts, scenario-run.ts).
+ */
+import { mkdir } from "node:fs/promises";
+import { cpus, loadavg, totalmem } from "node:os";
+import { join } from "node:path";
+import { type AcceleratorVerdict, decideAccelerator } from "../vm/accelerator.js";
+import { DisposableStack } from "../vm/disposable-stack.js";
+import { formatBytes, formatDuration } from "../vm/format.js";
+import { LivelabError } from "../vm/livelab-error.js";
+import { launchMachine, type RunningMachine } from "../vm/machine.js";
+import type { Progress } from "../vm/progress.js";
+import { SerialLine } from "../vm/serial-line.js";
+import { waitAtMost } from "../vm/wait-at-most.js";
+import type { BootPlan } from "./boot-plan.js";
+import {
+  type BootFailure,
+  type BootReport,
+  type BootVerdict,
+  bootReportSchema,
+  type CommandReport,
+  type MilestoneRow,
+  writeBootReport,
+} from "./boot-report.js";
+import { BootTrouble } from "./boot-trouble.js";
+import { Console } from "./console/console.js";
+import { ConsoleLog } from "./console/console-log.js";
+import { SerialShell } from "./console/serial-shell.js";
+import { ExpectationFailed, HarnessError } from "./harness-error.js";
+import { Headnode } from "./headnode/headnode.js";
+import { digestImage, type ImageFileName } from "./headnode/image-folder.js";
+import { followTranscript, unobservableMilestones } from "./headnode/milestone-feed.js";
+import { type MilestoneName, MilestoneRecorder, milestoneNames, milestones } from "./milestones.js";
+import { type CnTerminal, joinTerminal } from "./terminal.js";
+
+/** Longest time between two milestones on an ordinary host with KVM, in milliseconds. */
+const MILESTONE_GAP_MS = 20_000;
+/** Longest time to a shell, from the login prompt on, likewise. */
+const LOGIN_MS = 20_000;
+/** Longest time for a command in the CN, likewise. */
+const COMMAND_MS = 30_000;
+/** Lines of the console that a failure quotes. */
+const TAIL_LINES = 15;
+/** What the serial shell sends is no more readable than it is the guest's own. */
+const shellFrame = /^~.*~$/;
+
+export interface PowerOnContext {
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+}
+
+interface Parts {
+  readonly plan: BootPlan;
+  readonly context: PowerOnContext;
+  readonly accelerator: AcceleratorVerdict;
+  readonly headnode: Headnode;
+  readonly machine: RunningMachine;
+  readonly line: SerialLine;
+  readonly console: Console;
+  readonly digests: Promise<Readonly<Record<ImageFileName, string>>>;
+  readonly clock: Clock;
+}
+
+/** Counts from power-on; until then it stands at 0. */
+class Clock {
+  #poweredOn: number | undefined;
+  startedAt = new Date();
+  readonly loadAtStart = loadavg()[0] ?? 0;
+
+  powerOn(): void {
+    this.#poweredOn = performance.now();
+    this.startedAt = new Date();
+  }
+
+  readonly nowMs = (): number => (this.#poweredOn === undefined ? 0 : performance.now() - this.#poweredOn);
+}
+
+export class RunningCn implements AsyncDisposable {
+  readonly recorder: MilestoneRecorder;
+  readonly #parts: Parts;
+  readonly #resources: DisposableStack;
+  readonly #trouble: BootTrouble;
+  /** Aborted by the caller, or by whatever ends the boot before its time. */
+  readonly #signal: AbortSignal;
+  readonly #refused: Set<string>;
+  readonly #commands: CommandReport[] = [];
+  #onMilestone: () => void = () => {};
+  #ending: Promise<BootReport> | undefined;
+
+  /**
+   * Starts all that a boot consists of and powers the machine on.
+   * @throws VmError, HarnessError LOG_NOT_WRITABLE, UsageError PORT_IN_USE
+   */
+  static async powerOn(plan: BootPlan, context: PowerOnContext): Promise<RunningCn> {
+    const { image, reportDir } = plan;
+    const { signal, progress } = context;
+    await makeReportDir(reportDir);
+    const log = (text: string): void => progress.note(text);
+    const accelerator = await decideAccelerator({
+      want: plan.accelerator,
+      kernelPath: image.files.vmlinuz.path,
+      stateDir: plan.stateDir,
+      signal,
+    });
+    progress.note(`accelerator ${accelerator.accelerator}: ${accelerator.reason}`);
+
+    await using cleanup = new DisposableStack();
+    const clock = new Clock();
+    const digests = digestImage(image, signal);
+    digests.catch(() => undefined); // looked at when the report is made
+    const headnode = cleanup.use(
+      await Headnode.start({ ...plan, now: clock.nowMs, transcriptPath: join(reportDir, "headnode.jsonl") }),
+    );
+    const { net, host, dns, dhcpStart, bootFile, tftpFolder } = headnode.network;
+    const machine = cleanup.use(
+      await launchMachine(
+        {
+          name: `cn-${image.stamp}`,
+          accelerator: accelerator.accelerator,
+          cpus: plan.cpus,
+          memoryMib: plan.memoryMib,
+          uuid: plan.uuid,
+          boot: { kind: "network" },
+          disks: plan.disks,
+          nics: [{ mac: plan.mac, network: { net, host, dns, dhcpStart, bootfile: bootFile, tftpDir: tftpFolder } }],
+          // The firmware and iPXE speak on ttyS0, and Linux on ttyS1, as booter tells it.
+          serial: ["pty", "pty"],
+        },
+        { workDir: reportDir, signal },
+      ),
+    );
+    const openConsole = async (name: string, file: string): Promise<{ line: SerialLine; console: Console }> => {
+      const line = cleanup.use(await SerialLine.open(machine.serialPath(name)));
+      const consoleLog = ConsoleLog.create({
+        rawPath: join(reportDir, `${file}.raw`),
+        textPath: join(reportDir, `${file}.log`),
+        onTrouble: log,
+      });
+      const console = new Console(line, { log: consoleLog, sincePowerOnMs: clock.nowMs });
+      return { line, console: cleanup.use(console) };
+    };
+    const firmware = await openConsole("ttyS0", "firmware");
+    const { line, console } = await openConsole("ttyS1", "console");
+
+    const cn = new RunningCn(
+      { plan, context, accelerator, headnode, machine, line, console, digests, clock },
+      firmware.console,
+      cleanup.move(),
+    );
+    try {
+      clock.powerOn();
+      await machine.resume();
+      return cn;
+    } catch (error) {
+      await cn[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  private constructor(parts: Parts, firmware: Console, resources: DisposableStack) {
+    this.#parts = parts;
+    this.#resources = resources;
+    this.#trouble = new BootTrouble();
+    this.#signal = AbortSignal.any([parts.context.signal, this.#trouble.signal]);
+    this.#refused = new Set();
+    this.recorder = new MilestoneRecorder({
+      onMilestone: () => this.#onMilestone(),
+      onFatalSign: (sign) => this.#trouble.fatalSign(sign),
+    });
+    this.recorder.observe(firmware);
+    this.recorder.observe(parts.console);
+    followTranscript(parts.headnode, {
+      onMilestone: (event) => this.recorder.record(event),
+      onRefusal: ({ path }) => {
+        this.#refused.add(path);
+        this.#trouble.refused(path);
+      },
+    });
+    void parts.machine.exited.then((exit) => this.#trouble.machineEnded(exit));
+  }
+
+  /** Milliseconds since power-on. */
+  get nowMs(): number {
+    return this.#parts.clock.nowMs();
+  }
+
+  /**
+   * Waits for a milestone, as long as others come on the way to it.
+   * @throws ExpectationFailed TIMED_OUT when none came for long; FATAL_SIGN, CONSOLE_ENDED with all that was told
+   * @throws VmError EXITED_EARLY when QEMU failed
+   */
+  async reach(name: MilestoneName): Promise<void> {
+    const { context, accelerator } = this.#parts;
+    const limitMs = MILESTONE_GAP_MS * accelerator.timeScale;
+    await context.progress.step(`boot to ${name}`, async (step) => {
+      while (!this.recorder.has(name)) {
+        const another = new Promise<void>((resolve) => {
+          this.#onMilestone = resolve;
+        });
+        await waitAtMost(another, {
+          limitMs,
+          signal: this.#signal,
+          onLimit: () =>
+            new ExpectationFailed(
+              "TIMED_OUT",
+              `${this.#awaited(name)?.awaited}: waited ${formatDuration(limitMs)} after ${this.recorder.last?.name ?? "power-on"}`,
+            ),
+        });
+        step.status(`${this.recorder.last?.name} at ${formatDuration(this.nowMs)}`);
+      }
+    });
+    this.#signal.throwIfAborted();
+  }
+
+  /** Logs in as root on ttyS1. @throws ExpectationFailed LOGIN_REFUSED, saying why nobody can log in */
+  async logIn(): Promise<CnShell> {
+    const { plan, console } = this.#parts;
+    try {
+      const shell = await SerialShell.login(console, {
+        user: "root",
+        ...(plan.rootPassword !== undefined && { password: plan.rootPassword }),
+        timeoutMs: this.#scaled(LOGIN_MS),
+        signal: this.#signal,
+      });
+      return {
+        run: (command) => this.#run(shell, command),
+        [Symbol.asyncDispose]: () => shell[Symbol.asyncDispose](),
+      };
+    } catch (error) {
+      if (!(error instanceof ExpectationFailed) || error.code !== "LOGIN_REFUSED" || plan.rootPassword !== undefined) {
+        throw error;
+      }
+      const source = plan.nodeConfig?.path ?? "the empty node.config";
+      throw new ExpectationFailed(
+        "LOGIN_REFUSED",
+        `nobody can log in: the image asks root for a password, and ${source} has no root_shadow to set one that livelab knows`,
+        { cause: error, hint: "use fixtures/node.config, or an image whose root has no password" },
+      );
+    }
+  }
+
+  /** Joins a terminal to ttyS1 until the escape key or the machine's end; signs of trouble are the reader's to judge. */
+  async attach(terminal: CnTerminal): Promise<void> {
+    const { line, machine, context } = this.#parts;
+    await joinTerminal(line, terminal, { ended: machine.exited, signal: context.signal });
+  }
+
+  /**
+   * Ends the machine and writes the report. A second call gets the same report.
+   * @param error what went wrong, or undefined when all that was asked came true
+   */
+  end(error?: unknown): Promise<BootReport> {
+    this.#ending ??= this.#end(error);
+    return this.#ending;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#trouble[Symbol.dispose]();
+    await this.#resources[Symbol.asyncDispose]();
+  }
+
+  #scaled(ms: number): number {
+    return ms * this.#parts.accelerator.timeScale;
+  }
+
+  async #run(shell: SerialShell, command: string): Promise<CommandReport> {
+    const startMs = this.nowMs;
+    const { status, stdout, stderr } = await shell.run(command, {
+      timeoutMs: this.#scaled(COMMAND_MS),
+      signal: this.#signal,
+    });
+    const report = { command, status, stdout, stderr, durationMs: this.nowMs - startMs };
+    this.#commands.push(report);
+    return report;
+  }
+
+  /** What comes next, as far as it can be seen; `until` itself when it was passed over. */
+  #awaited(until: MilestoneName): (typeof milestones)[number] | undefined {
+    const hidden = unobservableMilestones(this.#parts.plan.scriptTransport);
+    const last = this.recorder.last;
+    const from = last === undefined ? 0 : milestoneNames.indexOf(last.name) + 1;
+    const end = milestoneNames.indexOf(until) + 1;
+    return (
+      milestones.slice(from, end).find(({ name }) => !hidden.includes(name)) ??
+      milestones.find(({ name }) => name === until && !this.recorder.has(name))
+    );
+  }
+
+  async #end(error: unknown): Promise<BootReport> {
+    const { plan, accelerator, headnode, machine, digests, clock } = this.#parts;
+    const durationMs = this.nowMs;
+    const verdict = this.#verdict(error); // before the machine's end adds to the console
+    this.#trouble[Symbol.dispose]();
+    const machineEnd = await machine.stop();
+    await this.#resources[Symbol.asyncDispose]();
+    const sha256 = await digests;
+    const file = (name: ImageFileName) => ({ sizeBytes: plan.image.files[name].sizeBytes, sha256: sha256[name] });
+    const report: BootReport = {
+      schema: bootReportSchema,
+      startedAt: clock.startedAt.toISOString(),
+      durationMs,
+      verdict,
+      milestones: this.#milestoneRows(),
+      fatalSigns: this.recorder.fatalSigns,
+      refusedPaths: [...this.#refused],
+      commands: this.#commands,
+      warnings: plan.warnings,
+      accelerator,
+      qemuVersion: machine.qemuVersion,
+      machineEnd,
+      image: {
+        path: plan.image.path,
+        stamp: plan.image.stamp,
+        files: {
+          vmlinuz: file("vmlinuz"),
+          initrd: file("initrd"),
+          "filesystem.squashfs": file("filesystem.squashfs"),
+        },
+      },
+      options: {
+        networking: plan.networking?.path,
+        nodeConfig: plan.nodeConfig?.path,
+        uuid: plan.uuid,
+        mac: plan.mac,
+        disks: plan.disks.map(({ path }) => path),
+        kernelArguments: plan.kernelArguments,
+        until: plan.until,
+        scriptTransport: plan.scriptTransport,
+        memoryMib: plan.memoryMib,
+        cpus: plan.cpus,
+      },
+      bootScript: headnode.bootScript,
+      host: {
+        cpus: cpus().length,
+        memoryMib: Math.round(totalmem() / 1024 / 1024),
+        loadAtStart: clock.loadAtStart,
+        loadAtEnd: loadavg()[0] ?? 0,
+      },
+    };
+    await writeBootReport(plan.reportDir, report);
+    return report;
+  }
+
+  #verdict(error: unknown): BootVerdict {
+    if (error === undefined) return { outcome: "passed" };
+    const { console, headnode, plan } = this.#parts;
+    const awaited = this.#awaited(plan.until);
+    const failure: BootFailure = {
+      code: error instanceof LivelabError ? error.code : "UNEXPECTED",
+      message: error instanceof Error ? error.message : String(error),
+      hint: error instanceof LivelabError ? error.hint : undefined,
+      lastMilestone: this.recorder.last?.name,
+      awaited: awaited?.awaited,
+      nearestLine: awaited?.source.kind === "console" ? console.nearest(awaited.source.pattern) : undefined,
+      transfers: headnode.transcript.open.map(
+        ({ path, bytesSent, bytesTotal }) =>
+          `was sending ${path}: ${formatBytes(bytesSent)} of ${formatBytes(bytesTotal)}`,
+      ),
+      consoleTail: console
+        .tail(20 * TAIL_LINES)
+        .filter((line) => !shellFrame.test(line))
+        .slice(-TAIL_LINES),
+    };
+    return { outcome: error instanceof ExpectationFailed ? "failed" : "broken", failure };
+  }
+
+  #milestoneRows(): MilestoneRow[] {
+    const { plan } = this.#parts;
+    const hidden = unobservableMilestones(plan.scriptTransport);
+    const reached = new Map(this.recorder.reached.map((event) => [event.name, event]));
+    return milestoneNames.map((name, index) => {
+      const event = reached.get(name);
+      if (event !== undefined) return { name, state: "reached", atMs: event.atMs, detail: event.detail };
+      if (hidden.includes(name)) return { name, state: "not observable" };
+      return { name, state: index <= milestoneNames.indexOf(plan.until) ? "missed" : "not awaited" };
+    });
+  }
+}
+
+/** Root's shell on the console of a CN; what is run in it is in the report. */
+export interface CnShell extends AsyncDisposable {
+  /** A status other than 0 is a result, not an error. @throws ExpectationFailed, HarnessError */
+  run(command: string): Promise<CommandReport>;
+}
+
+async function makeReportDir(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    throw new HarnessError("LOG_NOT_WRITABLE", `cannot make the report folder ${path}: ${(cause as Error).message}`, {
+      cause,
+      hint: "name a folder that can be written to with --report",
+    });
+  }
+}
