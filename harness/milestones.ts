@@ -51,7 +51,7 @@ export const milestones = [
   },
   {
     name: "login",
-    source: { kind: "console", pattern: /(?:^|\s)(\S+) login: $/, on: "prompt" },
+    source: { kind: "console", pattern: /(?<!\S)(?!Last )(\S+) login: $/, on: "prompt" },
     awaited: "getty's login prompt on the console",
   },
 ] as const satisfies readonly MilestoneSpec[];
@@ -192,19 +192,14 @@ export class MilestoneRecorder {
     return this.#reached.has(name);
   }
 
-  /** The milestone furthest along that was reached. */
+  /** The milestone reached last. */
   get last(): MilestoneEvent | undefined {
-    const name = milestoneNames.findLast((each) => this.#reached.has(each));
-    return name === undefined ? undefined : this.#reached.get(name);
+    return this.reached.at(-1);
   }
 
-  /**
-   * The next one to come: the first after the last reached. One that was passed over is not awaited any more,
-   * but is missing; see `missingUpTo`.
-   */
+  /** What the boot still owes: the first milestone in order that was not reached; undefined if all were. */
   get next(): { readonly name: MilestoneName; readonly awaited: string } | undefined {
-    const last = this.last;
-    return milestones[last === undefined ? 0 : milestoneNames.indexOf(last.name) + 1];
+    return milestones.find(({ name }) => !this.#reached.has(name));
   }
 
   /** The milestones up to and with `name` that were not reached. */

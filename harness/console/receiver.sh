@@ -20,6 +20,7 @@ trap 'rm -rf "$dir"; stty echo' EXIT
 # ^C ends the command, whatever it does with signals: it has a session, and so a process group, of its own.
 trap '[ -z "$pid" ] || kill -KILL "-$pid" 2>/dev/null || kill -KILL "$pid"' INT
 trap '' QUIT TSTP
+trap exit HUP TERM
 stty -echo
 
 send() {

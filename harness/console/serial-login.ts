@@ -117,9 +117,10 @@ const pieceLength = 200;
  */
 export async function startReceiver(console: Console, timeoutMs: number, signal: AbortSignal): Promise<void> {
   const deadline = new Deadline(timeoutMs);
-  const say = (line: string, answer: RegExp): Promise<void> => typeUntil(console, line, answer, deadline, signal);
+  const say = (line: string, heard: RegExp, right: string): Promise<void> =>
+    typeUntil(console, line, { heard, right }, deadline, signal);
   // A plain shell first: bash would edit the line, beep and redraw.
-  await say('exec env PS1= PS2= sh\nstty -echo; echo "~shell $((6*7))~"', /~shell 42~/);
+  await say('exec env PS1= PS2= sh\nstty -echo; echo "~shell $((6*7))~"', /~shell (\d+)~/, "42");
   const source = Buffer.from(await readReceiver()).toString("base64");
   const names: string[] = [];
   for (let from = 0; from < source.length; from += pieceLength) {
@@ -127,12 +128,13 @@ export async function startReceiver(console: Console, timeoutMs: number, signal:
     const piece = source.slice(from, from + pieceLength);
     await say(
       `${name}=${piece};echo "~${name} $(printf %s "$${name}"|cksum)~"`,
-      new RegExp(`~${name} ${cksum(piece)} ${piece.length}~`),
+      new RegExp(`~${name} (\\d+ \\d+)~`),
+      `${cksum(piece)} ${piece.length}`,
     );
     names.push(`$${name}`);
   }
-  // A receiver that runs already answers a line that is no frame with a nak.
-  await say(`exec sh -c "$(printf %s "${names.join("")}"|base64 -d)"`, /~(?:ready|nak)~/);
+  // A receiver that runs already answers a line that is no frame with its nak, which does as well.
+  await say(`exec sh -c "$(printf %s "${names.join("")}"|base64 -d)"`, /~(?:nak|ready)~()/, "");
 }
 
 /** The receiver without its comments and indents. */
@@ -142,37 +144,40 @@ async function readReceiver(): Promise<string> {
   return lines.filter((line) => line !== "" && !line.startsWith("#")).join("\n");
 }
 
-/** Types the line again, more patiently each time, until the guest gives the answer. */
+/** What the shell should say to a line: something of this form, with this in its group. */
+interface Answer {
+  readonly heard: RegExp;
+  readonly right: string;
+}
+
+/** Types the line again, more patiently each time, until the guest gives the right answer. */
 async function typeUntil(
   console: Console,
   line: string,
-  answer: RegExp,
+  { heard, right }: Answer,
   deadline: Deadline,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let patienceMs = 3_000; ; patienceMs *= 1.5) {
+  for (let patienceMs = 3_000; ; ) {
     const from = console.position;
     await console.write(`${line}\n`);
+    const timeoutMs = Math.min(patienceMs, deadline.leftMs);
     try {
-      await console.waitFor(answer, {
-        what: "the shell's answer to what was typed",
-        on: "prompt",
-        from,
-        timeoutMs: Math.min(patienceMs, deadline.leftMs),
-        signal,
-      });
-      return;
+      const what = "the shell's answer to what was typed";
+      const { match } = await console.waitFor(heard, { what, on: "prompt", from, timeoutMs, signal });
+      if (match[1] === right) return;
     } catch (error) {
       if (!(error instanceof ExpectationFailed && error.code === "TIMED_OUT")) throw error;
       if (deadline.passed) {
         throw new ExpectationFailed(
           "TIMED_OUT",
-          `logged in, but the shell answered nothing that makes sense in ${formatDuration(deadline.timeoutMs)}: ${error.message}`,
+          `logged in, but the shell gave no right answer in ${formatDuration(deadline.timeoutMs)}: ${error.message}`,
           { cause: error },
         );
       }
-      await console.write("\x03\n"); // an open quote or half a line must not swallow the next try
+      patienceMs *= 1.5;
     }
+    await console.write("\x03\n"); // an open quote or half a line must not swallow the next try
   }
 }
 

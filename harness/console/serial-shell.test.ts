@@ -3,8 +3,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Noise, NoisyLine } from "../../fixtures/noisy-line.js";
 import { PtyLine } from "../../fixtures/pty-line.js";
-import type { LivelabError } from "../../vm/livelab-error.js";
+import { LivelabError } from "../../vm/livelab-error.js";
 import { findProjectRoot } from "../../vm/project-root.js";
+import { cksum } from "./cksum.js";
 import { Console } from "./console.js";
 import { SerialShell } from "./serial-shell.js";
 
@@ -25,12 +26,12 @@ const login = (console: Console, signal: AbortSignal, password?: string): Promis
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
     () => "none",
-    (error: LivelabError) => error.code ?? error.name,
+    (error: unknown) => (error instanceof LivelabError ? error.code : (error as Error).name),
   );
 
 test("runs commands in a shell that was there at once", async () => {
   const signal = AbortSignal.timeout(10_000);
-  await using console = new Console(new PtyLine("env PS1='# ' sh"));
+  await using console = new Console(await PtyLine.start("env PS1='# ' sh"));
   await using shell = await login(console, signal);
   const result = await shell.run("echo out; echo err >&2; exit 7", { timeoutMs: 5_000, signal });
   assert.is(result.status, 7);
@@ -40,14 +41,14 @@ test("runs commands in a shell that was there at once", async () => {
 
 test("logs in by name and password, past bash's line editor", async () => {
   const signal = AbortSignal.timeout(10_000);
-  await using console = new Console(new PtyLine(`${fixtureLogin} secret ${bash}`));
+  await using console = new Console(await PtyLine.start(`${fixtureLogin} secret ${bash}`));
   await using shell = await login(console, signal, "secret");
   assert.is((await shell.run("echo $((40 + 2))", { timeoutMs: 5_000, signal })).stdout, "42\n");
 });
 
 test("says that the password was refused, and what to look at", async () => {
   const signal = AbortSignal.timeout(10_000);
-  await using console = new Console(new PtyLine(`${fixtureLogin} secret ${bash}`));
+  await using console = new Console(await PtyLine.start(`${fixtureLogin} secret ${bash}`));
   const error: LivelabError = await login(console, signal, "wrong").then(
     () => assert.unreachable("a wrong password was accepted"),
     (error) => error,
@@ -58,7 +59,7 @@ test("says that the password was refused, and what to look at", async () => {
 
 test("carries half a megabyte of any bytes back unchanged", async () => {
   const signal = AbortSignal.timeout(20_000);
-  await using console = new Console(new PtyLine("sh"));
+  await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
   const script = `awk 'BEGIN { for (i = 0; i < 60000; i++) printf "%c%d\\n", i % 256, i }'`;
   const { stdoutBytes } = await shell.run(`${script} >&2; ${script}; ${script} | cksum >&2`, {
@@ -67,13 +68,12 @@ test("carries half a megabyte of any bytes back unchanged", async () => {
   });
   const again = await shell.run(`${script} | cksum`, { timeoutMs: 15_000, signal });
   assert.ok(stdoutBytes.length > 400_000, `${stdoutBytes.length} bytes`);
-  const { cksum } = await import("./cksum.js");
   assert.is(again.stdout, `${cksum(stdoutBytes)} ${stdoutBytes.length}\n`);
 });
 
 test("runs a command longer than a terminal's line", async () => {
   const signal = AbortSignal.timeout(10_000);
-  await using console = new Console(new PtyLine("sh"));
+  await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
   const text = "0123456789".repeat(1_000);
   assert.is((await shell.run(`printf %s '${text}'`, { timeoutMs: 5_000, signal })).stdout, text);
@@ -81,7 +81,7 @@ test("runs a command longer than a terminal's line", async () => {
 
 test("kills a command that never ends, though it ignores every polite signal, and goes on", async () => {
   const signal = AbortSignal.timeout(15_000);
-  await using console = new Console(new PtyLine("sh"));
+  await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
   const endless = "trap '' INT TERM HUP QUIT; echo begun; while :; do sleep 1; done";
   const error: LivelabError = await shell.run(endless, { timeoutMs: 500, signal }).then(
@@ -95,7 +95,7 @@ test("kills a command that never ends, though it ignores every polite signal, an
 
 test("gives the line back when the caller stops waiting", async () => {
   const signal = AbortSignal.timeout(15_000);
-  await using console = new Console(new PtyLine("sh"));
+  await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
   assert.is(
     await codeOf(shell.run("sleep 60", { timeoutMs: 60_000, signal: AbortSignal.timeout(300) })),
@@ -106,7 +106,7 @@ test("gives the line back when the caller stops waiting", async () => {
 
 test("refuses a second command while one is under way", async () => {
   const signal = AbortSignal.timeout(10_000);
-  await using console = new Console(new PtyLine("sh"));
+  await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
   const first = shell.run("sleep 0.2; echo first", { timeoutMs: 5_000, signal });
   assert.is(await codeOf(shell.run("echo second", { timeoutMs: 5_000, signal })), "MISUSE");
@@ -115,7 +115,7 @@ test("refuses a second command while one is under way", async () => {
 
 test("fails at once when the guest goes away in the middle of a command", async () => {
   const signal = AbortSignal.timeout(10_000);
-  await using console = new Console(new PtyLine("sh"));
+  await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
   const startedAt = performance.now();
   assert.is(await codeOf(shell.run("kill -KILL $PPID", { timeoutMs: 9_000, signal })), "CONSOLE_ENDED");
@@ -131,7 +131,7 @@ for (const [title, noise] of [
 ] as const) {
   test(`gets a command and its output across when ${title}`, async () => {
     const signal = AbortSignal.timeout(40_000);
-    const line = new NoisyLine(new PtyLine(`${fixtureLogin} secret ${bash}`), noise);
+    const line = new NoisyLine(await PtyLine.start(`${fixtureLogin} secret ${bash}`), noise);
     await using console = new Console(line);
     await using shell = await SerialShell.login(console, {
       user: "root",

@@ -65,14 +65,19 @@ export class SerialShell implements AsyncDisposable {
   #running: Promise<unknown> | undefined;
   /** The run whose answer is being put together. */
   #answer: { readonly seq: number; readonly answer: CommandAnswer } | undefined;
-  /** Told of each frame that has come. */
-  #onFrame: (seq: number, said: Said) => void = () => {};
+  /** What has been said and not been looked at yet: a whole answer may come at one go. */
+  #heard: { readonly seq: number; readonly said: Said }[] = [];
+  #onHeard: () => void = () => {};
   #onEnd: () => void = () => {};
+  #gone = false;
 
   private constructor(console: Console) {
     this.#console = console;
     this.#stopWatching = console.watch(frameLine, ({ match }) => this.#take(match));
-    void console.ended.then(() => this.#onEnd());
+    void console.ended.then(() => {
+      this.#gone = true;
+      this.#onEnd();
+    });
   }
 
   /**
@@ -202,7 +207,9 @@ export class SerialShell implements AsyncDisposable {
   async #write({ seq, verb, data }: Frame): Promise<void> {
     const text = `${seq} ${verb} ${data}`;
     // The line end before it closes off whatever an interrupted frame has left.
-    await this.#console.write(`\n${text} ${cksum(text)}\n`);
+    await this.#console.write(`\n${text} ${cksum(text)}\n`).catch((cause) => {
+      throw consoleEnded(cause);
+    });
   }
 
   /** Sends a frame again and again until it is answered. @returns the word that answered it */
@@ -210,8 +217,9 @@ export class SerialShell implements AsyncDisposable {
     const silence = new Deadline(silenceMs);
     for (let patience = patienceMs; !silence.passed; ) {
       const answered: Wanted = (seq, word) => word === "nak" || answers(seq, word);
-      const answer = this.#next(answered, patience, signal);
-      const [word] = await Promise.all([answer, this.#write(frame)]);
+      this.#heard = [];
+      await this.#write(frame);
+      const word = await this.#next(answered, patience, signal);
       if (word !== undefined && word !== "nak") return word;
       if (word === undefined) patience = Math.min(maxPatienceMs, patience * 2);
     }
@@ -225,32 +233,31 @@ export class SerialShell implements AsyncDisposable {
       const settle = (outcome: () => void): void => {
         clearTimeout(timer);
         signal.removeEventListener("abort", aborted);
-        this.#onFrame = () => {};
+        this.#onHeard = () => {};
         this.#onEnd = () => {};
         outcome();
       };
       const aborted = (): void => settle(() => reject(signal.reason));
       const timer = setTimeout(() => settle(() => resolve(undefined)), quietMs);
-      this.#onEnd = () =>
-        settle(() => reject(new ExpectationFailed("CONSOLE_ENDED", "the console ended while a command was under way")));
       signal.addEventListener("abort", aborted, { once: true });
-      this.#onFrame = (seq, word) => {
-        if (wanted(seq, word)) settle(() => resolve(word));
-        else if (word === "line") timer.refresh();
+      this.#onEnd = () => settle(() => reject(consoleEnded()));
+      this.#onHeard = () => {
+        for (let heard = this.#heard.shift(); heard !== undefined; heard = this.#heard.shift()) {
+          const { seq, said } = heard;
+          if (wanted(seq, said)) return settle(() => resolve(said));
+          if (said === "line") timer.refresh();
+        }
       };
+      this.#onHeard();
+      if (this.#gone) this.#onEnd();
     });
   }
 
   #take([, nak, seqText, word, number, text]: RegExpExecArray): void {
-    const seq = Number(seqText);
-    if (nak !== undefined) {
-      this.#onFrame(0, "nak");
-    } else if (word !== undefined) {
-      this.#onFrame(seq, word as Said);
-    } else {
-      if (seq === this.#answer?.seq) this.#answer.answer.take(Number(number), text ?? "");
-      this.#onFrame(seq, "line");
-    }
+    const seq = Number(seqText ?? 0);
+    if (number !== undefined && seq === this.#answer?.seq) this.#answer.answer.take(Number(number), text ?? "");
+    this.#heard.push({ seq, said: (nak ?? word ?? "line") as Said });
+    this.#onHeard();
   }
 
   #noisy(what: string): HarnessError {
@@ -261,6 +268,10 @@ export class SerialShell implements AsyncDisposable {
       { hint: "The guest may hang, or something else may be writing to its console." },
     );
   }
+}
+
+function consoleEnded(cause?: unknown): ExpectationFailed {
+  return new ExpectationFailed("CONSOLE_ENDED", "the console ended while a command was under way", { cause });
 }
 
 /** A command as an error quotes it. */

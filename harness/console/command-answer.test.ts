@@ -1,0 +1,61 @@
+import { execFileSync } from "node:child_process";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { cksum } from "./cksum.js";
+import { CommandAnswer } from "./command-answer.js";
+
+const test = suite("CommandAnswer");
+
+/** The lines that receiver.sh makes of a command's end. */
+function answerOf(status: number, stdout: Buffer, stderr: Buffer): string[] {
+  const head = `${status} ${cksum(stdout)} ${stdout.length} ${cksum(stderr)} ${stderr.length}`;
+  const lines = (bytes: Buffer): string[] => bytes.toString("base64").match(/.{1,240}/g) ?? [];
+  return ["", `${head} ${cksum(head)}`, ...lines(stdout), ...lines(stderr)];
+}
+
+test("has the checksum that the guest's own cksum prints", () => {
+  for (const text of ["", "a", "The quick brown fox", "x".repeat(70_000)]) {
+    const printed = execFileSync("cksum", { input: text, encoding: "utf8", timeout: 5_000 });
+    assert.is(`${cksum(text)} ${text.length}\n`, printed);
+  }
+});
+
+test("is put together from lines in any order, and asks for what is missing or cut", () => {
+  const stdout = Buffer.from("o".repeat(1_000));
+  const lines = answerOf(4, stdout, Buffer.from("warned"));
+  const answer = new CommandAnswer();
+  assert.is(answer.missing(100), "1p");
+  answer.take(4, lines[4] ?? "");
+  answer.take(1, lines[1] ?? "");
+  answer.take(3, `${lines[3]?.slice(0, 100)}[   12.300000] usb`);
+  answer.take(5, lines[5]?.slice(1) ?? "");
+  assert.is(answer.missing(100), "2,3p;5,8p");
+  assert.is(answer.missing(3), "2,3p;5p");
+  for (const number of [8, 7, 6, 5, 3, 2]) answer.take(number, lines[number] ?? "");
+  assert.is(answer.missing(100), undefined);
+  const result = answer.result();
+  assert.is(result?.status, 4);
+  assert.equal(result?.stdoutBytes, stdout);
+  assert.is(result?.stderr, "warned");
+});
+
+test("does not believe a first line whose own sum is wrong", () => {
+  const answer = new CommandAnswer();
+  const [, head = ""] = answerOf(10, Buffer.alloc(0), Buffer.alloc(0));
+  answer.take(1, head.replace(/^10/, "1"));
+  assert.is(answer.missing(100), "1p");
+  answer.take(1, head);
+  assert.is(answer.missing(100), undefined);
+  assert.is(answer.result()?.status, 10);
+});
+
+test("asks for everything again when the sum of the whole is wrong", () => {
+  const lines = answerOf(0, Buffer.from("right"), Buffer.alloc(0));
+  const answer = new CommandAnswer();
+  answer.take(1, lines[1] ?? "");
+  answer.take(2, Buffer.from("wrong").toString("base64"));
+  assert.is(answer.result(), undefined);
+  assert.is(answer.missing(100), "1p");
+});
+
+test.run();
