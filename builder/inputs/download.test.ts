@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import http from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
@@ -246,8 +246,12 @@ test(
     });
     proxy.on("connect", (request, socket) => {
       seen.push(`CONNECT ${request.url}`);
-      const upstream = connect(1, "127.0.0.1"); // nothing listens there
-      upstream.on("error", () => socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n"));
+      if (request.url === "refused.example:443") return socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+      socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
+      socket.once("data", (hello: Buffer) => {
+        if (hello[0] === 0x16) seen.push(`TLS for ${/tunnel\.example/.exec(hello.toString("latin1"))}`);
+        socket.destroy();
+      });
     });
     await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
     try {
@@ -255,12 +259,18 @@ test(
       const settings = { httpProxy: address, httpsProxy: address };
       await here.run({ proxy: settings });
       assert.ok(await here.store.has(digest));
-      const https = ["https://mirror.example/a.deb"];
-      const error = (await thrownBy(
-        here.run({ proxy: settings, retries: 0 }, { digest: sha256Of(Buffer.from("a")), addresses: https }),
-      )) as InputError;
-      assert.match(error.message, "answered 502 to CONNECT mirror.example:443");
-      assert.equal(seen, [`GET ${here.request.addresses[0]}`, "CONNECT mirror.example:443"]);
+      const httpsError = async (host: string) => {
+        const changes = { digest: sha256Of(Buffer.from("a")), addresses: [`https://${host}/a.deb`] };
+        return (await thrownBy(here.run({ proxy: settings, retries: 0 }, changes))) as InputError;
+      };
+      assert.match((await httpsError("refused.example")).message, "answered 502 to CONNECT refused.example:443");
+      await httpsError("tunnel.example");
+      assert.equal(seen, [
+        `GET ${here.request.addresses[0]}`,
+        "CONNECT refused.example:443",
+        "CONNECT tunnel.example:443",
+        "TLS for tunnel.example",
+      ]);
     } finally {
       proxy.closeAllConnections();
       proxy.close();

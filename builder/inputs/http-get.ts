@@ -85,7 +85,7 @@ async function request(target: URL, options: GetOptions): Promise<http.IncomingM
     });
   } else {
     const socket = await connectThrough(through, target, idleMs, signal);
-    request = https.request(target, { ...common, agent: false, createConnection: () => socket });
+    request = https.request(target, { ...common, createConnection: () => socket }); // an agent would ignore the socket
   }
   return await new Promise((resolve, reject) => {
     request.setTimeout(idleMs, () => request.destroy(new Error(`silent for ${idleMs} ms`)));

@@ -62,7 +62,10 @@ if [ ! -e "$state/updated" ]; then
   : >"$state/updated"
 fi
 
-apt-get install -q --simulate -- "$@" >"$state/plan-$set_name"
+apt-get install -q --simulate -- "$@" >"$state/plan-$set_name" || {
+  cat "$state/plan-$set_name" >&2 # what cannot be satisfied stands there
+  exit 1
+}
 if grep -E '^(Remv|Purg) ' "$state/plan-$set_name" >&2; then
   echo "resolve-lock: set $set_name would remove packages of set $on" >&2
   exit 1

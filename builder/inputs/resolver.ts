@@ -4,6 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { quoteWord } from "../../vm/command-line.js";
 import { InputError } from "../builder-error.js";
 import type { Profile, SetSpec } from "../profiles.js";
 import { formatDeb822 } from "./deb822.js";
@@ -52,7 +53,7 @@ export class Resolver implements AsyncDisposable {
 
   /** Writes a file into the working folder; "<set>.Packages" makes that set one to resolve on. */
   async writeFile(name: string, text: string): Promise<void> {
-    await this.#run(`cat >${quote(`${this.#folder}/${name}`)}`, text);
+    await this.#run(`cat >${quoteWord(`${this.#folder}/${name}`)}`, text);
   }
 
   /**
@@ -62,13 +63,13 @@ export class Resolver implements AsyncDisposable {
    */
   async resolve(spec: SetSpec): Promise<string> {
     const args = [`${this.#folder}/resolve-lock.sh`, this.#folder, spec.name, spec.on ?? "-", ...spec.packages];
-    await this.#run(`sh ${args.map(quote).join(" ")}`);
-    return await this.#run(`cat ${quote(`${this.#folder}/${spec.name}.Packages`)}`);
+    await this.#run(`sh ${args.map(quoteWord).join(" ")}`);
+    return await this.#run(`cat ${quoteWord(`${this.#folder}/${spec.name}.Packages`)}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     // The machine may be gone already, and its folder with it.
-    await this.#machine.exec(`rm -rf ${quote(this.#folder)}`).catch(() => {});
+    await this.#machine.exec(`rm -rf ${quoteWord(this.#folder)}`).catch(() => {});
   }
 
   async #run(command: string, stdin?: string): Promise<string> {
@@ -82,7 +83,6 @@ export class Resolver implements AsyncDisposable {
 }
 
 /** One word of a POSIX shell command line. */
-const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 
 /** What the build makes itself, as stanzas that dpkg's status file can hold. */
 function providedStanzas(profile: Profile): string {
