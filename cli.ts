@@ -3,19 +3,32 @@
  * The `livelab` command: parses, calls, maps outcomes to exit codes; nothing else.
  * Results go to stdout, progress and errors to stderr.
  */
-import { homedir } from "node:os";
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
+import { homedir, release } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { build } from "./builder/build.js";
 import { describeBuild, describeReleases, describeStages } from "./builder/describe.js";
 import { openHome } from "./builder/home.js";
+import { checkBuildHost } from "./builder/host-checks.js";
+import { exportInputs, importInputs } from "./builder/inputs/bundle.js";
 import { proxySettingsFrom } from "./builder/inputs/http-get.js";
-import { profileNames } from "./builder/profiles.js";
+import { describeChange, updateLock } from "./builder/inputs/lock-update.js";
+import { verifyLock } from "./builder/inputs/lock-verify.js";
+import { loadProfile, profileNames, withSecurity } from "./builder/profiles.js";
 import { findRelease, listReleases } from "./builder/release.js";
+import { openShell } from "./builder/shell.js";
+import { stampOf } from "./builder/stamp.js";
 import { Workshop } from "./builder/workshop.js";
+import { bootImage } from "./harness/boot.js";
+import { formatBootReport } from "./harness/boot-report.js";
 import { createProgress } from "./vm/create-progress.js";
+import { formatBytes } from "./vm/format.js";
+import { describeChecks } from "./vm/host-check.js";
 import { type FailureKind, LivelabError } from "./vm/livelab-error.js";
 import { findProjectRoot } from "./vm/project-root.js";
+import { checkQemuHost } from "./vm/qemu-checks.js";
 
 const exitCodes: Readonly<Record<FailureKind, number>> = {
   expectation: 1,
@@ -95,6 +108,179 @@ program
   .command("releases")
   .summary("list the builds on this host with their stages")
   .action(async () => print(describeReleases(await listReleases(await openHome(homeRoot)))));
+
+program
+  .command("shell")
+  .summary("open a root shell in a release; what is changed there is thrown away")
+  .requiredOption("-r, --release <stamp>", "the release to look at")
+  .option("--at <stage>", "show it as it was before this stage (default: as it is now, or as a failed stage left it)")
+  .argument("[command...]", "run this instead of an interactive shell")
+  .action(async (command: string[], options) => {
+    const { profile } = await findRelease(await openHome(homeRoot), options.release);
+    process.exitCode = await openShell(await openWorkshop(profile), {
+      release: options.release,
+      at: options.at,
+      command,
+      stdin: process.stdin,
+      stdout: process.stdout,
+      stderr: process.stderr,
+      term: process.env["TERM"] || "dumb",
+    });
+  });
+
+const lockCommand = program.command("lock").summary("recompute or verify the pinned inputs of a profile");
+lockCommand
+  .command("update")
+  .summary("let apt, in a builder machine, say which packages the profile takes now")
+  .addOption(profileOption())
+  .option("--with-security", "also from the release's security suite, as a lock of its own")
+  .action(async (options) => {
+    const profile = loadProfile(
+      options.withSecurity ? withSecurity(loadProfile(options.profile)).name : options.profile,
+    );
+    const workshop = await openWorkshop(options.profile);
+    const changes = await updateLock({
+      projectRoot,
+      profile,
+      store: workshop.store,
+      mirrors: await workshop.findMirrors(profile),
+      openMachine: (gateway) => workshop.openResolver(gateway),
+      progress,
+      proxy: workshop.options.proxy,
+      signal,
+    });
+    print(changes.length === 0 ? "the lock is up to date" : changes.map(describeChange).join("\n"));
+  });
+lockCommand
+  .command("verify")
+  .summary("check that the lock resolves by itself and that every file is to be had")
+  .addOption(profileOption())
+  .action(async (options) => {
+    const workshop = await openWorkshop(options.profile);
+    const { lock, store } = workshop;
+    await verifyLock({
+      projectRoot,
+      lock,
+      store,
+      mirrors: await workshop.findMirrors(),
+      openMachine: (gateway) => workshop.openResolver(gateway),
+      progress,
+      proxy: workshop.options.proxy,
+      signal,
+    });
+    print(`the lock of ${options.profile} is good: ${lock.files().length} files`);
+  });
+
+const inputsCommand = program.command("inputs").summary("fill the store, or carry it to a machine without network");
+inputsCommand
+  .command("fetch")
+  .summary("download what the store lacks of a profile's lock")
+  .addOption(profileOption())
+  .action(async (options) => {
+    const workshop = await openWorkshop(options.profile);
+    const { files, fetched, fetchedBytes } = await workshop.fetchInputs();
+    print(`${files} files in the store; ${fetched} fetched, ${formatBytes(fetchedBytes)}`);
+  });
+for (const [name, summary, carry] of [
+  ["export", "write all inputs of a profile to one file", exportInputs],
+  ["import", "take inputs from such a file; every digest is checked", importInputs],
+] as const) {
+  inputsCommand
+    .command(name)
+    .summary(summary)
+    .argument("<file>", "the bundle, a tar file")
+    .addOption(profileOption())
+    .action(async (file: string, options) => {
+      const { lock, store } = await openWorkshop(options.profile);
+      await carry({ lock, store, file: resolve(file), progress, signal });
+      print(`${name}ed ${lock.files().length} files, ${file}`);
+    });
+}
+
+program
+  .command("boot")
+  .summary("boot a platform image by iPXE, its console on ttyS1, and report every milestone")
+  .argument("[image]", "folder with vmlinuz, initrd and filesystem.squashfs", join(projectRoot, "out/latest"))
+  .option("--networking <file>", "networking.json for the CN (default: none)")
+  .option("--node-config <file>", "node.config for the CN (default: an empty one)")
+  .option("--uuid <uuid>", "system UUID, as dmidecode prints it")
+  .option("--mac <mac>", "MAC of the boot NIC")
+  .option("--disk <file>", "disk image, raw or qcow2; may be given again", collect, [])
+  .option("--append <argument>", "kernel argument; may be given again", collect, [])
+  .addOption(new Option("--medium <medium>", "what to boot from").choices(["ipxe"]).default("ipxe"))
+  .addOption(new Option("--firmware <firmware>", "of the CN").choices(["bios"]).default("bios"))
+  .addOption(new Option("--accel <accelerator>", "KVM or emulation").choices(["auto", "kvm", "tcg"]).default("auto"))
+  .addOption(
+    new Option("--script-transport <transport>", "how script and kernel are fetched")
+      .choices(["http", "tftp"])
+      .default("http"),
+  )
+  .option("--port <port>", "the headnode's HTTP port (default: any free one)", Number)
+  .option("--until <milestone>", "the boot is good when it came so far", "login")
+  .option("--run <command>", "log in on ttyS1 and run this; may be given again", collect, [])
+  .option("--interactive", "join this terminal to ttyS1; Ctrl-] leaves")
+  .option("--report <dir>", "folder for what the boot leaves (default: out/reports/boot-<time>)")
+  .action(async (image: string, options) => {
+    const folder = resolve(options.report ?? join(projectRoot, "out/reports", `boot-${stampOf(new Date())}`));
+    const report = await bootImage(
+      {
+        imageDir: image,
+        reportDir: folder,
+        stateDir: (await openHome(homeRoot)).root,
+        networkingPath: options.networking,
+        nodeConfigPath: options.nodeConfig,
+        uuid: options.uuid,
+        mac: options.mac,
+        disks: options.disk,
+        append: options.append,
+        medium: options.medium,
+        firmware: options.firmware,
+        until: options.until,
+        run: options.run,
+        scriptTransport: options.scriptTransport,
+        port: options.port,
+        accelerator: options.accel,
+      },
+      {
+        signal,
+        progress,
+        ...(options.interactive ? { terminal: { stdin: process.stdin, stdout: process.stdout } } : {}),
+      },
+    );
+    for (const { command, stdout } of report.commands) print(`$ ${command}\n${stdout.trimEnd()}`);
+    print(formatBootReport(report, folder));
+    if (report.verdict.outcome !== "passed") process.exitCode = exitCodes.expectation;
+  });
+
+program
+  .command("doctor")
+  .summary("say what this host can do, and how to mend what it cannot")
+  .option("--json", "as JSON")
+  .action(async (options) => {
+    const workshop = await openWorkshop(profileNames[0] as string);
+    const kernelPath = await findKernel([join(projectRoot, "out/latest/vmlinuz"), `/boot/vmlinuz-${release()}`]);
+    const checks = [
+      ...(await checkQemuHost({ kernelPath, stateDir: workshop.home.root, signal })),
+      ...(await checkBuildHost(workshop)),
+    ];
+    print(options.json ? JSON.stringify(checks, null, 2) : describeChecks(checks));
+    if (checks.some((check) => check.state === "missing")) process.exitCode = exitCodes.host;
+  });
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+async function findKernel(candidates: readonly string[]): Promise<string | undefined> {
+  for (const path of candidates) {
+    const readable = await access(path, constants.R_OK).then(
+      () => true,
+      () => false,
+    );
+    if (readable) return path;
+  }
+  return undefined;
+}
 
 /** Tells an error the way a person can act on it; the cause's stack only for defects of ours. */
 function report(error: unknown): number {

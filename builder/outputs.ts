@@ -73,8 +73,8 @@ export async function exportOutputs(
   const part = `${folder}.${ownerTag()}`;
   try {
     await mkdir(part, { recursive: true });
-    const keys = release.stages.map((stage) => stage.key);
-    await using machine = await startMachine(context, keys);
+    const layers = release.stages.map((stage) => context.layers.pathOf(stage.key));
+    await using machine = await startMachine(context, layers);
     const unpack = extractTar(part);
     step.status("copying image/");
     const sent = await machine.ssh.exec(`tar -c -C /data/debian-live/${release.stamp}/image .`, {

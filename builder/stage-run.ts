@@ -5,6 +5,7 @@
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
+import { quoteWord } from "../vm/command-line.js";
 import type { Step } from "../vm/progress.js";
 import { artifactPath, hasArtifact, keepArtifact } from "./artifacts.js";
 import { BuilderError, StageError } from "./builder-error.js";
@@ -36,17 +37,14 @@ export interface StageContext {
 }
 
 /** Where the gateway is, seen from inside (DESIGN D2). */
-const GATEWAY_PORT = 3142;
+export const GATEWAY_PORT = 3142;
 const PATH_INSIDE = "/usr/sbin:/usr/bin:/sbin:/bin";
 const LINES_SHOWN_ON_FAILURE = 40;
 
-/** A word for a POSIX shell. */
-const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
-/** Starts a machine that shows the release as the layers `keys` (oldest first) made it. */
+/** Starts a machine that shows the release as layers made it. @param lower their folders, oldest first */
 export async function startMachine(
   context: StageContext,
-  keys: readonly string[],
+  lower: readonly string[],
   writable?: { upper: string; work: string },
 ): Promise<Sandbox> {
   return Sandbox.start({
@@ -56,7 +54,7 @@ export async function startMachine(
     asRoot: context.asRoot,
     release: {
       stamp: context.stamp,
-      lower: keys.map((key) => context.layers.pathOf(key)).reverse(),
+      lower: [...lower].reverse(),
       ...(writable === undefined ? {} : { writable }),
     },
     ...(context.signal === undefined ? {} : { signal: context.signal }),
@@ -82,7 +80,11 @@ export async function runStage(
   const tail: string[] = [];
 
   try {
-    await using machine = await startMachine(context, below, layer);
+    await using machine = await startMachine(
+      context,
+      below.map((belowKey) => context.layers.pathOf(belowKey)),
+      layer,
+    );
     await machine.ssh.forwardFrom(GATEWAY_PORT, (stream) => gateway.accept(stream));
     gateway.stage = stage.name;
     const artifact = stage.artifact && (await artifactPath(context.home, stage.artifact, material));
@@ -106,7 +108,7 @@ export async function runStage(
       GATEWAY: `http://127.0.0.1:${GATEWAY_PORT}`,
       ...stage.environment?.(material.lock),
     };
-    const words = Object.entries(environment).map(([name, value]) => quote(`${name}=${value}`));
+    const words = Object.entries(environment).map(([name, value]) => quoteWord(`${name}=${value}`));
     const log = createWriteStream(logFile);
     const output = lineSink(log, (line) => {
       tail.push(line);

@@ -5,19 +5,20 @@
 import { join } from "node:path";
 import type { Progress } from "../vm/progress.js";
 import { type LivelabHome, openHome } from "./home.js";
-import { fetchInputs } from "./inputs/fetch.js";
+import { type FetchReport, fetchInputs } from "./inputs/fetch.js";
 import { createGateway, type Gateway } from "./inputs/gateway.js";
 import type { ProxySettings } from "./inputs/http-get.js";
 import { type Lock, loadLock } from "./inputs/lock.js";
-import { findMirrors } from "./inputs/mirrors.js";
+import { findMirrors, type Mirrors } from "./inputs/mirrors.js";
+import type { ResolverMachine } from "./inputs/resolver.js";
 import { Store } from "./inputs/store.js";
 import { LayerStore } from "./layers.js";
 import { baseKey, ensureBase } from "./machines/base.js";
 import { assertNamespaces } from "./machines/namespace-check.js";
-import { loadProfile } from "./profiles.js";
+import { loadProfile, type Profile } from "./profiles.js";
 import { digestTree } from "./proto-tree.js";
 import type { KeyMaterial } from "./stage-key.js";
-import type { StageContext } from "./stage-run.js";
+import { GATEWAY_PORT, type StageContext, startMachine } from "./stage-run.js";
 
 export interface WorkshopOptions {
   /** $LIVELAB_HOME. */
@@ -66,16 +67,33 @@ export class Workshop {
   }
 
   /** Downloads what the store lacks of the lock. */
-  async fetchInputs(): Promise<void> {
-    const { mirror, proxy, progress, signal } = this.options;
-    await fetchInputs({
+  fetchInputs(): Promise<FetchReport> {
+    const { proxy, progress, signal } = this.options;
+    return fetchInputs({
       lock: this.lock,
       store: this.store,
-      mirrors: () => findMirrors(this.lock.profile, mirror, signal),
+      mirrors: () => this.findMirrors(),
       progress,
       proxy,
       signal,
     });
+  }
+
+  /** Where locked files may be fetched from. */
+  findMirrors(profile: Profile = this.lock.profile): Promise<Mirrors> {
+    return findMirrors(profile, this.options.mirror, this.options.signal);
+  }
+
+  /** A machine with the base's apt and no release, for recomputing and verifying the lock. */
+  async openResolver(gateway: Gateway): Promise<ResolverMachine> {
+    const context = await this.ready("19700101T000000Z", gateway);
+    const machine = await startMachine(context, []);
+    await machine.ssh.forwardFrom(GATEWAY_PORT, (stream) => gateway.accept(stream));
+    return {
+      gatewayUrl: `http://127.0.0.1:${GATEWAY_PORT}`,
+      exec: (command, options) => machine.ssh.exec(command, options),
+      [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose](),
+    };
   }
 
   /** A gateway that serves the lock. */

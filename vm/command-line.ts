@@ -7,6 +7,7 @@ export function formatCommandLine(program: string, args: readonly string[]): str
   return `${quoteWord(program)}${lines.join("")}\n`;
 }
 
-function quoteWord(word: string): string {
+/** Any text as one word of a POSIX shell (POSIX.1-2017, Shell Command Language 2.2.2 "Single-Quotes"). */
+export function quoteWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -9,3 +9,14 @@ export interface HostCheck {
   /** The command or step that mends it; absent when state is "ok". */
   readonly remedy?: string;
 }
+
+/** A line a check, remedies below those that need one. */
+export function describeChecks(checks: readonly HostCheck[]): string {
+  const width = Math.max(...checks.map((check) => check.name.length));
+  return checks
+    .flatMap(({ name, state, detail, remedy }) => [
+      `${state.padEnd(7)}  ${name.padEnd(width)}  ${detail}`,
+      ...(remedy === undefined ? [] : [`${" ".repeat(width + 11)}remedy: ${remedy}`]),
+    ])
+    .join("\n");
+}

@@ -1,0 +1,54 @@
+/** What this host has for building, for `livelab doctor`. Not here: QEMU (vm/qemu-checks.ts). */
+import { statfs } from "node:fs/promises";
+import { findProgram } from "../vm/find-program.js";
+import { formatBytes } from "../vm/format.js";
+import type { HostCheck } from "../vm/host-check.js";
+import { missingFiles } from "./inputs/fetch.js";
+import { checkNamespaces } from "./machines/namespace-check.js";
+import type { Workshop } from "./workshop.js";
+
+/** A cold build with its downloads took 4 GiB in LIVELAB_HOME (measured). */
+const ROOM_NEEDED_BYTES = 6 * 1024 ** 3;
+
+export async function checkBuildHost(workshop: Workshop): Promise<readonly HostCheck[]> {
+  const { asRoot } = workshop.options;
+  return [
+    ...(await Promise.all(["unshare", "setpriv", "tar", "xz"].map(checkProgram))),
+    await checkNamespaces(asRoot),
+    await checkRoom(workshop.home.root),
+    await checkInputs(workshop),
+  ];
+}
+
+async function checkProgram(name: string): Promise<HostCheck> {
+  const path = await findProgram(name);
+  if (path !== undefined) return { name, state: "ok", detail: path };
+  return { name, state: "missing", detail: "not in the PATH", remedy: "npm run setup" };
+}
+
+async function checkRoom(folder: string): Promise<HostCheck> {
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  const detail = `${formatBytes(free)} free in ${folder}`;
+  if (free >= ROOM_NEEDED_BYTES) return { name: "LIVELAB_HOME", state: "ok", detail };
+  return {
+    name: "LIVELAB_HOME",
+    state: "warning",
+    detail: `${detail}; a first build takes up to ${formatBytes(ROOM_NEEDED_BYTES)}`,
+    remedy: "livelab gc, or set LIVELAB_HOME to a folder on a larger disk",
+  };
+}
+
+async function checkInputs(workshop: Workshop): Promise<HostCheck> {
+  const name = `inputs of profile ${workshop.lock.profile.name}`;
+  const all = workshop.lock.files();
+  const missing = await missingFiles(all, workshop.store);
+  if (missing.length === 0) return { name, state: "ok", detail: `all ${all.length} files are in the store` };
+  const { debian } = await workshop.findMirrors();
+  return {
+    name,
+    state: "warning",
+    detail: `${missing.length} of ${all.length} files are not in the store yet; they would be asked of ${debian.map(({ origin }) => origin).join(", then ")}`,
+    remedy: "livelab inputs fetch (a build does it by itself), or livelab inputs import FILE without a network",
+  };
+}

@@ -1,0 +1,70 @@
+/**
+ * `livelab shell`: a root shell in a builder machine that shows a release as it was at some point.
+ * What is changed there is thrown away, so that looking changes nothing.
+ */
+import { stat } from "node:fs/promises";
+import { quoteWord } from "../vm/command-line.js";
+import { UsageError } from "../vm/livelab-error.js";
+import { failedLayerFolder, findRelease, type Release } from "./release.js";
+import { startMachine } from "./stage-run.js";
+import { stageNames } from "./stages.js";
+import type { Workshop } from "./workshop.js";
+
+export interface ShellRequest {
+  /** Stamp of the release. */
+  readonly release: string;
+  /** Show the release as it was before this stage; by default as it is now, with what a failed stage left. */
+  readonly at?: string | undefined;
+  /** Run this instead of an interactive shell. */
+  readonly command: readonly string[];
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+  /** Type of the caller's terminal ($TERM). */
+  readonly term: string;
+}
+
+/** @returns the shell's status @throws UsageError UNKNOWN_RELEASE, UNKNOWN_STAGE, STAGE_ORDER */
+export async function openShell(workshop: Workshop, request: ShellRequest): Promise<number> {
+  const release = await findRelease(workshop.home, request.release);
+  const layers = layersAt(release, request.at);
+  await using gateway = workshop.createGateway();
+  const context = await workshop.ready(release.stamp, gateway);
+  const lower = layers.map((key) => workshop.layers.pathOf(key));
+  const failed = failedLayerFolder(workshop.home, release.stamp);
+  if (request.at === undefined && (await stat(failed).catch(() => undefined)) !== undefined) lower.push(failed);
+  await using machine = await startMachine(context, lower);
+
+  const folder = `/data/debian-live/${release.stamp}`;
+  const enter = `cd ${folder} && exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=${quoteWord(request.term)}`;
+  if (request.command.length > 0) {
+    const { status } = await machine.ssh.exec(`${enter} ${request.command.map(quoteWord).join(" ")}`, {
+      stdout: request.stdout,
+      onStderr: (chunk) => request.stderr.write(chunk),
+      signal: workshop.options.signal,
+    });
+    return status;
+  }
+  workshop.options.progress.note(
+    `${folder}: chroot/ is the image's root (chroot chroot); what you change is thrown away`,
+  );
+  const { stdin, stdout, term } = request;
+  return machine.ssh.terminal(`${enter} PS1=${quoteWord(`${release.stamp}:\\w# `)} bash --norc -i`, {
+    stdin,
+    stdout,
+    term,
+  });
+}
+
+function layersAt(release: Release, at: string | undefined): string[] {
+  if (at === undefined) return release.stages.map((stage) => stage.key);
+  const index = stageNames.indexOf(at);
+  if (index === -1)
+    throw new UsageError("UNKNOWN_STAGE", `there is no stage "${at}"`, { hint: `stages: ${stageNames.join(", ")}` });
+  if (release.stages.length < index) {
+    throw new UsageError("STAGE_ORDER", `release ${release.stamp} has not come as far as ${at}`, {
+      hint: `it has run: ${release.stages.map((stage) => stage.name).join(", ")}`,
+    });
+  }
+  return release.stages.slice(0, index).map((stage) => stage.key);
+}
