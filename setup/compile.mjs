@@ -69,9 +69,19 @@ export async function compile(root) {
     const program = join(fresh, "cli.js");
     if (existsSync(program)) chmodSync(program, 0o755); // npx runs it as a program
     writeFileSync(join(fresh, ".sources-sha256"), digest);
-    if (existsSync(join(root, "dist"))) renameSync(join(root, "dist"), old);
+    if (existsSync(join(root, "dist"))) moveAway(join(root, "dist"), old);
     renameSync(fresh, join(root, "dist"));
   } finally {
     for (const leftover of [fresh, old]) rmSync(leftover, { recursive: true, force: true });
+  }
+}
+
+/** overlayfs does not rename a folder of a lower layer, as when the clone came with a container image. */
+function moveAway(folder, to) {
+  try {
+    renameSync(folder, to);
+  } catch (error) {
+    if (error.code !== "EXDEV") throw error;
+    rmSync(folder, { recursive: true });
   }
 }

@@ -59,7 +59,7 @@ function npmCommand(env) {
  * @param {string} output what npm printed
  */
 export function npmFailure(output) {
-  const said = `\n${lastLines(output)}`;
+  const said = `\n${troubleIn(output)}`;
   if (/^npm: spawn npm ENOENT/m.test(output)) {
     return new SetupError(
       3,
@@ -96,4 +96,11 @@ export function npmFailure(output) {
     );
   }
   return new SetupError(4, `npm ci failed:${said}`, "Run `npm ci` by hand to see all that it says.");
+}
+
+/** npm names the trouble first; its stack, its usage and the path of its log come after. */
+function troubleIn(output) {
+  const [beforeUsage] = output.split(/^npm error Clean install a project$/m);
+  const lines = beforeUsage.split("\n").filter((line) => /^npm error +\S/.test(line) && !/^npm error +at /.test(line));
+  return lastLines(lines.length > 0 ? lines.slice(0, 12).join("\n") : output);
 }
