@@ -15,7 +15,8 @@ const LOCK_TIMEOUT_S = 120;
  */
 export async function installWithApt(argv, run = runApt) {
   if ((await run(argv)).code === 0) return;
-  const update = await run(["apt-get", "update"]);
+  // By itself apt calls an update a success in which no source could be reached.
+  const update = await run(["apt-get", "update", "-o", "APT::Update::Error-Mode=any"]);
   const again = await run(argv);
   if (again.code === 0) return;
   const command = argv.join(" ");
