@@ -94,6 +94,29 @@ test("finds addresses, paths and missing digests in a lock", () => {
   );
 });
 
+test("finds packages that others need and the lock lacks, and those that it has in an inner folder", () => {
+  const integrity = "sha512-AAAA";
+  const problems = lockProblems(
+    JSON.stringify({
+      packages: {
+        "node_modules/a": {
+          integrity,
+          dependencies: { outer: "1", inner: "1" },
+          optionalDependencies: { absent: "1" },
+        },
+        "node_modules/a/node_modules/inner": { integrity, dependencies: { sibling: "1", hidden: "1" } },
+        "node_modules/a/node_modules/sibling": { integrity },
+        "node_modules/b/node_modules/hidden": { integrity },
+        "node_modules/outer": { integrity },
+      },
+    }),
+  );
+  assert.equal(
+    problems.map((problem) => problem.split(",")[0]),
+    ["node_modules/a needs absent", "node_modules/a/node_modules/inner needs hidden"],
+  );
+});
+
 test("knows a shell file by its ending, its first line or its directive", () => {
   assert.ok(isShellFile("builder/stages/lib.sh", ""));
   assert.ok(isShellFile("proto/scripts/triton", "#!/bin/sh\n"));

@@ -1,13 +1,14 @@
 /**
- * package-lock.json names packages by version and digest and by nothing else. A download address would pin one registry,
- * perhaps one that only the machine of its last editor can reach; a path would pin that machine.
+ * package-lock.json names all packages by version and digest, and by nothing else. A download address would pin one
+ * registry, perhaps one that only the machine of its last editor can reach; a path would pin that machine. A package that
+ * the editor's registry lacked is left out of the lock by npm without a word, and then `npm ci` fails everywhere.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Check } from "./check.js";
 
 export const lockCheck: Check = {
-  name: "package-lock.json holds digests, no addresses and no paths",
+  name: "package-lock.json is whole: digests of all packages, no addresses and no paths",
   async problems(root) {
     return lockProblems(await readFile(join(root, "package-lock.json"), "utf8"));
   },
@@ -24,6 +25,19 @@ export function lockProblems(text: string): readonly string[] {
       problems.push(`${path} has an address: npm install --package-lock-only --omit-lockfile-registry-resolved`);
     }
     if (entry["integrity"] === undefined) problems.push(`${path} has no digest`);
+    const needed = Object.keys({ ...(entry["dependencies"] ?? {}), ...(entry["optionalDependencies"] ?? {}) });
+    for (const name of needed.filter((name) => !isInLock(packages, path, name))) {
+      problems.push(`${path} needs ${name}, which is not in the lock: the registry that made it lacks that package`);
+    }
     return problems;
+  });
+}
+
+/** Looks for a package where Node would, from the folder of the one that needs it upwards. */
+function isInLock(packages: Record<string, unknown>, from: string, name: string): boolean {
+  const folders = from.split("/node_modules/");
+  return folders.some((_, depth) => {
+    const folder = folders.slice(0, folders.length - depth).join("/node_modules/");
+    return `${folder}/node_modules/${name}` in packages || `node_modules/${name}` in packages;
   });
 }
