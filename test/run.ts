@@ -27,6 +27,9 @@ const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = { unit: 60_000, mach
 /** Longest run of all boot scenarios, in milliseconds, with a cold build before them on a slow host. */
 const BOOT_TIMEOUT_MS = 2 * 60 * 60_000;
 
+/** Exit status after Ctrl-C, as shells have it. */
+const INTERRUPTED = 130;
+
 const CHECKS = [distCheck, formatCheck, shellCheck, importCheck, lockCheck];
 
 const root = findProjectRoot();
@@ -123,7 +126,8 @@ async function main(): Promise<number> {
   if (signal.aborted) console.log("interrupted: not all of it ran");
   if (outcomes.length === 0) console.log("nothing ran");
   console.log(summaryLines(outcomes, performance.now() - startedAt));
-  return passed > 0 && failed === 0 && !signal.aborted ? 0 : 1;
+  if (signal.aborted) return INTERRUPTED;
+  return passed > 0 && failed === 0 ? 0 : 1;
 }
 
 try {
