@@ -1,0 +1,82 @@
+# shellcheck shell=sh
+# Replaces two functions of live-boot, sourced last, for a boot by iPXE with the booter's arguments
+# (BOOTIF=01-aa-bb-… ip=ADDRESS:::NETMASK:: or …:::NETMASK:::none). Any other boot keeps live-boot's own.
+#
+# Why: live-boot 20230131 ignores ip= when it fetches the root. It sleeps for six seconds looking for a carrier, then asks
+# for an address by DHCP with a vendor class that Triton's booter does not answer. klibc's ipconfig with that ip= as it
+# stands, having no device in it, would give the one address to every NIC.
+
+triton_boot_nic_timeout_seconds=60
+
+# triton_find_boot_nic MAC: sets $DEVICE to the NIC's name, or fails.
+triton_find_boot_nic () {
+	for nic in "${sysroot?}"/sys/class/net/*
+	do
+		if { read -r nic_mac < "${nic}/address" ; } 2>/dev/null && [ "${nic_mac}" = "${1}" ] && [ -e "${nic}/device" ]
+		then
+			DEVICE="${nic##*/}"
+			return 0
+		fi
+	done
+	return 1
+}
+
+# triton_wait_for COMMAND...: polls COMMAND until it succeeds; fails when the time is up.
+triton_wait_for () {
+	polls_left=$((triton_boot_nic_timeout_seconds * 10))
+	until "$@"
+	do
+		[ "${polls_left}" -gt 0 ] || return 1
+		polls_left=$((polls_left - 1))
+		sleep 0.1
+	done
+}
+
+triton_has_carrier () {
+	{ read -r carrier < "${sysroot?}/sys/class/net/${DEVICE?}/carrier" ; } 2>/dev/null && [ "${carrier}" = 1 ]
+}
+
+case "${BOOTIF-}=${IP-}" in
+	??-??-??-??-??-??-??=*:*:*:*)
+		# The NIC is chosen in do_netsetup.
+		Select_eth_device ()
+		{
+			:
+		}
+
+		do_netsetup ()
+		{
+			# shellcheck source=proto/usr/share/initramfs-tools/scripts/triton
+			. "${TRITON_SYSROOT-}/scripts/triton"
+			mac="$(boot_mac)"
+			address="${IP%%:*}"
+			netmask="${IP#*:*:*:}"
+			netmask="${netmask%%:*}"
+
+			if ! triton_wait_for triton_find_boot_nic "${mac}"
+			then
+				problem "no NIC has the MAC ${mac} of the kernel argument BOOTIF after ${triton_boot_nic_timeout_seconds} s" \
+					"check that the image has a driver for it"
+				return 1
+			fi
+
+			# live-boot and the rest of the initramfs go on with $DEVICE.
+			export DEVICE
+			# Or a router on the wire would give the NIC addresses that nobody asked for.
+			printf '1\n' > "${sysroot}/proc/sys/net/ipv6/conf/${DEVICE}/disable_ipv6"
+			ip link set dev "${DEVICE}" up
+			if ip address add "${address}/${netmask}" dev "${DEVICE}"
+			then
+				printf '%s %s/%s\n' "${DEVICE}" "${address}" "${netmask}" > "${state_dir?}/boot-nic"
+			else
+				problem "the boot NIC ${DEVICE} (${mac}) does not take the address of the kernel argument ip=${IP}" \
+					"correct the server's admin NIC in NAPI, and reboot"
+			fi
+
+			if ! triton_wait_for triton_has_carrier
+			then
+				problem "the boot NIC ${DEVICE} (${mac}) has no carrier after ${triton_boot_nic_timeout_seconds} s" "check its cable"
+			fi
+		}
+		;;
+esac

@@ -1,0 +1,69 @@
+# shellcheck shell=sh
+# The hostid that ZFS knows this machine by: CRC-32/ISO-HDLC (zlib's crc32) of the 36 characters of the
+# system UUID as dmidecode prints it. It must never change between image versions, or pools would need `import -f`.
+# Vector: 12345678-9abc-4def-8123-456789abcdef → 73cb1ae8, in the file as bytes e8 1a cb 73.
+
+# is_uuid TEXT: 36 characters, lower-case, as printed by dmidecode 3.2 and later and by the kernel.
+is_uuid() {
+	case $1 in
+	*[!0-9a-f-]*) return 1 ;;
+	????????-????-????-????-????????????) ;;
+	*) return 1 ;;
+	esac
+	case $1 in
+	*-*-*-*-*-* | 00000000-0000-0000-0000-000000000000 | ffffffff-ffff-ffff-ffff-ffffffffffff) return 1 ;;
+	esac
+}
+
+# read_system_uuid: sets $system_uuid, or fails with the first line of what dmidecode said in $uuid_seen.
+# dmidecode comes first because pools of older images were made with its spelling; where it says something
+# else ("Not Settable", a comment line) the kernel's own reading is used.
+read_system_uuid() {
+	uuid_seen=$(dmidecode -s system-uuid 2>/dev/null)
+	if is_uuid "$uuid_seen"; then
+		system_uuid=$uuid_seen
+		return 0
+	fi
+	uuid_seen=${uuid_seen%%"
+"*}
+	note "dmidecode gives no system UUID: '$uuid_seen'"
+	if { read -r system_uuid <"${sysroot?}/sys/class/dmi/id/product_uuid"; } 2>/dev/null && is_uuid "$system_uuid"; then
+		console "system UUID $system_uuid taken from sysfs, as dmidecode gave none"
+		return 0
+	fi
+	return 1
+}
+
+# crc32_of_uuid UUID: sets $crc32. Bit by bit: 36 characters do not repay a table.
+crc32_of_uuid() {
+	crc32=$((0xffffffff))
+	rest=$1
+	while [ -n "$rest" ]; do
+		following=${rest#?}
+		character=${rest%"$following"}
+		rest=$following
+		case $character in
+		-) code=45 ;;
+		[0-9]) code=$((48 + character)) ;;
+		*) code=$((87 + 0x$character)) ;; # a is 97 in ASCII, and 10 in hexadecimal
+		esac
+		crc32=$((crc32 ^ code))
+		bit=0
+		while [ "$bit" -lt 8 ]; do
+			crc32=$(((crc32 >> 1) ^ (0xedb88320 & -(crc32 & 1))))
+			bit=$((bit + 1))
+		done
+	done
+	crc32=$((crc32 ^ 0xffffffff))
+}
+
+# write_hostid FILE NUMBER: replaces FILE by the four bytes, least significant first.
+write_hostid() {
+	format=
+	for shift in 0 8 16 24; do
+		byte=$((($2 >> shift) & 255))
+		format="$format\\$((byte >> 6))$(((byte >> 3) & 7))$((byte & 7))"
+	done
+	# shellcheck disable=SC2059 # the format is the data: only printf's octal escapes can write a NUL
+	printf "$format" >"$1"
+}

@@ -1,0 +1,76 @@
+/** root's password from node.config, and what is kept of the booter's files. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { FakeInitramfs, shells } from "../../fixtures/proto-initramfs.js";
+
+const test = suite("proto: accounts");
+const script = "live-bottom/triton-accounts";
+const hash = "$6$salt$abc/DEF.123";
+const others = "daemon:*:19000:0:99999:7:::\n";
+
+const open = "root may log in on the console without a password, and not over SSH";
+const remedy = "set root_shadow in node.config on the headnode (/usbkey/extra/joysetup), and reboot";
+const missing = `triton: error: node.config has no root_shadow: ${open}; ${remedy}`;
+const malformed = `triton: error: root_shadow in node.config is not of the form root_shadow='hash': ${open}; ${remedy}`;
+const notHash = `triton: error: root_shadow in node.config is not a password hash: ${open}; ${remedy}`;
+
+/** node.config → root's password field, console lines. */
+const table: readonly (readonly [text: string, field: string, console: readonly string[]])[] = [
+  [`datacenter_name='lab'\nroot_shadow='${hash}'\nswap='0.25x'\n`, hash, []],
+  [`root_shadow='${hash}'`, hash, []], // no newline at the end
+  [`root_shadow='old'\nroot_shadow='${hash}'\n`, hash, []], // as a shell that sources it would have it
+  [`#root_shadow='x'\nufds_root_shadow='x'\nroot_shadow_old='x'\n`, "", [missing]],
+  ["", "", [missing]],
+  ["root_shadow=''\n", "", [missing]],
+  [`root_shadow=${hash}\n`, "", [malformed]],
+  [`root_shadow="${hash}"\n`, "", [malformed]],
+  [`root_shadow='${hash}'\r\n`, "", [malformed]],
+  ["root_shadow='a'$(touch evil)'b'\n", "", [malformed]],
+  ["root_shadow='a:b'\n", "", [notHash]],
+];
+
+for (const shell of shells) {
+  const name = shell.join(" ");
+
+  test(`${name}: root's password is node.config's, or none with a line that says why`, async () => {
+    for (const [text, field, lines] of table) {
+      await using initramfs = await FakeInitramfs.create({ shell, files: { "etc/node.config": text } });
+      await initramfs.run(script);
+      const shadow = await initramfs.read("root/etc/shadow");
+      assert.is(shadow, `root:${field}:19000:0:99999:7:::\n${others}`, text);
+      assert.equal(await initramfs.console(), lines, text);
+    }
+  });
+
+  test(`${name}: without node.config root has no password, with a line that says so`, async () => {
+    await using initramfs = await FakeInitramfs.create({ shell });
+    await initramfs.run(script);
+    assert.is(await initramfs.read("root/etc/shadow"), `root::19000:0:99999:7:::\n${others}`);
+    assert.equal(await initramfs.console(), [
+      `triton: error: no node.config (/etc/node.config in the initramfs): ${open}; ${remedy}`,
+    ]);
+  });
+
+  test(`${name}: the booter's files are kept for root alone, byte for byte`, async () => {
+    const nodeConfig = `root_shadow='${hash}'\nback='\\slash\\'`;
+    const files = { "etc/node.config": nodeConfig, "etc/triton-networking.json": "{}" };
+    await using initramfs = await FakeInitramfs.create({ shell, files });
+    await initramfs.run(script);
+    assert.is(await initramfs.read("root/usr/triton/config/node.config"), nodeConfig);
+    assert.is(await initramfs.mode("root/usr/triton/config"), 0o700);
+    assert.is(await initramfs.mode("root/usr/triton/config/node.config"), 0o600);
+    assert.is(await initramfs.mode("root/usr/triton/config/triton-networking.json"), 0o600);
+  });
+
+  test(`${name}: a whole boot leaves no trace of the hash in the log or on a console`, async () => {
+    const files = { "etc/node.config": `root_shadow='${hash}'\n` };
+    await using initramfs = await FakeInitramfs.create({ shell, files });
+    await initramfs.boot();
+    const log = await initramfs.read("run/triton/early-boot.log");
+    assert.match(log, "triton-networking: error: no networking.json");
+    assert.is(await initramfs.mode("run/triton/early-boot.log"), 0o600);
+    for (const text of [log, await initramfs.read("dev/ttyS1")]) assert.is(text.includes("salt"), false);
+  });
+}
+
+test.run();

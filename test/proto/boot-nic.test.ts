@@ -1,0 +1,75 @@
+/** live-boot's network set-up as proto replaces it: the booter's ip= on the BOOTIF NIC alone. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { FakeInitramfs, shells } from "../../fixtures/proto-initramfs.js";
+
+const test = suite("proto: boot NIC");
+
+const twoNics = {
+  "sys/class/net/lo/address": "00:00:00:00:00:00\n",
+  "sys/class/net/fake1/address": "52:54:00:aa:00:02\n",
+  "sys/class/net/fake1/device": "",
+  "sys/class/net/fake1/carrier": "1\n",
+  "sys/class/net/fake2/address": "52:54:00:aa:00:01\n",
+  "sys/class/net/fake2/device": "",
+  "sys/class/net/fake2/carrier": "1\n",
+  "proc/sys/net/ipv6/conf/fake1/disable_ipv6": "0\n",
+  "proc/sys/net/ipv6/conf/fake2/disable_ipv6": "0\n",
+};
+/** What live-boot does with the two functions; `stock` when they are still its own. */
+const stock = "Select_eth_device() { echo stock; }; do_netsetup() { echo stock; }\n";
+const setUp = 'Select_eth_device; do_netsetup; echo "DEVICE=$DEVICE"';
+
+for (const shell of shells) {
+  const name = shell.join(" ");
+
+  test(`${name}: the address goes to the NIC that BOOTIF names, and to no other`, async () => {
+    for (const [IP, BOOTIF] of [
+      ["10.77.0.41:::255.255.255.0::", "01-52-54-00-aa-00-01"],
+      ["10.77.0.41:::255.255.255.0:::none", "01-52-54-00-AA-00-01"],
+    ] as const) {
+      await using initramfs = await FakeInitramfs.create({ shell, env: { IP, BOOTIF }, files: twoNics });
+      assert.is(await initramfs.runInLiveBoot(setUp), "DEVICE=fake2\n");
+      assert.is(
+        await initramfs.read("commands"),
+        "ip link set dev fake2 up\nip address add 10.77.0.41/255.255.255.0 dev fake2\n",
+      );
+      assert.is(await initramfs.read("run/triton/boot-nic"), "fake2 10.77.0.41/255.255.255.0\n");
+      assert.is(await initramfs.read("proc/sys/net/ipv6/conf/fake2/disable_ipv6"), "1\n");
+      assert.is(await initramfs.read("proc/sys/net/ipv6/conf/fake1/disable_ipv6"), "0\n");
+      assert.equal(await initramfs.console(), []);
+    }
+  });
+
+  test(`${name}: any other boot keeps live-boot's own functions`, async () => {
+    for (const env of [{}, { IP: "dhcp", BOOTIF: "01-52-54-00-aa-00-01" }, { IP: "10.77.0.41:::255.255.255.0::" }]) {
+      await using initramfs = await FakeInitramfs.create({ shell, env, files: twoNics });
+      assert.is(await initramfs.runInLiveBoot(setUp, stock), "stock\nstock\nDEVICE=\n");
+    }
+  });
+
+  test(`${name}: a MAC that no NIC has ends in an error after the limit, not in an address elsewhere`, async () => {
+    const env = { IP: "10.77.0.41:::255.255.255.0::", BOOTIF: "01-52-54-00-aa-00-09" };
+    await using initramfs = await FakeInitramfs.create({ shell, env, files: twoNics });
+    await initramfs.runInLiveBoot(`triton_boot_nic_timeout_seconds=1\n${setUp}`);
+    assert.equal(await initramfs.console(), [
+      "triton: error: no NIC has the MAC 52:54:00:aa:00:09 of the kernel argument BOOTIF after 1 s; " +
+        "check that the image has a driver for it",
+    ]);
+    assert.is(await initramfs.read("commands"), "sleep 0.1\n".repeat(10));
+  });
+
+  test(`${name}: no carrier, or an address that is refused, is told and the boot goes on`, async () => {
+    const env = { IP: "10.77.0.41:::255.0.255.0::", BOOTIF: "01-52-54-00-aa-00-01" };
+    const files = { ...twoNics, "sys/class/net/fake2/carrier": "0\n", "ip-fails": "" };
+    await using initramfs = await FakeInitramfs.create({ shell, env, files });
+    assert.is(await initramfs.runInLiveBoot(`triton_boot_nic_timeout_seconds=1\n${setUp}`), "DEVICE=fake2\n");
+    assert.equal(await initramfs.console(), [
+      "triton: error: the boot NIC fake2 (52:54:00:aa:00:01) does not take the address of the kernel argument " +
+        "ip=10.77.0.41:::255.0.255.0::; correct the server's admin NIC in NAPI, and reboot",
+      "triton: error: the boot NIC fake2 (52:54:00:aa:00:01) has no carrier after 1 s; check its cable",
+    ]);
+  });
+}
+
+test.run();

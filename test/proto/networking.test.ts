@@ -1,0 +1,125 @@
+/**
+ * From networking.json to the files of systemd-networkd, the hostname and the console: for each input of
+ * fixtures/proto-networking all that was written, as <name>.txt has it.
+ */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { FakeInitramfs, type FakeInitramfsOptions, shells } from "../../fixtures/proto-initramfs.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+
+const test = suite("proto: networking");
+const tables = join(findProjectRoot(), "fixtures/proto-networking");
+
+/** Names that udev would have given, so that the report finds its NICs. */
+const nics = [
+  "admin0",
+  "admin1",
+  "external0",
+  "storage0",
+  "storage_back0",
+  "storage_back1",
+  "sdc_overlay_0",
+  "tag_eth0",
+];
+const sysfs = Object.fromEntries(nics.map((nic) => [`sys/class/net/${nic}/address`, ""]));
+const env = { BOOTIF: "01-52-54-00-AA-00-01" };
+
+type Part = Pick<FakeInitramfsOptions, "shell" | "files">;
+
+/** Runs both networking scripts and tells all that they wrote, as one text. */
+async function outcome({ shell, files }: Part): Promise<string> {
+  await using initramfs = await FakeInitramfs.create({ shell, env, files: { ...sysfs, ...files } });
+  await initramfs.run("live-premount/triton-networking");
+  await initramfs.run("live-bottom/triton-networking");
+  assert.is(await initramfs.read("dev/tty0"), await initramfs.read("dev/ttyS1"), "both consoles say the same");
+  return [
+    ...(await initramfs.console()),
+    `== /etc/hostname\n${await initramfs.read("root/etc/hostname")}`,
+    await initramfs.folder("run/systemd/network"),
+  ].join("\n");
+}
+
+const cases = (await readdir(tables)).filter((file) => file.endsWith(".json")).map((file) => file.slice(0, -5));
+assert.ok(cases.length >= 12, "the tables are there");
+
+for (const shell of shells) {
+  const shellName = shell.join(" ");
+
+  for (const name of cases) {
+    test(`${shellName}: ${name}.json becomes what ${name}.txt says`, async () => {
+      const json = await readFile(join(tables, `${name}.json`), "utf8");
+      const actual = await outcome({ shell, files: { "etc/triton-networking.json": json } });
+      assert.fixture(actual, await readFile(join(tables, `${name}.txt`), "utf8"));
+    });
+  }
+
+  test(`${shellName}: without networking.json nothing is configured, and the console says what to do`, async () => {
+    assert.is(
+      await outcome({ shell }),
+      "triton: error: no networking.json (/etc/triton-networking.json in the initramfs), so no NIC is configured from it; " +
+        "see that NAPI knows a NIC of this server with the admin tag, or boot with triton.dhcp-all-nics\n" +
+        "triton: hostname 52-54-00-aa-00-01\n" +
+        "== /etc/hostname\n52-54-00-aa-00-01\n\n",
+    );
+  });
+
+  test(`${shellName}: DHCP on all NICs comes with the exact kernel argument only`, async () => {
+    for (const [argument, expected] of [
+      ["triton.dhcp-all-nics", true],
+      ["triton.dhcp-all-nics=no", false],
+      ["x.triton.dhcp-all-nics", false],
+      ["triton.dhcp-all-nicsy", false],
+    ] as const) {
+      const written = await outcome({ shell, files: { "proc/cmdline": `boot=live ${argument} quiet\n` } });
+      const file =
+        "== 999-dhcp-all-nics.network\n[Match]\nType=ether\nKind=!*\n\n[Network]\nDHCP=ipv4\n\n" +
+        "[DHCPv4]\nVendorClassIdentifier=PXEClient.Linux.x86_64\n";
+      assert.is(written.endsWith(file), expected, argument);
+    }
+  });
+
+  test(`${shellName}: udev is asked to rename once there are names, and not before`, async () => {
+    for (const [name, expected] of [
+      ["full", "udevadm trigger --action=add --subsystem-match=net\nudevadm settle --timeout=30\n"],
+      ["no-vnics", ""],
+    ] as const) {
+      const json = await readFile(join(tables, `${name}.json`), "utf8");
+      await using initramfs = await FakeInitramfs.create({ shell, files: { "etc/triton-networking.json": json } });
+      await initramfs.run("live-premount/triton-networking");
+      assert.is(await initramfs.read("commands"), expected);
+    }
+  });
+
+  test(`${shellName}: the new root resolves the host's own name`, async () => {
+    const json = await readFile(join(tables, "full.json"), "utf8");
+    await using initramfs = await FakeInitramfs.create({ shell, files: { "etc/triton-networking.json": json } });
+    await initramfs.run("live-premount/triton-networking");
+    await initramfs.run("live-bottom/triton-networking");
+    assert.is(
+      await initramfs.read("root/etc/hosts"),
+      "127.0.0.1 localhost\n127.0.1.1 cn7.example.com cn7\n::1 localhost ip6-localhost ip6-loopback\n",
+    );
+  });
+
+  test(`${shellName}: with neither networking.json nor BOOTIF the image's hostname stays, and the console says so`, async () => {
+    await using initramfs = await FakeInitramfs.create({ shell, files: { "root/etc/hostname": "image\n" } });
+    await initramfs.run("live-premount/triton-networking");
+    await initramfs.run("live-bottom/triton-networking");
+    assert.is(await initramfs.read("root/etc/hostname"), "image\n");
+    assert.match((await initramfs.console()).join("\n"), "triton: error: no hostname: neither networking.json nor");
+  });
+
+  test(`${shellName}: a boot NIC without an entry keeps the kernel's address, and the console says so`, async () => {
+    const bootNic = { "run/triton/boot-nic": "ens3 10.77.0.41/255.255.255.0\n" };
+    const line = "triton: network ens3 10.77.0.41/255.255.255.0 from the kernel argument ip=";
+    assert.match(await outcome({ shell, files: bootNic }), line);
+
+    const json = await readFile(join(tables, "full.json"), "utf8");
+    const configured = { "run/triton/boot-nic": "admin0 10.77.0.41/24\n", "etc/triton-networking.json": json };
+    assert.not.match(await outcome({ shell, files: configured }), "from the kernel argument ip=");
+  });
+}
+
+test.run();
