@@ -1,12 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { thrownBy, within } from "../fixtures/vm-deadline.js";
-import { halt, panic, powerOff, reset, say, writeBootDisk } from "../fixtures/vm-guest-code.js";
+import { halt, panic, powerOff, reset, say, writeBootDisk, writeDisk } from "../fixtures/vm-guest-code.js";
 import { smallMachine } from "../fixtures/vm-small-machine.js";
+import { skipTest } from "../test/runner/skip-test.js";
 import { launchMachine, type MachineEvent } from "./machine.js";
 import { SerialLine } from "./serial-line.js";
 import { TempDir } from "./temp-dir.js";
@@ -78,6 +79,34 @@ for (const [what, code, reason] of [
         [reason],
       );
       assert.equal(await machine.stop(), report);
+    }),
+  );
+}
+
+const DISK_FULL = "does not let a guest hang whose disk the host cannot write";
+if (process.getuid?.() !== 0) {
+  skipTest(test, DISK_FULL, "needs root, to mount a small file system");
+} else {
+  test(
+    DISK_FULL,
+    within(10_000, async () => {
+      await using dir = await TempDir.create("full-disk");
+      await using work = await TempDir.create("machine");
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", dir.path]);
+      try {
+        const disk = join(dir.path, "disk");
+        await writeBootDisk(join(work.path, "disk"), writeDisk);
+        // The boot sector alone takes room; the rest is a hole that the full file system cannot fill.
+        await writeFile(disk, (await readFile(join(work.path, "disk"))).subarray(0, 512));
+        await truncate(disk, 1024 * 1024);
+        await writeFile(join(dir.path, "filler"), Buffer.alloc(64 * 1024)).catch(() => {});
+        const spec = smallMachine(disk, { disks: [{ path: disk, format: "raw" }] });
+        await using machine = await launchMachine(spec, { workDir: work.path });
+        await machine.resume();
+        assert.is((await machine.exited).reason, "disk-error");
+      } finally {
+        execFileSync("umount", [dir.path]);
+      }
     }),
   );
 }

@@ -71,9 +71,7 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
   cleanup.defer(() => process.kill("SIGKILL"));
   log(`started QEMU, pid ${process.pid}`);
   try {
-    const qmp = cleanup.use(
-      await QmpSession.open(process.channel, { limitMs: START_LIMIT_MS, ...(signal && { signal }) }),
-    );
+    const qmp = cleanup.use(await QmpSession.open(process.channel, { limitMs: START_LIMIT_MS, signal }));
     const chardevs = parseChardevs(await qmp.execute("query-chardev"));
     const serialPaths = new Map(
       chardevs.flatMap(({ label, filename }) =>

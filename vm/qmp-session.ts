@@ -11,7 +11,7 @@ import { waitAtMost } from "./wait-at-most.js";
 export interface QmpWait {
   /** Longest wait for QEMU's answer, in milliseconds. @default 5_000 */
   readonly limitMs?: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export class QmpSession implements AsyncDisposable {

@@ -1,7 +1,11 @@
 /** The host's end of a machine's serial port: a ByteLine on a pty or a serial device. */
+import { fstatSync } from "node:fs";
 import { SerialPort } from "serialport";
 import type { ByteLine } from "./byte-line.js";
 import { VmError } from "./vm-error.js";
+
+/** How often a line is asked whether its far side is still there, in milliseconds. */
+const HANGUP_CHECK_MS = 100;
 
 export class SerialLine implements ByteLine {
   readonly closed: Promise<void>;
@@ -9,12 +13,21 @@ export class SerialLine implements ByteLine {
 
   private constructor(port: SerialPort) {
     this.#port = port;
+    // serialport 13 misses a hangup while nobody reads, and reads for ever when one falls into a read: nothing but
+    // "no bytes" comes then (unix-read.js). A device that is gone has no name left, which shows in its link count.
+    const watch = setInterval(() => {
+      const fd = port.port?.fd;
+      if (typeof fd === "number" && fstatSync(fd).nlink === 0 && port.isOpen && !port.closing) port.close();
+    }, HANGUP_CHECK_MS);
     this.closed = new Promise((resolve) => {
-      port.once("close", () => resolve());
+      port.once("close", () => {
+        clearInterval(watch);
+        resolve();
+      });
     });
     // Trouble on an open line ends it: whoever writes is told, whoever reads sees `closed`.
     port.on("error", () => {
-      if (port.isOpen) port.close();
+      if (port.isOpen && !port.closing) port.close();
     });
   }
 

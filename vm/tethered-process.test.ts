@@ -77,6 +77,19 @@ test(
 );
 
 test(
+  "what the child started does not outlive an owner that leaves by process.exit",
+  within(5_000, async () => {
+    await using dir = await TempDir.create("tether");
+    const mark = `0.${process.pid}5678`;
+    const program = fileURLToPath(new URL("../fixtures/vm-leaver.js", import.meta.url));
+    const owner = spawn(process.execPath, [program, join(dir.path, "log"), `1${mark}`], { stdio: "inherit" });
+    const [code] = await once(owner, "exit");
+    assert.is(code, 0);
+    await noneWith(mark);
+  }),
+);
+
+test(
   "has a channel to the child, tells how it ended, and keeps what it wrote",
   within(5_000, async () => {
     await using dir = await TempDir.create("tether");

@@ -1,0 +1,32 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { thrownBy } from "../fixtures/vm-deadline.js";
+import { waitAtMost } from "./wait-at-most.js";
+
+const test = suite("wait-at-most");
+
+const overdue = new Error("overdue");
+const onLimit = () => overdue;
+
+test("hands on what the work gives or throws", async () => {
+  assert.is(await waitAtMost(Promise.resolve(7), { limitMs: 1_000, onLimit }), 7);
+  const failure = new Error("failed");
+  assert.is(await thrownBy(waitAtMost(Promise.reject(failure), { limitMs: 1_000, onLimit })), failure);
+});
+
+test("throws the caller's error at the limit", async () => {
+  assert.is(await thrownBy(waitAtMost(new Promise(() => {}), { limitMs: 10, onLimit })), overdue);
+});
+
+test("throws the signal's reason, given before or meanwhile", async () => {
+  const reason = new Error("interrupted");
+  const before = AbortSignal.abort(reason);
+  assert.is(await thrownBy(waitAtMost(Promise.resolve(7), { limitMs: 1_000, signal: before, onLimit })), reason);
+  const controller = new AbortController();
+  const wait = waitAtMost(sleep(20), { limitMs: 1_000, signal: controller.signal, onLimit });
+  controller.abort(reason);
+  assert.is(await thrownBy(wait), reason);
+});
+
+test.run();
