@@ -10,7 +10,7 @@ const test = suite("CommandAnswer");
 function answerOf(status: number, stdout: Buffer, stderr: Buffer): string[] {
   const head = `${status} ${cksum(stdout)} ${stdout.length} ${cksum(stderr)} ${stderr.length}`;
   const lines = (bytes: Buffer): string[] => bytes.toString("base64").match(/.{1,240}/g) ?? [];
-  return ["", `${head} ${cksum(head)}`, ...lines(stdout), ...lines(stderr)];
+  return ["", `${head} ${cksum(`${head}\n`)}`, ...lines(stdout), ...lines(stderr)];
 }
 
 test("has the checksum that the guest's own cksum prints", () => {

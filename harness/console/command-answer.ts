@@ -102,7 +102,7 @@ function parseHeader(text: string): Header | undefined {
     number,
     number,
   ];
-  if (cksum(match[1] ?? "") !== sum) return undefined;
+  if (cksum(`${match[1]}\n`) !== sum) return undefined;
   const stdout = part(stdoutSum, stdoutLength, 2);
   return { status, stdout, stderr: part(stderrSum, stderrLength, stdout.to) };
 }

@@ -2,14 +2,16 @@
 # Runs the commands that come over a serial line, and answers in frames that the host can check.
 # serial-shell.ts types this file into a shell, so that it must stay short; comments are not sent.
 #
-# In:  SEQ VERB DATA SUM     SUM is cksum's of "SEQ VERB DATA". A SEQ that was done already is answered, not done again.
+# Processes are dear in an emulated guest: hence here-documents instead of pipes.
+#
+# In:  SEQ VERB DATA SUM     SUM is cksum's of the line "SEQ VERB DATA". A SEQ done already is answered, not done again.
 #      c  DATA is the beginning of a command, in base64     a  DATA goes on with it
 #      r  run it, then send lines DATA of the answer (a sed script: 1,64p)
 #      g  send lines DATA of the answer                     q  end
 # Out: ~ready~               ~nak~  a line was garbled
 #      ~SEQ ok~  taken       ~SEQ run~  running            ~SEQ end~  the lines asked for have been sent
 #      ~SEQ N TEXT~          line N of the answer to the run SEQ. Line 1 is
-#      STATUS SUM LENGTH SUM LENGTH SUM: exit status, stdout, stderr, and the sum of what stands before;
+#      STATUS SUM LENGTH SUM LENGTH SUM: exit status, stdout, stderr, and the sum of the line that stands before;
 #      then come stdout and stderr in base64.
 set -f
 dir=$(mktemp -d) || exit
@@ -28,8 +30,19 @@ send() {
 	echo "~$1 end~"
 }
 
+sum() {
+	set -- "$(cksum <<-END
+		$1
+	END
+	)"
+	sum=${1%% *}
+}
+
 run() {
-	setsid sh -c "$(printf %s "$command" | base64 -d)" </dev/null >"$dir/out" 2>"$dir/err" &
+	setsid sh -c "$(base64 -d <<-END
+		$command
+	END
+	)" </dev/null >"$dir/out" 2>"$dir/err" &
 	pid=$!
 	echo "~$1 run~"
 	wait "$pid"
@@ -40,13 +53,16 @@ run() {
 		status=$?
 	done
 	pid=
-	head="$status $(cksum <"$dir/out") $(cksum <"$dir/err")"
-	sum=$(printf %s "$head" | cksum)
+	seq=$1
+	# shellcheck disable=SC2046 # SUM LENGTH NAME, twice
+	set -- $(cd "$dir" && cksum out err)
+	head="$status $1 $2 $4 $5"
+	sum "$head"
 	{
-		echo "$head ${sum%% *}"
-		base64 -w 240 "$dir/out"
-		base64 -w 240 "$dir/err"
-	} | nl -ba -w1 -s' ' | sed "s/.*/~$1 &~/" >"$dir/answer"
+		echo "$head $sum"
+		[ "$2" = 0 ] || base64 -w 240 "$dir/out"
+		[ "$5" = 0 ] || base64 -w 240 "$dir/err"
+	} | nl -ba -w1 -s' ' | sed "s/.*/~$seq &~/" >"$dir/answer"
 }
 
 echo "~ready~"
@@ -59,8 +75,8 @@ while :; do
 	# shellcheck disable=SC2086 # the words of the frame
 	set -- $line
 	[ $# -gt 0 ] || continue
-	sum=$(printf %s "$1 $2 $3" | cksum)
-	[ "$4" = "${sum%% *}" ] || {
+	sum "$1 $2 $3"
+	[ "$4" = "$sum" ] || {
 		echo "~nak~"
 		continue
 	}

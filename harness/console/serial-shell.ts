@@ -207,7 +207,7 @@ export class SerialShell implements AsyncDisposable {
   async #write({ seq, verb, data }: Frame): Promise<void> {
     const text = `${seq} ${verb} ${data}`;
     // The line end before it closes off whatever an interrupted frame has left.
-    await this.#console.write(`\n${text} ${cksum(text)}\n`).catch((cause) => {
+    await this.#console.write(`\n${text} ${cksum(`${text}\n`)}\n`).catch((cause) => {
       throw consoleEnded(cause);
     });
   }
