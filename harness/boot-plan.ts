@@ -3,7 +3,6 @@
  * Not here: the boot (running-cn.ts), the command line (cli.ts).
  */
 import { open } from "node:fs/promises";
-import { fixtureRootPassword, fixtureRootShadow } from "../fixtures/root-password.js";
 import { UsageError } from "../vm/livelab-error.js";
 import type { Accelerator, DiskSpec } from "../vm/machine-spec.js";
 import type { FileWarning } from "./file-warning.js";
@@ -11,7 +10,7 @@ import type { ScriptTransport } from "./headnode/headnode.js";
 import { type ImageFolder, readImageFolder } from "./headnode/image-folder.js";
 import { type MilestoneName, milestoneNames } from "./milestones.js";
 import { type NetworkingFile, readNetworkingFile } from "./networking-json.js";
-import { type NodeConfigFile, readNodeConfigFile } from "./node-config.js";
+import { type NodeConfigFile, passwordPath, readNodeConfigFile } from "./node-config.js";
 
 export interface BootOptions {
   /** The platform image: a folder with vmlinuz, initrd and filesystem.squashfs, or with these in its x86_64/. */
@@ -127,12 +126,11 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
   if (!/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(mac)) {
     throw new UsageError("BAD_MAC", `${mac} is not the MAC address of a NIC`, { hint: `write it like ${defaultMac}` });
   }
-  const rootPassword = nodeConfig?.rootShadow === fixtureRootShadow ? fixtureRootPassword : undefined;
-  if (run.length > 0 && nodeConfig?.rootShadow !== undefined && rootPassword === undefined) {
+  if (run.length > 0 && nodeConfig?.rootShadow !== undefined && nodeConfig.rootPassword === undefined) {
     throw new UsageError(
       "PASSWORD_UNKNOWN",
       `commands are run as root, whose password is the one behind root_shadow in ${nodeConfig.path}, which livelab does not know`,
-      { hint: "use the root_shadow of fixtures/node.config, or leave --run out and log in with --interactive" },
+      { hint: `write it into ${passwordPath(nodeConfig.path)}, or leave --run out and log in with --interactive` },
     );
   }
 
@@ -142,7 +140,7 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     stateDir: options.stateDir,
     networking,
     nodeConfig,
-    rootPassword,
+    rootPassword: nodeConfig?.rootPassword,
     uuid,
     mac,
     disks: await Promise.all((options.disks ?? []).map(readDisk)),

@@ -103,17 +103,23 @@ export async function writeBootReport(folder: string, report: BootReport): Promi
 /** The milestones as a table, one line each: time since power-on, time since the one before, name, what was seen. */
 export function formatMilestoneTable(rows: readonly MilestoneRow[]): string {
   let before = 0;
-  return rows
+  return inOrderOfTime(rows)
     .filter((row) => row.state !== "not awaited")
     .map((row) => {
       const name = row.name.padEnd(16);
       if (row.state !== "reached") return `${"-".padStart(9)} ${"".padStart(9)}  ${name} ${row.state}`;
       const step = row.atMs - before;
       before = row.atMs;
-      const times = `${seconds(row.atMs)} ${(step >= 0 ? `+${(step / 1000).toFixed(1)}` : "").padStart(9)}`;
+      const times = `${seconds(row.atMs)} ${`+${(step / 1000).toFixed(1)}`.padStart(9)}`;
       return `${times}  ${name} ${row.detail.slice(0, 90)}`;
     })
     .join("\n");
+}
+
+/** Those reached in the order of their times; the others keep their places. */
+function inOrderOfTime(rows: readonly MilestoneRow[]): readonly MilestoneRow[] {
+  const reached = rows.filter((row) => row.state === "reached").sort((a, b) => a.atMs - b.atMs);
+  return rows.map((row) => (row.state === "reached" ? (reached.shift() ?? row) : row));
 }
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`.padStart(9);

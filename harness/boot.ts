@@ -8,6 +8,7 @@ import type { BootReport } from "./boot-report.js";
 import { formatFileWarning } from "./file-warning.js";
 import { ExpectationFailed } from "./harness-error.js";
 import { RunningCn } from "./running-cn.js";
+import { expectSuccess } from "./scenario.js";
 import type { CnTerminal } from "./terminal.js";
 
 export interface BootContext {
@@ -49,11 +50,5 @@ export async function bootImage(options: BootOptions, context: BootContext): Pro
 
 async function runAll(cn: RunningCn, commands: readonly string[]): Promise<void> {
   await using shell = await cn.logIn();
-  for (const command of commands) {
-    const { status, stderr } = await shell.run(command);
-    if (status !== 0) {
-      const said = stderr.trimEnd().split("\n").at(-1) ?? "";
-      throw new ExpectationFailed("COMMAND_FAILED", `\`${command}\` ended with status ${status}${said && `: ${said}`}`);
-    }
-  }
+  for (const command of commands) expectSuccess(await shell.run(command));
 }

@@ -14,6 +14,8 @@ export interface NodeConfigFile {
   readonly values: ReadonlyMap<string, string>;
   /** The crypt hash of root's password, or undefined when the file sets none. */
   readonly rootShadow: string | undefined;
+  /** The password behind that hash, if it stands in the file beside this one with `.password` after its name. */
+  readonly rootPassword: string | undefined;
   readonly warnings: readonly FileWarning[];
 }
 
@@ -21,10 +23,10 @@ const line = /^([A-Za-z_][A-Za-z0-9_]*)=(?:'([^']*)'|([^\s'"]*))$/;
 // crypt(5): "$id$…" for all but the old 13-character DES hash.
 const cryptHash = /^(\$[0-9a-z]+\$\S+|[./0-9A-Za-z]{13})$/;
 
-/** Reads and judges a node.config. @throws UsageError NODE_CONFIG_UNREADABLE */
+/** Reads and judges a node.config, and its password file if there is one. @throws UsageError NODE_CONFIG_UNREADABLE */
 export async function readNodeConfigFile(path: string): Promise<NodeConfigFile> {
   try {
-    return parseNodeConfigFile(path, await readFile(path));
+    return parseNodeConfigFile(path, await readFile(path), await readIfThere(passwordPath(path)));
   } catch (cause) {
     throw new UsageError("NODE_CONFIG_UNREADABLE", `cannot read node.config: ${(cause as Error).message}`, {
       cause,
@@ -33,8 +35,22 @@ export async function readNodeConfigFile(path: string): Promise<NodeConfigFile> 
   }
 }
 
-/** The judgement alone. @param path how messages name the file */
-export function parseNodeConfigFile(path: string, bytes: Buffer): NodeConfigFile {
+/** Where the password for a node.config is looked for. */
+export function passwordPath(nodeConfigPath: string): string {
+  return `${nodeConfigPath}.password`;
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** The judgement alone. @param path how messages name the file @param password what the password file holds */
+export function parseNodeConfigFile(path: string, bytes: Buffer, password?: string): NodeConfigFile {
   const warnings: FileWarning[] = [];
   const values = new Map<string, string>();
   for (const [index, text] of bytes.toString("utf8").split("\n").entries()) {
@@ -62,5 +78,6 @@ export function parseNodeConfigFile(path: string, bytes: Buffer): NodeConfigFile
       remedy: "add root_shadow='HASH' with the HASH that `openssl passwd -6` prints",
     });
   }
-  return { path, bytes, values, rootShadow, warnings };
+  const rootPassword = rootShadow === undefined ? undefined : password?.replace(/\r?\n$/, "");
+  return { path, bytes, values, rootShadow, rootPassword, warnings };
 }

@@ -56,8 +56,11 @@ interface Parts {
   readonly accelerator: AcceleratorVerdict;
   readonly headnode: Headnode;
   readonly machine: RunningMachine;
+  /** ttyS1, where Linux speaks. */
   readonly line: SerialLine;
   readonly console: Console;
+  /** ttyS0, where firmware and iPXE speak. */
+  readonly firmware: Console;
   readonly digests: Promise<Readonly<Record<ImageFileName, string>>>;
   readonly clock: Clock;
 }
@@ -99,7 +102,7 @@ export class RunningCn implements AsyncDisposable {
     const log = (text: string): void => progress.note(text);
     const accelerator = await decideAccelerator({
       want: plan.accelerator,
-      kernelPath: image.files.vmlinuz.path,
+      kernelPath: image.kernelIsLinux ? image.files.vmlinuz.path : undefined,
       stateDir: plan.stateDir,
       signal,
     });
@@ -140,12 +143,11 @@ export class RunningCn implements AsyncDisposable {
       const console = new Console(line, { log: consoleLog, sincePowerOnMs: clock.nowMs });
       return { line, console: cleanup.use(console) };
     };
-    const firmware = await openConsole("ttyS0", "firmware");
+    const { console: firmware } = await openConsole("ttyS0", "firmware");
     const { line, console } = await openConsole("ttyS1", "console");
 
     const cn = new RunningCn(
-      { plan, context, accelerator, headnode, machine, line, console, digests, clock },
-      firmware.console,
+      { plan, context, accelerator, headnode, machine, line, console, firmware, digests, clock },
       cleanup.move(),
     );
     try {
@@ -158,7 +160,7 @@ export class RunningCn implements AsyncDisposable {
     }
   }
 
-  private constructor(parts: Parts, firmware: Console, resources: DisposableStack) {
+  private constructor(parts: Parts, resources: DisposableStack) {
     this.#parts = parts;
     this.#resources = resources;
     this.#trouble = new BootTrouble();
@@ -168,7 +170,7 @@ export class RunningCn implements AsyncDisposable {
       onMilestone: () => this.#onMilestone(),
       onFatalSign: (sign) => this.#trouble.fatalSign(sign),
     });
-    this.recorder.observe(firmware);
+    this.recorder.observe(parts.firmware);
     this.recorder.observe(parts.console);
     followTranscript(parts.headnode, {
       onMilestone: (event) => this.recorder.record(event),
@@ -344,7 +346,8 @@ export class RunningCn implements AsyncDisposable {
 
   #verdict(error: unknown): BootVerdict {
     if (error === undefined) return { outcome: "passed" };
-    const { console, headnode, plan } = this.#parts;
+    const { headnode, plan } = this.#parts;
+    const console = this.recorder.has("kernel") ? this.#parts.console : this.#parts.firmware;
     const awaited = this.#awaited(plan.until);
     const failure: BootFailure = {
       code: error instanceof LivelabError ? error.code : "UNEXPECTED",

@@ -45,7 +45,17 @@ test("hash files count only as a pair, and one alone is warned of", async () => 
   await makeImage(dir.path, ["filesystem.squashfs.hash"]);
   const whole = await readImageFolder(dir.path);
   assert.ok(whole.hashFiles);
-  assert.equal(whole.warnings, []);
+  assert.not.match(whole.warnings.map(({ problem }) => problem).join(), "hash");
+});
+
+test("a vmlinuz that is no kernel is warned of", async () => {
+  await using dir = await TempDir.create("image-folder");
+  await makeImage(dir.path, parts);
+  const image = await readImageFolder(dir.path);
+  assert.is(image.kernelIsLinux, false);
+  assert.match(image.warnings[0]?.problem ?? "", "is not a Linux kernel");
+  await writeFile(join(dir.path, "vmlinuz"), Buffer.concat([Buffer.alloc(0x202), Buffer.from("HdrS")]));
+  assert.is((await readImageFolder(dir.path)).kernelIsLinux, true);
 });
 
 test("a folder that lacks parts is refused by their names", async () => {

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readFile, realpath, stat } from "node:fs/promises";
+import { open, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { UsageError } from "../../vm/livelab-error.js";
@@ -23,6 +23,8 @@ export interface ImageFolder {
   /** YYYYMMDDTHHMMSSZ */
   readonly stamp: string;
   readonly files: Readonly<Record<ImageFileName, ImageFile>>;
+  /** Whether vmlinuz is what its name says. */
+  readonly kernelIsLinux: boolean;
   /** Paths of the hash files, or undefined unless the image has both. */
   readonly hashFiles: Readonly<Record<(typeof imageHashNames)[number], string>> | undefined;
   readonly warnings: readonly FileWarning[];
@@ -73,10 +75,20 @@ export async function readImageFolder(path: string): Promise<ImageFolder> {
       remedy: `ship both ${imageHashNames.join(" and ")}, or neither`,
     });
   }
+  const kernelIsLinux = await isLinuxKernel(files.vmlinuz.path);
+  if (!kernelIsLinux) {
+    warnings.push({
+      file: files.vmlinuz.path,
+      place: "",
+      problem: "is not a Linux kernel for x86, which iPXE will refuse to start",
+      remedy: "build the image anew",
+    });
+  }
   return {
     path,
     stamp: await findStamp(path, folder),
     files,
+    kernelIsLinux,
     hashFiles:
       present.length === imageHashNames.length
         ? {
@@ -86,6 +98,13 @@ export async function readImageFolder(path: string): Promise<ImageFolder> {
         : undefined,
     warnings,
   };
+}
+
+/** Source: Linux Documentation/arch/x86/boot.rst, "header" at 0x202. */
+async function isLinuxKernel(path: string): Promise<boolean> {
+  await using file = await open(path);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0x202);
+  return bytesRead === 4 && buffer.toString("latin1") === "HdrS";
 }
 
 /** SHA-256 of each part, lower-case hex. */

@@ -1,0 +1,54 @@
+/**
+ * A test report as JUnit XML, as CI systems read it: a suite a boot, a case a claim.
+ * Source: the de-facto schema of Ant's and Surefire's reports (failure: the test's matter; error: ours).
+ */
+import type { ClaimResult, ScenarioBootResult, TestReport } from "./scenario-run.js";
+
+export function formatJunit(report: TestReport): string {
+  const suites = report.scenarios.flatMap(({ name, boots }) =>
+    boots.map((boot) => formatSuite(`${name}/${boot.name}`, boot)),
+  );
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites name="livelab" time="${seconds(report.durationMs)}">`,
+    ...suites,
+    "</testsuites>",
+    "",
+  ].join("\n");
+}
+
+function formatSuite(name: string, { claims, report }: ScenarioBootResult): string {
+  const count = (wanted: ClaimResult["outcome"]): number => claims.filter(({ outcome }) => outcome === wanted).length;
+  return [
+    `  <testsuite name="${escapeXml(name)}" tests="${claims.length}" failures="${count("failed")}" errors="${count("broken")}"` +
+      ` skipped="${count("not run")}" timestamp="${report.startedAt}" time="${seconds(report.durationMs)}">`,
+    ...claims.map((claim) => formatCase(name, claim)),
+    "  </testsuite>",
+  ].join("\n");
+}
+
+function formatCase(suite: string, { title, outcome, message = "", durationMs }: ClaimResult): string {
+  const head = `    <testcase classname="${escapeXml(suite)}" name="${escapeXml(title)}" time="${seconds(durationMs)}"`;
+  const inner = (tag: string): string => `${head}><${tag} message="${escapeXml(message)}"/></testcase>`;
+  switch (outcome) {
+    case "passed":
+      return `${head}/>`;
+    case "failed":
+      return inner("failure");
+    case "broken":
+      return inner("error");
+    case "not run":
+      return inner("skipped");
+    default:
+      return outcome satisfies never;
+  }
+}
+
+const seconds = (ms: number): string => (ms / 1000).toFixed(3);
+
+/** For text and attributes; what XML 1.0 cannot carry at all becomes "?". */
+export function escapeXml(text: string): string {
+  return text
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "?")
+    .replace(/[&<>"'\t\n\r]/g, (char) => `&#${char.charCodeAt(0)};`);
+}

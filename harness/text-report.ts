@@ -1,0 +1,19 @@
+/** A test report for a terminal: a milestone table for each boot, every claim that did not hold, and a count at the end. */
+import { formatDuration } from "../vm/format.js";
+import { formatBootReport } from "./boot-report.js";
+import type { TestReport } from "./scenario-run.js";
+
+export function formatTestReport(report: TestReport): string {
+  const lines: string[] = [];
+  for (const { name, boots } of report.scenarios) {
+    for (const boot of boots) {
+      lines.push(`== ${name}, boot ${boot.name}`, formatBootReport(boot.report, boot.folder));
+      const unproven = boot.claims.filter(({ outcome }) => outcome !== "passed");
+      lines.push(`${boot.claims.length - unproven.length} of ${boot.claims.length} claims hold`);
+      for (const { title, outcome, message } of unproven) lines.push(`  ${outcome}: ${title}: ${message}`);
+      lines.push("");
+    }
+  }
+  lines.push(`${report.passed} claims passed, ${report.failed} failed in ${formatDuration(report.durationMs)}`);
+  return lines.join("\n");
+}

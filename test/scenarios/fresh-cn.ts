@@ -1,0 +1,119 @@
+/** A CN that boots for the first time after its networking.json was written, and has no pool. */
+import { join } from "node:path";
+import { hostidOf } from "../../harness/hostid.js";
+import { listAddressesCommand, parseAddresses } from "../../harness/ip-addr.js";
+import { prefixLength } from "../../harness/ipv4.js";
+import { milestoneNames } from "../../harness/milestones.js";
+import { type Claim, expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+
+const fixtures = join(findProjectRoot(), "fixtures");
+
+/** What is so in every CN that boots with networking.json and node.config. */
+const claims: readonly Claim[] = [
+  {
+    title: "the image that booted is the one under test",
+    verify: async ({ run, plan }) =>
+      expectEqual("TRITON_RELEASE", await run('. /etc/os-release; echo "$TRITON_RELEASE"'), plan.image.stamp),
+  },
+  {
+    title: "the hostid is that of the system UUID, in early boot and after it",
+    verify: async ({ run, plan, recorder }) => {
+      const expected = hostidOf(plan.uuid);
+      expectEqual("hostid", await run("hostid"), expected);
+      const early = recorder.reached.find(({ name }) => name === "hostid");
+      expectEqual("the hostid of early boot", early?.detail.split(" ").at(-1), expected);
+    },
+  },
+  {
+    title: "the hostname is that of networking.json",
+    verify: async ({ run, plan }) => expectEqual("hostname", await run("hostname"), plan.networking?.hostname),
+  },
+  {
+    title: "each vnic of networking.json has its address on its NIC, and there are no others",
+    verify: async ({ run, plan }) => {
+      const addresses = parseAddresses(await run(listAddressesCommand));
+      expectEqual(
+        "the list of addresses",
+        addresses.map(({ mac, address }) => `${mac} ${address}`).sort(),
+        plan.networking?.vnics
+          .map(({ mac, ip, netmask }) => `${mac.toLowerCase()} ${ip}/${prefixLength(netmask)}`)
+          .sort(),
+      );
+      for (const { link } of addresses) {
+        const [, , , , setup] = (await run(`networkctl list --no-legend ${link}`)).trim().split(/\s+/);
+        expectEqual(`networkd's word on ${link}`, setup, "configured");
+      }
+    },
+  },
+  {
+    title: "the DNS servers are the resolvers of networking.json, in their order",
+    verify: async ({ run, plan }) => {
+      const servers = (await run("resolvectl dns")).match(/\d+\.\d+\.\d+\.\d+/g) ?? [];
+      expectEqual("the list of DNS servers", [...new Set(servers)], plan.networking?.resolvers);
+    },
+  },
+  {
+    title: "names are searched in the DNS domain of networking.json",
+    verify: async ({ run, plan }) => {
+      const said = await run("resolvectl domain");
+      expectTrue("the domain is searched", said.split(/\s+/).includes(plan.networking?.dnsDomain ?? "?"), said);
+    },
+  },
+  {
+    title: "the kernel has every argument that booter gives it",
+    verify: async ({ run, plan }) => {
+      const given = (await run("cat /proc/cmdline")).split(" ");
+      const bootif = `BOOTIF=01-${plan.mac.replaceAll(":", "-")}`;
+      const missing = ["boot=live", "console=ttyS1,115200n8", bootif, ...plan.kernelArguments].filter(
+        (argument) => !given.includes(argument),
+      );
+      expectEqual("the list of missing arguments", missing, []);
+    },
+  },
+  {
+    title: "ZFS tools and kernel module are there, and of one version",
+    verify: async ({ run }) => {
+      const said = await run("modprobe zfs && zpool version");
+      const [, tools, , module] = /^zfs-(\S+)(\n)zfs-kmod-(\S+)$/.exec(said) ?? [];
+      expectTrue("`zpool version` names tools and module", tools !== undefined, said);
+      expectEqual("the module's version", module, tools);
+    },
+  },
+  {
+    title: "the root is an overlay that can be written to",
+    verify: async ({ run }) => {
+      expectEqual("the root's type", await run("findmnt -no FSTYPE /"), "overlay");
+      expectEqual("what was written", await run("echo kept >/livelab && cat /livelab && rm /livelab"), "kept");
+    },
+  },
+  {
+    title: "root's password is the one of node.config",
+    verify: async ({ run, plan }) =>
+      expectEqual("root's hash", await run("getent shadow root | cut -d: -f2"), plan.nodeConfig?.rootShadow),
+  },
+  {
+    title: "no unit has failed",
+    verify: async ({ run }) => {
+      // Ends with another status when a unit has failed, which the list says better.
+      await run("systemctl is-system-running --wait || true");
+      expectEqual("the list of failed units", await run("systemctl list-units --failed --plain --no-legend"), "");
+    },
+  },
+];
+
+export const freshCn: Scenario = {
+  name: "fresh-cn",
+  summary: "A CN with one NIC, its networking.json and node.config boots to login and is what they say.",
+  boots: [
+    {
+      name: "first",
+      fixtures: {
+        networkingPath: join(fixtures, "networking.json"),
+        nodeConfigPath: join(fixtures, "node.config"),
+      },
+      milestones: milestoneNames,
+      claims,
+    },
+  ],
+};

@@ -1,0 +1,56 @@
+/** A CN that booter never wrote a networking.json for: it must boot, and ask for an address only when told to. */
+import { join } from "node:path";
+import { listAddressesCommand, parseAddresses } from "../../harness/ip-addr.js";
+import { milestoneNames } from "../../harness/milestones.js";
+import { expectEqual, type Scenario } from "../../harness/scenario.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+
+const nodeConfigPath = join(findProjectRoot(), "fixtures/node.config");
+// No NIC is configured, so none is announced.
+const milestones = milestoneNames.filter((name) => name !== "networkd");
+
+export const noNetworkingJson: Scenario = {
+  name: "no-networking-json",
+  summary: "Without networking.json a CN boots to login, and uses DHCP only with triton.dhcp-all-nics.",
+  boots: [
+    {
+      name: "as-it-is",
+      fixtures: { nodeConfigPath },
+      milestones,
+      claims: [
+        {
+          title: "the hostname is the boot MAC with dashes, by which booter knows a server before setup",
+          verify: async ({ run, plan }) =>
+            expectEqual("hostname", await run("hostname"), plan.mac.replaceAll(":", "-")),
+        },
+        {
+          title: "no address comes from DHCP",
+          verify: async ({ run }) => {
+            const leased = parseAddresses(await run(listAddressesCommand)).filter(({ dynamic }) => dynamic);
+            expectEqual("the list of leased addresses", leased, []);
+          },
+        },
+      ],
+    },
+    {
+      name: "dhcp-all-nics",
+      fixtures: { nodeConfigPath, append: ["triton.dhcp-all-nics"] },
+      milestones,
+      claims: [
+        {
+          title: "the boot NIC has the address that DHCP leases to it",
+          verify: async ({ run, plan }) => {
+            // The prompt does not wait for the lease.
+            await run("for i in $(seq 20); do ip -4 addr | grep -q dynamic && break; sleep 1; done");
+            const addresses = parseAddresses(await run(listAddressesCommand));
+            expectEqual(
+              "the list of addresses",
+              addresses.map(({ mac, address, dynamic }) => `${mac} ${address}${dynamic ? " leased" : ""}`),
+              [`${plan.mac} 10.99.99.38/24 leased`],
+            );
+          },
+        },
+      ],
+    },
+  ],
+};
