@@ -1,0 +1,143 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type BootReport, bootReportSchema, formatBootReport } from "./boot-report.js";
+import { formatScenarioHtml } from "./html-report.js";
+import { escapeXml, formatJunit } from "./junit-report.js";
+import { type TestReport, testReportSchema } from "./scenario-run.js";
+import { formatTestReport } from "./text-report.js";
+
+const test = suite("reports");
+
+const failed: BootReport = {
+  schema: bootReportSchema,
+  startedAt: "2026-01-02T03:04:05.000Z",
+  durationMs: 65_000,
+  verdict: {
+    outcome: "failed",
+    failure: {
+      code: "FATAL_SIGN",
+      message: 'live-boot gave up ("no <file>")',
+      lastMilestone: "kernel",
+      awaited: "live-boot to fetch the whole filesystem.squashfs",
+      nearestLine: undefined,
+      transfers: ["was sending /os/x: 1 MiB of 2 MiB"],
+      consoleTail: ["BOOT FAILED!", "(initramfs) "],
+    },
+  },
+  milestones: [
+    { name: "ipxe-script", state: "not observable" },
+    { name: "pivot", state: "reached", atMs: 30_000, detail: "systemd[1]" },
+    { name: "networkd", state: "reached", atMs: 20_500, detail: "triton: network" },
+    { name: "login", state: "missed" },
+  ],
+  fatalSigns: [],
+  refusedPaths: [],
+  commands: [],
+  warnings: [{ file: "n.json", place: "resolvers", problem: "is missing", remedy: "set them" }],
+  accelerator: { accelerator: "tcg", reason: "emulation was asked for", kvm: "not-probed", timeScale: 6 },
+  qemuVersion: "7.2.22",
+  machineEnd: { reason: "quit", code: 0, signal: null, logTail: [] },
+  image: {
+    path: "/i",
+    stamp: "20260102T030405Z",
+    files: {
+      vmlinuz: { sizeBytes: 1, sha256: "" },
+      initrd: { sizeBytes: 1, sha256: "" },
+      "filesystem.squashfs": { sizeBytes: 1024, sha256: "" },
+    },
+  },
+  options: {
+    networking: undefined,
+    nodeConfig: undefined,
+    uuid: "",
+    mac: "",
+    disks: [],
+    kernelArguments: [],
+    until: "login",
+    scriptTransport: "tftp",
+    memoryMib: 1,
+    cpus: 1,
+  },
+  bootScript: "",
+  host: { cpus: 1, memoryMib: 1, loadAtStart: 0, loadAtEnd: 0 },
+};
+
+const report: TestReport = {
+  schema: testReportSchema,
+  startedAt: "2026-01-02T03:04:05.000Z",
+  durationMs: 65_000,
+  ok: false,
+  passed: 1,
+  failed: 2,
+  scenarios: [
+    {
+      name: "fresh-cn",
+      summary: "A <b> & a \x1b.",
+      passed: false,
+      boots: [
+        {
+          name: "first",
+          folder: "/out/fresh-cn/first",
+          claims: [
+            { title: "reaches pivot", outcome: "passed", durationMs: 30_000 },
+            { title: "is <well>", outcome: "failed", message: 'it is "ill" & so', durationMs: 10 },
+            { title: "is asked", outcome: "not run", message: "no", durationMs: 0 },
+          ],
+          report: failed,
+        },
+      ],
+    },
+  ],
+};
+
+test("a failed boot tells last milestone, what was awaited, transfers, console tail and folder", () => {
+  assert.is(
+    formatBootReport(failed, "/out/x"),
+    `platform 20260102T030405Z (squashfs 1.0 KiB), tcg: emulation was asked for
+warning: n.json:resolvers: is missing. Remedy: set them
+        -            ipxe-script      not observable
+   20.5 s     +20.5  networkd         triton: network
+   30.0 s      +9.5  pivot            systemd[1]
+        -            login            missed
+failed: live-boot gave up ("no <file>")
+  last milestone  kernel
+  awaited         live-boot to fetch the whole filesystem.squashfs
+  headnode        was sending /os/x: 1 MiB of 2 MiB
+  console tail
+    BOOT FAILED!
+    (initramfs) 
+folder: /out/x`,
+  );
+});
+
+test("a passed boot says how long it took to the milestone asked for", () => {
+  const milestones = [{ name: "login", state: "reached", atMs: 41_000, detail: "cn-38 login: " }] as const;
+  const text = formatBootReport({ ...failed, verdict: { outcome: "passed" }, milestones }, "/out/x");
+  assert.match(text, "passed: login after 41.0 s");
+});
+
+test("JUnit has a case for each claim, and nothing that XML cannot hold", () => {
+  const xml = formatJunit(report);
+  assert.match(xml, 'tests="3" failures="1" errors="0" skipped="1"');
+  assert.match(xml, '<testcase classname="fresh-cn/first" name="reaches pivot" time="30.000"/>');
+  assert.match(xml, '<failure message="it is &#34;ill&#34; &#38; so"/>');
+  assert.match(xml, "<skipped ");
+  assert.is(escapeXml("\x00<\x1b"), "?&#60;?");
+});
+
+test("the page is whole by itself, links the boot's files and quotes what came from the guest", () => {
+  const html = formatScenarioHtml(report, "/out");
+  assert.match(html, 'href="fresh-cn/first/console.log"');
+  assert.match(html, "A &#60;b&#62; &#38; a ?.");
+  assert.not.match(html, /<script|https?:/);
+  assert.match(html, "BOOT FAILED!\n(initramfs) </pre>");
+});
+
+test("the terminal gets every claim that does not hold, and the count last", () => {
+  const lines = formatTestReport(report).split("\n");
+  assert.ok(lines.includes('  failed: is <well>: it is "ill" & so'));
+  assert.ok(lines.includes("  not run: is asked: no"));
+  assert.is(lines.at(-1), "1 claims passed, 2 failed in 1 min 05 s");
+});
+
+test.run();
