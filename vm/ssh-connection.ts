@@ -54,6 +54,8 @@ export interface ExecResult {
   readonly stderr: string;
 }
 
+/** Longest wait for the far end to close, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 2_000;
 const STDERR_KEPT_BYTES = 256 * 1024;
 
 export interface SshConnectOptions {
@@ -71,7 +73,7 @@ export class SshConnection implements AsyncDisposable {
   readonly closed: Promise<Error | undefined>;
   readonly #client: ssh2.Client;
 
-  private constructor(client: ssh2.Client) {
+  private constructor(client: ssh2.Client, stream: Duplex) {
     this.#client = client;
     this.closed = new Promise((resolve) => {
       let reason: Error | undefined;
@@ -79,13 +81,15 @@ export class SshConnection implements AsyncDisposable {
         reason ??= error;
       });
       client.on("close", () => resolve(reason));
+      // A stream that was destroyed under it makes ssh2 say nothing.
+      stream.on("close", () => resolve(reason));
     });
   }
 
   /** Shakes hands over `stream`. @throws SshError HANDSHAKE_FAILED */
   static async connect(stream: Duplex, options: SshConnectOptions): Promise<SshConnection> {
     const client = new ssh2.Client();
-    const connection = new SshConnection(client);
+    const connection = new SshConnection(client, stream);
     const expected = Buffer.from(options.hostKey.split(" ")[1] ?? "", "base64");
     const onAbort = (): void => {
       client.destroy();
@@ -226,8 +230,12 @@ export class SshConnection implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client.end();
-    const timer = setTimeout(() => this.#client.destroy(), 2_000);
-    await this.closed;
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
+    });
+    await Promise.race([this.closed, patience]);
     clearTimeout(timer);
+    this.#client.destroy();
   }
 }

@@ -18,14 +18,19 @@ async function* chunks(...parts: Buffer[]): AsyncGenerator<Buffer> {
   yield* parts;
 }
 
-/** Runs a program of a few lines beside a store. @returns the process, once it has said "ready" */
+/** Runs a program of a few lines beside a store. @returns how to kill it, once it has said "ready" */
 async function inAnotherProcess(program: string) {
   const imports = `import { Store } from ${JSON.stringify(new URL("./store.js", import.meta.url).href)};`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", imports + program], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await once(child.stdout, "data");
-  return child;
+  const kill = async (): Promise<void> => {
+    if (child.signalCode !== null) return;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  };
+  return { kill, [Symbol.asyncDispose]: kill };
 }
 
 test(
@@ -73,7 +78,7 @@ test(
   "a killed process leaves nothing that looks whole, and the next one goes on where it stopped",
   within(10_000, async () => {
     await using home = await TempDir.create("store-test");
-    const child = await inAnotherProcess(`
+    await using child = await inAnotherProcess(`
       const store = await Store.open(${JSON.stringify(home.path)});
       const partial = await store.begin(${JSON.stringify(digest)});
       await partial.write(Buffer.from(${JSON.stringify(bytes.toString("latin1", 0, 4000))}));
@@ -85,8 +90,7 @@ test(
       await using other = await store.begin(digest);
       assert.is(other.size, 0, "what a living process writes is its own");
     }
-    child.kill("SIGKILL");
-    await once(child, "exit");
+    await child.kill();
     assert.not(await store.has(digest));
     await using partial = await store.begin(digest);
     assert.is(partial.size, 4000);

@@ -1,13 +1,13 @@
 #!/bin/sh
 # install_usr_triton: Node and the tools from the npm lock, all below /usr/triton.
-# NPM is a list of words "<path in node_modules>=<path at the gateway>", made from package-lock.json.
+# NPM is a list of words "<path below lib>=<path at the gateway>", made from package-lock.json.
 . "$(dirname "$0")/lib.sh"
 
 triton=$CHROOT/usr/triton
 modules=$triton/lib/node_modules
 mkdir -p "$triton/bin" "$triton/node/bin"
 for entry in $NPM; do
-  target=$modules/${entry%%=*}
+  target=$triton/lib/${entry%%=*}
   mkdir -p "$target"
   fetch "${entry#*=}" "$SCRATCH/npm.tgz"
   tar -x -z -f "$SCRATCH/npm.tgz" -C "$target" --strip-components=1 --no-same-owner --no-same-permissions

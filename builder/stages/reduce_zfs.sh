@@ -13,5 +13,5 @@ for program in zfs zpool; do
 done
 # shellcheck disable=SC2016 # dpkg-query's own variables
 tools=$(in_chroot dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' |
-  awk '$1 ~ /^i/ && $2 ~ /^(gcc|g\+\+|make|dkms|zfs-dkms|linux-headers|linux-kbuild|libc6-dev)/ { printf " %s", $2 }')
+  awk '$1 ~ /^i/ && $2 ~ /^((gcc|g\+\+)(-[0-9]+)?|make|dkms|zfs-dkms|libc6-dev|linux-(headers|kbuild)-.*)$/ { printf " %s", $2 }')
 [ -z "$tools" ] || fail "build tools are left in the image:$tools"

@@ -1,0 +1,154 @@
+/**
+ * Boots that must fail, with real firmware and a real iPXE: how soon and how clearly livelab says so.
+ * The images are empty shells, for none of them gets as far as Linux.
+ */
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { bootImage } from "../../harness/boot.js";
+import type { BootOptions } from "../../harness/boot-plan.js";
+import type { BootReport } from "../../harness/boot-report.js";
+import type { HeadnodeRequest } from "../../harness/headnode/transcript.js";
+import type { Scenario } from "../../harness/scenario.js";
+import { runScenarios } from "../../harness/scenario-run.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+import { TempDir } from "../../vm/temp-dir.js";
+
+const test = suite("boot failures");
+
+const signal = (): AbortSignal => AbortSignal.timeout(5 * 60_000);
+
+async function makeImage(dir: TempDir): Promise<Pick<BootOptions, "imageDir" | "reportDir" | "stateDir">> {
+  for (const name of ["vmlinuz", "initrd", "filesystem.squashfs"]) {
+    await writeFile(join(dir.path, name), Buffer.alloc(4096, name));
+  }
+  return { imageDir: dir.path, reportDir: join(dir.path, "report"), stateDir: dir.path };
+}
+
+function failureOf({ verdict }: BootReport) {
+  if (verdict.outcome === "passed") throw new Error("the boot passed");
+  return { outcome: verdict.outcome, ...verdict.failure };
+}
+
+test("a kernel answered with 404 ends the boot within 2 s, and the transcript has it", async () => {
+  await using dir = await TempDir.create("boot-404");
+  const options = await makeImage(dir);
+  const networkingPath = join(findProjectRoot(), "fixtures/networking.json");
+  const report = await bootImage({ ...options, networkingPath, missing: ["vmlinuz"] }, { signal: signal() });
+
+  const failure = failureOf(report);
+  assert.is(failure.outcome, "failed");
+  assert.match(failure.message, "the headnode answered 404 to /os/19700101T000000Z/platform/x86_64/vmlinuz");
+  assert.is(failure.lastMilestone, "ipxe-script");
+  assert.match(failure.consoleTail.join("\n"), "No such file or directory"); // iPXE's own words, from ttyS0
+  const lines = (await readFile(join(options.reportDir, "headnode.jsonl"), "utf8")).trimEnd().split("\n");
+  const requests = lines.map((line) => JSON.parse(line) as HeadnodeRequest);
+  assert.equal(
+    requests.map(({ status }) => status),
+    [200, 404],
+  );
+  const refusedAtMs = requests.at(-1)?.timeMs ?? 0;
+  assert.ok(report.durationMs - refusedAtMs < 2_000, `told ${report.durationMs - refusedAtMs} ms after it`);
+  const left = await readdir(options.reportDir);
+  for (const file of ["argv.txt", "console.log", "console.raw", "firmware.log", "qemu.log", "report.json"]) {
+    assert.ok(left.includes(file), file);
+  }
+});
+
+test("over TFTP a vmlinuz that is no kernel is told in iPXE's words, and what cannot be seen is not called missed", async () => {
+  await using dir = await TempDir.create("boot-not-linux");
+  const options = await makeImage(dir);
+  const report = await bootImage({ ...options, scriptTransport: "tftp" }, { signal: signal() });
+  assert.match(failureOf(report).message, "iPXE gave up");
+  assert.match(report.warnings.map(({ problem }) => problem).join(), "is not a Linux kernel");
+  assert.equal(
+    report.milestones.slice(0, 3).map(({ state }) => state),
+    ["not observable", "not observable", "missed"],
+  );
+});
+
+test("a QEMU that is killed is reported within 2 s as the host's matter, and the report is written", async () => {
+  await using dir = await TempDir.create("boot-killed");
+  const options = await makeImage(dir);
+  const booting = bootImage(options, { signal: signal() }).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  const pid = await findQemu(options.reportDir);
+  process.kill(pid, "SIGKILL");
+  const killedAt = performance.now();
+  const error = (await booting) as { kind?: string; message?: string };
+  assert.ok(performance.now() - killedAt < 2_000);
+  assert.is(error.kind, "host");
+  assert.match(error.message ?? "", "SIGKILL");
+  const report = JSON.parse(await readFile(join(options.reportDir, "report.json"), "utf8")) as BootReport;
+  assert.is(failureOf(report).outcome, "broken");
+});
+
+test("an abort ends the boot with its reason", async () => {
+  await using dir = await TempDir.create("boot-abort");
+  const options = await makeImage(dir);
+  const controller = new AbortController();
+  const booting = bootImage(options, { signal: controller.signal }).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  const pid = await findQemu(options.reportDir);
+  controller.abort(new Error("interrupted"));
+  assert.is(((await booting) as Error).message, "interrupted");
+  assert.throws(() => process.kill(pid, 0));
+});
+
+test("a scenario whose boot fails leaves no claim unmentioned, and every report", async () => {
+  await using dir = await TempDir.create("boot-scenario");
+  const { imageDir, stateDir } = await makeImage(dir);
+  const scenario: Scenario = {
+    name: "hopeless",
+    summary: "Boots what is no image.",
+    boots: [
+      {
+        name: "only",
+        fixtures: {},
+        milestones: ["ipxe-script", "login"],
+        claims: [{ title: "never asked", verify: () => assert.unreachable() as never }],
+      },
+    ],
+  };
+  const outDir = join(dir.path, "out");
+  const report = await runScenarios([scenario], { imageDir, stateDir, outDir }, { signal: signal() });
+  assert.is(report.ok, false);
+  assert.equal(
+    report.scenarios[0]?.boots[0]?.claims.map(({ title, outcome }) => `${title}: ${outcome}`),
+    ["reaches ipxe-script: passed", "reaches login: failed", "never asked: not run"],
+  );
+  assert.equal([report.passed, report.failed], [1, 2]);
+  for (const file of ["report.json", "junit.xml", "index.html"])
+    assert.ok((await readdir(outDir)).includes(file), file);
+});
+
+test("no scenarios at all is no success", async () => {
+  await using dir = await TempDir.create("boot-none");
+  const { imageDir, stateDir } = await makeImage(dir);
+  const report = await runScenarios([], { imageDir, stateDir, outDir: dir.path }, { signal: signal() });
+  assert.is(report.ok, false);
+});
+
+/** Waits for the QEMU whose log is in a folder. */
+async function findQemu(folder: string): Promise<number> {
+  const deadline = performance.now() + 30_000;
+  while (performance.now() < deadline) {
+    for (const entry of await readdir("/proc")) {
+      if (!/^\d+$/.test(entry)) continue;
+      const words = await readFile(`/proc/${entry}/cmdline`, "utf8").catch(() => "");
+      if (words.startsWith("qemu-") || words.startsWith("/usr/bin/qemu-")) {
+        if (words.includes(`${folder}/`)) return Number(entry);
+      }
+    }
+    await sleep(50);
+  }
+  throw new Error(`no QEMU for ${folder} in 30 s`);
+}
+
+test.run();

@@ -1,0 +1,116 @@
+/** Stages in the real sandbox: what they see, what they are refused, and how their failures are told. */
+import { execFile } from "node:child_process";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { failedLayerFolder } from "../../builder/release.js";
+import { startMachine } from "../../builder/stage-run.js";
+import {
+  linkHome,
+  openToyWorkshop,
+  runToyStages,
+  sharedHome,
+  TOY_STAMP,
+  toyContext,
+} from "../../fixtures/toy-stage.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+import { TempDir } from "../../vm/temp-dir.js";
+
+const test = suite("stages in the sandbox");
+const run = promisify(execFile);
+
+async function failureOf(work: Promise<unknown>): Promise<{ code: string; message: string; hint: string }> {
+  try {
+    await work;
+  } catch (error) {
+    return error as { code: string; message: string; hint: string };
+  }
+  throw new Error("it did not fail");
+}
+
+test("each stage sees what those before it left, and writes a layer of its own", async () => {
+  await using dir = await TempDir.create("stage");
+  const workshop = await openToyWorkshop(await linkHome(dir.path));
+  await using gateway = workshop.createGateway();
+  const context = await toyContext(workshop, gateway);
+  await runToyStages(context, ["toy_write"]);
+  assert.is(await readFile(join(workshop.layers.pathOf("toy_write"), "stamps"), "utf8"), `${TOY_STAMP}\n`);
+  await using machine = await startMachine(context, [workshop.layers.pathOf("toy_write")]);
+  const seen = await machine.ssh.exec(
+    `echo more >>/data/debian-live/${TOY_STAMP}/stamps; cat /data/debian-live/*/stamps`,
+  );
+  assert.is(seen.stdout.toString(), `${TOY_STAMP}\nmore\n`);
+  assert.is(await readFile(join(workshop.layers.pathOf("toy_write"), "stamps"), "utf8"), `${TOY_STAMP}\n`);
+});
+
+test("a machine has no network but its loopback, and no way to the host's files", async () => {
+  await using dir = await TempDir.create("stage");
+  const workshop = await openToyWorkshop(await linkHome(dir.path));
+  await using gateway = workshop.createGateway();
+  const context = await toyContext(workshop, gateway);
+  await using machine = await startMachine(context, []);
+  const { stdout } = await machine.ssh.exec(
+    `ls /sys/class/net; ip route; ls -d ${findProjectRoot()} /.host 2>&1 | grep -c 'No such'`,
+  );
+  assert.is(stdout.toString(), "lo\n2\n");
+});
+
+test("status, signal, both outputs and input of a command come through", async () => {
+  await using dir = await TempDir.create("stage");
+  const workshop = await openToyWorkshop(await linkHome(dir.path));
+  await using gateway = workshop.createGateway();
+  await using machine = await startMachine(await toyContext(workshop, gateway), []);
+  const told = await machine.ssh.exec("cat; echo err >&2; exit 7", { stdin: "in" });
+  assert.equal([told.status, told.stdout.toString(), told.stderr], [7, "in", "err\n"]);
+  assert.is((await machine.ssh.exec("kill -KILL $$")).killedBy, "KILL");
+});
+
+test("what the lock does not name is refused, and the failure names the stage", async () => {
+  await using dir = await TempDir.create("stage");
+  const workshop = await openToyWorkshop(await linkHome(dir.path));
+  await using gateway = workshop.createGateway();
+  const failure = await failureOf(
+    toyContext(workshop, gateway).then((context) => runToyStages(context, ["toy_forbidden"])),
+  );
+  assert.is(failure.code, "REFUSED");
+  assert.match(failure.message, "stage toy_forbidden asked for");
+  assert.match(failure.message, "cowsay_3.03_all.deb");
+});
+
+test("a failed stage tells its last lines, its log and how to look, and leaves its state", async () => {
+  await using dir = await TempDir.create("stage");
+  const workshop = await openToyWorkshop(await linkHome(dir.path));
+  await using gateway = workshop.createGateway();
+  const failure = await failureOf(toyContext(workshop, gateway).then((context) => runToyStages(context, ["toy_fail"])));
+  assert.is(failure.code, "STAGE_FAILED");
+  assert.match(failure.message, "stage toy_fail ended with status 9");
+  assert.match(failure.message, "| cannot find the thing");
+  assert.not.match(failure.message, "| line 20\n");
+  assert.match(failure.hint, `livelab shell -r ${TOY_STAMP}`);
+  const log = /all of it: (.*)/.exec(failure.message)?.[1] ?? "";
+  assert.match(await readFile(log, "utf8"), /^line 1\n/);
+  assert.is(await readFile(join(failedLayerFolder(workshop.home, TOY_STAMP), "left-behind"), "utf8"), "kept\n");
+  assert.is(await workshop.layers.find("toy_fail"), undefined);
+});
+
+test("a disk that fills up during a stage is told as such, and what was there stays", async () => {
+  await using dir = await TempDir.create("stage");
+  await mkdir(join(dir.path, "home"));
+  await openToyWorkshop(sharedHome()).then((workshop) => workshop.ready(TOY_STAMP, workshop.createGateway()));
+  // A file system of 24 MiB that only this child sees, so that nothing is left when it ends.
+  const { stdout } = await run("unshare", [
+    ...["--mount", "--propagation", "private", "sh", "-euc"],
+    'mount -t tmpfs -o size=24m tmpfs "$1/home"; ln -s "$2/store" "$1/home/store"; ln -s "$2/bases" "$1/home/bases"; exec "$3" "$4" "$1/home"',
+    ...["sh", dir.path, sharedHome(), process.execPath, join(findProjectRoot(), "dist/fixtures/full-disk-stage.js")],
+  ]);
+  const failure = JSON.parse(stdout);
+  assert.is(failure.code, "STAGE_DISK_FULL");
+  assert.match(failure.message, join(dir.path, "home"));
+  assert.match(failure.hint, `livelab build -r ${TOY_STAMP} toy_fill_disk ...`);
+  assert.is(failure.layers[0].stage, "toy_write");
+  assert.is(failure.layers[1], undefined);
+});
+
+test.run();
