@@ -159,10 +159,7 @@ test(
     await using here = await scene("serve");
     const [mirror] = here.mirrors;
     await mirror?.down();
-    const running = here.run({ retries: 6, retryMs: 50 });
-    await sleep(150);
-    await mirror?.up();
-    await running;
+    await Promise.all([here.run({ retries: 6, retryMs: 50 }), sleep(150).then(() => mirror?.up())]);
     assert.ok(await here.store.has(digest, deb.length));
   }),
 );

@@ -78,7 +78,13 @@ export class Resolver implements AsyncDisposable {
       ...(this.#signal === undefined ? {} : { signal: this.#signal }),
     });
     if (status === 0) return stdout.toString();
-    throw new InputError("UPDATE_FAILED", `apt could not tell what is needed (status ${status}):\n${stderr.trimEnd()}`);
+    throw new InputError(
+      "UPDATE_FAILED",
+      `apt could not tell what is needed (status ${status}):\n${stderr.trimEnd()}`,
+      {
+        hint: "a bad signature: try another LIVELAB_MIRROR; an unknown package: correct builder/profiles.ts",
+      },
+    );
   }
 }
 
