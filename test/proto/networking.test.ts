@@ -74,7 +74,7 @@ for (const shell of shells) {
     ] as const) {
       const written = await outcome({ shell, files: { "proc/cmdline": `boot=live ${argument} quiet\n` } });
       const file =
-        "== 999-dhcp-all-nics.network\n[Match]\nType=ether\nKind=!*\n\n[Network]\nDHCP=ipv4\n\n" +
+        "== 999-dhcp-all-nics.network\n[Match]\nType=ether\nKind=!*\n\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nLLMNR=no\n\n" +
         "[DHCPv4]\nVendorClassIdentifier=PXEClient.Linux.x86_64\n";
       assert.is(written.endsWith(file), expected, argument);
     }
@@ -115,6 +115,9 @@ for (const shell of shells) {
     const bootNic = { "run/triton/boot-nic": "ens3 10.77.0.41/255.255.255.0\n" };
     const line = "triton: network ens3 10.77.0.41/255.255.255.0 from the kernel argument ip=";
     assert.match(await outcome({ shell, files: bootNic }), line);
+
+    const dhcp = { ...bootNic, "proc/cmdline": "boot=live triton.dhcp-all-nics\n" };
+    assert.not.match(await outcome({ shell, files: dhcp }), "from the kernel argument ip=");
 
     const json = await readFile(join(tables, "full.json"), "utf8");
     const configured = { "run/triton/boot-nic": "admin0 10.77.0.41/24\n", "etc/triton-networking.json": json };
