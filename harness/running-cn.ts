@@ -24,14 +24,14 @@ import {
   writeBootReport,
 } from "./boot-report.js";
 import { BootTrouble } from "./boot-trouble.js";
-import { Console } from "./console/console.js";
+import { Console, type ConsoleMatch, type MatchOn } from "./console/console.js";
 import { ConsoleLog } from "./console/console-log.js";
 import { SerialShell } from "./console/serial-shell.js";
 import { ExpectationFailed, HarnessError } from "./harness-error.js";
 import { Headnode } from "./headnode/headnode.js";
 import { digestImage, type ImageFileName } from "./headnode/image-folder.js";
 import { followTranscript, unobservableMilestones } from "./headnode/milestone-feed.js";
-import { type MilestoneName, MilestoneRecorder, milestoneNames, milestones } from "./milestones.js";
+import { type FatalReason, type MilestoneName, MilestoneRecorder, milestoneNames, milestones } from "./milestones.js";
 import { type CnTerminal, joinTerminal } from "./terminal.js";
 
 /** Longest time between two milestones on an ordinary host with KVM, in milliseconds. */
@@ -44,6 +44,15 @@ const COMMAND_MS = 30_000;
 const TAIL_LINES = 15;
 /** What the serial shell sends is no more readable than it is the guest's own. */
 const shellFrame = /^~.*~$/;
+
+/**
+ * What the milestone recorder does not look for, as seen on ttyS0 with QEMU's iPXE ROM and SeaBIOS: neither begins a
+ * line for it. Sources: iPXE usr/autoboot.c (uriboot); SeaBIOS src/boot.c (call_boot_entry).
+ */
+const biosWords: readonly { readonly reason: FatalReason; readonly pattern: RegExp; readonly on: MatchOn }[] = [
+  { reason: "ipxe-prompt", pattern: /Could not boot image: .*/, on: "line" },
+  { reason: "firmware-prompt", pattern: /No bootable device\./, on: "prompt" },
+];
 
 export interface PowerOnContext {
   readonly signal: AbortSignal;
@@ -171,6 +180,10 @@ export class RunningCn implements AsyncDisposable {
       onFatalSign: (sign) => this.#trouble.fatalSign(sign),
     });
     this.recorder.observe(parts.firmware);
+    for (const { reason, pattern, on } of biosWords) {
+      const found = ({ match, atMs }: ConsoleMatch): void => this.#trouble.fatalSign({ reason, text: match[0], atMs });
+      parts.firmware.watch(pattern, found, on);
+    }
     this.recorder.observe(parts.console);
     followTranscript(parts.headnode, {
       onMilestone: (event) => this.recorder.record(event),

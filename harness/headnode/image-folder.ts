@@ -80,7 +80,7 @@ export async function readImageFolder(path: string): Promise<ImageFolder> {
     warnings.push({
       file: files.vmlinuz.path,
       place: "",
-      problem: "is not a Linux kernel for x86, which iPXE will refuse to start",
+      problem: "is not a Linux kernel for x86, so iPXE cannot start it as one",
       remedy: "build the image anew",
     });
   }

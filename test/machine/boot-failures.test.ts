@@ -13,6 +13,7 @@ import type { BootReport } from "../../harness/boot-report.js";
 import type { HeadnodeRequest } from "../../harness/headnode/transcript.js";
 import type { Scenario } from "../../harness/scenario.js";
 import { runScenarios } from "../../harness/scenario-run.js";
+import { type Progress, silentProgress } from "../../vm/progress.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
 
@@ -22,7 +23,8 @@ const signal = (): AbortSignal => AbortSignal.timeout(5 * 60_000);
 
 async function makeImage(dir: TempDir): Promise<Pick<BootOptions, "imageDir" | "reportDir" | "stateDir">> {
   for (const name of ["vmlinuz", "initrd", "filesystem.squashfs"]) {
-    await writeFile(join(dir.path, name), Buffer.alloc(4096, name));
+    // Larger than a PC's low memory, so that iPXE does not take it for a boot program of the old kind.
+    await writeFile(join(dir.path, name), Buffer.alloc(1024 * 1024));
   }
   return { imageDir: dir.path, reportDir: join(dir.path, "report"), stateDir: dir.path };
 }
@@ -72,10 +74,12 @@ test("over TFTP a vmlinuz that is no kernel is told in iPXE's words, and what ca
 test("a QEMU that is killed is reported within 2 s as the host's matter, and the report is written", async () => {
   await using dir = await TempDir.create("boot-killed");
   const options = await makeImage(dir);
-  const booting = bootImage(options, { signal: signal() }).then(
+  const power = powerSwitch();
+  const booting = bootImage(options, { signal: signal(), progress: power.progress }).then(
     () => undefined,
     (error: unknown) => error,
   );
+  await power.on;
   const pid = await findQemu(options.reportDir);
   process.kill(pid, "SIGKILL");
   const killedAt = performance.now();
@@ -134,6 +138,22 @@ test("no scenarios at all is no success", async () => {
   const report = await runScenarios([], { imageDir, stateDir, outDir: dir.path }, { signal: signal() });
   assert.is(report.ok, false);
 });
+
+/** Tells when the machine has been powered on, which is when its boot becomes a step. */
+function powerSwitch(): { readonly on: Promise<void>; readonly progress: Progress } {
+  let turnOn = (): void => {};
+  const on = new Promise<void>((resolve) => {
+    turnOn = resolve;
+  });
+  const progress: Progress = {
+    ...silentProgress,
+    step: (title, work) => {
+      turnOn();
+      return silentProgress.step(title, work);
+    },
+  };
+  return { on, progress };
+}
 
 /** Waits for the QEMU whose log is in a folder. */
 async function findQemu(folder: string): Promise<number> {
