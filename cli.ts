@@ -302,8 +302,12 @@ function report(error: unknown): number {
   return exitCodes.internal;
 }
 
+// Not `once`: execa raises a signal again that nobody listens for any more, and the end would not be tidy.
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(name, () => interruption.abort(new Error(`livelab got ${name}`)));
+  process.on(name, () => {
+    if (signal.aborted) process.exit(INTERRUPTED); // asked twice: machines die with us, folders are swept next time
+    interruption.abort(new Error(`livelab got ${name}`));
+  });
 }
 try {
   await program.parseAsync();

@@ -123,6 +123,15 @@ export async function runStage(
         signal,
       });
     } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOSPC") {
+        throw stageFailure(
+          stage,
+          "was ended: No space left on device for its log",
+          [...tail, String(error)],
+          logFile,
+          context,
+        );
+      }
       if (limit.aborted && !context.signal?.aborted) {
         throw new StageError("STAGE_TIMEOUT", `stage ${stage.name} did not end within ${stage.limitMinutes} min`, {
           hint: `its output: ${logFile}`,
@@ -135,7 +144,7 @@ export async function runStage(
       await finished(output).catch(() => undefined);
     }
     gateway.throwIfRefused();
-    if (result.status !== 0) throw stageFailure(stage, result.status, tail, logFile, context);
+    if (result.status !== 0) throw stageFailure(stage, `ended with status ${result.status}`, tail, logFile, context);
     if (artifact !== undefined && stage.artifact !== undefined && !(await hasArtifact(artifact))) {
       await keepArtifact(machine.ssh, `${environment.RELEASE}/${stage.artifact.path}`, artifact, context.signal);
     }
@@ -160,14 +169,14 @@ async function sendStageFiles(machine: Sandbox, { stageFolder, lock }: KeyMateri
 
 function stageFailure(
   stage: Stage,
-  status: number,
+  how: string,
   tail: readonly string[],
   logFile: string,
   context: StageContext,
 ): StageError {
   const shell = `livelab shell -r ${context.stamp}`;
-  const full = tail.some((line) => /No space left on device/i.test(line));
-  const text = `stage ${stage.name} ended with status ${status}; its last lines:\n${tail.map((line) => `  | ${line}`).join("\n")}\nall of it: ${logFile}`;
+  const full = tail.some((line) => /No space left on device|ENOSPC/i.test(line));
+  const text = `stage ${stage.name} ${how}; its last lines:\n${tail.map((line) => `  | ${line}`).join("\n")}\nall of it: ${logFile}`;
   if (full) {
     return new StageError("STAGE_DISK_FULL", `the disk that holds ${context.home.root} is full: ${text}`, {
       hint: `free some space there (livelab gc), then go on: livelab build -r ${context.stamp} ${stage.name} ...`,

@@ -128,22 +128,29 @@ export class SshConnection implements AsyncDisposable {
   async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
     options.signal?.throwIfAborted();
     const channel = await new Promise<ssh2.ClientChannel>((resolve, reject) => {
+      this.closed.then((reason) => reject(reason ?? new Error("the connection is closed")));
       this.#client.exec(command, (error, opened) => (error ? reject(error) : resolve(opened)));
     }).catch((cause: Error) => {
       throw new SshError("EXEC_REFUSED", `could not start \`${command}\`: ${cause.message}`, { cause });
     });
-    const onAbort = (): void => {
-      channel.destroy();
-    };
-    options.signal?.addEventListener("abort", onAbort, { once: true });
-
     const ended = new Promise<{ status: number | null; killedBy: string | undefined } | undefined>((resolve) => {
       let exit: { status: number | null; killedBy: string | undefined } | undefined;
       channel.on("exit", (status: number | null, signalName?: string) => {
         exit = { status, killedBy: signalName?.replace(/^SIG/, "") };
       });
       channel.on("close", () => resolve(exit));
+      this.closed.then(() => resolve(exit));
     });
+    // What is given up is not waited for: a channel that nobody reads from never closes.
+    let giveUp: (reason: unknown) => void = () => {};
+    const givenUp = new Promise<never>((_, reject) => {
+      giveUp = (reason) => {
+        channel.destroy();
+        reject(reason);
+      };
+    });
+    const onAbort = (): void => giveUp(options.signal?.reason);
+    options.signal?.addEventListener("abort", onAbort, { once: true });
 
     const out: Buffer[] = [];
     const err: Buffer[] = [];
@@ -155,24 +162,22 @@ export class SshConnection implements AsyncDisposable {
       while (errBytes - (err[0]?.length ?? 0) > STDERR_KEPT_BYTES) errBytes -= err.shift()?.length ?? 0;
     });
     // A writer that fails (a full disk) ends the command; its own error is the one to tell.
-    let sinkError: Error | undefined;
     if (options.stdout === undefined) channel.on("data", (chunk: Buffer) => out.push(chunk));
     else {
       channel.pipe(options.stdout, { end: false });
-      options.stdout.once("error", (error) => {
-        sinkError = error;
-        channel.destroy();
-      });
+      options.stdout.on("error", giveUp);
     }
 
     // The command may end without reading all its input: that shows in its status, not here.
     if (options.stdin === undefined || typeof options.stdin === "string") channel.end(options.stdin ?? "");
     else pipeline(options.stdin, channel).catch(() => undefined);
 
-    const exit = await ended;
-    options.signal?.removeEventListener("abort", onAbort);
-    options.signal?.throwIfAborted();
-    if (sinkError !== undefined) throw sinkError;
+    let exit: Awaited<typeof ended>;
+    try {
+      exit = await Promise.race([ended, givenUp]);
+    } finally {
+      options.signal?.removeEventListener("abort", onAbort);
+    }
     if (exit === undefined) {
       throw new SshError("CONNECTION_LOST", `the machine went away while it ran \`${command}\``);
     }

@@ -4,9 +4,12 @@
 
 tar -x -C "$CHROOT" --no-same-owner --keep-directory-symlink -f - --verbose >"$SCRATCH/proto.files"
 
+# Its preset is the whole list of what runs: a unit that it does not name is off, whatever its package wanted.
+in_chroot systemctl --root=/ preset-all
+
 # Each unit that proto/ brings is enabled; those without [Install] are started by what wants them.
-units=$(sed -n 's|^\(\./\)\{0,1\}usr/lib/systemd/system/\([^/]*\.\(service\|socket\|target\|timer\|path\|mount\)\)$|\2|p' "$SCRATCH/proto.files")
+units=$(sed -n 's|^usr/lib/systemd/system/\([^/]*\.\(service\|socket\|target\|timer\|path\|mount\)\)$|\1|p' "$SCRATCH/proto.files")
 for unit in $units; do
-  [ -L "$CHROOT/usr/lib/systemd/system/$unit" ] || ! grep -q '^\[Install\]' "$CHROOT/usr/lib/systemd/system/$unit" ||
-    in_chroot systemctl --root=/ enable "$unit"
+  file=$CHROOT/usr/lib/systemd/system/$unit
+  [ -L "$file" ] || ! grep -q '^\[Install\]' "$file" || in_chroot systemctl --root=/ enable "$unit"
 done
