@@ -23,6 +23,10 @@ import { stampOf } from "./builder/stamp.js";
 import { Workshop } from "./builder/workshop.js";
 import { bootImage } from "./harness/boot.js";
 import { formatBootReport } from "./harness/boot-report.js";
+import { chooseScenarios, describeScenarios } from "./harness/choose-scenarios.js";
+import { runScenarios } from "./harness/scenario-run.js";
+import { formatTestReport } from "./harness/text-report.js";
+import { allScenarios } from "./test/scenarios/all-scenarios.js";
 import { createProgress } from "./vm/create-progress.js";
 import { formatBytes } from "./vm/format.js";
 import { describeChecks } from "./vm/host-check.js";
@@ -251,6 +255,48 @@ program
     print(formatBootReport(report, folder));
     if (report.verdict.outcome !== "passed") process.exitCode = exitCodes.expectation;
   });
+
+program
+  .command("test")
+  .summary("run the boot scenarios; builds the image first if there is none")
+  .argument("[scenario...]", "names of scenarios (default: all)")
+  .option("--image <dir>", "folder with vmlinuz, initrd and filesystem.squashfs (default: out/latest)")
+  .option("--list", "list the scenarios and run none")
+  .addOption(new Option("--accel <accelerator>", "KVM or emulation").choices(["auto", "kvm", "tcg"]).default("auto"))
+  .option(
+    "--report <dir>",
+    "folder for report.json, junit.xml, index.html and a folder a boot",
+    join(projectRoot, "out/test-report"),
+  )
+  .action(async (names: string[], options) => {
+    if (options.list) return print(describeScenarios(allScenarios));
+    const scenarios = chooseScenarios(allScenarios, names);
+    const folder = resolve(options.report);
+    const report = await runScenarios(
+      scenarios,
+      {
+        imageDir: options.image ?? (await ensureImage()),
+        outDir: folder,
+        stateDir: (await openHome(homeRoot)).root,
+        accelerator: options.accel,
+      },
+      { signal, progress },
+    );
+    print(formatTestReport(report));
+    print(`report: ${join(folder, "index.html")}`);
+    if (!report.ok) process.exitCode = exitCodes.expectation;
+  });
+
+/** out/latest, built first where there is none. */
+async function ensureImage(): Promise<string> {
+  const image = join(projectRoot, "out/latest");
+  if ((await findKernel([join(image, "vmlinuz")])) === undefined) {
+    progress.note("there is no image in out/ yet: building one");
+    const workshop = await openWorkshop(profileNames[0] as string);
+    await build(workshop, { words: [], outRoot: join(projectRoot, "out"), now: new Date() });
+  }
+  return image;
+}
 
 program
   .command("doctor")

@@ -56,8 +56,8 @@ test("boots from the first NIC alone, on the network it is told of", () => {
   const second = { mac: "52:54:00:99:00:39", model: "e1000", network: { ...spec.nics[0]?.network } } as const;
   const argv = argvOf({ nics: [...spec.nics, second as MachineSpec["nics"][number]] });
   assert.equal(valuesOf(argv, "-netdev"), [
-    "user,id=net0,net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38,ipv6=off,restrict=off",
-    "user,id=net1,net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38,ipv6=off,restrict=off",
+    "user,id=net0,net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38,restrict=off",
+    "user,id=net1,net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38,restrict=off",
   ]);
   const devices = valuesOf(argv, "-device");
   assert.ok(devices.includes("virtio-net-pci,netdev=net0,mac=52:54:00:99:00:38,bootindex=0"));
@@ -76,7 +76,7 @@ test("hands the boot file, the TFTP folder, DNS and restrict to the network", ()
   };
   assert.equal(valuesOf(argvOf({ nics: [{ mac: "52:54:00:99:00:38", network }] }), "-netdev"), [
     "user,id=net0,net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38,dns=10.99.99.11," +
-      "tftp=/tftp,bootfile=boot.ipxe.01525400990038,ipv6=off,restrict=on",
+      "tftp=/tftp,bootfile=boot.ipxe.01525400990038,restrict=on",
   ]);
 });
 

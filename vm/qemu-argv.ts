@@ -122,8 +122,7 @@ function nicArgs(nic: NicSpec, index: number, boot: BootSource): readonly string
     ...(dns === undefined ? [] : [`dns=${dns}`]),
     ...(tftpDir === undefined ? [] : [`tftp=${value(tftpDir)}`]),
     ...(bootfile === undefined ? [] : [`bootfile=${value(bootfile)}`]),
-    // QEMU would also announce an IPv6 prefix of its own, which no headnode does.
-    "ipv6=off",
+    // IPv6 stays on, as QEMU has it: without a router's answer iPXE waits 13 s longer for one (measured, ipxe-qemu 2019).
     `restrict=${restrict ? "on" : "off"}`,
   ];
   // No romfile: QEMU takes the iPXE ROM that its distribution ships for the device.
