@@ -61,7 +61,7 @@ test(
         step: (_title, work) => work({ status: (text) => statuses.push(text), result: (text) => (result = text) }),
       },
     });
-    assert.match(statuses[0] ?? "", /^\d+\/20 files, .* of 391 KiB, .*\/s$/);
+    assert.match(statuses.join("\n"), /^\d+\/20 files, .* of 391 KiB, .*\/s$/m);
     assert.match(result, /^20 files, 391 KiB, .*\/s$/);
   }),
 );

@@ -103,7 +103,7 @@ class Meter {
   readonly #neededBytes: number;
   readonly #startedMs = performance.now();
   #filesDone = 0;
-  #shownMs = 0;
+  #shownMs = Number.NEGATIVE_INFINITY;
 
   constructor(step: Step, files: number, neededBytes: number) {
     this.#step = step;
