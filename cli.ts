@@ -4,16 +4,18 @@
  * Results go to stdout, progress and errors to stderr.
  */
 import { constants } from "node:fs";
-import { access } from "node:fs/promises";
+import { access, statfs } from "node:fs/promises";
 import { homedir, release } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { build } from "./builder/build.js";
 import { describeBuild, describeReleases, describeStages } from "./builder/describe.js";
+import { collectGarbage } from "./builder/gc.js";
 import { openHome } from "./builder/home.js";
 import { checkBuildHost } from "./builder/host-checks.js";
 import { exportInputs, importInputs } from "./builder/inputs/bundle.js";
 import { proxySettingsFrom } from "./builder/inputs/http-get.js";
+import { hasLock } from "./builder/inputs/lock.js";
 import { describeChange, updateLock } from "./builder/inputs/lock-update.js";
 import { verifyLock } from "./builder/inputs/lock-verify.js";
 import { loadProfile, profileNames, withSecurity } from "./builder/profiles.js";
@@ -30,7 +32,7 @@ import { allScenarios } from "./test/scenarios/all-scenarios.js";
 import { createProgress } from "./vm/create-progress.js";
 import { formatBytes } from "./vm/format.js";
 import { describeChecks } from "./vm/host-check.js";
-import { type FailureKind, LivelabError } from "./vm/livelab-error.js";
+import { type FailureKind, LivelabError, UsageError } from "./vm/livelab-error.js";
 import { findProjectRoot } from "./vm/project-root.js";
 import { checkQemuHost } from "./vm/qemu-checks.js";
 
@@ -312,6 +314,33 @@ program
     print(options.json ? JSON.stringify(checks, null, 2) : describeChecks(checks));
     if (checks.some((check) => check.state === "missing")) process.exitCode = exitCodes.host;
   });
+
+program
+  .command("gc")
+  .summary("drop what no kept release, lock or artifact needs")
+  .addOption(new Option("--keep <count>", "how many releases stay, the newest").argParser(Number).default(3))
+  .action(async (options) => {
+    if (!Number.isInteger(options.keep) || options.keep < 0) {
+      throw new UsageError("BAD_COUNT", "--keep takes a whole number, 0 or more");
+    }
+    const { root } = await openHome(homeRoot);
+    const before = await freeBytes(root);
+    const workshops: Workshop[] = [];
+    for (const name of profileNames)
+      if (await hasLock(projectRoot, loadProfile(name))) workshops.push(await openWorkshop(name));
+    const dropped = await collectGarbage({ keep: options.keep, workshops });
+    print(
+      Object.entries(dropped)
+        .map(([kind, count]) => `${count} ${kind}`)
+        .join(", "),
+    );
+    print(`${formatBytes(Math.max(0, (await freeBytes(root)) - before))} freed`);
+  });
+
+async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value];

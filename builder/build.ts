@@ -91,7 +91,9 @@ async function runStages(
         const durationMs = await runStage(context, stage, key, below, step);
         return { name: stage.name, key, reused: false, durationMs };
       } catch (error) {
-        await saveRelease(workshop.home, { ...release, failedStage: stage.name });
+        if (workshop.options.signal.aborted) {
+          workshop.options.progress.note(`interrupted; to go on: livelab build -r ${stamp} ${stage.name} ...`);
+        } else await saveRelease(workshop.home, { ...release, failedStage: stage.name });
         throw error;
       }
     });

@@ -3,7 +3,7 @@
  * Not here: recomputing it (lock-update.ts), the bytes that it names (store.ts).
  */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InputError } from "../builder-error.js";
 import type { Profile } from "../profiles.js";
@@ -59,6 +59,14 @@ export const lockFolder = (projectRoot: string, profile: Profile): string =>
 /** The folder of a profile's npm lock: security updates change nothing of it, so both share one. */
 export const npmLockFolder = (projectRoot: string, profile: Profile): string =>
   join(projectRoot, "builder", "lock", profile.release, "npm");
+
+/** Whether a profile has a lock at all; one with security updates has none until it was made. */
+export async function hasLock(projectRoot: string, profile: Profile): Promise<boolean> {
+  return access(lockFolder(projectRoot, profile)).then(
+    () => true,
+    () => false,
+  );
+}
 
 /**
  * Reads the lock of a profile.

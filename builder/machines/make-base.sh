@@ -24,7 +24,9 @@ printf '#!/bin/sh\nexit 101\n' >usr/sbin/policy-rc.d
 chmod 755 usr/sbin/policy-rc.d
 
 mount -t proc proc proc
-mount -t tmpfs tmpfs dev
+# Not tmpfs's own mode 1777: in a sticky folder the kernel lets nobody open for writing with O_CREAT what neither
+# they nor the folder's owner own, and in a user namespace the host's nodes are nobody's (fs.protected_regular).
+mount -t tmpfs -o mode=755 tmpfs dev
 for node in null zero full random urandom tty; do
   : >"dev/$node"
   mount --bind "/dev/$node" "dev/$node"

@@ -1,0 +1,90 @@
+/**
+ * `livelab gc`: drops what no kept release, lock or artifact needs (layers, bases, artifacts, inputs of old locks).
+ * It takes the lock of every release, so that nothing that a running build uses goes.
+ */
+import { readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { DisposableStack } from "../vm/disposable-stack.js";
+import { artifactPath } from "./artifacts.js";
+import { removeTree } from "./machines/remove-tree.js";
+import { OwnerLock } from "./owner.js";
+import { listReleases, type Release, releaseFolder } from "./release.js";
+import { stages } from "./stages.js";
+import type { Workshop } from "./workshop.js";
+
+export interface GcRequest {
+  /** How many releases stay, the newest; at least 0. */
+  readonly keep: number;
+  /** Workshops of all profiles that have a lock: what their locks name stays. */
+  readonly workshops: readonly Workshop[];
+}
+
+export interface GcReport {
+  /** What was removed, by kind. */
+  readonly releases: number;
+  readonly layers: number;
+  readonly bases: number;
+  readonly inputs: number;
+  readonly artifacts: number;
+}
+
+/** @throws BuilderError BUSY when a build is running; nothing is removed then */
+export async function collectGarbage(request: GcRequest): Promise<GcReport> {
+  const [workshop] = request.workshops;
+  if (workshop === undefined) throw new Error("gc without a profile");
+  const { home, layers } = workshop;
+  const { asRoot } = workshop.options;
+  await using locks = new DisposableStack();
+  const releases = await listReleases(home);
+  for (const { stamp } of releases) {
+    locks.use(await OwnerLock.take(join(releaseFolder(home, stamp), "lock"), `release ${stamp}`));
+  }
+  await layers.sweep();
+
+  const doomed: Release[] = releases.slice(0, Math.max(0, releases.length - request.keep));
+  const kept = releases.filter((release) => !doomed.includes(release));
+  for (const { stamp } of doomed) await removeTree(releaseFolder(home, stamp), asRoot);
+
+  const keptLayers = new Set(kept.flatMap((release) => release.stages.map((stage) => stage.key)));
+  const dropped = { layers: 0, bases: 0, inputs: 0, artifacts: 0 };
+  for (const key of await readdir(home.layers)) {
+    if (keptLayers.has(key)) continue;
+    await layers.remove(key);
+    dropped.layers += 1;
+  }
+  const keptBases = new Set(request.workshops.map(({ material }) => material.baseKey));
+  for (const key of await readdir(home.bases)) {
+    if (keptBases.has(key)) continue;
+    await removeTree(join(home.bases, key), asRoot);
+    dropped.bases += 1;
+  }
+  const keptFiles = new Set(
+    request.workshops.flatMap(({ lock, store }) => lock.files().map((file) => store.pathOf(file.digest))),
+  );
+  for (const algorithm of ["sha256", "sha512", "tmp"]) {
+    for (const path of await filesBelow(join(home.store, algorithm))) {
+      if (keptFiles.has(path)) continue;
+      await rm(path, { force: true });
+      dropped.inputs += 1;
+    }
+  }
+  const specs = stages.flatMap((stage) => (stage.artifact === undefined ? [] : [stage.artifact]));
+  const keptArtifacts = new Set(
+    await Promise.all(
+      request.workshops.flatMap(({ material }) => specs.map((spec) => artifactPath(home, spec, material))),
+    ),
+  );
+  for (const path of await filesBelow(join(home.store, "artifacts"))) {
+    if (keptArtifacts.has(path)) continue;
+    await rm(path, { force: true });
+    dropped.artifacts += 1;
+  }
+  return { releases: doomed.length, ...dropped };
+}
+
+/** Paths of all files below a folder, which may not exist. */
+async function filesBelow(folder: string): Promise<string[]> {
+  if ((await stat(folder).catch(() => undefined)) === undefined) return [];
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}

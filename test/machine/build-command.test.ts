@@ -1,0 +1,192 @@
+/** `livelab build` as a person runs it: a home of its own that shares store and bases, the first stages only. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { linkHome } from "../../fixtures/toy-stage.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+import { TempDir } from "../../vm/temp-dir.js";
+
+const test = suite("livelab build");
+const STAMP = "20260102T030405Z";
+
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function start(
+  home: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): { child: ChildProcess; ended: Promise<Ended>; stderr: () => string } {
+  const child = spawn(process.execPath, [join(findProjectRoot(), "dist/cli.js"), ...args], {
+    env: { ...process.env, LIVELAB_HOME: home, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const texts = { stdout: "", stderr: "" };
+  child.stdout.on("data", (chunk) => (texts.stdout += chunk));
+  child.stderr.on("data", (chunk) => (texts.stderr += chunk));
+  const ended = once(child, "close").then(([status]) => ({ status: status as number | null, ...texts }));
+  return { child, ended, stderr: () => texts.stderr };
+}
+
+const livelab = (home: string, ...args: string[]): Promise<Ended> => start(home, args).ended;
+
+async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (const started = performance.now(); performance.now() - started < 60_000; await sleep(20))
+    if (await condition()) return;
+  throw new Error(`after 60 s still not: ${what}`);
+}
+
+test("words that name no stage, profile or release are refused before anything is written", async () => {
+  await using dir = await TempDir.create("build");
+  const home = await linkHome(dir.path);
+  const cases: [string[], RegExp][] = [
+    [["build", "instal_live"], /there is no stage "instal_live"/],
+    [["build", "install_live"], /a new build begins with preflight_check/],
+    [["build", "-p", "sarge"], /'sarge' is invalid/],
+    [["build", "-r", STAMP, "create_tgz"], new RegExp(`there is no release ${STAMP}`)],
+    [["build", "-r", "20260102T030405"], /is not a release stamp/],
+    [["build", "--machine", "mainframe"], /'mainframe' is invalid/],
+    [["shell", "-r", STAMP], new RegExp(`there is no release ${STAMP}`)],
+  ];
+  for (const [args, message] of cases) {
+    const { status, stderr } = await livelab(home, ...args);
+    assert.is(status, 2, args.join(" "));
+    assert.match(stderr, message);
+    assert.not.match(stderr, "    at ");
+  }
+  assert.equal(await readdir(join(home, "builds")), []);
+});
+
+test("an output folder that cannot be written fails before the build, with exit 3", async () => {
+  await using dir = await TempDir.create("build");
+  const home = await linkHome(dir.path);
+  await writeFile(join(dir.path, "file"), "");
+  const { status, stderr } = await livelab(home, "build", "-o", join(dir.path, "file/out"));
+  assert.is(status, 3);
+  assert.match(stderr, "file/out cannot be written");
+  assert.match(stderr, "livelab build -o DIR");
+  assert.equal(await readdir(join(home, "builds")), []);
+});
+
+test("two builds of one stamp at once: the second is told who holds it, the first ends well; then equal stages are reused without network", async () => {
+  await using dir = await TempDir.create("build");
+  const home = await linkHome(dir.path);
+  const words = ["preflight_check", "create_bootstrap"];
+  const first = start(home, ["build", "--stamp", STAMP, ...words]);
+  await until("the first is in its stages", () => first.stderr().includes("create_bootstrap …"));
+  const second = await livelab(home, "build", "-r", STAMP, ...words);
+  assert.is(second.status, 3, second.stderr);
+  assert.match(second.stderr, `release ${STAMP} is in use by another livelab, process ${first.child.pid}`);
+  const ended = await first.ended;
+  assert.is(ended.status, 0, ended.stderr);
+
+  // No mirror would answer, and none is asked.
+  const third = await start(home, ["build", ...words], {
+    LIVELAB_MIRROR: "http://127.0.0.1:9/debian",
+    http_proxy: "http://127.0.0.1:9",
+  }).ended;
+  assert.is(third.status, 0, third.stderr);
+  assert.match(third.stdout, /create_bootstrap\s+reused/);
+
+  const releases = await livelab(home, "releases");
+  assert.match(releases.stdout, new RegExp(`${STAMP}\\s+bookworm\\s+2 of 10 stages`));
+  const shell = await livelab(home, "shell", "-r", STAMP, "--at", "create_bootstrap", "--", "ls");
+  assert.is(shell.stdout, "");
+  const after = await livelab(home, "shell", "-r", STAMP, "--", "sh", "-c", "touch chroot/mine; ls; exit 4");
+  assert.is(after.stdout, "chroot\nimage\nscratch\n");
+  assert.is(after.status, 4);
+  const again = await livelab(home, "shell", "-r", STAMP, "--", "ls", "chroot/mine");
+  assert.is.not(again.status, 0, "what a shell changes is thrown away");
+});
+
+test("a build that was killed goes on from the stage it was in, and leaves what an undisturbed one leaves", async () => {
+  await using dir = await TempDir.create("build");
+  const home = await linkHome(dir.path);
+  const words = ["preflight_check", "create_bootstrap"];
+  const killed = start(home, ["build", "--stamp", STAMP, ...words]);
+  await until("it installs packages", () => /create_bootstrap: /.test(killed.stderr()));
+  killed.child.kill("SIGKILL");
+  await killed.ended;
+  const record = JSON.parse(await readFile(join(home, "builds", STAMP, "release.json"), "utf8"));
+  assert.equal(
+    record.stages.map((stage: { name: string }) => stage.name),
+    ["preflight_check"],
+  );
+
+  const resumed = await livelab(home, "build", "-r", STAMP, "create_bootstrap");
+  assert.is(resumed.status, 0, resumed.stderr);
+  assert.equal(await readdir(join(home, "machines")), []);
+  // Caches and logs are what postinstall removes.
+  const digest = [
+    "sh",
+    "-c",
+    "cd chroot && find . -type f ! -path './var/log/*' ! -path './var/cache/*' -print0 | sort -z | xargs -0 sha256sum | sha256sum",
+  ];
+  const one = await livelab(home, "shell", "-r", STAMP, "--", ...digest);
+
+  await rm(join(home, "layers"), { recursive: true });
+  const other = "20270102T030405Z";
+  const cold = await livelab(home, "build", "--stamp", other, ...words);
+  assert.is(cold.status, 0, cold.stderr);
+  const two = await livelab(home, "shell", "-r", other, "--", ...digest);
+  assert.is(one.status, 0);
+  assert.is(one.stdout, two.stdout);
+
+  // Of an interrupted build nothing is left but its record; it says so and ends with 130.
+  await rm(join(home, "layers"), { recursive: true });
+  const interrupted = start(home, ["build", "-r", STAMP, ...words]);
+  await until("it installs packages", () => /create_bootstrap: /.test(interrupted.stderr()));
+  interrupted.child.kill("SIGINT");
+  const { status, stderr } = await interrupted.ended;
+  assert.is(status, 130);
+  assert.match(stderr, `livelab build -r ${STAMP} create_bootstrap ...`);
+  assert.equal(await readdir(join(home, "machines")), []);
+  assert.equal((await readdir(join(home, "layers"))).length, 1);
+});
+
+test("gc drops old releases and what only they used, and nothing while a build runs", async () => {
+  await using dir = await TempDir.create("build");
+  // A store of its own: a copy of what the shared one has would be large, and gc may not touch the shared one.
+  const home = dir.path;
+  await mkdir(join(home, "store/tmp"), { recursive: true });
+  await writeFile(join(home, "store/tmp/left.part"), "x");
+  await mkdir(join(home, "layers/unused/fs"), { recursive: true });
+  await mkdir(join(home, "layers/used/fs"), { recursive: true });
+  await mkdir(join(home, "bases/old/root"), { recursive: true });
+  const release = (stamp: string, key: string): Promise<void> =>
+    mkdir(join(home, "builds", stamp), { recursive: true }).then(() =>
+      writeFile(
+        join(home, "builds", stamp, "release.json"),
+        JSON.stringify({
+          version: 1,
+          stamp,
+          profile: "bookworm",
+          stages: [{ name: "preflight_check", key, reused: false, durationMs: 1 }],
+        }),
+      ),
+    );
+  await release("20260101T000000Z", "unused");
+  await release("20260102T000000Z", "used");
+
+  const self = await readFile(`/proc/${process.pid}/stat`, "latin1");
+  const tag = `${process.pid}-${self.slice(self.lastIndexOf(")") + 2).split(" ")[19]}`;
+  await writeFile(join(home, "builds/20260102T000000Z/lock"), tag);
+  assert.is((await livelab(home, "gc", "--keep", "1")).status, 3);
+  assert.equal((await readdir(join(home, "builds"))).length, 2);
+
+  await rm(join(home, "builds/20260102T000000Z/lock"));
+  const { status, stdout, stderr } = await livelab(home, "gc", "--keep", "1");
+  assert.is(status, 0, stderr);
+  assert.match(stdout, "1 releases, 1 layers, 1 bases, 1 inputs, 0 artifacts");
+  assert.equal(await readdir(join(home, "builds")), ["20260102T000000Z"]);
+  assert.equal(await readdir(join(home, "layers")), ["used"]);
+});
+
+test.run();
