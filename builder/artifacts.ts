@@ -29,9 +29,9 @@ export interface ArtifactSpec {
 
 /** Path of an artifact in the store; it may not be there yet. */
 export async function artifactPath(home: LivelabHome, spec: ArtifactSpec, material: KeyMaterial): Promise<string> {
-  const { lock, stageFolder, baseKey } = material;
+  const { lock, stageFolder } = material;
   const key = digestOf({
-    base: baseKey,
+    base: formatDigest(lock.set("base").digest),
     script: await readFile(join(stageFolder, `${spec.script}.sh`), "utf8"),
     set: formatDigest(lock.set(spec.set).digest),
     madeFor: lock
