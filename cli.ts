@@ -26,6 +26,7 @@ import { Workshop } from "./builder/workshop.js";
 import { bootImage } from "./harness/boot.js";
 import { formatBootReport } from "./harness/boot-report.js";
 import { chooseScenarios, describeScenarios } from "./harness/choose-scenarios.js";
+import { milestoneNames } from "./harness/milestones.js";
 import { runScenarios } from "./harness/scenario-run.js";
 import { formatTestReport } from "./harness/text-report.js";
 import { allScenarios } from "./test/scenarios/all-scenarios.js";
@@ -73,6 +74,14 @@ const print = (text: string): void => {
 const profileOption = (): Option =>
   new Option("-p, --profile <name>", "what to build").choices(profileNames).default(profileNames[0]);
 
+/** Command lines with what they do, for the end of a command's help. */
+const examples = (...lines: readonly (readonly [string, string])[]): string =>
+  [
+    "",
+    "Examples:",
+    ...lines.map(([command, does]) => (does === "" ? `  ${command}` : `  ${command}\n      ${does}`)),
+  ].join("\n");
+
 const program = new Command("livelab")
   .description("Builds the Triton Linux platform image hermetically and proves that it boots.")
   .exitOverride()
@@ -87,6 +96,14 @@ program
   .option("--stamp <stamp>", "stamp of the new release, instead of the time now")
   .addOption(new Option("--machine <kind>", "where stages run").choices(["auto", "sandbox"]).default("auto"))
   .option("-o, --output <dir>", "folder of the outputs", join(projectRoot, "out"))
+  .addHelpText(
+    "after",
+    examples(
+      ["livelab build", "a new release; whatever has not changed since another is reused"],
+      ["livelab build preflight_check", "only see whether the builder machine has what it needs"],
+      ["livelab build -r 20261123T010203Z install_proto ...", "that release again, from install_proto on"],
+    ),
+  )
   .action(async (words: string[], options) => {
     const started = performance.now();
     const profile =
@@ -121,6 +138,14 @@ program
   .requiredOption("-r, --release <stamp>", "the release to look at")
   .option("--at <stage>", "show it as it was before this stage (default: as it is now, or as a failed stage left it)")
   .argument("[command...]", "run this instead of an interactive shell")
+  .addHelpText(
+    "after",
+    examples(
+      ["livelab shell -r STAMP", "the release as it is now, or as the stage that failed left it"],
+      ["livelab shell -r STAMP --at install_proto", "as it was before install_proto"],
+      ["livelab shell -r STAMP -- chroot chroot dpkg -l", "one command, its output and status"],
+    ),
+  )
   .action(async (command: string[], options) => {
     const { profile } = await findRelease(await openHome(homeRoot), options.release);
     process.exitCode = await openShell(await openWorkshop(profile), {
@@ -226,6 +251,17 @@ program
   .option("--run <command>", "log in on ttyS1 and run this; may be given again", collect, [])
   .option("--interactive", "join this terminal to ttyS1; Ctrl-] leaves")
   .option("--report <dir>", "folder for what the boot leaves (default: out/reports/boot-<time>)")
+  .addHelpText(
+    "after",
+    `
+Milestones, in order: ${milestoneNames.join(", ")}.
+Beside a node.config, the file <node.config>.password tells root's password; it is never served.
+${examples(
+  ["livelab boot --networking fixtures/networking.json --node-config fixtures/node.config --run 'zpool status'", ""],
+  ["livelab boot --append triton.dhcp-all-nics --interactive", "no networking.json, and your terminal on ttyS1"],
+  ["livelab boot out/20261123T010203Z --until pivot", "another image, only as far as systemd"],
+)}`,
+  )
   .action(async (image: string, options) => {
     const folder = resolve(options.report ?? join(projectRoot, "out/reports", `boot-${stampOf(new Date())}`));
     const report = await bootImage(

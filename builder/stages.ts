@@ -35,7 +35,7 @@ function wanted(lock: Lock, set: string): string[] {
   return (spec?.packages ?? []).filter((name) => !name.startsWith("?"));
 }
 
-/** zstd level of the squashfs: measured in README "Figures"; higher ones cost minutes for few MiB. */
+/** zstd level of the squashfs: 9 gives 247 MiB in 19 s on 2 processors (measured), which a proto change costs each time. */
 const SQUASHFS_LEVEL = 9;
 
 export const stages: readonly Stage[] = [
