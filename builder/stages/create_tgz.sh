@@ -7,10 +7,11 @@ rm -rf "$SCRATCH/tgz"
 mkdir -p "$tree/etc/version" "$tree/x86_64"
 echo "$STAMP" >"$tree/etc/version/platform"
 cp "$CHROOT/usr/lib/os-release" "$tree/etc/version/os-release"
+# Links that tar follows: a hard link would have overlayfs copy the file into this layer.
 for file in vmlinuz initrd initrd.hash filesystem.squashfs filesystem.squashfs.hash filesystem.packages; do
-  ln "$IMAGE/$file" "$tree/x86_64/$file" 2>/dev/null || cp "$IMAGE/$file" "$tree/x86_64/$file"
+  ln -s "$IMAGE/$file" "$tree/x86_64/$file"
 done
 # The large parts are compressed already: level 1 loses nothing.
-tar -c --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --hard-dereference \
+tar -c --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --dereference \
   --mtime="@$SOURCE_DATE_EPOCH" -C "$SCRATCH/tgz" "platform-$STAMP" | pigz -n -1 >"$IMAGE/platform-$STAMP.tgz"
 rm -rf "$SCRATCH/tgz"
