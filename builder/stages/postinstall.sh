@@ -25,6 +25,8 @@ in_chroot depmod "$kernel"
 in_chroot mkinitramfs -o "/boot/initrd.img-$kernel" "$kernel"
 
 rm -f "$CHROOT/usr/sbin/policy-rc.d" "$CHROOT"/etc/ssh/ssh_host_*_key*
+# Identities that packages drew when they were installed: no two builds have the same, all machines of one would.
+rm -f "$CHROOT/etc/hostid" "$CHROOT/etc/nvme/hostid" "$CHROOT/etc/nvme/hostnqn"
 rm -f "$CHROOT/etc/apt/sources.list" "$CHROOT"/etc/apt/sources.list.d/*
 rm -rf "$CHROOT"/var/lib/apt/lists/* "$CHROOT"/var/cache/apt/* "$CHROOT"/var/cache/debconf/*-old \
   "$CHROOT"/var/lib/dpkg/*-old "$CHROOT/var/cache/ldconfig/aux-cache" "$CHROOT"/tmp/* "$CHROOT"/var/tmp/* \
