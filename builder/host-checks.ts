@@ -5,16 +5,16 @@ import { formatBytes } from "../vm/format.js";
 import type { HostCheck } from "../vm/host-check.js";
 import { missingFiles } from "./inputs/fetch.js";
 import { checkNamespaces } from "./machines/namespace-check.js";
-import type { Workshop } from "./workshop.js";
+import { machineScripts, type Workshop } from "./workshop.js";
 
 /** A cold build with its downloads took 4 GiB in LIVELAB_HOME (measured). */
 const ROOM_NEEDED_BYTES = 6 * 1024 ** 3;
 
 export async function checkBuildHost(workshop: Workshop): Promise<readonly HostCheck[]> {
-  const { asRoot } = workshop.options;
+  const { asRoot, projectRoot } = workshop.options;
   return [
     ...(await Promise.all(["unshare", "setpriv", "tar", "xz"].map(checkProgram))),
-    await checkNamespaces(asRoot),
+    await checkNamespaces({ home: workshop.home, scripts: machineScripts(projectRoot), asRoot }),
     await checkRoom(workshop.home.root),
     await checkInputs(workshop),
   ];

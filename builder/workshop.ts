@@ -107,10 +107,10 @@ export class Workshop {
    */
   async ready(stamp: string, gateway: Gateway): Promise<StageContext> {
     const { asRoot, progress, projectRoot, signal } = this.options;
-    await assertNamespaces(asRoot);
+    const scripts = machineScripts(projectRoot);
+    await assertNamespaces({ home: this.home, scripts, asRoot });
     await this.layers.sweep();
     await this.fetchInputs();
-    const scripts = machineScripts(projectRoot);
     const base = await ensureBase({
       home: this.home,
       store: this.store,
@@ -135,4 +135,5 @@ export class Workshop {
   }
 }
 
-const machineScripts = (projectRoot: string): string => join(projectRoot, "builder/machines");
+/** Folder of the machines' own shell files. */
+export const machineScripts = (projectRoot: string): string => join(projectRoot, "builder/machines");

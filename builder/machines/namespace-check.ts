@@ -1,44 +1,81 @@
 /**
- * Whether this host lets livelab make the namespaces that the sandbox needs, found out by making them.
- * Sources: user_namespaces(7), subuid(5), newuidmap(1).
+ * Whether this host lets livelab run the sandbox, found out by doing in small what the sandbox does.
+ * Sources: user_namespaces(7), subuid(5), newuidmap(1), Documentation/filesystems/overlayfs.rst.
+ * Not here: what is tried (namespace-trial.sh).
  */
-import { execa } from "execa";
+import { randomBytes } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import type { HostCheck } from "../../vm/host-check.js";
 import { BuilderError } from "../builder-error.js";
-import { namespaceArgv } from "./namespaces.js";
+import type { LivelabHome } from "../home.js";
+import { ownerTag } from "../owner.js";
+import { overlayOptions, spawnInNamespaces } from "./namespaces.js";
+import { removeTree } from "./remove-tree.js";
 
-/** Runs an empty program the way the sandbox is run. @param asRoot whether livelab runs as root */
-export async function checkNamespaces(asRoot: boolean): Promise<HostCheck> {
+export interface NamespaceTrial {
+  /** The trial is made in its folder of machines: the file system there has to bear overlayfs. */
+  readonly home: LivelabHome;
+  /** Folder with namespace-trial.sh. */
+  readonly scripts: string;
+  /** Whether livelab runs as root. */
+  readonly asRoot: boolean;
+}
+
+const LONGEST_TRIAL_MS = 10_000;
+
+/** Runs the trial the way the sandbox is run. */
+export async function checkNamespaces({ home, scripts, asRoot }: NamespaceTrial): Promise<HostCheck> {
   const name = "namespaces for the sandbox";
-  const [command = "", ...args] = namespaceArgv("/dev/null", asRoot);
-  const result = await execa(command, args, { reject: false, timeout: 10_000, stdin: "ignore" });
-  if (result.exitCode === 0) {
-    return { name, state: "ok", detail: asRoot ? "made as root" : "made in a user namespace" };
+  const folder = join(home.machines, `trial-${randomBytes(4).toString("hex")}.${ownerTag()}`);
+  await mkdir(folder);
+  try {
+    const limit = AbortSignal.timeout(LONGEST_TRIAL_MS);
+    await using trial = spawnInNamespaces(join(scripts, "namespace-trial.sh"), {
+      asRoot,
+      env: { TRIAL: folder, OVERLAY_OPTIONS: overlayOptions(asRoot) },
+      signal: limit,
+    });
+    let tried = "";
+    trial.process.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      tried += text;
+    });
+    const { exitCode, stderr } = await trial.exited;
+    if (exitCode === 0) return { name, state: "ok", detail: asRoot ? "made as root" : "made in a user namespace" };
+
+    const reason = limit.aborted ? `no end within ${LONGEST_TRIAL_MS} ms` : stderr.trim().split("\n")[0] || "no reason";
+    const remedy = `${remedyFor(tried.trim().split("\n").at(-1) ?? "", reason, asRoot)}${asRoot ? "" : "; or run as root"}`;
+    return { name, state: "missing", detail: reason, remedy };
+  } finally {
+    await removeTree(folder, asRoot);
   }
-  const reason = result.stderr.trim().split("\n").at(-1) || result.shortMessage || "no reason given";
-  if (result.code === "ENOENT") {
-    return {
-      name,
-      state: "missing",
-      detail: `${command} is not installed`,
-      remedy: "install util-linux 2.38 or newer",
-    };
+}
+
+const RANGES =
+  'give this user 65536 ids of its own in /etc/subuid and /etc/subgid: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER"';
+
+/** What to do about the first thing that failed. @param tried what the trial had come to, empty when it never began */
+function remedyFor(tried: string, reason: string, asRoot: boolean): string {
+  switch (tried) {
+    case "ids":
+      return RANGES;
+    case "mounts":
+      return "this host forbids mounts that a machine needs, as some containers and AppArmor do: run livelab outside the container; on Ubuntu 24.04 sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0";
+    case "overlay":
+      return "set LIVELAB_HOME to a folder on a local ext4, xfs or btrfs, on Linux 5.11 or newer";
   }
-  return {
-    name,
-    state: "missing",
-    detail: reason,
-    remedy: asRoot
-      ? "this host forbids namespaces even to root, as some containers do: allow CAP_SYS_ADMIN, or run livelab outside the container"
-      : /map-auto/.test(reason)
-        ? "install util-linux 2.38 or newer, or run as root"
-        : "install uidmap (newuidmap), give this user ranges in /etc/subuid and /etc/subgid (usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER), and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1; on Ubuntu 24.04 kernel.apparmor_restrict_unprivileged_userns=0), or run as root",
-  };
+  if (/ENOENT|unrecognized option/.test(reason)) return "install util-linux 2.38 or newer (setpriv, unshare)";
+  if (asRoot) {
+    return "this host forbids namespaces even to root, as some containers do: allow CAP_SYS_ADMIN, or run livelab outside the container";
+  }
+  if (/\/etc\/sub[ug]id|range .* not allowed/.test(reason)) return RANGES;
+  if (/new[ug]idmap/.test(reason)) return "install uidmap: its newuidmap and newgidmap must be setuid root";
+  return "allow user namespaces: sudo sysctl user.max_user_namespaces=65536 kernel.unprivileged_userns_clone=1 (the second on older Debian only)";
 }
 
 /** @throws BuilderError NO_NAMESPACES with the reason and the remedy (exit 3) */
-export async function assertNamespaces(asRoot: boolean): Promise<void> {
-  const check = await checkNamespaces(asRoot);
+export async function assertNamespaces(trial: NamespaceTrial): Promise<void> {
+  const check = await checkNamespaces(trial);
   if (check.state === "ok") return;
   throw new BuilderError("NO_NAMESPACES", `the sandbox cannot run on this host: ${check.detail}`, {
     hint: check.remedy,

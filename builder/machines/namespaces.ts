@@ -9,7 +9,13 @@ import { execa, type Options } from "execa";
 import { BuilderError } from "../builder-error.js";
 
 /** Only these reach the shell file besides what the caller names: a build sees only what it was handed. */
-const HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const HOST_ENVIRONMENT = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
+
+/** A user namespace whose root we are, with all ids that /etc/subuid and /etc/subgid grant us. */
+const USER_NAMESPACE = ["--user", "--map-root-user", "--map-auto"];
+
+/** What overlayfs's options end in: in a user namespace it may only write attributes of users (overlayfs.rst, "User xattr"). */
+export const overlayOptions = (asRoot: boolean): string => (asRoot ? "" : ",userxattr");
 
 /** Command line that runs `script` in new namespaces. @param asRoot whether livelab itself runs as root */
 export function namespaceArgv(script: string, asRoot: boolean): readonly string[] {
@@ -17,7 +23,7 @@ export function namespaceArgv(script: string, asRoot: boolean): readonly string[
     // --kill-child covers unshare's death; pdeathsig covers ours, by SIGKILL too.
     ...["setpriv", "--pdeathsig", "KILL", "--"],
     "unshare",
-    ...(asRoot ? [] : ["--user", "--map-root-user", "--map-auto"]),
+    ...(asRoot ? [] : USER_NAMESPACE),
     ...["--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child=SIGKILL", "--propagation", "private"],
     ...["--", "/bin/sh", "-eu", script],
   ];
@@ -36,7 +42,7 @@ export function spawnInNamespaces(
 ): NamespaceProcess {
   const [command, ...args] = namespaceArgv(script, options.asRoot);
   const settings = {
-    env: { PATH: HOST_PATH, LC_ALL: "C", ...options.env },
+    env: { ...HOST_ENVIRONMENT, ...options.env },
     extendEnv: false,
     stdin: "pipe",
     stdout: "pipe",
@@ -47,10 +53,7 @@ export function spawnInNamespaces(
     killSignal: "SIGKILL",
   } satisfies Options;
   const child = execa(command as string, args, settings);
-  const exited = child.then((result) => ({
-    exitCode: result.exitCode,
-    stderr: typeof result.stderr === "string" ? result.stderr : ((result.cause as Error | undefined)?.message ?? ""),
-  }));
+  const exited = child.then((result) => ({ exitCode: result.exitCode, stderr: complaintOf(result) }));
   return {
     process: child as unknown as ChildProcess,
     exited,
@@ -60,6 +63,21 @@ export function spawnInNamespaces(
     },
   };
 }
+
+/** Runs one program as root of a user namespace and of nothing else. @throws BuilderError NO_NAMESPACES when it fails */
+export async function runAsMappedRoot(argv: readonly string[]): Promise<void> {
+  const result = await execa("unshare", [...USER_NAMESPACE, "--", ...argv], {
+    env: HOST_ENVIRONMENT,
+    extendEnv: false,
+    stdin: "ignore",
+    reject: false,
+  });
+  if (result.exitCode !== 0) throw namespaceError(`${argv.join(" ")} failed in a user namespace`, complaintOf(result));
+}
+
+/** What a program wrote on its error output, or why it never began. */
+const complaintOf = ({ stderr, cause }: { readonly stderr?: unknown; readonly cause?: unknown }): string =>
+  (typeof stderr === "string" && stderr) || (cause instanceof Error ? cause.message : "");
 
 /** Turns what unshare or mount said into the error a reader can act on. */
 export function namespaceError(what: string, stderr: string): BuilderError {

@@ -12,7 +12,7 @@ import { DisposableStack } from "../../vm/disposable-stack.js";
 import { generateSshKeyPair, SshConnection } from "../../vm/ssh-connection.js";
 import type { LivelabHome } from "../home.js";
 import { ownerTag } from "../owner.js";
-import { namespaceError, spawnInNamespaces } from "./namespaces.js";
+import { namespaceError, overlayOptions, spawnInNamespaces } from "./namespaces.js";
 import { removeTree } from "./remove-tree.js";
 
 /** One release as a machine shows it at /data/debian-live/<stamp>. */
@@ -86,7 +86,7 @@ export class Sandbox implements AsyncDisposable {
           LOWER: [...release.lower, join(machine, "empty")].join(":"),
           UPPER: release.writable?.upper ?? join(machine, "discarded"),
           WORK: release.writable?.work ?? join(machine, "discarded-work"),
-          OVERLAY_OPTIONS: asRoot ? "" : ",userxattr",
+          OVERLAY_OPTIONS: overlayOptions(asRoot),
         },
       }),
     );
