@@ -91,9 +91,9 @@ program
   .command("build")
   .summary("build a platform image, or run stages of a release again")
   .argument("[stage...]", "stages in order; ... stands for all that follow the one before it")
-  .addOption(profileOption())
+  .addOption(profileOption().conflicts("release"))
   .option("-r, --release <stamp>", "go on with this release from the first stage named")
-  .option("--stamp <stamp>", "stamp of the new release, instead of the time now")
+  .addOption(new Option("--stamp <stamp>", "stamp of the new release, instead of the time now").conflicts("release"))
   .addOption(new Option("--machine <kind>", "where stages run").choices(["auto", "sandbox"]).default("auto"))
   .option("-o, --output <dir>", "folder of the outputs", join(projectRoot, "out"))
   .addHelpText(
@@ -396,7 +396,8 @@ async function findKernel(candidates: readonly string[]): Promise<string | undef
 /** Tells an error the way a person can act on it; the cause's stack only for defects of ours. */
 function report(error: unknown): number {
   // When a body and a disposer both throw, the first error is the suppressed one.
-  const first = error instanceof Error && "suppressed" in error ? error.suppressed : error;
+  let first = error;
+  while (first instanceof Error && "suppressed" in first) first = first.suppressed;
   if (first instanceof CommanderError) return first.exitCode === 0 ? 0 : 2;
   if (signal.aborted) {
     process.stderr.write("livelab: interrupted\n");
@@ -420,6 +421,11 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     interruption.abort(new Error(`livelab got ${name}`));
   });
 }
+// `livelab … | head`: a reader that has had enough is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  interruption.abort(new Error("nobody reads the output"));
+});
 try {
   await program.parseAsync();
 } catch (error) {

@@ -32,8 +32,10 @@ export async function artifactPath(home: LivelabHome, spec: ArtifactSpec, materi
   const { lock, stageFolder } = material;
   const key = digestOf({
     base: formatDigest(lock.set("base").digest),
+    library: await readFile(join(stageFolder, "lib.sh"), "utf8"),
     script: await readFile(join(stageFolder, `${spec.script}.sh`), "utf8"),
     set: formatDigest(lock.set(spec.set).digest),
+    packages: lock.profile.sets.find(({ name }) => name === spec.set)?.packages.join(" ") ?? "",
     madeFor: lock
       .set("image")
       .packages.filter(({ name }) => name.startsWith(spec.madeFor))

@@ -2,13 +2,14 @@
  * A build: from words for stages to a release with its layers and outputs.
  * Not here: one stage (stage-run.ts), what is reused by which key (stage-key.ts), the inputs (inputs/).
  */
-import { stat } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError } from "../vm/livelab-error.js";
 import { BuilderError } from "./builder-error.js";
 import { removeTree } from "./machines/remove-tree.js";
 import { checkOutputFolder, exportOutputs, findOutputs, linkLatest, type OutputReport } from "./outputs.js";
 import { OwnerLock } from "./owner.js";
+import { digestTree } from "./proto-tree.js";
 import { failedLayerFolder, findRelease, listReleases, type Release, releaseFolder, saveRelease } from "./release.js";
 import { stageKey } from "./stage-key.js";
 import { runStage, type StageContext } from "./stage-run.js";
@@ -50,7 +51,7 @@ export async function build(workshop: Workshop, request: BuildRequest): Promise<
     });
   }
   const old = request.release === undefined ? undefined : await findRelease(workshop.home, request.release);
-  if (old !== undefined) assertReached(old, first);
+  if (old !== undefined) await assertReached(workshop, old, first);
   if (wantsOutputs) await checkOutputFolder(request.outRoot);
 
   if (old === undefined && request.newStamp === undefined && chosen.length === stages.length) {
@@ -58,14 +59,43 @@ export async function build(workshop: Workshop, request: BuildRequest): Promise<
     if (equal !== undefined) return { ...(await reuseRelease(workshop, equal, request.outRoot)), unchanged: true };
   }
 
-  const stamp = old?.stamp ?? (await freeStamp(workshop, request));
-  await saveRelease(workshop.home, old ?? { version: 1, stamp, profile: workshop.lock.profile.name, stages: [] });
-  await using _lock = await OwnerLock.take(join(releaseFolder(workshop.home, stamp), "lock"), `release ${stamp}`);
-  await using gateway = workshop.createGateway();
-  const context = await workshop.ready(stamp, gateway);
-  const release = await runStages(workshop, context, chosen, old, stamp);
-  const report = wantsOutputs ? await exportWithStep(workshop, context, release, request.outRoot) : undefined;
-  return { release, outputs: report && { folder: join(request.outRoot, stamp), report }, unchanged: false };
+  const stamp = old?.stamp ?? (await claimStamp(workshop, request));
+  try {
+    await using _lock = await OwnerLock.take(join(releaseFolder(workshop.home, stamp), "lock"), `release ${stamp}`);
+    // Read again under the lock: another process may have gone on with it since.
+    const current = old && (await findRelease(workshop.home, stamp));
+    if (current !== undefined) await assertReached(workshop, current, first);
+    await using gateway = workshop.createGateway();
+    const context = await workshop.ready(stamp, gateway);
+    const release = await runStages(workshop, context, chosen, current, stamp);
+    const report = wantsOutputs ? await exportWithStep(workshop, context, release, request.outRoot) : undefined;
+    return { release, outputs: report && { folder: join(request.outRoot, stamp), report }, unchanged: false };
+  } catch (error) {
+    throw isFullDisk(error) ? diskFull(workshop, stamp, error) : error;
+  } finally {
+    if (old === undefined) await dropUnbegun(workshop, stamp);
+  }
+}
+
+const isFullDisk = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "ENOSPC";
+
+function diskFull(workshop: Workshop, stamp: string, cause: unknown): BuilderError {
+  return new BuilderError(
+    "HOST_DISK_FULL",
+    `the disk that holds ${workshop.home.root} is full: ${(cause as Error).message}`,
+    {
+      hint: `free some space there (livelab gc), then go on: livelab build -r ${stamp}, or livelab build if it has no stage yet`,
+      cause,
+    },
+  );
+}
+
+/** A release that came to no stage is none: its folder goes. */
+async function dropUnbegun(workshop: Workshop, stamp: string): Promise<void> {
+  const folder = releaseFolder(workshop.home, stamp);
+  if ((await stat(join(folder, "release.json")).catch(() => undefined)) === undefined) {
+    await removeTree(folder, workshop.options.asRoot);
+  }
 }
 
 /** Runs or reuses the stages one after the other; the record is saved after each, so that a killed build can go on. */
@@ -76,23 +106,32 @@ async function runStages(
   old: Release | undefined,
   stamp: string,
 ): Promise<Release> {
-  const kept = (old?.stages ?? []).slice(0, stages.indexOf(chosen[0] as Stage));
+  await removeTree(failedLayerFolder(workshop.home, stamp), workshop.options.asRoot);
+  await mkdir(join(releaseFolder(workshop.home, stamp), "logs"), { recursive: true });
+  const kept = (old?.stages ?? [])
+    .slice(0, stages.indexOf(chosen[0] as Stage))
+    .map((record) => ({ ...record, reused: true }));
   let release: Release = { version: 1, stamp, profile: workshop.lock.profile.name, stages: kept };
   for (const stage of chosen) {
     const below = release.stages.map((record) => record.key);
     const key = await stageKey(stage, below.at(-1), stamp, workshop.material);
     const record = await workshop.options.progress.step(stage.name, async (step) => {
       const found = await workshop.layers.find(key);
-      if (found !== undefined) {
+      if (found !== undefined && !stage.always) {
         step.result("reused");
         return { name: stage.name, key, reused: true, durationMs: found.durationMs };
       }
       try {
-        const durationMs = await runStage(context, stage, key, below, step);
+        const durationMs = await runStage(context, stage, key, below, step, async () => {
+          const protoDigest = await digestTree(context.proto);
+          return key === (await stageKey(stage, below.at(-1), stamp, { ...workshop.material, protoDigest }));
+        });
         return { name: stage.name, key, reused: false, durationMs };
       } catch (error) {
         if (workshop.options.signal.aborted) {
-          workshop.options.progress.note(`interrupted; to go on: livelab build -r ${stamp} ${stage.name} ...`);
+          workshop.options.progress.note(
+            below.length === 0 ? "interrupted" : `interrupted; to go on: livelab build -r ${stamp}`,
+          );
         } else await saveRelease(workshop.home, { ...release, failedStage: stage.name });
         throw error;
       }
@@ -100,7 +139,6 @@ async function runStages(
     release = { ...release, stages: [...release.stages, record] };
     await saveRelease(workshop.home, release);
   }
-  await removeTree(failedLayerFolder(workshop.home, stamp), workshop.options.asRoot);
   return release;
 }
 
@@ -127,7 +165,7 @@ async function reuseRelease(
 ): Promise<Pick<BuildResult, "release" | "outputs">> {
   const release = { ...found, stages: found.stages.map((stage) => ({ ...stage, reused: true })) };
   const folder = join(outRoot, release.stamp);
-  const there = await findOutputs(outRoot, release.stamp);
+  const there = await findOutputs(outRoot, found);
   if (there !== undefined) {
     await linkLatest(outRoot, release.stamp);
     return { release, outputs: { folder, report: there } };
@@ -147,33 +185,48 @@ const exportWithStep = (
     exportOutputs(context, release, outRoot, step),
   );
 
-/** @throws UsageError STAGE_ORDER when the release has not come as far as the stage before `first` */
-function assertReached(release: Release, first: Stage): void {
+/** @throws UsageError STAGE_ORDER when the release has not come as far as `first`; BuilderError LAYER_GONE */
+async function assertReached(workshop: Workshop, release: Release, first: Stage): Promise<void> {
   const index = stages.indexOf(first);
-  if (release.stages.length >= index) return;
-  const next = stages[release.stages.length]?.name;
-  throw new UsageError(
-    "STAGE_ORDER",
-    `release ${release.stamp} has not come as far as ${first.name}: its next stage is ${next}`,
-    {
-      hint: `livelab build -r ${release.stamp} ${next} ...`,
-    },
-  );
+  if (release.stages.length < index) {
+    const next = stages[release.stages.length]?.name;
+    throw new UsageError(
+      "STAGE_ORDER",
+      `release ${release.stamp} has not come as far as ${first.name}: its next stage is ${next}`,
+      { hint: `livelab build -r ${release.stamp} ${next} ...` },
+    );
+  }
+  for (const { name, key } of release.stages.slice(0, index)) {
+    if ((await workshop.layers.find(key)) !== undefined) continue;
+    throw new BuilderError(
+      "LAYER_GONE",
+      `what stage ${name} of release ${release.stamp} left is not in ${workshop.home.layers} any more`,
+      {
+        hint: `build it again from the first stage: livelab build -r ${release.stamp}`,
+      },
+    );
+  }
 }
 
-/** The stamp asked for, or that of the first second from now on that no release has. */
-async function freeStamp(workshop: Workshop, request: BuildRequest): Promise<string> {
-  const taken = async (stamp: string): Promise<boolean> =>
-    (await stat(releaseFolder(workshop.home, stamp)).catch(() => undefined)) !== undefined;
+/** Makes the folder of a new release: of the stamp asked for, or of the first second from now on that no release has. */
+async function claimStamp(workshop: Workshop, request: BuildRequest): Promise<string> {
+  const claim = (stamp: string): Promise<boolean> =>
+    mkdir(releaseFolder(workshop.home, stamp)).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === "EEXIST") return false;
+        throw isFullDisk(error) ? diskFull(workshop, stamp, error) : error;
+      },
+    );
   if (request.newStamp !== undefined) {
     const stamp = parseStamp(request.newStamp);
-    if (!(await taken(stamp))) return stamp;
-    throw new BuilderError("BUSY", `release ${stamp} is there already`, {
-      hint: `go on with it: livelab build -r ${stamp} STAGE ...`,
+    if (await claim(stamp)) return stamp;
+    throw new UsageError("STAMP_TAKEN", `release ${stamp} is there already`, {
+      hint: `go on with it: livelab build -r ${stamp}`,
     });
   }
   for (let time = request.now.getTime(); ; time += 1000) {
     const stamp = stampOf(new Date(time));
-    if (!(await taken(stamp))) return stamp;
+    if (await claim(stamp)) return stamp;
   }
 }

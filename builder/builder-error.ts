@@ -49,6 +49,8 @@ export type StageErrorCode =
   | "STAGE_TIMEOUT"
   /** The disk of the builder machine or of the host was full. */
   | "STAGE_DISK_FULL"
+  /** The files of the stage changed while it ran. */
+  | "INPUTS_CHANGED"
   /** The stage left something that it must not, or did not leave what it must. */
   | "STAGE_OUTPUT";
 
@@ -68,24 +70,20 @@ export class StageError extends LivelabError {
 const builderErrorKinds = {
   /** The host has no user namespaces, or forbids them. */
   NO_NAMESPACES: "host",
-  /** A program that the builder runs on the host is missing. */
-  PROGRAM_MISSING: "host",
   /** A folder cannot be written. */
   NOT_WRITABLE: "host",
   /** The host's disk is full. */
   HOST_DISK_FULL: "host",
   /** The root of the builder machine could not be made from its packages. */
   BASE_FAILED: "stage",
+  /** A layer that a release is made of was removed. */
+  LAYER_GONE: "host",
   /** A record in LIVELAB_HOME is not what livelab writes. */
   BAD_RECORD: "host",
   /** Another livelab process works on this build. */
   BUSY: "host",
   /** The builder machine ended while it was in use. */
   MACHINE_DIED: "stage",
-  /** The builder machine did not come up within its limit. */
-  MACHINE_TIMEOUT: "stage",
-  /** The builder machine ended later, or left more, than it may: a defect of ours. */
-  LEFTOVERS: "internal",
 } as const satisfies Record<string, FailureKind>;
 
 export type BuilderErrorCode = keyof typeof builderErrorKinds;

@@ -1,13 +1,12 @@
 /**
  * `livelab gc`: drops what no kept release, lock or artifact needs (layers, bases, artifacts, inputs of old locks).
- * It takes the lock of every release, so that nothing that a running build uses goes.
+ * It runs alone: not while anything builds, looks or downloads in the same home.
  */
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { DisposableStack } from "../vm/disposable-stack.js";
 import { artifactPath } from "./artifacts.js";
+import { takeAlone } from "./home-use.js";
 import { removeTree } from "./machines/remove-tree.js";
-import { OwnerLock } from "./owner.js";
 import { listReleases, type Release, releaseFolder } from "./release.js";
 import { stages } from "./stages.js";
 import type { Workshop } from "./workshop.js";
@@ -28,18 +27,15 @@ export interface GcReport {
   readonly artifacts: number;
 }
 
-/** @throws BuilderError BUSY when a build is running; nothing is removed then */
+/** @throws BuilderError BUSY when another livelab uses the home; nothing is removed then */
 export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   const [workshop] = request.workshops;
   if (workshop === undefined) throw new Error("gc without a profile");
   const { home, layers } = workshop;
   const { asRoot } = workshop.options;
-  await using locks = new DisposableStack();
-  const releases = await listReleases(home);
-  for (const { stamp } of releases) {
-    locks.use(await OwnerLock.take(join(releaseFolder(home, stamp), "lock"), `release ${stamp}`));
-  }
+  await using _alone = await takeAlone(home);
   await layers.sweep();
+  const releases = await listReleases(home);
 
   const doomed: Release[] = releases.slice(0, Math.max(0, releases.length - request.keep));
   const kept = releases.filter((release) => !doomed.includes(release));

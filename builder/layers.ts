@@ -5,16 +5,19 @@
  */
 import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import type { LivelabHome } from "./home.js";
 import { removeTree } from "./machines/remove-tree.js";
 import { abandonedEntries, ownerTag } from "./owner.js";
 
 /** What is known of a finished layer. */
-export interface LayerInfo {
-  readonly stage: string;
+const layerInfo = z.object({
+  stage: z.string(),
   /** How long the stage took, in milliseconds. */
-  readonly durationMs: number;
-}
+  durationMs: z.number(),
+});
+
+export type LayerInfo = z.infer<typeof layerInfo>;
 
 /** A layer being written; disposing of it without commit() or moveTo() removes it. */
 export interface OpenLayer extends AsyncDisposable {
@@ -43,10 +46,9 @@ export class LayerStore {
   /** What is known of a layer, or undefined when there is none of that key. */
   async find(key: string): Promise<LayerInfo | undefined> {
     try {
-      return JSON.parse(await readFile(join(this.#home.layers, key, "layer.json"), "utf8")) as LayerInfo;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-      throw error;
+      return layerInfo.parse(JSON.parse(await readFile(join(this.#home.layers, key, "layer.json"), "utf8")));
+    } catch {
+      return undefined; // none, or one that a power cut left without its record
     }
   }
 
@@ -63,6 +65,8 @@ export class LayerStore {
       commit: async (info) => {
         await removeTree(work, this.#asRoot);
         await writeFile(join(folder, "layer.json"), `${JSON.stringify(info)}\n`);
+        if ((await this.find(key)) !== undefined) return;
+        await this.remove(key);
         await rename(folder, join(this.#home.layers, key)).catch(async (error: NodeJS.ErrnoException) => {
           if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
         });

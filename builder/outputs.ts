@@ -7,24 +7,30 @@ import { createReadStream } from "node:fs";
 import { access, constants, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { finished, pipeline } from "node:stream/promises";
+import { z } from "zod";
 import { formatBytes } from "../vm/format.js";
 import type { Step } from "../vm/progress.js";
 import { BuilderError, StageError } from "./builder-error.js";
-import { ownerTag } from "./owner.js";
-import type { Release } from "./release.js";
-import { type StageContext, startMachine } from "./stage-run.js";
+import { abandonedEntries, ownerTag } from "./owner.js";
+import { type Release, stageRecord } from "./release.js";
+import { limited, type StageContext, startMachine } from "./stage-run.js";
 import { extractTar } from "./tar-stream.js";
 
 /** What out/<stamp>/build.json tells. */
-export interface OutputReport {
-  readonly version: 1;
-  readonly stamp: string;
-  readonly profile: string;
+const outputReport = z.object({
+  version: z.literal(1),
+  stamp: z.string(),
+  profile: z.string(),
   /** Packages in the image. */
-  readonly packages: number;
-  readonly files: readonly { readonly name: string; readonly bytes: number; readonly sha256: string }[];
-  readonly stages: Release["stages"];
-}
+  packages: z.number(),
+  files: z.array(z.object({ name: z.string(), bytes: z.number(), sha256: z.string() })),
+  stages: z.array(stageRecord),
+});
+
+export type OutputReport = z.infer<typeof outputReport>;
+
+/** Longest copy of the outputs, in milliseconds. */
+const EXPORT_LIMIT_MS = 10 * 60_000;
 
 const outputFolder = (outRoot: string, stamp: string): string => join(outRoot, stamp);
 
@@ -49,17 +55,28 @@ export async function checkOutputFolder(outRoot: string): Promise<void> {
   }
 }
 
-/** The report of finished outputs, or undefined when there are none or not all of them. */
-export async function findOutputs(outRoot: string, stamp: string): Promise<OutputReport | undefined> {
-  const folder = outputFolder(outRoot, stamp);
+/** The report of the outputs that a release's stages made, or undefined when there are none, or not these or not all. */
+export async function findOutputs(outRoot: string, release: Release): Promise<OutputReport | undefined> {
+  const folder = outputFolder(outRoot, release.stamp);
   const text = await readFile(join(folder, "build.json"), "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
-  const report = JSON.parse(text) as OutputReport;
+  const report = parseReport(text);
+  const keys = (stages: Release["stages"]): string => stages.map(({ key }) => key).join();
+  if (report === undefined || keys(report.stages) !== keys(release.stages)) return undefined;
   for (const file of report.files) {
     const found = await stat(join(folder, file.name)).catch(() => undefined);
     if (found?.size !== file.bytes) return undefined;
   }
   return report;
+}
+
+/** A report that was cut short is as good as none. */
+function parseReport(text: string): OutputReport | undefined {
+  try {
+    return outputReport.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Copies image/ of a release to out/<stamp>/, whole or not at all. */
@@ -71,18 +88,20 @@ export async function exportOutputs(
 ): Promise<OutputReport> {
   const folder = outputFolder(outRoot, release.stamp);
   const part = `${folder}.${ownerTag()}`;
+  for (const left of await abandonedEntries(outRoot)) await rm(left, { recursive: true, force: true });
   try {
     await mkdir(part, { recursive: true });
     const layers = release.stages.map((stage) => context.layers.pathOf(stage.key));
     await using machine = await startMachine(context, layers);
     const unpack = extractTar(part);
+    const unpacked = finished(unpack);
     step.status("copying image/");
     const sent = await machine.ssh.exec(`tar -c -C /data/debian-live/${release.stamp}/image .`, {
       stdout: unpack,
-      ...(context.signal === undefined ? {} : { signal: context.signal }),
+      signal: limited(context, EXPORT_LIMIT_MS),
     });
     unpack.end();
-    await finished(unpack);
+    await unpacked;
     if (sent.status !== 0) throw new StageError("STAGE_OUTPUT", `image/ could not be copied: ${sent.stderr}`);
 
     const files: { name: string; bytes: number; sha256: string }[] = [];
@@ -102,8 +121,10 @@ export async function exportOutputs(
       stages: release.stages,
     };
     await writeFile(join(part, "build.json"), `${JSON.stringify(report, null, 2)}\n`);
-    await rm(folder, { recursive: true, force: true });
+    const old = `${folder}.old.${ownerTag()}`;
+    await rename(folder, old).catch(ignoreAbsence);
     await rename(part, folder);
+    await rm(old, { recursive: true, force: true });
     await linkLatest(outRoot, release.stamp);
     step.result(formatBytes(files.reduce((sum, file) => sum + file.bytes, 0)));
     return report;
@@ -118,6 +139,10 @@ export async function exportOutputs(
   } finally {
     await rm(part, { recursive: true, force: true });
   }
+}
+
+function ignoreAbsence(error: NodeJS.ErrnoException): void {
+  if (error.code !== "ENOENT") throw error;
 }
 
 /** Points out/latest at a release. A rename replaces the link itself; `ln -sf` would follow it. */

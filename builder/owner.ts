@@ -29,15 +29,19 @@ export function ownerIsAlive(tag: string): boolean {
   return started !== undefined && startTime(Number(pid)) === started;
 }
 
+/** Whether a name ends in an owner tag: something that is being written. */
+export const isTagged = (name: string): boolean => /\.\d+-\d+$/.test(name);
+
 /** Entries of `folder` named "<anything>.<owner tag>" whose owner is gone. */
 export async function abandonedEntries(folder: string): Promise<string[]> {
   const entries = await readdir(folder);
   return entries
-    .filter((entry) => /\.\d+-\d+$/.test(entry) && !ownerIsAlive(entry.slice(entry.lastIndexOf(".") + 1)))
+    .filter((entry) => isTagged(entry) && !ownerIsAlive(entry.slice(entry.lastIndexOf(".") + 1)))
     .map((entry) => join(folder, entry));
 }
 
-function busy(what: string, holder: string): BuilderError {
+/** The error for what another process holds. @param what its name in the message @param holder its owner tag */
+export function busy(what: string, holder: string): BuilderError {
   const pid = holder.split("-")[0];
   return new BuilderError("BUSY", `${what} is in use by another livelab, process ${pid}`, {
     hint: `wait for it to end, or end it (kill ${pid})`,
@@ -67,7 +71,10 @@ export class OwnerLock implements AsyncDisposable {
           },
         );
         if (taken) return new OwnerLock(path);
-        const holder = await readFile(path, "utf8").catch(() => undefined);
+        const holder = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+          if (error.code === "ENOENT") return undefined; // given back since: try again
+          throw error;
+        });
         if (holder === undefined) continue;
         if (ownerIsAlive(holder)) throw busy(what, holder);
         const moved = `${mine}.dead`;
@@ -75,7 +82,7 @@ export class OwnerLock implements AsyncDisposable {
         const buried = await readFile(moved, "utf8").catch(() => "");
         if (buried !== "" && ownerIsAlive(buried)) {
           // Somebody took it over between our look and our move: give it back.
-          await link(moved, path);
+          await link(moved, path).catch(() => undefined);
           throw busy(what, buried);
         }
         await rm(moved, { force: true });

@@ -11,7 +11,8 @@ import type { LivelabHome } from "./home.js";
 import { ownerTag } from "./owner.js";
 import { parseStamp } from "./stamp.js";
 
-const stageRecord = z.object({
+/** One stage of a release. */
+export const stageRecord = z.object({
   name: z.string(),
   key: z.string(),
   /** The layer was there before this build came to the stage. */

@@ -32,15 +32,24 @@ export async function openShell(workshop: Workshop, request: ShellRequest): Prom
   const context = await workshop.ready(release.stamp, gateway);
   const lower = layers.map((key) => workshop.layers.pathOf(key));
   const failed = failedLayerFolder(workshop.home, release.stamp);
-  if (request.at === undefined && (await stat(failed).catch(() => undefined)) !== undefined) lower.push(failed);
+  if (
+    request.at === undefined &&
+    release.failedStage !== undefined &&
+    (await stat(failed).catch(() => undefined)) !== undefined
+  )
+    lower.push(failed);
   await using machine = await startMachine(context, lower);
 
   const folder = `/data/debian-live/${release.stamp}`;
   const enter = `cd ${folder} && exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=${quoteWord(request.term)}`;
-  if (request.command.length > 0) {
-    const { status } = await machine.ssh.exec(`${enter} ${request.command.map(quoteWord).join(" ")}`, {
-      stdout: request.stdout,
-      onStderr: (chunk) => request.stderr.write(chunk),
+  const { command, stdin, stdout, stderr, term } = request;
+  if (command.length > 0 || !stdin.isTTY) {
+    // A pty would swallow the end of what a pipe or file gives.
+    const words = command.length > 0 ? command.map(quoteWord).join(" ") : "bash --norc";
+    const { status } = await machine.ssh.exec(`${enter} ${words}`, {
+      ...(command.length > 0 ? {} : { stdin }),
+      stdout,
+      onStderr: (chunk) => stderr.write(chunk),
       signal: workshop.options.signal,
     });
     return status;
@@ -48,12 +57,8 @@ export async function openShell(workshop: Workshop, request: ShellRequest): Prom
   workshop.options.progress.note(
     `${folder}: chroot/ is the image's root (chroot chroot); what you change is thrown away`,
   );
-  const { stdin, stdout, term } = request;
-  return machine.ssh.terminal(`${enter} PS1=${quoteWord(`${release.stamp}:\\w# `)} bash --norc -i`, {
-    stdin,
-    stdout,
-    term,
-  });
+  const bash = `${enter} PS1=${quoteWord(`${release.stamp}:\\w# `)} bash --norc -i`;
+  return await machine.ssh.terminal(bash, { stdin, stdout, term });
 }
 
 function layersAt(release: Release, at: string | undefined): string[] {

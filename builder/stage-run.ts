@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import { quoteWord } from "../vm/command-line.js";
 import type { Step } from "../vm/progress.js";
+import { SshError } from "../vm/ssh-connection.js";
 import { artifactPath, hasArtifact, keepArtifact } from "./artifacts.js";
 import { BuilderError, StageError } from "./builder-error.js";
 import type { LivelabHome } from "./home.js";
@@ -41,6 +42,12 @@ export const GATEWAY_PORT = 3142;
 const PATH_INSIDE = "/usr/sbin:/usr/bin:/sbin:/bin";
 const LINES_SHOWN_ON_FAILURE = 40;
 
+/** The build's signal with a limit besides. @param limitMs in milliseconds */
+export function limited(context: Pick<StageContext, "signal">, limitMs: number): AbortSignal {
+  const limit = AbortSignal.timeout(limitMs);
+  return context.signal === undefined ? limit : AbortSignal.any([context.signal, limit]);
+}
+
 /** Starts a machine that shows the release as layers made it. @param lower their folders, oldest first */
 export async function startMachine(
   context: StageContext,
@@ -63,6 +70,7 @@ export async function startMachine(
 
 /**
  * Runs a stage upon the layers `below` (oldest first) and keeps what it wrote as layer `key`.
+ * @param isCurrent asked when the stage has ended: whether `key` is still that of its files, which may be edited meanwhile
  * @returns how long it took, in milliseconds
  * @throws StageError with the last lines of its output; InputError REFUSED when it asked for what the lock lacks
  */
@@ -72,6 +80,7 @@ export async function runStage(
   key: string,
   below: readonly string[],
   step: Step,
+  isCurrent: () => Promise<boolean>,
 ): Promise<number> {
   const { gateway, material, stamp } = context;
   const started = performance.now();
@@ -93,7 +102,7 @@ export async function runStage(
       if (await hasArtifact(artifact)) gateway.serveFile(artifactUrl, artifact);
       else gateway.serveAbsence(artifactUrl);
     }
-    await sendStageFiles(machine, material);
+    await sendStageFiles(machine, context);
 
     const limit = AbortSignal.timeout(stage.limitMinutes * 60_000);
     const signal = context.signal === undefined ? limit : AbortSignal.any([context.signal, limit]);
@@ -132,6 +141,15 @@ export async function runStage(
           context,
         );
       }
+      if (error instanceof SshError && error.code === "CONNECTION_LOST") {
+        throw stageFailure(
+          stage,
+          "lost its machine, which ended (a lack of memory can do that)",
+          tail,
+          logFile,
+          context,
+        );
+      }
       if (limit.aborted && !context.signal?.aborted) {
         throw new StageError("STAGE_TIMEOUT", `stage ${stage.name} did not end within ${stage.limitMinutes} min`, {
           hint: `its output: ${logFile}`,
@@ -144,9 +162,25 @@ export async function runStage(
       await finished(output).catch(() => undefined);
     }
     gateway.throwIfRefused();
+    if (result.killedBy !== undefined)
+      throw stageFailure(stage, `was killed by SIG${result.killedBy}`, tail, logFile, context);
     if (result.status !== 0) throw stageFailure(stage, `ended with status ${result.status}`, tail, logFile, context);
+    if (!(await isCurrent())) {
+      throw new StageError(
+        "INPUTS_CHANGED",
+        `files of stage ${stage.name} were changed while it ran, so what it left is of neither state`,
+        {
+          hint: `livelab build -r ${stamp}`,
+        },
+      );
+    }
     if (artifact !== undefined && stage.artifact !== undefined && !(await hasArtifact(artifact))) {
-      await keepArtifact(machine.ssh, `${environment.RELEASE}/${stage.artifact.path}`, artifact, context.signal);
+      await keepArtifact(
+        machine.ssh,
+        `${environment.RELEASE}/${stage.artifact.path}`,
+        artifact,
+        limited(context, 5 * 60_000),
+      );
     }
   } catch (error) {
     if (!context.signal?.aborted) await layer.moveTo(failedLayerFolder(context.home, stamp));
@@ -158,9 +192,11 @@ export async function runStage(
 }
 
 /** The stages' shell files, as one tar stream to /run/stages. */
-async function sendStageFiles(machine: Sandbox, { stageFolder, lock }: KeyMaterial): Promise<void> {
+async function sendStageFiles(machine: Sandbox, context: StageContext): Promise<void> {
+  const { stageFolder, lock } = context.material;
   const sent = await machine.ssh.exec("mkdir -p /run/stages && tar -x -f - -C /run/stages", {
     stdin: await streamTree(stageFolder, lock.profile.epoch),
+    signal: limited(context, 60_000),
   });
   if (sent.status !== 0) {
     throw new BuilderError("MACHINE_DIED", `the stages' files did not get into the builder machine: ${sent.stderr}`);
@@ -179,10 +215,10 @@ function stageFailure(
   const text = `stage ${stage.name} ${how}; its last lines:\n${tail.map((line) => `  | ${line}`).join("\n")}\nall of it: ${logFile}`;
   if (full) {
     return new StageError("STAGE_DISK_FULL", `the disk that holds ${context.home.root} is full: ${text}`, {
-      hint: `free some space there (livelab gc), then go on: livelab build -r ${context.stamp} ${stage.name} ...`,
+      hint: `free some space there (livelab gc), then go on: livelab build -r ${context.stamp}`,
     });
   }
   return new StageError("STAGE_FAILED", text, {
-    hint: `look at what it left: ${shell}; go on after mending: livelab build -r ${context.stamp} ${stage.name} ...`,
+    hint: `look at what it left: ${shell}; go on after mending, with whatever has not changed: livelab build -r ${context.stamp}`,
   });
 }

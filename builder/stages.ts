@@ -17,6 +17,8 @@ export interface Stage {
   readonly npm?: true;
   /** Whether it reads the proto tree, a tar stream on its standard input. */
   readonly proto?: true;
+  /** Whether it runs each time, because it looks at what no key holds: the machine's room and programs. */
+  readonly always?: true;
   /** Whether the stamp is written into what it makes: such a layer serves one release only. */
   readonly stamped?: true;
   /** A costly result that it takes from the store, or makes and leaves there. */
@@ -43,6 +45,7 @@ export const stages: readonly Stage[] = [
     name: "preflight_check",
     summary: "the builder machine has all that the stages need",
     sets: [],
+    always: true,
     limitMinutes: 1,
   },
   {

@@ -21,7 +21,7 @@ export function createTar(folder: string, paths: readonly string[], epoch: numbe
   return Readable.from(pack as AsyncIterable<Buffer>);
 }
 
-/** A stream that unpacks what is written to it below `folder`. */
+/** A stream that unpacks what is written to it below `folder`; fails where it cannot (a full disk), not just warns. */
 export function extractTar(folder: string): Writable {
-  return extract({ cwd: folder, preserveOwner: false }) as unknown as Writable;
+  return extract({ cwd: folder, preserveOwner: false, strict: true }) as unknown as Writable;
 }

@@ -3,8 +3,10 @@
  * Nothing is fetched or made before something asks for it.
  */
 import { join } from "node:path";
+import { DisposableStack } from "../vm/disposable-stack.js";
 import type { Progress } from "../vm/progress.js";
 import { type LivelabHome, openHome } from "./home.js";
+import { markInUse } from "./home-use.js";
 import { type FetchReport, fetchInputs } from "./inputs/fetch.js";
 import { createGateway, type Gateway } from "./inputs/gateway.js";
 import type { ProxySettings } from "./inputs/http-get.js";
@@ -60,14 +62,15 @@ export class Workshop {
     const material: KeyMaterial = {
       lock,
       stageFolder: join(options.projectRoot, "builder/stages"),
-      baseKey: await baseKey(lock.set("base"), machineScripts(options.projectRoot)),
+      baseKey: await baseKey(lock.set("base"), machineScripts(options.projectRoot), options.asRoot),
       protoDigest: await digestTree(join(options.projectRoot, "proto")),
     };
     return new Workshop(options, home, lock, store, material);
   }
 
   /** Downloads what the store lacks of the lock. */
-  fetchInputs(): Promise<FetchReport> {
+  async fetchInputs(): Promise<FetchReport> {
+    await markInUse(this.home);
     const { proxy, progress, signal } = this.options;
     return fetchInputs({
       lock: this.lock,
@@ -87,8 +90,10 @@ export class Workshop {
   /** A machine with the base's apt and no release, for recomputing and verifying the lock. */
   async openResolver(gateway: Gateway): Promise<ResolverMachine> {
     const context = await this.ready("19700101T000000Z", gateway);
-    const machine = await startMachine(context, []);
+    await using cleanup = new DisposableStack();
+    const machine = cleanup.use(await startMachine(context, []));
     await machine.ssh.forwardFrom(GATEWAY_PORT, (stream) => gateway.accept(stream));
+    cleanup.move();
     return {
       gatewayUrl: `http://127.0.0.1:${GATEWAY_PORT}`,
       exec: (command, options) => machine.ssh.exec(command, options),
@@ -109,6 +114,7 @@ export class Workshop {
     const { asRoot, progress, projectRoot, signal } = this.options;
     const scripts = machineScripts(projectRoot);
     await assertNamespaces({ home: this.home, scripts, asRoot });
+    await markInUse(this.home);
     await this.layers.sweep();
     await this.fetchInputs();
     const base = await ensureBase({

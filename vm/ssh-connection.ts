@@ -43,7 +43,7 @@ export interface ExecOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How a command ended. A command killed by a signal has status 128 + 0 and the signal's name. */
+/** How a command ended. One killed by a signal has status 128 and the signal's name: the protocol tells no number. */
 export interface ExecResult {
   readonly status: number;
   /** Name of the signal that ended the command, without "SIG", or undefined. */
@@ -56,6 +56,8 @@ export interface ExecResult {
 
 /** Longest wait for the far end to close, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 2_000;
+/** Longest wait for the far end to say whether it listens, in milliseconds. */
+const FORWARD_TIMEOUT_MS = 20_000;
 const STDERR_KEPT_BYTES = 256 * 1024;
 
 export interface SshConnectOptions {
@@ -196,6 +198,8 @@ export class SshConnection implements AsyncDisposable {
   async forwardFrom(port: number, accept: (stream: Duplex) => void): Promise<void> {
     this.#client.on("tcp connection", (_details, acceptChannel) => accept(acceptChannel()));
     await new Promise<void>((resolve, reject) => {
+      setTimeout(() => reject(new Error(`no answer in ${FORWARD_TIMEOUT_MS} ms`)), FORWARD_TIMEOUT_MS).unref();
+      this.closed.then((reason) => reject(reason ?? new Error("the connection is closed")));
       this.#client.forwardIn("127.0.0.1", port, (error) => (error ? reject(error) : resolve()));
     }).catch((cause: Error) => {
       throw new SshError("FORWARD_REFUSED", `the machine would not listen on port ${port}: ${cause.message}`, {
@@ -225,11 +229,14 @@ export class SshConnection implements AsyncDisposable {
     if (stdin.isTTY) stdin.setRawMode(true);
     stdin.pipe(channel);
     channel.pipe(stdout, { end: false });
-    await new Promise<void>((resolve) => channel.once("close", () => resolve()));
-    if (stdin.isTTY) stdin.setRawMode(false);
-    stdin.unpipe(channel);
-    stdin.pause();
-    stdout.off("resize", onResize);
+    try {
+      await Promise.race([new Promise<void>((resolve) => channel.once("close", () => resolve())), this.closed]);
+    } finally {
+      if (stdin.isTTY) stdin.setRawMode(false);
+      stdin.unpipe(channel);
+      stdin.pause();
+      stdout.off("resize", onResize);
+    }
     return status;
   }
 

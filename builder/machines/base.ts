@@ -29,15 +29,22 @@ export interface BaseRequest {
   readonly signal?: AbortSignal;
 }
 
-/** Key of the base made of a lock set. */
-export async function baseKey(set: LockSet, scripts: string): Promise<string> {
-  return digestOf({ set: formatDigest(set.digest), script: await readFile(join(scripts, "make-base.sh"), "utf8") });
+/** Key of the base made of a lock set. Owners and overlay's own marks differ in a user namespace, so `asRoot` is part of it. */
+export async function baseKey(set: LockSet, scripts: string, asRoot: boolean): Promise<string> {
+  return digestOf({
+    set: formatDigest(set.digest),
+    script: await readFile(join(scripts, "make-base.sh"), "utf8"),
+    ids: asRoot ? "root" : "user namespace",
+  });
 }
+
+/** Longest making of a base, in milliseconds; it took 16 s (measured). */
+const LIMIT_MS = 10 * 60_000;
 
 /** Finds the base or makes it. @returns folder of its root @throws BuilderError NO_NAMESPACES, HOST_DISK_FULL, BASE_FAILED */
 export async function ensureBase(request: BaseRequest): Promise<string> {
   const { home, store, set, asRoot, signal } = request;
-  const folder = join(home.bases, await baseKey(set, request.scripts));
+  const folder = join(home.bases, await baseKey(set, request.scripts, asRoot));
   const root = join(folder, "root");
   if (await stat(root).catch(() => undefined)) return root;
 
@@ -56,8 +63,9 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
       await using maker = spawnInNamespaces(join(request.scripts, "make-base.sh"), {
         asRoot,
         env: { TARGET: join(part, "root"), STORE: home.store, LIST: join(part, "list") },
-        ...(signal === undefined ? {} : { signal }),
+        signal: AbortSignal.any([AbortSignal.timeout(LIMIT_MS), ...(signal === undefined ? [] : [signal])]),
       });
+      maker.process.stdin?.end();
       const log: Buffer[] = [];
       maker.process.stdout?.on("data", (chunk: Buffer) => {
         log.push(chunk);
@@ -78,7 +86,10 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
           `making the builder machine's root failed, status ${exitCode}:\n${output.split("\n").slice(-20).join("\n")}${stderr.split("\n").slice(-20).join("\n")}`,
         );
       }
-      await rename(part, folder);
+      await rename(part, folder).catch((error: NodeJS.ErrnoException) => {
+        // Another process was faster, with the same.
+        if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+      });
     } finally {
       await removeTree(part, asRoot);
     }

@@ -5,6 +5,7 @@
 # Source: Debian Policy 6 (maintainer scripts) and deb(5); the order "unpack all, then let dpkg install all" is
 # what makes dpkg run in a root that has no dpkg yet.
 set -eu
+umask 022
 
 cd "$TARGET"
 # Debian 12 has a merged /usr (usrmerge): the links come first, and tar is told to keep them.

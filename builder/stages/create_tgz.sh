@@ -13,5 +13,5 @@ for file in vmlinuz initrd initrd.hash filesystem.squashfs filesystem.squashfs.h
 done
 # The large parts are compressed already: level 1 loses nothing.
 tar -c --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --dereference \
-  --mtime="@$SOURCE_DATE_EPOCH" -C "$SCRATCH/tgz" "platform-$STAMP" | pigz -n -1 >"$IMAGE/platform-$STAMP.tgz"
+  --mtime="@$SOURCE_DATE_EPOCH" --use-compress-program='pigz -n -1' --file="$IMAGE/platform-$STAMP.tgz" -C "$SCRATCH/tgz" "platform-$STAMP"
 rm -rf "$SCRATCH/tgz"

@@ -14,7 +14,9 @@ chmod 644 "$IMAGE/filesystem.squashfs"
 
 # Triton's form: the digest in hex and a newline, no file name.
 for file in initrd filesystem.squashfs; do
-  sha1sum <"$IMAGE/$file" | cut -d' ' -f1 >"$IMAGE/$file.hash"
+  sum=$(sha1sum "$IMAGE/$file")
+  echo "${sum%% *}" >"$IMAGE/$file.hash"
 done
 # shellcheck disable=SC2016 # dpkg-query's own variables
-in_chroot dpkg-query -W -f '${Package} ${Version}\n' | LC_ALL=C sort >"$IMAGE/filesystem.packages"
+in_chroot dpkg-query -W -f '${Package} ${Version}\n' >"$SCRATCH/packages"
+LC_ALL=C sort -o "$IMAGE/filesystem.packages" "$SCRATCH/packages"

@@ -12,6 +12,6 @@ for program in zfs zpool; do
   [ -x "$CHROOT/usr/sbin/$program" ] || fail "no /usr/sbin/$program in the image"
 done
 # shellcheck disable=SC2016 # dpkg-query's own variables
-tools=$(in_chroot dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' |
-  awk '$1 ~ /^i/ && $2 ~ /^((gcc|g\+\+)(-[0-9]+)?|make|dkms|zfs-dkms|libc6-dev|linux-(headers|kbuild)-.*)$/ { printf " %s", $2 }')
+in_chroot dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' >"$SCRATCH/packages"
+tools=$(awk '$1 ~ /^i/ && $2 ~ /^((gcc|g\+\+)(-[0-9]+)?|make|dkms|zfs-dkms|libc6-dev|linux-(headers|kbuild)-.*)$/ { printf " %s", $2 }' "$SCRATCH/packages")
 [ -z "$tools" ] || fail "build tools are left in the image:$tools"

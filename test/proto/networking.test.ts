@@ -82,7 +82,10 @@ for (const shell of shells) {
 
   test(`${shellName}: udev is asked to rename once there are names, and not before`, async () => {
     for (const [name, expected] of [
-      ["full", "udevadm trigger --action=add --subsystem-match=net\nudevadm settle --timeout=30\n"],
+      [
+        "full",
+        "udevadm control --reload\nudevadm trigger --action=add --subsystem-match=net\nudevadm settle --timeout=30\n",
+      ],
       ["no-vnics", ""],
     ] as const) {
       const json = await readFile(join(tables, `${name}.json`), "utf8");
