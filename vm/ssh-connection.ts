@@ -85,6 +85,10 @@ export class SshConnection implements AsyncDisposable {
       client.on("close", () => resolve(reason));
       // A stream that was destroyed under it makes ssh2 say nothing.
       stream.on("close", () => resolve(reason));
+      // ssh2 stops listening when it is done, but a pipe may break after that.
+      stream.on("error", (error) => {
+        reason ??= error;
+      });
     });
   }
 

@@ -11,6 +11,7 @@ import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
 
 const test = suite("livelab build");
+const cli = join(findProjectRoot(), "dist/cli.js");
 const STAMP = "20260102T030405Z";
 
 interface Ended {
@@ -24,7 +25,7 @@ function start(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): { child: ChildProcess; ended: Promise<Ended>; stderr: () => string } {
-  const child = spawn(process.execPath, [join(findProjectRoot(), "dist/cli.js"), ...args], {
+  const child = spawn(process.execPath, [cli, ...args], {
     env: { ...process.env, LIVELAB_HOME: home, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -102,6 +103,18 @@ test("two builds of one stamp at once: the second is told who holds it, the firs
   const after = await livelab(home, "shell", "-r", STAMP, "--", "sh", "-c", "touch chroot/mine; ls; exit 4");
   assert.is(after.stdout, "chroot\nimage\nscratch\n");
   assert.is(after.status, 4);
+  // What a person does: a shell on a terminal; script(1) gives one.
+  const person = spawn("script", ["-qec", `${process.execPath} ${cli} shell -r ${STAMP}`, "/dev/null"], {
+    env: { ...process.env, LIVELAB_HOME: home },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  let seen = "";
+  person.stdout.on("data", (chunk) => (seen += chunk));
+  const left = once(person, "close");
+  await until("the shell's prompt", () => seen.includes(`${STAMP}:`));
+  person.stdin.write("echo $((40 + 2)) things; exit 3\n");
+  assert.equal((await left)[0], 3);
+  assert.match(seen, "42 things");
   const again = await livelab(home, "shell", "-r", STAMP, "--", "ls", "chroot/mine");
   assert.is.not(again.status, 0, "what a shell changes is thrown away");
 });
