@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the commands that come over a serial line, and answers in frames that the host can check.
-# serial-shell.ts types this file into a shell, so that it must stay short; comments are not sent.
+# receiver.ts types this file into a shell, so that it must stay short; comments are not sent.
 #
 # Processes are dear in an emulated guest: hence here-documents instead of pipes.
 #

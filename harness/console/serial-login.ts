@@ -1,15 +1,11 @@
 /**
- * From getty's prompt to a shell that runs our receiver. Prompts are only hints of when to type; what was typed is known
- * to have arrived when the guest has computed an answer from it.
+ * From getty's prompt to a shell that answers. Prompts are only hints of when to type: that a name arrived whole is
+ * known when it is echoed, that there is a shell when it has computed an answer.
  * Sources: agetty(8) (echo, ^U), login(1), pam_unix ("Password: ", "Login incorrect").
- * Not here: the receiver's frames (serial-shell.ts, receiver.sh).
+ * Not here: what the shell is told then (receiver.ts).
  */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { formatDuration } from "../../vm/format.js";
-import { findProjectRoot } from "../../vm/project-root.js";
 import { ExpectationFailed } from "../harness-error.js";
-import { cksum } from "./cksum.js";
 import type { Console, ConsoleMatch } from "./console.js";
 import { Deadline } from "./deadline.js";
 
@@ -22,162 +18,181 @@ export interface LoginOptions {
   readonly signal: AbortSignal;
 }
 
-/** What stands on the line when it is our turn; one group for each. */
-const turn =
-  /(?<!\S)((?!Last )\S+ login: )$|((?:P|p)assword(?: for \S+)?: )$|(Login incorrect|Authentication failure|Login timed out)|([#$%>] ?)$/;
+/** Getty's prompt, or login's own after a refusal. "Last login: " is none. */
+export const loginPrompt = /(?<!\S)(?!Last )\S+ login: $/;
 
-/** A shell's prompt may be lost to a kernel line or a flushed buffer: after this long without one, Enter brings another. */
+/** What is heard on the way to a shell. A hint is what may be a shell's prompt, and as well "Linux … #" of "#1 SMP". */
+type Turn = "login" | "password" | "refused" | "answer" | "hint";
+
+const turns: Record<Turn, RegExp> = {
+  login: loginPrompt,
+  password: /(?:P|p)assword(?: for \S+)?: $/,
+  refused: /Login incorrect|Authentication failure|Login timed out/,
+  answer: /~shell-\d+~/,
+  hint: /[#$%>] ?$/,
+};
+const anyTurn = new RegExp(
+  Object.entries(turns)
+    .map(([turn, { source }]) => `(?<${turn}>${source})`)
+    .join("|"),
+);
+
+/**
+ * A shell answers it with `~shell-7~`, which its echo is not, and of which no lost character makes an open quote.
+ * The ^U before it takes back what is left of another.
+ */
+const probe = (count: number): string => `\x15printf ~%s-%s~\\\\n shell ${count}\n`;
+
+/** Time from the first probe to the second, in milliseconds; half as much again from each to the next, up to a limit. */
+const firstPaceMs = 1_000;
+const longestPaceMs = 5_000;
+
+/** A prompt may be lost to a kernel line or a flushed buffer: after this long without one, Enter brings another. */
 const nudgeMs = 5_000;
 
 /** A wrong answer may be the line's fault once: it loses characters where nothing is echoed. */
-const maxAttempts = 2;
-
-/** Gets to a shell, whether getty is asking for a name or has given a shell at once. @throws ExpectationFailed LOGIN_REFUSED, TIMED_OUT */
-export async function logIn(console: Console, options: LoginOptions): Promise<void> {
-  const deadline = new Deadline(options.timeoutMs);
-  let from = console.position - console.partial.length;
-  let attempts = 0;
-  for (;;) {
-    const found = await nextTurn(console, from, deadline, options);
-    if (found === undefined) {
-      from = console.position;
-      await console.write("\n");
-      continue;
-    }
-    from = found.end;
-    const [, login, password, refused] = found.match;
-    if (login !== undefined) {
-      if (attempts === maxAttempts) throw refusal(options, "asked for a name again");
-      if (!(await typeName(console, from, deadline, options))) continue;
-      attempts += 1;
-      from = console.position;
-      await console.write("\n");
-    } else if (password !== undefined) {
-      if (options.password === undefined) throw refusal(options, "asked for a password, and none was given");
-      await console.write(`${options.password}\n`);
-    } else if (refused !== undefined) {
-      if (attempts === maxAttempts) throw refusal(options, `said ${JSON.stringify(refused)}`);
-    } else if (attempts > 0 || found.end === console.position) {
-      return; // before a login, a line of the boot that ends in such a sign is no prompt
-    }
-  }
-}
-
-/** @returns undefined if nobody asked anything for a while */
-async function nextTurn(
-  console: Console,
-  from: number,
-  deadline: Deadline,
-  { signal }: LoginOptions,
-): Promise<ConsoleMatch | undefined> {
-  const timeoutMs = Math.min(nudgeMs, deadline.leftMs);
-  try {
-    return await console.waitFor(turn, { what: "a login or shell prompt", on: "prompt", from, timeoutMs, signal });
-  } catch (error) {
-    if (error instanceof ExpectationFailed && error.code === "TIMED_OUT" && !deadline.passed) return undefined;
-    throw error;
-  }
-}
-
-/** Types the name and sees it echoed whole; takes it back if it was not. */
-async function typeName(
-  console: Console,
-  from: number,
-  deadline: Deadline,
-  { user, signal }: LoginOptions,
-): Promise<boolean> {
-  await console.write(user);
-  const echoed = new RegExp(`${escapeRegExp(user)}$`);
-  try {
-    const timeoutMs = Math.min(nudgeMs, deadline.leftMs);
-    await console.waitFor(echoed, { what: "the echo of the user name", on: "prompt", from, timeoutMs, signal });
-    return true;
-  } catch (error) {
-    if (!(error instanceof ExpectationFailed && error.code === "TIMED_OUT") || deadline.passed) throw error;
-    await console.write("\x15\n"); // ^U takes the name back, and an empty name brings a new prompt
-    return false;
-  }
-}
-
-function refusal({ user, password }: LoginOptions, what: string): ExpectationFailed {
-  return new ExpectationFailed("LOGIN_REFUSED", `the guest did not let ${user} log in on the console: it ${what}`, {
-    hint:
-      password === undefined
-        ? "Give the password whose hash stands in node.config as root_shadow."
-        : "The password must belong to the hash that stands in node.config as root_shadow; was node.config served, and did the guest read it?",
-  });
-}
-
-/** Longest piece of the receiver typed at once, in characters: short enough that a lost character costs little. */
-const pieceLength = 200;
+const maxRefusals = 2;
 
 /**
- * Types the receiver into the shell at hand, each piece until the guest's own checksum of it is right, and starts it.
- * @throws ExpectationFailed TIMED_OUT, CONSOLE_ENDED
+ * Gets to a shell that answers, whether getty is asking for a name or has given a shell at once. Where getty asks
+ * again before that, because the shell ended, it logs in again.
+ * @throws ExpectationFailed LOGIN_REFUSED, TIMED_OUT, CONSOLE_ENDED
  */
-export async function startReceiver(console: Console, timeoutMs: number, signal: AbortSignal): Promise<void> {
-  const deadline = new Deadline(timeoutMs);
-  const say = (line: string, heard: RegExp, right: string): Promise<void> =>
-    typeUntil(console, line, { heard, right }, deadline, signal);
-  // A plain shell first: bash would edit the line, beep and redraw.
-  await say('exec env PS1= PS2= sh\nstty -echo; echo "~shell $((6*7))~"', /~shell (\d+)~/, "42");
-  const source = Buffer.from(await readReceiver()).toString("base64");
-  const names: string[] = [];
-  for (let from = 0; from < source.length; from += pieceLength) {
-    const name = `r${names.length}`;
-    const piece = source.slice(from, from + pieceLength);
-    await say(
-      `${name}=${piece};echo "~${name} $(printf %s "$${name}"|cksum)~"`,
-      new RegExp(`~${name} (\\d+ \\d+)~`),
-      `${cksum(piece)} ${piece.length}`,
-    );
-    names.push(`$${name}`);
+export async function logIn(console: Console, options: LoginOptions, deadline: Deadline): Promise<void> {
+  const login = new Login(console, options, deadline);
+  do await login.passGetty();
+  while (!(await login.shellAnswers()));
+}
+
+class Login {
+  readonly #console: Console;
+  readonly #options: LoginOptions;
+  readonly #deadline: Deadline;
+  /** Text before this position has been dealt with. */
+  #from: number;
+  /** The name that was given to getty last is ours, and so are the password asked for and the shell that comes. */
+  #named = false;
+  #refusals = 0;
+
+  constructor(console: Console, options: LoginOptions, deadline: Deadline) {
+    this.#console = console;
+    this.#options = options;
+    this.#deadline = deadline;
+    this.#from = console.position - console.partial.length;
   }
-  // A receiver that runs already answers a line that is no frame with its nak, which does as well.
-  await say(`exec sh -c "$(printf %s "${names.join("")}"|base64 -d)"`, /~(?:nak|ready)~()/, "");
-}
 
-/** The receiver without its comments and indents. */
-async function readReceiver(): Promise<string> {
-  const text = await readFile(join(findProjectRoot(), "harness/console/receiver.sh"), "utf8");
-  const lines = text.split("\n").map((line) => line.trim());
-  return lines.filter((line) => line !== "" && !line.startsWith("#")).join("\n");
-}
+  /** Answers what is asked, until there may be a shell. */
+  async passGetty(): Promise<void> {
+    for (;;) {
+      const heard = await this.#hear(nudgeMs);
+      if (heard === undefined) {
+        if (this.#named) return; // a prompt may be empty
+        await this.#console.write("\n");
+        continue;
+      }
+      this.#from = heard.end;
+      switch (heard.turn) {
+        case "login":
+          this.#named = await this.#typeName();
+          break;
+        case "password":
+          await this.#console.write(`${this.#password()}\n`);
+          break;
+        case "refused":
+          this.#takeRefusal(heard.text);
+          break;
+        case "hint":
+          // Before a login, a line of the boot that ends in such a sign is no prompt.
+          if (this.#named || heard.end === this.#console.position) return;
+          break;
+        case "answer": // late, from a shell that has ended
+          break;
+        default:
+          return heard.turn satisfies never;
+      }
+    }
+  }
 
-/** What the shell should say to a line: something of this form, with this in its group. */
-interface Answer {
-  readonly heard: RegExp;
-  readonly right: string;
-}
+  /** Asks at a pace whether there is a shell. @returns false if there is not, because something else is asked for */
+  async shellAnswers(): Promise<boolean> {
+    for (let count = 1, paceMs = firstPaceMs; ; count += 1) {
+      await this.#console.write(probe(count));
+      const pace = new Deadline(paceMs);
+      for (let heard = await this.#hear(pace.leftMs); heard !== undefined; heard = await this.#hear(pace.leftMs)) {
+        if (heard.turn === "answer") return true;
+        if (heard.turn !== "hint") return false;
+        this.#from = heard.end;
+      }
+      paceMs = Math.min(longestPaceMs, paceMs * 1.5);
+    }
+  }
 
-/** Types the line again, more patiently each time, until the guest gives the right answer. */
-async function typeUntil(
-  console: Console,
-  line: string,
-  { heard, right }: Answer,
-  deadline: Deadline,
-  signal: AbortSignal,
-): Promise<void> {
-  for (let patienceMs = 3_000; ; ) {
-    const from = console.position;
-    await console.write(`${line}\n`);
-    const timeoutMs = Math.min(patienceMs, deadline.leftMs);
+  /** @returns undefined if nothing of the kind came in `patienceMs` @throws ExpectationFailed TIMED_OUT at the deadline */
+  async #hear(
+    patienceMs: number,
+  ): Promise<{ readonly turn: Turn; readonly text: string; readonly end: number } | undefined> {
+    const found = await this.#waitFor(anyTurn, "a login or shell prompt", patienceMs);
+    if (found === undefined) return undefined;
+    const [turn, text] = Object.entries(found.match.groups ?? {}).find(([, text]) => text !== undefined) ?? [];
+    return { turn: turn as Turn, text: text ?? "", end: found.end };
+  }
+
+  /** Types the name and sees it echoed whole; takes it back if it was not. */
+  async #typeName(): Promise<boolean> {
+    const { user } = this.#options;
+    await this.#console.write(user);
+    const echo = await this.#waitFor(
+      new RegExp(`(?<= login: )${escapeRegExp(user)}$`),
+      "the echo of the name",
+      nudgeMs,
+    );
+    if (echo === undefined) {
+      this.#from = this.#console.position; // what has been asked meanwhile was asked of something else
+      await this.#console.write("\x15\n"); // ^U takes the name back, and an empty name brings a new prompt
+      return false;
+    }
+    this.#from = echo.end;
+    await this.#console.write("\n");
+    return true;
+  }
+
+  #password(): string {
+    if (!this.#named) return ""; // something typed before its time was taken for a name
+    const { password } = this.#options;
+    if (password === undefined) throw this.#refusal("asked for a password, and none was given");
+    return password;
+  }
+
+  #takeRefusal(text: string): void {
+    if (!this.#named) return;
+    this.#named = false;
+    this.#refusals += 1;
+    if (this.#refusals === maxRefusals) throw this.#refusal(`said ${JSON.stringify(text)}`);
+  }
+
+  async #waitFor(pattern: RegExp, what: string, patienceMs: number): Promise<ConsoleMatch | undefined> {
+    const { signal } = this.#options;
+    const timeoutMs = Math.min(patienceMs, this.#deadline.leftMs);
     try {
-      const what = "the shell's answer to what was typed";
-      const { match } = await console.waitFor(heard, { what, on: "prompt", from, timeoutMs, signal });
-      if (match[1] === right) return;
+      return await this.#console.waitFor(pattern, { what, on: "prompt", from: this.#from, timeoutMs, signal });
     } catch (error) {
       if (!(error instanceof ExpectationFailed && error.code === "TIMED_OUT")) throw error;
-      if (deadline.passed) {
-        throw new ExpectationFailed(
-          "TIMED_OUT",
-          `logged in, but the shell gave no right answer in ${formatDuration(deadline.timeoutMs)}: ${error.message}`,
-          { cause: error },
-        );
-      }
-      patienceMs *= 1.5;
+      if (!this.#deadline.passed) return undefined;
+      const limit = formatDuration(this.#deadline.timeoutMs);
+      throw new ExpectationFailed("TIMED_OUT", `no shell on the console in ${limit}: ${error.message}`, {
+        cause: error,
+      });
     }
-    await console.write("\x03\n"); // an open quote or half a line must not swallow the next try
+  }
+
+  #refusal(what: string): ExpectationFailed {
+    const { user, password } = this.#options;
+    return new ExpectationFailed("LOGIN_REFUSED", `the guest did not let ${user} log in on the console: it ${what}`, {
+      hint:
+        password === undefined
+          ? "Give the password whose hash stands in node.config as root_shadow."
+          : "The password must belong to the hash that stands in node.config as root_shadow; was node.config served, and did the guest read it?",
+    });
   }
 }
 

@@ -11,6 +11,7 @@ import { SerialShell } from "./serial-shell.js";
 
 const test = suite("SerialShell");
 const fixtureLogin = join(findProjectRoot(), "fixtures/console-login.sh");
+const lateShell = join(findProjectRoot(), "fixtures/late-shell.sh");
 const bash = "env PS1='root@cn7:~# ' bash --norc -i";
 
 /** A real shell on a real terminal; the host's own kernel is not to be told anything. */
@@ -55,6 +56,46 @@ test("says that the password was refused, and what to look at", async () => {
   );
   assert.is(error.code, "LOGIN_REFUSED");
   assert.match(error.hint ?? "", /root_shadow/);
+});
+
+test("waits for a shell that starts late, after a motd that pauses where it looks like a prompt", async () => {
+  const signal = AbortSignal.timeout(20_000);
+  const logInLate = async (seed: number): Promise<string> => {
+    // Later than what is typed waits for its first answer, by up to a second.
+    const [pause, late] = [((seed * 37) % 100) / 100, 3 + ((seed * 61) % 100) / 100];
+    const line = await PtyLine.start(`${fixtureLogin} secret ${lateShell} ${pause} ${late} ${bash}`);
+    await using console = new Console(line);
+    await using shell = await login(console, signal, "secret");
+    return (await shell.run("echo here", { timeoutMs: 5_000, signal })).stdout;
+  };
+  assert.equal(await Promise.all([1, 2, 3, 4, 5, 6].map(logInLate)), Array(6).fill("here\n"));
+});
+
+test("logs in again when the shell ends before commands can be run", async () => {
+  const signal = AbortSignal.timeout(15_000);
+  // The first session runs one line and ends; the second is a shell.
+  const once = `mkdir "$HOME/once" 2>/dev/null || exec ${bash.replaceAll("'", '"')}; printf "# "; read -r line; eval "$line" </dev/null`;
+  await using console = new Console(await PtyLine.start(`${fixtureLogin} secret sh -c '${once}'`));
+  await using shell = await login(console, signal, "secret");
+  assert.is((await shell.run("echo second", { timeoutMs: 5_000, signal })).stdout, "second\n");
+  assert.is(console.tail(100).filter((text) => text.startsWith("Last login: ")).length, 2);
+});
+
+test("types the receiver again when a piece of it was lost where the pieces are put together", async () => {
+  const signal = AbortSignal.timeout(15_000);
+  const line = await PtyLine.start("sh");
+  const write = line.write.bind(line);
+  let lost = 0;
+  line.write = (data) => {
+    const text = String(data);
+    if (lost > 0 || !text.includes("$r2$r3")) return write(data);
+    lost += 1;
+    return write(text.replace("$r3", ""));
+  };
+  await using console = new Console(line);
+  await using shell = await login(console, signal);
+  assert.is((await shell.run("echo whole", { timeoutMs: 5_000, signal })).stdout, "whole\n");
+  assert.is(lost, 1);
 });
 
 test("carries half a megabyte of any bytes back unchanged", async () => {

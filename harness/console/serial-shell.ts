@@ -13,7 +13,8 @@ import { cksum } from "./cksum.js";
 import { CommandAnswer, type CommandResult } from "./command-answer.js";
 import type { Console } from "./console.js";
 import { Deadline } from "./deadline.js";
-import { type LoginOptions, logIn, startReceiver } from "./serial-login.js";
+import { startReceiver } from "./receiver.js";
+import { type LoginOptions, logIn } from "./serial-login.js";
 
 export interface SerialLoginOptions extends LoginOptions {
   /** Tells the kernel to print only emergencies on the console from now on (`dmesg -n 1`): fewer torn lines. @default true */
@@ -86,8 +87,8 @@ export class SerialShell implements AsyncDisposable {
    */
   static async login(console: Console, options: SerialLoginOptions): Promise<SerialShell> {
     const deadline = new Deadline(options.timeoutMs);
-    await logIn(console, options);
-    await startReceiver(console, deadline.leftMs, options.signal);
+    do await logIn(console, options, deadline);
+    while (!(await startReceiver(console, deadline, options.signal)));
     const shell = new SerialShell(console);
     if (options.quietKernel ?? true) {
       await shell.run("dmesg -n 1", { timeoutMs: Math.max(1, deadline.leftMs), signal: options.signal });
