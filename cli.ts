@@ -249,7 +249,7 @@ program
   .option("--port <port>", "the headnode's HTTP port (default: any free one)", Number)
   .option("--until <milestone>", "the boot is good when it came so far", "login")
   .option("--run <command>", "log in on ttyS1 and run this; may be given again", collect, [])
-  .option("--interactive", "join this terminal to ttyS1; Ctrl-] leaves")
+  .option("--interactive", "join this terminal to ttyS1; Ctrl-] leaves; not with --run")
   .option("--report <dir>", "folder for what the boot leaves (default: out/reports/boot-<time>)")
   .addHelpText(
     "after",

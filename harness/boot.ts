@@ -2,6 +2,7 @@
  * `livelab boot`: one boot of one image, to a milestone, with commands or a terminal, and a report.
  * Not here: expectations beyond that (scenario-run.ts).
  */
+import { UsageError } from "../vm/livelab-error.js";
 import { type Progress, silentProgress } from "../vm/progress.js";
 import { type BootOptions, planBoot } from "./boot-plan.js";
 import type { BootReport } from "./boot-report.js";
@@ -15,18 +16,24 @@ export interface BootContext {
   readonly signal: AbortSignal;
   /** @default nobody is told */
   readonly progress?: Progress;
-  /** Joined to ttyS1 from power-on until Ctrl-] or the machine's end; then commands are not run. */
+  /** Joined to ttyS1 from power-on until Ctrl-] or the machine's end; not with commands, which need it too. */
   readonly terminal?: CnTerminal | undefined;
 }
 
 /**
  * Boots an image. A boot that does not do what it should is a report whose verdict says so, not an error.
- * @throws UsageError, VmError, HarnessError when the boot could not be tried to its end; the report is written
+ * @throws UsageError RUN_NEEDS_THE_CONSOLE, and those of planBoot
+ * @throws VmError, HarnessError when the boot could not be tried to its end; the report is written
  * all the same once the machine was on
  * @throws the signal's reason when it is aborted
  */
 export async function bootImage(options: BootOptions, context: BootContext): Promise<BootReport> {
   const { signal, terminal, progress = silentProgress } = context;
+  if (terminal !== undefined && options.run !== undefined && options.run.length > 0) {
+    throw new UsageError("RUN_NEEDS_THE_CONSOLE", "commands are run on the console that --interactive gives away", {
+      hint: "leave --run or --interactive out",
+    });
+  }
   const plan = await planBoot(options);
   for (const warning of plan.warnings) progress.note(`warning: ${formatFileWarning(warning)}`);
   await using cn = await RunningCn.powerOn(plan, { signal, progress });
