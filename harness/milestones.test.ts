@@ -132,7 +132,13 @@ const fatal: readonly (readonly [FatalReason, string, string])[] = [
     "No such file or directory",
   ],
   ["firmware-prompt", "\x1b[2J\x1b[01;01HBdsDxe: No bootable option or device was found.\r\n", "No bootable option"],
-  ["firmware-prompt", "No bootable device.\r\n", "No bootable device."],
+  [
+    "ipxe-prompt",
+    // SeaBIOS breaks the lines of its serial console at 80 columns.
+    "Press Ctrl-B...\b \b\b \bCould not boot image: No such file or directory (http\r\n://ipxe.org/2d0c618e)\r\n",
+    "Could not boot image: No such file or directory",
+  ],
+  ["firmware-prompt", "Press Ctrl-B...\b \b\b \b\r\nBooting from ROM...  No bootable device.", "No bootable device."],
   ["firmware-prompt", "\x1b[1mShell> \x1b[0m", "Shell>"],
 ];
 
@@ -144,6 +150,7 @@ for (const [reason, text, said] of fatal) {
       [reason],
     );
     assert.ok(fatalSigns[0]?.text.includes(said), fatalSigns[0]?.text);
+    assert.not.match(fatalSigns[0]?.text ?? "", "Press Ctrl-B"); // what stood on the line before it says nothing
   });
 }
 

@@ -2,10 +2,11 @@
  * The named points of a boot, and the signs that it will not get further.
  * Sources: DESIGN.md section 7; live-boot 20230131 (9990-initramfs-tools.sh, 9990-misc-helpers.sh); initramfs-tools
  * scripts/functions (panic); systemd 252 (src/core/main.c, units/emergency.service); Linux kernel/panic.c, mm/oom_kill.c,
- * fs/squashfs; iPXE hci/shell.c.
+ * fs/squashfs; iPXE hci/shell.c, usr/autoboot.c (uriboot); SeaBIOS src/boot.c (call_boot_entry).
  * Not here: how long to wait for each (the boot's own code does), and what the headnode serves.
  */
 import type { Console, ConsoleMatch, MatchOn } from "./console/console.js";
+import { loginPrompt } from "./console/serial-login.js";
 
 /** How a milestone is seen: by a line of the console, or by the headnode, which says when it has sent a file in full. */
 export type MilestoneSource =
@@ -51,7 +52,7 @@ export const milestones = [
   },
   {
     name: "login",
-    source: { kind: "console", pattern: /(?<!\S)(?!Last )(\S+) login: $/, on: "prompt" },
+    source: { kind: "console", pattern: loginPrompt, on: "prompt" },
     awaited: "getty's login prompt on the console",
   },
 ] as const satisfies readonly MilestoneSpec[];
@@ -76,7 +77,7 @@ export interface MilestoneEvent {
  * - `initramfs-shell`: the prompt of the initramfs
  * - `emergency-shell`: systemd's emergency or rescue mode
  * - `squashfs-error`: the root file system cannot be read
- * - `ipxe-prompt`: iPXE gave up (it prints to the serial port on UEFI only)
+ * - `ipxe-prompt`: iPXE gave up
  * - `firmware-prompt`: the firmware found nothing to boot
  * - `restarted`: the kernel began anew
  */
@@ -94,7 +95,7 @@ export type FatalReason =
 /** The guest said itself that it cannot go on. */
 export interface FatalSign {
   readonly reason: FatalReason;
-  /** The line that says so. */
+  /** What says so, to the end of its line. */
   readonly text: string;
   /** Milliseconds since power-on. */
   readonly atMs: number;
@@ -119,9 +120,11 @@ const fatalPatterns: readonly FatalPattern[] = [
   },
   { reason: "squashfs-error", pattern: /SQUASHFS error: |(?:blk_update_request: )?I\/O error, dev loop\d+, / },
   { reason: "ipxe-prompt", pattern: /^iPXE> $/, on: "prompt" },
-  { reason: "ipxe-prompt", pattern: /^Could not boot: .*\(https?:\/\/ipxe\.org\// },
+  { reason: "ipxe-prompt", pattern: /Could not boot(?: image)?: \S/ },
   { reason: "firmware-prompt", pattern: /^(?:Shell|grub|grub rescue)> $/, on: "prompt" },
-  { reason: "firmware-prompt", pattern: /^No bootable device\.|BdsDxe: No bootable option or device was found/ },
+  // What iPXE printed before and took back with backspaces stands on the same line.
+  { reason: "firmware-prompt", pattern: /No bootable device\./, on: "prompt" },
+  { reason: "firmware-prompt", pattern: /BdsDxe: No bootable option or device was found/ },
 ];
 
 /** live-boot's last words before its reason, which is the next line with text. */
@@ -212,8 +215,8 @@ export class MilestoneRecorder {
     return this.#fatalSigns;
   }
 
-  #recordFatal(reason: FatalReason, { text, atMs }: ConsoleMatch): void {
-    const sign: FatalSign = { reason, text: text.trim(), atMs };
+  #recordFatal(reason: FatalReason, { match, text, atMs }: ConsoleMatch): void {
+    const sign: FatalSign = { reason, text: text.slice(match.index).trim(), atMs };
     this.#fatalSigns.push(sign);
     this.#options.onFatalSign?.(sign);
   }

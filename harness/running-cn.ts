@@ -1,37 +1,29 @@
 /**
  * A CN from power-on to its report: headnode, machine, console and milestones in one hand.
- * Not here: what is asked of it (boot.ts, scenario-run.ts).
+ * Not here: what is asked of it (boot.ts, scenario-run.ts), what came of it (boot-outcome.ts).
  */
 import { mkdir } from "node:fs/promises";
-import { cpus, loadavg, totalmem } from "node:os";
+import { loadavg } from "node:os";
 import { join } from "node:path";
 import { type AcceleratorVerdict, decideAccelerator } from "../vm/accelerator.js";
 import { DisposableStack } from "../vm/disposable-stack.js";
-import { formatBytes, formatDuration } from "../vm/format.js";
-import { LivelabError } from "../vm/livelab-error.js";
+import { formatDuration } from "../vm/format.js";
 import { launchMachine, type RunningMachine } from "../vm/machine.js";
 import type { Progress } from "../vm/progress.js";
 import { SerialLine } from "../vm/serial-line.js";
 import { waitAtMost } from "../vm/wait-at-most.js";
+import { nextAwaited, reportOf, type SeenBoot, verdictOf } from "./boot-outcome.js";
 import type { BootPlan } from "./boot-plan.js";
-import {
-  type BootFailure,
-  type BootReport,
-  type BootVerdict,
-  bootReportSchema,
-  type CommandReport,
-  type MilestoneRow,
-  writeBootReport,
-} from "./boot-report.js";
+import { type BootReport, type CommandReport, writeBootReport } from "./boot-report.js";
 import { BootTrouble } from "./boot-trouble.js";
-import { Console, type ConsoleMatch, type MatchOn } from "./console/console.js";
+import { Console } from "./console/console.js";
 import { ConsoleLog } from "./console/console-log.js";
 import { SerialShell } from "./console/serial-shell.js";
 import { ExpectationFailed, HarnessError } from "./harness-error.js";
 import { Headnode } from "./headnode/headnode.js";
 import { digestImage, type ImageFileName } from "./headnode/image-folder.js";
-import { followTranscript, unobservableMilestones } from "./headnode/milestone-feed.js";
-import { type FatalReason, type MilestoneName, MilestoneRecorder, milestoneNames, milestones } from "./milestones.js";
+import { followTranscript } from "./headnode/milestone-feed.js";
+import { type MilestoneName, MilestoneRecorder } from "./milestones.js";
 import { type CnTerminal, joinTerminal } from "./terminal.js";
 
 /** Longest time between two milestones on an ordinary host with KVM, in milliseconds. */
@@ -40,19 +32,6 @@ const MILESTONE_GAP_MS = 20_000;
 const LOGIN_MS = 20_000;
 /** Longest time for a command in the CN, likewise. */
 const COMMAND_MS = 30_000;
-/** Lines of the console that a failure quotes. */
-const TAIL_LINES = 15;
-/** What the serial shell sends is no more readable than it is the guest's own. */
-const shellFrame = /^~.*~$/;
-
-/**
- * What the milestone recorder does not look for, as seen on ttyS0 with QEMU's iPXE ROM and SeaBIOS: neither begins a
- * line for it. Sources: iPXE usr/autoboot.c (uriboot); SeaBIOS src/boot.c (call_boot_entry).
- */
-const biosWords: readonly { readonly reason: FatalReason; readonly pattern: RegExp; readonly on: MatchOn }[] = [
-  { reason: "ipxe-prompt", pattern: /Could not boot image: .*/, on: "line" },
-  { reason: "firmware-prompt", pattern: /No bootable device\./, on: "prompt" },
-];
 
 export interface PowerOnContext {
   readonly signal: AbortSignal;
@@ -122,7 +101,11 @@ export class RunningCn implements AsyncDisposable {
     const digests = digestImage(image, signal);
     digests.catch(() => undefined); // looked at when the report is made
     const headnode = cleanup.use(
-      await Headnode.start({ ...plan, now: clock.nowMs, transcriptPath: join(reportDir, "headnode.jsonl") }),
+      await Headnode.start({
+        ...plan,
+        now: clock.nowMs,
+        transcriptPath: join(reportDir, "headnode.jsonl"),
+      }),
     );
     const { net, host, dns, dhcpStart, bootFile, tftpFolder } = headnode.network;
     const machine = cleanup.use(
@@ -180,10 +163,6 @@ export class RunningCn implements AsyncDisposable {
       onFatalSign: (sign) => this.#trouble.fatalSign(sign),
     });
     this.recorder.observe(parts.firmware);
-    for (const { reason, pattern, on } of biosWords) {
-      const found = ({ match, atMs }: ConsoleMatch): void => this.#trouble.fatalSign({ reason, text: match[0], atMs });
-      parts.firmware.watch(pattern, found, on);
-    }
     this.recorder.observe(parts.console);
     followTranscript(parts.headnode, {
       onMilestone: (event) => this.recorder.record(event),
@@ -206,7 +185,7 @@ export class RunningCn implements AsyncDisposable {
    * @throws VmError EXITED_EARLY when QEMU failed
    */
   async reach(name: MilestoneName): Promise<void> {
-    const { context, accelerator } = this.#parts;
+    const { plan, context, accelerator } = this.#parts;
     const limitMs = MILESTONE_GAP_MS * accelerator.timeScale;
     await context.progress.step(`boot to ${name}`, async (step) => {
       while (!this.recorder.has(name)) {
@@ -219,7 +198,7 @@ export class RunningCn implements AsyncDisposable {
           onLimit: () =>
             new ExpectationFailed(
               "TIMED_OUT",
-              `${this.#awaited(name)?.awaited}: waited ${formatDuration(limitMs)} after ${this.recorder.last?.name ?? "power-on"}`,
+              `${nextAwaited(plan, this.recorder, name)?.awaited}: waited ${formatDuration(limitMs)} after ${this.recorder.last?.name ?? "power-on"}`,
             ),
         });
         step.status(`${this.recorder.last?.name} at ${formatDuration(this.nowMs)}`);
@@ -290,107 +269,27 @@ export class RunningCn implements AsyncDisposable {
     return report;
   }
 
-  /** What comes next, as far as it can be seen; `until` itself when it was passed over. */
-  #awaited(until: MilestoneName): (typeof milestones)[number] | undefined {
-    const hidden = unobservableMilestones(this.#parts.plan.scriptTransport);
-    const last = this.recorder.last;
-    const from = last === undefined ? 0 : milestoneNames.indexOf(last.name) + 1;
-    const end = milestoneNames.indexOf(until) + 1;
-    return (
-      milestones.slice(from, end).find(({ name }) => !hidden.includes(name)) ??
-      milestones.find(({ name }) => name === until && !this.recorder.has(name))
-    );
-  }
-
   async #end(error: unknown): Promise<BootReport> {
-    const { plan, accelerator, headnode, machine, digests, clock } = this.#parts;
+    const { plan, machine, digests, clock } = this.#parts;
+    const seen: SeenBoot = { ...this.#parts, recorder: this.recorder };
     const durationMs = this.nowMs;
-    const verdict = this.#verdict(error); // before the machine's end adds to the console
+    const verdict = verdictOf(seen, error); // before the machine's end adds to the console
     this.#trouble[Symbol.dispose]();
     const machineEnd = await machine.stop();
     await this.#resources[Symbol.asyncDispose]();
-    const sha256 = await digests;
-    const file = (name: ImageFileName) => ({ sizeBytes: plan.image.files[name].sizeBytes, sha256: sha256[name] });
-    const report: BootReport = {
-      schema: bootReportSchema,
-      startedAt: clock.startedAt.toISOString(),
+    const report = reportOf(seen, {
+      startedAt: clock.startedAt,
       durationMs,
       verdict,
-      milestones: this.#milestoneRows(),
-      fatalSigns: this.recorder.fatalSigns,
       refusedPaths: [...this.#refused],
       commands: this.#commands,
-      warnings: plan.warnings,
-      accelerator,
       qemuVersion: machine.qemuVersion,
       machineEnd,
-      image: {
-        path: plan.image.path,
-        stamp: plan.image.stamp,
-        files: {
-          vmlinuz: file("vmlinuz"),
-          initrd: file("initrd"),
-          "filesystem.squashfs": file("filesystem.squashfs"),
-        },
-      },
-      options: {
-        networking: plan.networking?.path,
-        nodeConfig: plan.nodeConfig?.path,
-        uuid: plan.uuid,
-        mac: plan.mac,
-        disks: plan.disks.map(({ path }) => path),
-        kernelArguments: plan.kernelArguments,
-        until: plan.until,
-        scriptTransport: plan.scriptTransport,
-        memoryMib: plan.memoryMib,
-        cpus: plan.cpus,
-      },
-      bootScript: headnode.bootScript,
-      host: {
-        cpus: cpus().length,
-        memoryMib: Math.round(totalmem() / 1024 / 1024),
-        loadAtStart: clock.loadAtStart,
-        loadAtEnd: loadavg()[0] ?? 0,
-      },
-    };
+      digests: await digests,
+      loadAtStart: clock.loadAtStart,
+    });
     await writeBootReport(plan.reportDir, report);
     return report;
-  }
-
-  #verdict(error: unknown): BootVerdict {
-    if (error === undefined) return { outcome: "passed" };
-    const { headnode, plan } = this.#parts;
-    const console = this.recorder.has("kernel") ? this.#parts.console : this.#parts.firmware;
-    const awaited = this.#awaited(plan.until);
-    const failure: BootFailure = {
-      code: error instanceof LivelabError ? error.code : "UNEXPECTED",
-      message: error instanceof Error ? error.message : String(error),
-      hint: error instanceof LivelabError ? error.hint : undefined,
-      lastMilestone: this.recorder.last?.name,
-      awaited: awaited?.awaited,
-      nearestLine: awaited?.source.kind === "console" ? console.nearest(awaited.source.pattern) : undefined,
-      transfers: headnode.transcript.open.map(
-        ({ path, bytesSent, bytesTotal }) =>
-          `was sending ${path}: ${formatBytes(bytesSent)} of ${formatBytes(bytesTotal)}`,
-      ),
-      consoleTail: console
-        .tail(20 * TAIL_LINES)
-        .filter((line) => !shellFrame.test(line))
-        .slice(-TAIL_LINES),
-    };
-    return { outcome: error instanceof ExpectationFailed ? "failed" : "broken", failure };
-  }
-
-  #milestoneRows(): MilestoneRow[] {
-    const { plan } = this.#parts;
-    const hidden = unobservableMilestones(plan.scriptTransport);
-    const reached = new Map(this.recorder.reached.map((event) => [event.name, event]));
-    return milestoneNames.map((name, index) => {
-      const event = reached.get(name);
-      if (event !== undefined) return { name, state: "reached", atMs: event.atMs, detail: event.detail };
-      if (hidden.includes(name)) return { name, state: "not observable" };
-      return { name, state: index <= milestoneNames.indexOf(plan.until) ? "missed" : "not awaited" };
-    });
   }
 }
 

@@ -1,0 +1,146 @@
+/**
+ * What came of a boot, put together from all that was seen of it: the verdict, and the report.
+ * Not here: how a report looks (boot-report.ts), the boot itself (running-cn.ts).
+ */
+import { cpus, loadavg, totalmem } from "node:os";
+import type { AcceleratorVerdict } from "../vm/accelerator.js";
+import { formatBytes } from "../vm/format.js";
+import { LivelabError } from "../vm/livelab-error.js";
+import type { BootPlan } from "./boot-plan.js";
+import {
+  type BootFailure,
+  type BootReport,
+  type BootVerdict,
+  bootReportSchema,
+  type MilestoneRow,
+} from "./boot-report.js";
+import type { Console } from "./console/console.js";
+import { ExpectationFailed } from "./harness-error.js";
+import type { Headnode } from "./headnode/headnode.js";
+import type { ImageFileName } from "./headnode/image-folder.js";
+import { unobservableMilestones } from "./headnode/milestone-feed.js";
+import { type MilestoneName, type MilestoneRecorder, milestoneNames, milestones } from "./milestones.js";
+
+/** Lines of the console that a failure quotes. */
+const TAIL_LINES = 15;
+/** What the serial shell sends is no more readable than it is the guest's own. */
+const shellFrame = /^~.*~$/;
+
+/** What has to do with a boot and remembers what it saw. */
+export interface SeenBoot {
+  readonly plan: BootPlan;
+  readonly accelerator: AcceleratorVerdict;
+  readonly headnode: Headnode;
+  readonly recorder: MilestoneRecorder;
+  /** ttyS0, where firmware and iPXE speak. */
+  readonly firmware: Console;
+  /** ttyS1, where Linux speaks. */
+  readonly console: Console;
+}
+
+/** What nobody remembers but the one who ended the boot. */
+export interface BootEnding
+  extends Pick<BootReport, "durationMs" | "verdict" | "refusedPaths" | "commands" | "qemuVersion" | "machineEnd"> {
+  readonly startedAt: Date;
+  /** SHA-256 of each file of the image. */
+  readonly digests: Readonly<Record<ImageFileName, string>>;
+  /** Load average over one minute. */
+  readonly loadAtStart: number;
+}
+
+/** What comes next on the way to `until`, as far as it can be seen; `until` itself when it was passed over. */
+export function nextAwaited(
+  plan: BootPlan,
+  recorder: MilestoneRecorder,
+  until: MilestoneName,
+): (typeof milestones)[number] | undefined {
+  const hidden = unobservableMilestones(plan.scriptTransport);
+  const last = recorder.last;
+  const from = last === undefined ? 0 : milestoneNames.indexOf(last.name) + 1;
+  const end = milestoneNames.indexOf(until) + 1;
+  return (
+    milestones.slice(from, end).find(({ name }) => !hidden.includes(name)) ??
+    milestones.find(({ name }) => name === until && !recorder.has(name))
+  );
+}
+
+/** @param error what went wrong, or undefined when all that was asked came true */
+export function verdictOf({ plan, headnode, recorder, ...consoles }: SeenBoot, error: unknown): BootVerdict {
+  if (error === undefined) return { outcome: "passed" };
+  const console = recorder.has("kernel") ? consoles.console : consoles.firmware;
+  const awaited = nextAwaited(plan, recorder, plan.until);
+  const failure: BootFailure = {
+    code: error instanceof LivelabError ? error.code : "UNEXPECTED",
+    message: error instanceof Error ? error.message : String(error),
+    hint: error instanceof LivelabError ? error.hint : undefined,
+    lastMilestone: recorder.last?.name,
+    awaited: awaited?.awaited,
+    nearestLine: awaited?.source.kind === "console" ? console.nearest(awaited.source.pattern) : undefined,
+    transfers: headnode.transcript.open.map(
+      ({ path, bytesSent, bytesTotal }) =>
+        `was sending ${path}: ${formatBytes(bytesSent)} of ${formatBytes(bytesTotal)}`,
+    ),
+    consoleTail: console
+      .tail(20 * TAIL_LINES)
+      .filter((line) => !shellFrame.test(line))
+      .slice(-TAIL_LINES),
+  };
+  return { outcome: error instanceof ExpectationFailed ? "failed" : "broken", failure };
+}
+
+/** The report of a boot whose machine has ended. */
+export function reportOf(
+  { plan, accelerator, headnode, recorder }: SeenBoot,
+  { startedAt, digests, loadAtStart, ...ending }: BootEnding,
+): BootReport {
+  const { image } = plan;
+  const file = (name: ImageFileName) => ({ sizeBytes: image.files[name].sizeBytes, sha256: digests[name] });
+  return {
+    schema: bootReportSchema,
+    startedAt: startedAt.toISOString(),
+    ...ending,
+    milestones: milestoneRows(plan, recorder),
+    fatalSigns: recorder.fatalSigns,
+    warnings: plan.warnings,
+    accelerator,
+    image: {
+      path: image.path,
+      stamp: image.stamp,
+      files: {
+        vmlinuz: file("vmlinuz"),
+        initrd: file("initrd"),
+        "filesystem.squashfs": file("filesystem.squashfs"),
+      },
+    },
+    options: {
+      networking: plan.networking?.path,
+      nodeConfig: plan.nodeConfig?.path,
+      uuid: plan.uuid,
+      mac: plan.mac,
+      disks: plan.disks.map(({ path }) => path),
+      kernelArguments: plan.kernelArguments,
+      until: plan.until,
+      scriptTransport: plan.scriptTransport,
+      memoryMib: plan.memoryMib,
+      cpus: plan.cpus,
+    },
+    bootScript: headnode.bootScript,
+    host: {
+      cpus: cpus().length,
+      memoryMib: Math.round(totalmem() / 1024 / 1024),
+      loadAtStart,
+      loadAtEnd: loadavg()[0] ?? 0,
+    },
+  };
+}
+
+function milestoneRows(plan: BootPlan, recorder: MilestoneRecorder): MilestoneRow[] {
+  const hidden = unobservableMilestones(plan.scriptTransport);
+  const reached = new Map(recorder.reached.map((event) => [event.name, event]));
+  return milestoneNames.map((name, index) => {
+    const event = reached.get(name);
+    if (event !== undefined) return { name, state: "reached", atMs: event.atMs, detail: event.detail };
+    if (hidden.includes(name)) return { name, state: "not observable" };
+    return { name, state: index <= milestoneNames.indexOf(plan.until) ? "missed" : "not awaited" };
+  });
+}
