@@ -104,6 +104,7 @@ export class RunningCn implements AsyncDisposable {
       await Headnode.start({
         ...plan,
         now: clock.nowMs,
+        workDir: reportDir,
         transcriptPath: join(reportDir, "headnode.jsonl"),
       }),
     );

@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -23,6 +23,7 @@ async function startHeadnode(cleanup: DisposableStack, options: Partial<Headnode
       networking: await readNetworkingFile(fixture("networking.json")),
       nodeConfig: await readNodeConfigFile(fixture("node.config")),
       now: () => performance.now(),
+      workDir: dir.path,
       ...options,
     }),
   );
@@ -65,20 +66,20 @@ test("a file declared missing is 404 although it is there", async () => {
   assert.is((await fetch(`http://127.0.0.1:${headnode.port}${path}`)).status, 404);
 });
 
-test("over TFTP it lays out the same tree, and removes it at the end", async () => {
+test("over TFTP it lays out the same tree in its own folder, past what a killed one left, and removes it at the end", async () => {
+  await using dir = await TempDir.create("headnode-tftp");
+  const left = join(dir.path, "tftp", "left");
+  await mkdir(left, { recursive: true });
   const cleanup = new DisposableStack();
-  const headnode = await startHeadnode(cleanup, { scriptTransport: "tftp" });
+  const headnode = await startHeadnode(cleanup, { scriptTransport: "tftp", workDir: dir.path });
   const folder = headnode.network.tftpFolder ?? "";
+  assert.is(folder, join(dir.path, "tftp"));
+  assert.not.ok((await readdir(folder)).includes("left"));
   assert.is(headnode.network.bootFile, "boot.ipxe.0152540099003A");
   assert.is(await readFile(join(folder, headnode.network.bootFile), "utf8"), headnode.bootScript);
   assert.is(await readFile(`${folder}${headnode.paths.kernel}`, "utf8"), "vmlinuz");
   await cleanup[Symbol.asyncDispose]();
-  try {
-    await readdir(folder);
-    assert.unreachable("the folder is still there");
-  } catch (error) {
-    assert.is((error as NodeJS.ErrnoException).code, "ENOENT");
-  }
+  assert.equal(await readdir(dir.path), []);
 });
 
 test.run();

@@ -3,9 +3,9 @@
  * DHCP and TFTP are QEMU's user networking, told here what to say; HTTP is ours, so that every request is seen.
  * Source: sdc-booter (dhcpd, file service).
  */
-import { basename } from "node:path";
+import { mkdir, rm } from "node:fs/promises";
+import { basename, resolve } from "node:path";
 import { DisposableStack } from "../../vm/disposable-stack.js";
-import { TempDir } from "../../vm/temp-dir.js";
 import type { NetworkingFile } from "../networking-json.js";
 import type { NodeConfigFile } from "../node-config.js";
 import { bootScript, bootScriptName } from "./boot-script.js";
@@ -39,6 +39,8 @@ export interface HeadnodeOptions {
   readonly missing?: readonly string[];
   /** Milliseconds since power-on, for the transcript. */
   readonly now: () => number;
+  /** Folder that exists; what TFTP serves is laid out in its tftp/, which is gone at the end. */
+  readonly workDir: string;
   /** Where the transcript's JSON lines go. @default nowhere */
   readonly transcriptPath?: string;
 }
@@ -102,10 +104,14 @@ export class Headnode implements AsyncDisposable {
 
     let tftpFolder: string | undefined;
     if (options.scriptTransport === "tftp") {
-      const folder = cleanup.use(await TempDir.create("tftp"));
+      const folder = resolve(options.workDir, "tftp");
+      const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
+      await remove(); // a livelab that was killed may have left one
+      cleanup.defer(remove);
+      await mkdir(folder);
       const served = new Map([...tree].filter(([path]) => !missing(path)));
-      await layOutForTftp(served, folder.path);
-      tftpFolder = folder.path;
+      await layOutForTftp(served, folder);
+      tftpFolder = folder;
     }
     const name = bootScriptName(mac);
     return new Headnode(

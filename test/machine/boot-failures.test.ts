@@ -66,6 +66,7 @@ test("over TFTP a vmlinuz that is no kernel is told in iPXE's words, and what ca
   assert.match(failureOf(report).message, "iPXE gave up");
   assert.is(report.fatalSigns[0]?.reason, "ipxe-prompt");
   assert.match(report.fatalSigns[0]?.text ?? "", /^Could not boot image: /);
+  assert.not.ok((await readdir(options.reportDir)).includes("tftp"));
   assert.match(report.warnings.map(({ problem }) => problem).join(), "is not a Linux kernel");
   assert.equal(
     report.milestones.slice(0, 3).map(({ state }) => state),
