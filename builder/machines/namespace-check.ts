@@ -10,7 +10,7 @@ import type { HostCheck } from "../../vm/host-check.js";
 import { BuilderError } from "../builder-error.js";
 import type { LivelabHome } from "../home.js";
 import { ownerTag } from "../owner.js";
-import { overlayOptions, spawnInNamespaces } from "./namespaces.js";
+import { namespaceRefusal, overlayOptions, spawnInNamespaces } from "./namespaces.js";
 import { removeTree } from "./remove-tree.js";
 
 export interface NamespaceTrial {
@@ -24,9 +24,28 @@ export interface NamespaceTrial {
 
 const LONGEST_TRIAL_MS = 10_000;
 
-/** Runs the trial the way the sandbox is run. */
-export async function checkNamespaces({ home, scripts, asRoot }: NamespaceTrial): Promise<HostCheck> {
+/** Asks for namespaces, then runs the trial the way the sandbox is run. */
+export async function checkNamespaces(trial: NamespaceTrial): Promise<HostCheck> {
   const name = "namespaces for the sandbox";
+  const { asRoot } = trial;
+  const refusal = await namespaceRefusal(asRoot);
+  const failure = refusal === undefined ? await failureOfTrial(trial) : { tried: "", reason: firstLine(refusal) };
+  if (failure === undefined) {
+    return { name, state: "ok", detail: asRoot ? "made as root" : "made in a user namespace" };
+  }
+  const remedy = `${remedyFor(failure, asRoot)}${asRoot ? "" : "; or run as root"}`;
+  return { name, state: "missing", detail: failure.reason, remedy };
+}
+
+interface TrialFailure {
+  /** What the trial had come to; empty when it never began. */
+  readonly tried: string;
+  readonly reason: string;
+}
+
+const firstLine = (text: string): string => text.trim().split("\n")[0] || "no reason given";
+
+async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promise<TrialFailure | undefined> {
   const folder = join(home.machines, `trial-${randomBytes(4).toString("hex")}.${ownerTag()}`);
   await mkdir(folder);
   try {
@@ -41,11 +60,11 @@ export async function checkNamespaces({ home, scripts, asRoot }: NamespaceTrial)
       tried += text;
     });
     const { exitCode, stderr } = await trial.exited;
-    if (exitCode === 0) return { name, state: "ok", detail: asRoot ? "made as root" : "made in a user namespace" };
-
-    const reason = limit.aborted ? `no end within ${LONGEST_TRIAL_MS} ms` : stderr.trim().split("\n")[0] || "no reason";
-    const remedy = `${remedyFor(tried.trim().split("\n").at(-1) ?? "", reason, asRoot)}${asRoot ? "" : "; or run as root"}`;
-    return { name, state: "missing", detail: reason, remedy };
+    if (exitCode === 0) return undefined;
+    return {
+      tried: tried.trim().split("\n").at(-1) ?? "",
+      reason: limit.aborted ? `no end within ${LONGEST_TRIAL_MS} ms` : firstLine(stderr),
+    };
   } finally {
     await removeTree(folder, asRoot);
   }
@@ -54,8 +73,8 @@ export async function checkNamespaces({ home, scripts, asRoot }: NamespaceTrial)
 const RANGES =
   'give this user 65536 ids of its own in /etc/subuid and /etc/subgid: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER"';
 
-/** What to do about the first thing that failed. @param tried what the trial had come to, empty when it never began */
-function remedyFor(tried: string, reason: string, asRoot: boolean): string {
+/** What to do about the first thing that failed. */
+function remedyFor({ tried, reason }: TrialFailure, asRoot: boolean): string {
   switch (tried) {
     case "ids":
       return RANGES;

@@ -11,8 +11,10 @@ import { BuilderError } from "../builder-error.js";
 /** Only these reach the shell file besides what the caller names: a build sees only what it was handed. */
 const HOST_ENVIRONMENT = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
 
-/** A user namespace whose root we are, with all ids that /etc/subuid and /etc/subgid grant us. */
-const USER_NAMESPACE = ["--user", "--map-root-user", "--map-auto"];
+const NAMESPACES = ["--mount", "--pid", "--net", "--uts", "--ipc"];
+
+/** Makes us root of the user namespace, with all ids that /etc/subuid and /etc/subgid grant us. */
+const MAP_IDS = ["--map-root-user", "--map-auto"];
 
 /** What overlayfs's options end in: in a user namespace it may only write attributes of users (overlayfs.rst, "User xattr"). */
 export const overlayOptions = (asRoot: boolean): string => (asRoot ? "" : ",userxattr");
@@ -23,8 +25,8 @@ export function namespaceArgv(script: string, asRoot: boolean): readonly string[
     // --kill-child covers unshare's death; pdeathsig covers ours, by SIGKILL too.
     ...["setpriv", "--pdeathsig", "KILL", "--"],
     "unshare",
-    ...(asRoot ? [] : USER_NAMESPACE),
-    ...["--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child=SIGKILL", "--propagation", "private"],
+    ...(asRoot ? [] : ["--user", ...MAP_IDS]),
+    ...[...NAMESPACES, "--fork", "--kill-child=SIGKILL", "--propagation", "private"],
     ...["--", "/bin/sh", "-eu", script],
   ];
 }
@@ -64,15 +66,26 @@ export function spawnInNamespaces(
   };
 }
 
+/**
+ * Why the kernel refuses us the namespaces, or undefined when it grants them; mapping ids is another matter.
+ * To be asked before ids are mapped: unshare 2.38, when it is refused, leaves its helper for --map-auto behind, which
+ * waits for ever and keeps our pipes open.
+ */
+export async function namespaceRefusal(asRoot: boolean): Promise<string | undefined> {
+  return failureOf([...(asRoot ? [] : ["--user"]), ...NAMESPACES, "--", "true"]);
+}
+
 /** Runs one program as root of a user namespace and of nothing else. @throws BuilderError NO_NAMESPACES when it fails */
 export async function runAsMappedRoot(argv: readonly string[]): Promise<void> {
-  const result = await execa("unshare", [...USER_NAMESPACE, "--", ...argv], {
-    env: HOST_ENVIRONMENT,
-    extendEnv: false,
-    stdin: "ignore",
-    reject: false,
-  });
-  if (result.exitCode !== 0) throw namespaceError(`${argv.join(" ")} failed in a user namespace`, complaintOf(result));
+  const failure = (await namespaceRefusal(false)) ?? (await failureOf(["--user", ...MAP_IDS, "--", ...argv]));
+  if (failure !== undefined) throw namespaceError(`${argv.join(" ")} failed in a user namespace`, failure);
+}
+
+/** Runs unshare to its end. @returns why it failed, or undefined */
+async function failureOf(args: readonly string[]): Promise<string | undefined> {
+  const settings = { env: HOST_ENVIRONMENT, extendEnv: false, stdin: "ignore", reject: false } satisfies Options;
+  const result = await execa("unshare", args, settings);
+  return result.exitCode === 0 ? undefined : complaintOf(result);
 }
 
 /** What a program wrote on its error output, or why it never began. */
