@@ -13,7 +13,7 @@ const ROOM_NEEDED_BYTES = 6 * 1024 ** 3;
 export async function checkBuildHost(workshop: Workshop): Promise<readonly HostCheck[]> {
   const { asRoot, projectRoot } = workshop.options;
   return [
-    ...(await Promise.all(["unshare", "setpriv", "tar", "xz"].map(checkProgram))),
+    ...(await Promise.all(["unshare", "tar", "xz"].map(checkProgram))),
     await checkNamespaces({ home: workshop.home, scripts: machineScripts(projectRoot), asRoot }),
     await checkRoom(workshop.home.root),
     await checkInputs(workshop),
