@@ -68,7 +68,13 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
   await using cleanup = new DisposableStack();
   const logPath = join(workDir, "qemu.log");
   const process = await spawnTethered(program, args, { logPath });
-  cleanup.defer(() => process.kill("SIGKILL"));
+  cleanup.defer(async () => {
+    process.kill("SIGKILL");
+    // Whoever aborts may look for it at once.
+    await waitAtMost(process.exited, { limitMs: QUIT_MS, onLimit: () => new Error("still there") }).catch(
+      () => undefined,
+    );
+  });
   log(`started QEMU, pid ${process.pid}`);
   try {
     const qmp = cleanup.use(await QmpSession.open(process.channel, { limitMs: START_LIMIT_MS, signal }));
