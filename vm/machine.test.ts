@@ -47,6 +47,7 @@ test(
     const [one, two] = await both;
     assert.match(one, "SeaBIOS");
     assert.is(two, "two.");
+    await machine.stop(); // QEMU writes its log after the line itself
     assert.is(await readFile(join(dir.path, "ttyS1.log"), "utf8"), "two.");
   }),
 );
