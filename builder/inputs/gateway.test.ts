@@ -218,4 +218,28 @@ aptTest(
   }),
 );
 
+test(
+  "a file of the store that was altered since is told with the stage, and goes, so that it is fetched anew",
+  within(5_000, async () => {
+    await using here = await scene();
+    const [deb] = here.lock.set("image").packages;
+    assert.ok(deb);
+    const path = here.store.pathOf(deb.digest);
+    const bytes = await readFile(path);
+    bytes[10] = (bytes[10] ?? 0) ^ 1;
+    await writeFile(path, bytes);
+    here.gateway.stage = "install_live";
+    await here.ask(`/image/${deb.filename}`);
+    assert.throws(
+      () => here.gateway.throwIfRefused(),
+      ({ message, hint }: InputError) =>
+        /stage install_live/.test(message) &&
+        message.includes(deb.filename) &&
+        /altered/.test(message) &&
+        /inputs fetch/.test(hint ?? ""),
+    );
+    assert.not(await here.store.has(deb.digest));
+  }),
+);
+
 test.run();

@@ -12,12 +12,13 @@
  * Not here: forwarding the port (vm/ssh-connection.ts).
  */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, rmSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import http from "node:http";
-import type { Duplex } from "node:stream";
+import { type Duplex, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { InputError } from "../builder-error.js";
+import type { Digest } from "./digest.js";
 import type { Lock } from "./lock.js";
 import type { LockSet } from "./lock-set.js";
 import type { Store } from "./store.js";
@@ -30,12 +31,15 @@ export interface Refusal {
   /** As it was asked for, query included. */
   readonly path: string;
   readonly time: Date;
-  /** `not-locked`: nothing names it. `not-in-store`: the lock names it and the store lacks it. */
-  readonly reason: "not-locked" | "not-in-store";
+  /**
+   * `not-locked`: nothing names it. `not-in-store`: the lock names it and the store lacks it.
+   * `altered`: the store's file has not the locked digest any more; it is removed from the store.
+   */
+  readonly reason: "not-locked" | "not-in-store" | "altered";
 }
 
 type Resource =
-  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "file"; readonly path: string; readonly digest: Digest | undefined }
   | { readonly kind: "bytes"; readonly bytes: Buffer }
   /** What apt looks for and does without: answered 404, which is no refusal. */
   | { readonly kind: "absent" };
@@ -74,9 +78,9 @@ export class Gateway implements AsyncDisposable {
     this.#server.emit("connection", stream);
   }
 
-  /** Serves a file of the host under a path that begins with a slash. */
-  serveFile(path: string, file: string): void {
-    this.#resources.set(path, { kind: "file", path: file });
+  /** Serves a file of the host under a path that begins with a slash. @param digest what it must have; if not given, anything */
+  serveFile(path: string, file: string, digest?: Digest): void {
+    this.#resources.set(path, { kind: "file", path: file, digest });
   }
 
   /** Serves bytes under a path that begins with a slash. */
@@ -95,7 +99,7 @@ export class Gateway implements AsyncDisposable {
     this.serveBytes(`${base}Packages`, set.text);
     this.serveBytes(`${base}Release`, releaseFile(set));
     for (const name of absentInRepositories) this.serveAbsence(base + name);
-    for (const { filename, digest } of set.packages) this.serveFile(base + filename, store.pathOf(digest));
+    for (const { filename, digest } of set.packages) this.serveFile(base + filename, store.pathOf(digest), digest);
   }
 
   /** What was refused so far. */
@@ -110,12 +114,16 @@ export class Gateway implements AsyncDisposable {
     const lines = this.#refusals.map(
       ({ stage, method, path, reason }) => `\n  ${stage}: ${method} ${path} (${reason})`,
     );
-    throw new InputError("REFUSED", `stage ${first.stage} asked for what the build may not have:${lines.join("")}`, {
-      hint:
-        first.reason === "not-locked"
-          ? "add the package to the profile (builder/profiles.ts), then run livelab lock update"
-          : "run livelab inputs fetch",
-    });
+    throw new InputError(
+      "REFUSED",
+      `stage ${first.stage} asked for what the build may not have, or has not unaltered:${lines.join("")}`,
+      {
+        hint:
+          first.reason === "not-locked"
+            ? "add the package to the profile (builder/profiles.ts), then run livelab lock update"
+            : "run livelab inputs fetch, then build again; look at the disk if a file of the store was altered",
+      },
+    );
   }
 
   /** Ends every connection. */
@@ -142,12 +150,40 @@ export class Gateway implements AsyncDisposable {
         if (found === undefined) return this.#refuse(request, response, "not-in-store");
         response.writeHead(200, { "Content-Length": found.size });
         if (method === "HEAD") response.end();
-        else await pipeline(createReadStream(resource.path), response);
+        else if (resource.digest === undefined) await pipeline(createReadStream(resource.path), response);
+        else await this.#serveChecked(request, response, { ...resource, digest: resource.digest, size: found.size });
         return;
       }
       default:
         return resource satisfies never;
     }
+  }
+
+  /** Checked again while it goes out: a disk may alter what the store once verified. */
+  async #serveChecked(
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    { path, digest, size }: { path: string; digest: Digest; size: number },
+  ): Promise<void> {
+    const hash = createHash(digest.algorithm);
+    let seen = 0;
+    const checked = new Transform({
+      transform: (chunk: Buffer, _encoding, done) => {
+        hash.update(chunk);
+        seen += chunk.length;
+        // Before the last bytes go: the stage may be over as soon as it has them.
+        if (seen === size && hash.digest("hex") !== digest.hex) {
+          this.#remember(request, "altered");
+          rmSync(path, { force: true });
+        }
+        done(null, chunk);
+      },
+    });
+    await pipeline(createReadStream(path), checked, response);
+  }
+
+  #remember({ method = "", url = "" }: http.IncomingMessage, reason: Refusal["reason"]): void {
+    this.#refusals.push({ stage: this.stage, method, path: url, time: new Date(), reason });
   }
 
   /** Clients escape "+" and "~" or not, and apt writes "/./" for the "./" of a flat repository. */
@@ -160,8 +196,8 @@ export class Gateway implements AsyncDisposable {
   }
 
   #refuse(request: http.IncomingMessage, response: http.ServerResponse, reason: Refusal["reason"]): void {
-    const { method = "", url = "" } = request;
-    this.#refusals.push({ stage: this.stage, method, path: url, time: new Date(), reason });
+    this.#remember(request, reason);
+    const { url = "" } = request;
     const text = `livelab: refused in stage ${this.stage}: ${url} is ${reason === "not-locked" ? "not in the lock" : "not in the store"}\n`;
     response.writeHead(403, { "Content-Type": "text/plain", "Content-Length": Buffer.byteLength(text) });
     response.end(request.method === "HEAD" ? undefined : text);
@@ -173,7 +209,7 @@ export function createGateway(lock: Lock, store: Store): Gateway {
   const gateway = new Gateway();
   for (const set of lock.sets) gateway.serveSet(set, store);
   for (const { name, version, digest } of lock.npm)
-    gateway.serveFile(`/npm/${name}/${version}.tgz`, store.pathOf(digest));
+    gateway.serveFile(`/npm/${name}/${version}.tgz`, store.pathOf(digest), digest);
   return gateway;
 }
 
