@@ -72,7 +72,7 @@ export async function download(request: DownloadRequest, options: DownloadOption
   const { retries = 5, retryMs = 500, health = new MirrorHealth(), onWarning, signal } = options;
   if (addresses.length === 0)
     throw new InputError("NO_MIRROR", `${name}: no mirror is known`, {
-      hint: "LIVELAB_MIRROR=http://mirror.example/debian",
+      hint: "for a .deb LIVELAB_MIRROR=http://mirror.example/debian; for an npm package a registry in npm's own settings",
     });
   await using partial = await options.store.begin(request.digest);
   const answers = new Map<string, Answer>();

@@ -16,7 +16,7 @@ test("asks the configured mirrors first, in their order, and the profile's archi
     urls.slice(-3),
     profile.suites.flatMap(({ lastResorts }) => lastResorts),
   );
-  assert.match(mirrors.npmRegistry, /^https?:\/\/.*\/$/);
+  assert.match(mirrors.npmRegistry ?? "", /^https?:\/\/.*\/$/);
 });
 
 test("refuses a configured mirror that is no web address", () => {

@@ -22,12 +22,9 @@ export interface Mirror {
 /** What files are fetched from, in the order in which they are asked. */
 export interface Mirrors {
   readonly debian: readonly Mirror[];
-  /** Base address of the npm registry; ends in a slash. */
-  readonly npmRegistry: string;
+  /** Base address of the registry that the host's npm uses; ends in a slash; undefined where there is no npm to ask. */
+  readonly npmRegistry: string | undefined;
 }
-
-/** npm's own default, where the host has no npm to ask. */
-const DEFAULT_REGISTRY = "https://registry.npmjs.org/";
 
 /**
  * Finds the mirrors for a profile.
@@ -45,7 +42,7 @@ export async function findMirrors(
   for (const { archive, lastResorts } of profile.suites)
     debian.push(...lastResorts.map((url): Mirror => ({ url, origin: "the profile's archives", archive })));
   const registry = (await outputOf("npm", ["config", "get", "registry"], signal)).trim();
-  return { debian, npmRegistry: isWebAddress(registry) ? withSlash(registry) : DEFAULT_REGISTRY };
+  return { debian, npmRegistry: isWebAddress(registry) ? withSlash(registry) : undefined };
 }
 
 /** Reads $LIVELAB_MIRROR. @throws UsageError BAD_MIRROR */
@@ -82,6 +79,7 @@ export function addressesOf(file: LockedFile, profile: Profile, mirrors: Mirrors
       return addressesInArchive(mirrors, archive, file.filename);
     }
     case "npm": {
+      if (mirrors.npmRegistry === undefined) return [];
       const bareName = file.name.slice(file.name.lastIndexOf("/") + 1);
       return [`${mirrors.npmRegistry}${file.name}/-/${bareName}-${file.version}.tgz`];
     }
