@@ -18,7 +18,8 @@ import { proxySettingsFrom } from "./builder/inputs/http-get.js";
 import { hasLock } from "./builder/inputs/lock.js";
 import { describeChange, updateLock } from "./builder/inputs/lock-update.js";
 import { verifyLock } from "./builder/inputs/lock-verify.js";
-import { loadProfile, profileNames, withSecurity } from "./builder/profiles.js";
+import type { ResolveRequest } from "./builder/inputs/resolver.js";
+import { loadProfile, type Profile, profileNames, withSecurity } from "./builder/profiles.js";
 import { findRelease, listReleases } from "./builder/release.js";
 import { openShell } from "./builder/shell.js";
 import { stampOf } from "./builder/stamp.js";
@@ -159,6 +160,15 @@ program
     });
   });
 
+const resolveRequest = async (workshop: Workshop, profile: Profile): Promise<ResolveRequest> => ({
+  projectRoot,
+  store: workshop.store,
+  mirrors: await workshop.findMirrors(profile),
+  openMachine: (gateway) => workshop.openResolver(gateway),
+  progress,
+  proxy: workshop.options.proxy,
+  signal,
+});
 const lockCommand = program.command("lock").summary("recompute or verify the pinned inputs of a profile");
 lockCommand
   .command("update")
@@ -170,16 +180,7 @@ lockCommand
       options.withSecurity ? withSecurity(loadProfile(options.profile)).name : options.profile,
     );
     const workshop = await openWorkshop(options.profile);
-    const changes = await updateLock({
-      projectRoot,
-      profile,
-      store: workshop.store,
-      mirrors: await workshop.findMirrors(profile),
-      openMachine: (gateway) => workshop.openResolver(gateway),
-      progress,
-      proxy: workshop.options.proxy,
-      signal,
-    });
+    const changes = await updateLock({ profile, ...(await resolveRequest(workshop, profile)) });
     print(changes.length === 0 ? "the lock is up to date" : changes.map(describeChange).join("\n"));
   });
 lockCommand
@@ -188,17 +189,8 @@ lockCommand
   .addOption(profileOption())
   .action(async (options) => {
     const workshop = await openWorkshop(options.profile);
-    const { lock, store } = workshop;
-    await verifyLock({
-      projectRoot,
-      lock,
-      store,
-      mirrors: await workshop.findMirrors(),
-      openMachine: (gateway) => workshop.openResolver(gateway),
-      progress,
-      proxy: workshop.options.proxy,
-      signal,
-    });
+    const { lock } = workshop;
+    await verifyLock({ lock, ...(await resolveRequest(workshop, lock.profile)) });
     print(`the lock of ${options.profile} is good: ${lock.files().length} files`);
   });
 

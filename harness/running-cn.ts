@@ -2,7 +2,6 @@
  * A CN from power-on to its report: headnode, machine, console and milestones in one hand.
  * Not here: what is asked of it (boot.ts, scenario-run.ts), what came of it (boot-outcome.ts).
  */
-import { mkdir } from "node:fs/promises";
 import { loadavg } from "node:os";
 import { join } from "node:path";
 import { type AcceleratorVerdict, decideAccelerator } from "../vm/accelerator.js";
@@ -19,11 +18,12 @@ import { BootTrouble } from "./boot-trouble.js";
 import { Console } from "./console/console.js";
 import { ConsoleLog } from "./console/console-log.js";
 import { SerialShell } from "./console/serial-shell.js";
-import { ExpectationFailed, HarnessError } from "./harness-error.js";
+import { ExpectationFailed } from "./harness-error.js";
 import { Headnode } from "./headnode/headnode.js";
 import { digestImage, type ImageFileName } from "./headnode/image-folder.js";
 import { followTranscript } from "./headnode/milestone-feed.js";
 import { type MilestoneName, MilestoneRecorder } from "./milestones.js";
+import { makeReportFolder } from "./report-folder.js";
 import { type CnTerminal, joinTerminal } from "./terminal.js";
 
 /** Longest time between two milestones on an ordinary host with KVM, in milliseconds. */
@@ -86,7 +86,7 @@ export class RunningCn implements AsyncDisposable {
   static async powerOn(plan: BootPlan, context: PowerOnContext): Promise<RunningCn> {
     const { image, reportDir } = plan;
     const { signal, progress } = context;
-    await makeReportDir(reportDir);
+    await makeReportFolder(reportDir);
     const log = (text: string): void => progress.note(text);
     const accelerator = await decideAccelerator({
       want: plan.accelerator,
@@ -298,15 +298,4 @@ export class RunningCn implements AsyncDisposable {
 export interface CnShell extends AsyncDisposable {
   /** A status other than 0 is a result, not an error. @throws ExpectationFailed, HarnessError */
   run(command: string): Promise<CommandReport>;
-}
-
-async function makeReportDir(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (cause) {
-    throw new HarnessError("LOG_NOT_WRITABLE", `cannot make the report folder ${path}: ${(cause as Error).message}`, {
-      cause,
-      hint: "name a folder that can be written to with --report",
-    });
-  }
 }

@@ -2,15 +2,16 @@
  * `livelab test`: runs scenarios one after the other and keeps what each proved.
  * Every verdict starts as failed; only a claim that was asked and held is passed.
  */
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Accelerator } from "../vm/machine-spec.js";
 import { type Progress, silentProgress } from "../vm/progress.js";
 import { planBoot } from "./boot-plan.js";
 import type { BootReport } from "./boot-report.js";
-import { ExpectationFailed, HarnessError } from "./harness-error.js";
+import { ExpectationFailed } from "./harness-error.js";
 import { formatScenarioHtml } from "./html-report.js";
 import { formatJunit } from "./junit-report.js";
+import { makeReportFolder } from "./report-folder.js";
 import { type CnShell, RunningCn } from "./running-cn.js";
 import { expectSuccess, type Scenario, type ScenarioBoot } from "./scenario.js";
 
@@ -84,7 +85,7 @@ export async function runScenarios(
 ): Promise<TestReport> {
   const startedAt = new Date().toISOString();
   const startMs = performance.now();
-  await makeFolder(options.outDir);
+  await makeReportFolder(options.outDir);
   const results: ScenarioResult[] = [];
   for (const scenario of scenarios) {
     const boots: ScenarioBootResult[] = [];
@@ -190,15 +191,4 @@ async function attempt(verify: () => Promise<void>): Promise<Attempt> {
 
 function outcomeOf(error: unknown): "failed" | "broken" {
   return error instanceof ExpectationFailed ? "failed" : "broken";
-}
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (cause) {
-    throw new HarnessError("LOG_NOT_WRITABLE", `cannot make the report folder ${path}: ${(cause as Error).message}`, {
-      cause,
-      hint: "name a folder that can be written to with --report",
-    });
-  }
 }

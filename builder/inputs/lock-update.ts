@@ -5,28 +5,15 @@
  */
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Progress } from "../../vm/progress.js";
 import type { Profile } from "../profiles.js";
 import { Gateway } from "./gateway.js";
-import type { ProxySettings } from "./http-get.js";
 import { lockFolder } from "./lock.js";
 import { type LockSet, parseLockSet } from "./lock-set.js";
-import type { Mirrors } from "./mirrors.js";
-import { Resolver, type ResolverMachine } from "./resolver.js";
-import type { Store } from "./store.js";
+import { type ResolveRequest, Resolver } from "./resolver.js";
 import { fetchSuiteIndexes } from "./suite-indexes.js";
 
-export interface UpdateRequest {
-  readonly projectRoot: string;
+export interface UpdateRequest extends ResolveRequest {
   readonly profile: Profile;
-  readonly store: Store;
-  readonly mirrors: Mirrors;
-  /** Starts a machine that reaches this gateway and nothing else. */
-  readonly openMachine: (gateway: Gateway) => Promise<ResolverMachine>;
-  readonly progress: Progress;
-  /** @default no proxy */
-  readonly proxy?: ProxySettings | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** How one package of a set differs from the lock before: `from` is absent for an added one, `to` for a removed one. */

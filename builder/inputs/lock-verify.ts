@@ -2,29 +2,18 @@
  * Checks the lock of a profile: `livelab lock verify`. That it is well-formed, loadLock has proved by reading it;
  * here apt resolves each set from nothing but the lock, and every file is in the store or at a mirror.
  */
-import type { Progress } from "../../vm/progress.js";
 import { InputError } from "../builder-error.js";
 import { missingFiles } from "./fetch.js";
 import { Gateway } from "./gateway.js";
-import { httpGet, type ProxySettings } from "./http-get.js";
+import { httpGet } from "./http-get.js";
 import { describeLockedFile, type Lock, type LockedFile } from "./lock.js";
 import { parseLockSet } from "./lock-set.js";
 import { compareSets, describeChange } from "./lock-update.js";
-import { addressesOf, type Mirrors } from "./mirrors.js";
-import { Resolver, type ResolverMachine } from "./resolver.js";
-import type { Store } from "./store.js";
+import { addressesOf } from "./mirrors.js";
+import { type ResolveRequest, Resolver } from "./resolver.js";
 
-export interface VerifyRequest {
-  readonly projectRoot: string;
+export interface VerifyRequest extends ResolveRequest {
   readonly lock: Lock;
-  readonly store: Store;
-  readonly mirrors: Mirrors;
-  /** Starts a machine that reaches this gateway and nothing else. */
-  readonly openMachine: (gateway: Gateway) => Promise<ResolverMachine>;
-  readonly progress: Progress;
-  /** @default no proxy */
-  readonly proxy?: ProxySettings | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 const PARALLEL_REQUESTS = 8;

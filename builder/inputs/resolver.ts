@@ -5,9 +5,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { quoteWord } from "../../vm/command-line.js";
+import type { Progress } from "../../vm/progress.js";
 import { InputError } from "../builder-error.js";
 import type { Profile, SetSpec } from "../profiles.js";
 import { formatDeb822 } from "./deb822.js";
+import type { Gateway } from "./gateway.js";
+import type { ProxySettings } from "./http-get.js";
+import type { Mirrors } from "./mirrors.js";
+import type { Store } from "./store.js";
 
 /** A machine with apt, gpgv and debian-archive-keyring whose only network is a gateway. */
 export interface ResolverMachine extends AsyncDisposable {
@@ -18,6 +23,19 @@ export interface ResolverMachine extends AsyncDisposable {
   ): Promise<{ readonly status: number; readonly stdout: Buffer; readonly stderr: string }>;
   /** Where the gateway is inside, without a slash at the end: "http://127.0.0.1:3142". */
   readonly gatewayUrl: string;
+}
+
+/** What recomputing and verifying a lock both need. */
+export interface ResolveRequest {
+  readonly projectRoot: string;
+  readonly store: Store;
+  readonly mirrors: Mirrors;
+  /** Starts a machine that reaches this gateway and nothing else. */
+  readonly openMachine: (gateway: Gateway) => Promise<ResolverMachine>;
+  readonly progress: Progress;
+  /** @default no proxy */
+  readonly proxy?: ProxySettings | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A working folder in the machine with one sources.list. */
