@@ -8,6 +8,7 @@ import { finished } from "node:stream/promises";
 import { quoteWord } from "../vm/command-line.js";
 import type { Step } from "../vm/progress.js";
 import { SshError } from "../vm/ssh-connection.js";
+import { GATEWAY_PORT } from "../vm/sshd-config.js";
 import { artifactPath, hasArtifact, keepArtifact } from "./artifacts.js";
 import { BuilderError, StageError } from "./builder-error.js";
 import type { LivelabHome } from "./home.js";
@@ -37,8 +38,6 @@ export interface StageContext {
   readonly signal?: AbortSignal;
 }
 
-/** Where the gateway is, seen from inside (DESIGN D2). */
-export const GATEWAY_PORT = 3142;
 const PATH_INSIDE = "/usr/sbin:/usr/bin:/sbin:/bin";
 const LINES_SHOWN_ON_FAILURE = 40;
 

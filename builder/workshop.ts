@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { DisposableStack } from "../vm/disposable-stack.js";
 import type { Progress } from "../vm/progress.js";
+import { GATEWAY_PORT } from "../vm/sshd-config.js";
 import { type LivelabHome, openHome } from "./home.js";
 import { markInUse } from "./home-use.js";
 import { type FetchReport, fetchInputs } from "./inputs/fetch.js";
@@ -20,7 +21,7 @@ import { assertNamespaces } from "./machines/namespace-check.js";
 import { loadProfile, type Profile } from "./profiles.js";
 import { digestTree } from "./proto-tree.js";
 import type { KeyMaterial } from "./stage-key.js";
-import { GATEWAY_PORT, type StageContext, startMachine } from "./stage-run.js";
+import { type StageContext, startMachine } from "./stage-run.js";
 
 export interface WorkshopOptions {
   /** $LIVELAB_HOME. */

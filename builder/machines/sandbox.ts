@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { generateSshKeyPair, SshConnection } from "../../vm/ssh-connection.js";
+import { SSHD_CONFIG } from "../../vm/sshd-config.js";
 import type { LivelabHome } from "../home.js";
 import { ownerTag } from "../owner.js";
 import { namespaceError, overlayOptions, spawnInNamespaces } from "./namespaces.js";
@@ -34,20 +35,6 @@ export interface SandboxOptions {
   readonly asRoot: boolean;
   readonly signal?: AbortSignal;
 }
-
-const SSHD_CONFIG = `
-HostKey /run/livelab/host_key
-AuthorizedKeysFile /run/livelab/authorized_keys
-StrictModes no
-UsePAM no
-PermitRootLogin prohibit-password
-AllowTcpForwarding remote
-PermitListen 127.0.0.1:3142
-MaxSessions 200
-Ciphers aes128-gcm@openssh.com
-PrintMotd no
-LogLevel ERROR
-`;
 
 export class Sandbox implements AsyncDisposable {
   readonly ssh: SshConnection;

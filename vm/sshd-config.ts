@@ -1,0 +1,21 @@
+/**
+ * What sshd in every builder machine is told. Its files lie in /run/livelab: host_key, authorized_keys, sshd_config.
+ * Source: sshd_config(5); all of it is known since OpenSSH 7.8.
+ */
+
+/** The only port that a machine may ask livelab to listen on (DESIGN D2). */
+export const GATEWAY_PORT = 3142;
+
+export const SSHD_CONFIG = `
+HostKey /run/livelab/host_key
+AuthorizedKeysFile /run/livelab/authorized_keys
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+AllowTcpForwarding remote
+PermitListen 127.0.0.1:${GATEWAY_PORT}
+MaxSessions 200
+Ciphers aes128-gcm@openssh.com
+PrintMotd no
+LogLevel ERROR
+`;
