@@ -98,6 +98,12 @@ const bookworm: Profile = {
       packages: ["zfs-dkms", "linux-headers-amd64", "gcc", "make", "libc6-dev"],
     },
     {
+      // What makes a builder VM of it: a kernel, ZFS, and what its initramfs consists of.
+      name: "vm",
+      on: "base",
+      packages: ["linux-image-amd64", "zfsutils-linux", "busybox"],
+    },
+    {
       // The platform image's root.
       name: "image",
       packages: [
