@@ -13,6 +13,16 @@ import { VmError } from "./vm-error.js";
  */
 export type GuestEnd = "guest-shutdown" | "guest-reset" | "guest-panic" | "disk-error";
 
+/** What the host could not do for a disk of the guest. */
+export interface DiskError {
+  /** The disk's file. */
+  readonly path: string;
+  /** Whether the host had no room left for it. */
+  readonly noSpace: boolean;
+  /** In the words of the host's system. */
+  readonly detail: string;
+}
+
 export interface ExitReport {
   /**
    * A GuestEnd; or `quit`: livelab stopped it; `killed`: a signal that livelab did not send;
@@ -22,12 +32,14 @@ export interface ExitReport {
   /** QEMU's exit status; null when a signal ended it. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
+  /** With `disk-error`. */
+  readonly diskError?: DiskError | undefined;
   /** The last lines of qemu.log, oldest first. */
   readonly logTail: readonly string[];
 }
 
 /** One line for people, e.g. "the guest rebooted" or "QEMU was killed by SIGSEGV". */
-export function describeExit({ reason, code, signal, logTail }: ExitReport): string {
+export function describeExit({ reason, code, signal, diskError, logTail }: ExitReport): string {
   switch (reason) {
     case "guest-shutdown":
       return "the guest powered off";
@@ -36,7 +48,8 @@ export function describeExit({ reason, code, signal, logTail }: ExitReport): str
     case "guest-panic":
       return "the guest's kernel panicked";
     case "disk-error":
-      return "the host could not write a disk of the guest";
+      if (diskError === undefined) return "the host could not write a disk of the guest";
+      return `the host could not write the guest's disk ${diskError.path}: ${diskError.detail}`;
     case "quit":
       return "livelab stopped the machine";
     case "killed":

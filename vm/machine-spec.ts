@@ -16,7 +16,7 @@ export interface MachineSpec {
   /** The system UUID (SMBIOS type 1), from which the guest derives its identity. */
   readonly uuid: string;
   readonly boot: BootSource;
-  readonly disks: readonly DiskSpec[];
+  readonly disks: readonly (DiskSpec | FolderDiskSpec)[];
   /** In the order in which the guest finds them. */
   readonly nics: readonly NicSpec[];
   /**
@@ -25,6 +25,28 @@ export interface MachineSpec {
    * Firmware and iPXE write to ttyS0 as well.
    */
   readonly serial: readonly SerialSpec[];
+  /** Virtio-serial ports, besides the serial lines. @default none */
+  readonly ports?: readonly PortSpec[] | undefined;
+  /** Files that the guest reads without a disk. @default none */
+  readonly firmwareFiles?: readonly FirmwareFile[] | undefined;
+}
+
+/**
+ * A byte stream between the guest and whoever connects to a unix socket, one peer at a time. QEMU listens from its start
+ * to its end; the guest finds the port by its name (/sys/class/virtio-ports/<port>/name) and opens it once.
+ */
+export interface PortSpec {
+  /** E.g. "org.livelab.ssh". */
+  readonly name: string;
+  /** A path that is free, of at most 107 bytes (unix(7)). Only its folder's rights keep others from connecting. */
+  readonly socketPath: string;
+}
+
+/** A file of the host; the guest reads it at /sys/firmware/qemu_fw_cfg/by_name/<name>/raw (Linux: qemu_fw_cfg). */
+export interface FirmwareFile {
+  /** At most 55 characters (QEMU docs/specs/fw_cfg). */
+  readonly name: `opt/${string}`;
+  readonly path: string;
 }
 
 export type SerialSpec = "pty" | "null";
@@ -44,14 +66,28 @@ export type BootSource =
       readonly append: string;
     };
 
+/** A disk that is a file. What the guest discards becomes a hole of the file. */
 export interface DiskSpec {
-  /** A file that exists. */
+  /**
+   * A file that exists. Machines may share it as long as all of them have it read-only; QEMU's locks refuse the rest.
+   */
   readonly path: string;
   readonly format: "raw" | "qcow2";
   /** @default false */
   readonly readOnly?: boolean | undefined;
   /** What the guest sees as the disk's serial number (/dev/disk/by-id/virtio-…), at most 20 characters. */
   readonly serial?: string | undefined;
+}
+
+/**
+ * A folder shown as a read-only disk with one FAT16 partition, as it is when the machine starts: QEMU's vvfat driver.
+ * For a few small files, with names that FAT can hold.
+ */
+export interface FolderDiskSpec {
+  readonly format: "folder";
+  readonly path: string;
+  /** The volume's label, at most 11 characters, e.g. "CIDATA". */
+  readonly label: string;
 }
 
 export interface NicSpec {

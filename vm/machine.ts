@@ -6,13 +6,14 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formatCommandLine } from "./command-line.js";
 import { DisposableStack } from "./disposable-stack.js";
-import { describeExit, type ExitReport, type GuestEnd, readLogTail, startupFailure } from "./exit-report.js";
+import { type DiskError, describeExit, type ExitReport, type GuestEnd, readLogTail } from "./exit-report.js";
 import { findQemu } from "./find-qemu.js";
 import type { MachineSpec } from "./machine-spec.js";
 import { qemuArgv } from "./qemu-argv.js";
+import { type QemuProcess, startQemu } from "./qemu-process.js";
 import { parseChardevs, type QmpEvent } from "./qmp-message.js";
-import { QmpSession } from "./qmp-session.js";
-import { CHANNEL_DESCRIPTOR, spawnTethered, type TetheredProcess } from "./tethered-process.js";
+import { loadState, readStateUri, type StateOptions, writeState } from "./saved-state.js";
+import { CHANNEL_DESCRIPTOR } from "./tethered-process.js";
 import { VmError } from "./vm-error.js";
 import { waitAtMost } from "./wait-at-most.js";
 
@@ -25,6 +26,8 @@ export interface LaunchOptions {
   readonly log?: ((line: string) => void) | undefined;
   /** The QEMU to run, looked up in the PATH. @default "qemu-system-x86_64" */
   readonly program?: string | undefined;
+  /** A file that saveState() of a machine of the same spec wrote: the guest goes on from there. @default it boots */
+  readonly restoreFrom?: string | undefined;
 }
 
 /** Something that happened to the guest; each is the machine's end. */
@@ -39,8 +42,6 @@ export interface StopOptions {
   readonly powerdownMs?: number | undefined;
 }
 
-/** QEMU's time to start and greet, in milliseconds; it needs a tenth of a second. */
-const START_LIMIT_MS = 10_000;
 /** After the guest's end, time for the readers of its ptys to take what is in them: they lose it when QEMU goes. */
 const DRAIN_MS = 150;
 /** Each rung of the ladder that ends QEMU, in milliseconds. */
@@ -51,46 +52,44 @@ const KILL_MS = 5_000;
 /**
  * Starts a machine, paused: attach to its serial lines, then resume() it.
  * @throws VmError QEMU_NOT_FOUND, SETPRIV_NOT_FOUND, BAD_SPEC; EXITED_EARLY, KVM_UNUSABLE, ROM_NOT_FOUND or
- * PTY_UNAVAILABLE with QEMU's own words; QMP_* when it does not speak
+ * PTY_UNAVAILABLE with QEMU's own words; STATE_REJECTED; QMP_* when it does not speak
  */
 export async function launchMachine(spec: MachineSpec, options: LaunchOptions): Promise<RunningMachine> {
-  const { workDir, signal } = options;
+  const { workDir, signal, restoreFrom } = options;
   signal?.throwIfAborted();
   const startedAt = performance.now();
   const log = (text: string) => {
     options.log?.(`vm[${spec.name}] +${((performance.now() - startedAt) / 1000).toFixed(2)}s ${text}`);
   };
   const program = await findQemu(options.program);
-  const args = qemuArgv(spec, { workDir, control: { descriptor: CHANNEL_DESCRIPTOR } });
+  const argv = (control: "terminal" | { descriptor: number }, incoming: string | undefined) =>
+    qemuArgv(spec, { workDir, control, incoming });
+  // Told later where its state is, so that a QEMU that does not start is not taken for a state that does not load.
+  const args = argv({ descriptor: CHANNEL_DESCRIPTOR }, restoreFrom && "defer");
   await mkdir(workDir, { recursive: true });
-  await writeFile(join(workDir, "argv.txt"), rerunnable(program, qemuArgv(spec, { workDir, control: "terminal" })));
+  const again = argv("terminal", restoreFrom && readStateUri(restoreFrom));
+  await writeFile(join(workDir, "argv.txt"), rerunnable(program, again));
 
   await using cleanup = new DisposableStack();
-  const logPath = join(workDir, "qemu.log");
-  const process = await spawnTethered(program, args, { logPath });
-  cleanup.defer(async () => {
-    process.kill("SIGKILL");
-    // Whoever aborts may look for it at once.
-    await waitAtMost(process.exited, { limitMs: QUIT_MS, onLimit: () => new Error("still there") }).catch(
-      () => undefined,
-    );
-  });
-  log(`started QEMU, pid ${process.pid}`);
-  try {
-    const qmp = cleanup.use(await QmpSession.open(process.channel, { limitMs: START_LIMIT_MS, signal }));
-    const chardevs = parseChardevs(await qmp.execute("query-chardev"));
-    const serialPaths = new Map(
-      chardevs.flatMap(({ label, filename }) =>
-        filename.startsWith("pty:") ? [[label, filename.slice("pty:".length)] as const] : [],
-      ),
-    );
-    cleanup.move();
-    return new RunningMachine(spec.name, { process, qmp, serialPaths, logPath, log });
-  } catch (error) {
-    if (!(error instanceof VmError && error.code === "QMP_CLOSED")) throw error;
-    const exit = await waitAtMost(process.exited, { limitMs: QUIT_MS, signal, onLimit: () => error });
-    throw startupFailure(exit, await readLogTail(logPath), logPath);
+  const qemu = cleanup.use(
+    await startQemu(program, args, {
+      logPath: join(workDir, "qemu.log"),
+      signal,
+      onPid: (pid) => log(`started QEMU, pid ${pid}`),
+    }),
+  );
+  const chardevs = parseChardevs(await qemu.qmp.execute("query-chardev", {}, { signal }));
+  const serialPaths = new Map(
+    chardevs.flatMap(({ label, filename }) =>
+      filename.startsWith("pty:") ? [[label, filename.slice("pty:".length)] as const] : [],
+    ),
+  );
+  if (restoreFrom !== undefined) {
+    await loadState(qemu, restoreFrom, { signal });
+    log(`loaded the state ${restoreFrom}`);
   }
+  cleanup.move();
+  return new RunningMachine(spec, { qemu, serialPaths, log });
 }
 
 const rerunnable = (program: string, args: readonly string[]): string =>
@@ -101,11 +100,9 @@ const rerunnable = (program: string, args: readonly string[]): string =>
   ].join("\n");
 
 interface MachineParts {
-  readonly process: TetheredProcess;
-  readonly qmp: QmpSession;
+  readonly qemu: QemuProcess;
   /** pty by name of serial line. */
   readonly serialPaths: ReadonlyMap<string, string>;
-  readonly logPath: string;
   readonly log: (text: string) => void;
 }
 
@@ -116,9 +113,11 @@ export class RunningMachine implements AsyncDisposable {
   readonly pid: number;
   /** How it ended. Settles within 2 s of the guest's shutdown, reset or panic; never rejects. */
   readonly exited: Promise<ExitReport>;
+  readonly #spec: MachineSpec;
   readonly #parts: MachineParts;
   readonly #listeners = new Set<(event: MachineEvent) => void>();
   #guestEnd: GuestEnd | undefined;
+  #diskError: DiskError | undefined;
   #announceGuestEnd = () => {};
   readonly #guestEnded = new Promise<void>((resolve) => {
     this.#announceGuestEnd = resolve;
@@ -126,11 +125,12 @@ export class RunningMachine implements AsyncDisposable {
   #stopping: Promise<ExitReport> | undefined;
 
   /** For launchMachine. */
-  constructor(name: string, parts: MachineParts) {
-    this.name = name;
+  constructor(spec: MachineSpec, parts: MachineParts) {
+    this.name = spec.name;
+    this.#spec = spec;
     this.#parts = parts;
-    this.pid = parts.process.pid;
-    this.qemuVersion = parts.qmp.qemuVersion;
+    this.pid = parts.qemu.process.pid;
+    this.qemuVersion = parts.qemu.qmp.qemuVersion;
     const watched = this.#watchEvents();
     this.exited = this.#report(watched);
   }
@@ -145,7 +145,7 @@ export class RunningMachine implements AsyncDisposable {
 
   /** Lets the guest run. @throws VmError QMP_CLOSED when QEMU has ended */
   async resume(): Promise<void> {
-    await this.#parts.qmp.execute("cont");
+    await this.#parts.qemu.qmp.execute("cont");
     this.#parts.log("resumed");
   }
 
@@ -156,6 +156,16 @@ export class RunningMachine implements AsyncDisposable {
   onEvent(listener: (event: MachineEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Stops the guest and writes its state to a file, whole or not at all; launchMachine() loads it with the same spec.
+   * What the guest's disks hold must be the same then. After this the machine can only be stopped.
+   * @throws VmError STATE_NOT_SAVED
+   */
+  async saveState(path: string, options: StateOptions = {}): Promise<void> {
+    await writeState(this.#parts.qemu.qmp, path, options);
+    this.#parts.log(`saved the state ${path}`);
   }
 
   /**
@@ -172,7 +182,8 @@ export class RunningMachine implements AsyncDisposable {
   }
 
   async #stop({ powerdownMs }: StopOptions): Promise<ExitReport> {
-    const { process, qmp, log } = this.#parts;
+    const { log } = this.#parts;
+    const { process, qmp } = this.#parts.qemu;
     const rungs: readonly (readonly [name: string, limitMs: number, act: () => unknown])[] = [
       // A QEMU that ends does not always answer first.
       ["quit", QUIT_MS, () => qmp.execute("quit").catch(() => {})],
@@ -196,7 +207,7 @@ export class RunningMachine implements AsyncDisposable {
 
   async #watchEvents(): Promise<void> {
     try {
-      for (;;) this.#take(await this.#parts.qmp.nextEvent());
+      for (;;) this.#take(await this.#parts.qemu.qmp.nextEvent());
     } catch {
       // The channel closes when QEMU ends, which `exited` tells.
     }
@@ -206,6 +217,7 @@ export class RunningMachine implements AsyncDisposable {
     const kind = guestEnd(event);
     if (kind === undefined || this.#guestEnd !== undefined) return;
     this.#guestEnd = kind;
+    if (kind === "disk-error") this.#diskError = diskError(event, this.#spec);
     const detail = `${event.name} ${JSON.stringify(event.data)}`;
     this.#parts.log(`qmp <- ${detail}`);
     for (const listener of this.#listeners) listener({ kind, detail });
@@ -215,13 +227,18 @@ export class RunningMachine implements AsyncDisposable {
   }
 
   async #report(watched: Promise<void>): Promise<ExitReport> {
-    const { process, qmp, logPath, log } = this.#parts;
+    const { process, qmp, logPath } = this.#parts.qemu;
     const exit = await process.exited;
     await qmp[Symbol.asyncDispose]();
     // Events that QEMU sent last are read before it is judged.
     await watched;
-    const report = { ...exit, reason: this.#reason(exit.signal), logTail: await readLogTail(logPath) };
-    log(`ended: ${describeExit(report)}`);
+    const report = {
+      ...exit,
+      reason: this.#reason(exit.signal),
+      diskError: this.#diskError,
+      logTail: await readLogTail(logPath),
+    };
+    this.#parts.log(`ended: ${describeExit(report)}`);
     return report;
   }
 
@@ -236,6 +253,16 @@ const within = (work: Promise<unknown>, limitMs: number): Promise<boolean> =>
     work.then(() => true),
     { limitMs, onLimit: () => new Error("not in time") },
   ).catch(() => false);
+
+/** Source: QEMU qapi/block-core.json, BLOCK_IO_ERROR; the nodes' names are of qemu-argv.ts. */
+function diskError({ data }: QmpEvent, { disks }: MachineSpec): DiskError {
+  const node = String(data["node-name"]);
+  return {
+    path: disks[Number(/^disk(\d+)$/.exec(node)?.[1])]?.path ?? node,
+    noSpace: data["nospace"] === true,
+    detail: String(data["reason"]),
+  };
+}
 
 /** Which events are the guest's end. Source: QEMU qapi/run-state.json and qapi/block-core.json. */
 function guestEnd({ name, data }: QmpEvent): GuestEnd | undefined {

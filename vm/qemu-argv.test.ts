@@ -95,8 +95,8 @@ test("boots from the first disk alone", () => {
   ] as const;
   const argv = argvOf({ boot: { kind: "disk" }, disks, nics: [] });
   assert.equal(valuesOf(argv, "-blockdev"), [
-    "driver=raw,node-name=disk0,read-only=on,discard=unmap,file.driver=file,file.filename=/a",
-    "driver=qcow2,node-name=disk1,read-only=off,discard=unmap,file.driver=file,file.filename=/b",
+    "driver=raw,read-only=on,discard=unmap,file.driver=file,file.filename=/a,node-name=disk0",
+    "driver=qcow2,read-only=off,discard=unmap,file.driver=file,file.filename=/b,node-name=disk1",
   ]);
   const devices = valuesOf(argv, "-device");
   assert.ok(devices.includes("virtio-blk-pci,drive=disk0,bootindex=0"));

@@ -3,7 +3,16 @@
  * Source: QEMU docs/system/invocation; DESIGN D6 and section 7 for the measured choices.
  */
 import { join } from "node:path";
-import type { BootSource, DiskSpec, MachineSpec, NicSpec, SerialSpec } from "./machine-spec.js";
+import type {
+  BootSource,
+  DiskSpec,
+  FirmwareFile,
+  FolderDiskSpec,
+  MachineSpec,
+  NicSpec,
+  PortSpec,
+  SerialSpec,
+} from "./machine-spec.js";
 import { VmError } from "./vm-error.js";
 
 export interface QemuPaths {
@@ -13,6 +22,8 @@ export interface QemuPaths {
    * How QEMU is spoken to: QMP on a descriptor that it inherits, or a monitor for a person on its terminal.
    */
   readonly control: { readonly descriptor: number } | "terminal";
+  /** Where the guest's state comes from: a migration URI, or "defer" for one told later. @default a guest that boots */
+  readonly incoming?: string | undefined;
 }
 
 /**
@@ -35,6 +46,7 @@ export function qemuArgv(spec: MachineSpec, paths: QemuPaths): readonly string[]
     "-display", "none",
     "-action", "reboot=shutdown,shutdown=pause,panic=pause",
     "-S",
+    ...(paths.incoming === undefined ? [] : ["-incoming", paths.incoming]),
     ...controlArgs(paths),
     ...spec.serial.flatMap((serial, index) => serialArgs(serial, index, paths.workDir)),
     ...bootArgs(spec.boot),
@@ -43,6 +55,8 @@ export function qemuArgv(spec: MachineSpec, paths: QemuPaths): readonly string[]
     "-object", "rng-random,id=rng0,filename=/dev/urandom",
     "-device", "virtio-rng-pci,rng=rng0",
     "-device", "pvpanic",
+    ...portArgs(spec.ports ?? []),
+    ...(spec.firmwareFiles ?? []).flatMap(firmwareArgs),
   ];
 }
 
@@ -56,6 +70,10 @@ function rejectContradictions(spec: MachineSpec): void {
   if (spec.boot.kind === "network" && spec.nics.length === 0) refuse("boots from the network but has no NIC");
   if (spec.boot.kind === "disk" && spec.disks.length === 0) refuse("boots from a disk but has none");
   if (spec.serial.length > 4) refuse(`has ${spec.serial.length} serial ports; a PC has at most 4`);
+  for (const { name, socketPath } of spec.ports ?? []) {
+    const length = Buffer.byteLength(socketPath);
+    if (length > 107) refuse(`the socket of port ${name} has ${length} bytes in its path, 107 fit: ${socketPath}`);
+  }
 }
 
 function processorArgs({ accelerator, cpus }: MachineSpec): readonly string[] {
@@ -91,23 +109,34 @@ function bootArgs(boot: BootSource): readonly string[] {
   ];
 }
 
-function diskArgs(disk: DiskSpec, index: number, boot: BootSource): readonly string[] {
+function diskArgs(disk: DiskSpec | FolderDiskSpec, index: number, boot: BootSource): readonly string[] {
   const id = `disk${index}`;
-  const backend = [
-    `driver=${disk.format}`,
-    `node-name=${id}`,
-    `read-only=${disk.readOnly ? "on" : "off"}`,
-    "discard=unmap",
-    "file.driver=file",
-    `file.filename=${value(disk.path)}`,
-  ];
   const device = [
     "virtio-blk-pci",
     `drive=${id}`,
-    ...(disk.serial === undefined ? [] : [`serial=${value(disk.serial)}`]),
+    ...(disk.format === "folder" || disk.serial === undefined ? [] : [`serial=${value(disk.serial)}`]),
     ...(boot.kind === "disk" && index === 0 ? ["bootindex=0"] : []),
   ];
-  return ["-blockdev", backend.join(","), "-device", device.join(",")];
+  return ["-blockdev", [...backendOptions(disk), `node-name=${id}`].join(","), "-device", device.join(",")];
+}
+
+function backendOptions(disk: DiskSpec | FolderDiskSpec): readonly string[] {
+  switch (disk.format) {
+    case "folder":
+      return ["driver=vvfat", `dir=${value(disk.path)}`, `label=${value(disk.label)}`, "read-only=on"];
+    case "raw":
+    case "qcow2":
+      return [
+        `driver=${disk.format}`,
+        `read-only=${disk.readOnly ? "on" : "off"}`,
+        // The file's own node takes it over: a guest's trim makes holes in the file.
+        "discard=unmap",
+        "file.driver=file",
+        `file.filename=${value(disk.path)}`,
+      ];
+    default:
+      return disk satisfies never;
+  }
 }
 
 function nicArgs(nic: NicSpec, index: number, boot: BootSource): readonly string[] {
@@ -134,3 +163,19 @@ function nicArgs(nic: NicSpec, index: number, boot: BootSource): readonly string
   ];
   return ["-netdev", backend.join(","), "-device", device.join(",")];
 }
+
+function portArgs(ports: readonly PortSpec[]): readonly string[] {
+  if (ports.length === 0) return [];
+  return [
+    // Port 0 is kept for a console.
+    ...["-device", `virtio-serial-pci,max_ports=${ports.length + 1}`],
+    ...ports.flatMap(({ name, socketPath }, index) => [
+      ...["-chardev", `socket,id=port${index},path=${value(socketPath)},server=on,wait=off`],
+      ...["-device", `virtserialport,chardev=port${index},name=${value(name)}`],
+    ]),
+  ];
+}
+
+const firmwareArgs = ({ name, path }: FirmwareFile): readonly string[] => [
+  ...["-fw_cfg", `name=${value(name)},file=${value(path)}`],
+];

@@ -57,6 +57,23 @@ export function parseChardevs(answer: unknown): readonly QmpChardev[] {
   });
 }
 
+/** How far a migration is, as `query-migrate` tells. */
+export interface QmpMigration {
+  /** E.g. "active", "completed", "failed"; undefined where none was begun. */
+  readonly status: string | undefined;
+  /** Why it failed, in QEMU's words. */
+  readonly error: string | undefined;
+}
+
+/** Parses the answer to `query-migrate`. */
+export function parseMigration(answer: unknown): QmpMigration {
+  const { status, "error-desc": error } = record(answer) ?? {};
+  return {
+    status: typeof status === "string" ? status : undefined,
+    error: typeof error === "string" ? error : undefined,
+  };
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -34,6 +34,20 @@ const kinds = {
   LINE_NOT_OPENED: "host",
   /** The far side of a serial line is gone. */
   LINE_CLOSED: "internal",
+  /** The guest did not offer its port in time; the message quotes what it sent last. */
+  GUEST_SILENT: "host",
+  /** The machine ended, or its port's socket is not there. */
+  PORT_CLOSED: "internal",
+  /** The guest's state could not be written; as a rule the disk is full. */
+  STATE_NOT_SAVED: "host",
+  /** A saved state did not load: cut short, altered, or of another machine. */
+  STATE_REJECTED: "internal",
+  /** There is a file already where a disk image should come to be. */
+  DISK_EXISTS: "internal",
+  /** The file that a disk image should lie on is missing or cannot be read as what it should be. */
+  BACKING_UNUSABLE: "host",
+  /** A disk image could not be written; as a rule the disk is full. */
+  DISK_NOT_MADE: "host",
   /** QEMU outlived SIGKILL. */
   STILL_RUNNING: "host",
 } as const satisfies Record<string, FailureKind>;

@@ -1,0 +1,59 @@
+/**
+ * A QEMU that was started and has been spoken to: its process and its QMP session, ended as one.
+ * Not here: its arguments, and what is said to it (machine.ts, disk-image.ts).
+ */
+import { DisposableStack } from "./disposable-stack.js";
+import { readLogTail, startupFailure } from "./exit-report.js";
+import { QmpSession } from "./qmp-session.js";
+import { spawnTethered, type TetheredProcess } from "./tethered-process.js";
+import { VmError } from "./vm-error.js";
+import { waitAtMost } from "./wait-at-most.js";
+
+export interface QemuProcess extends AsyncDisposable {
+  readonly process: TetheredProcess;
+  readonly qmp: QmpSession;
+  /** What QEMU writes to stdout and stderr. */
+  readonly logPath: string;
+}
+
+export interface QemuStart {
+  /** File for what QEMU writes; emptied first. */
+  readonly logPath: string;
+  readonly signal?: AbortSignal | undefined;
+  /** Told the process id before QEMU has said anything. */
+  readonly onPid?: ((pid: number) => void) | undefined;
+}
+
+/** QEMU's time to start and greet, in milliseconds; it needs a tenth of a second. */
+const START_LIMIT_MS = 10_000;
+/** From its being killed, or its closing of the channel, to its end; in milliseconds. */
+const END_LIMIT_MS = 1_000;
+
+/**
+ * Starts QEMU and agrees with it on QMP. Disposing of it kills it.
+ * @param args with a QMP monitor on CHANNEL_DESCRIPTOR among them
+ * @throws VmError SETPRIV_NOT_FOUND; EXITED_EARLY, KVM_UNUSABLE, ROM_NOT_FOUND or PTY_UNAVAILABLE with QEMU's own words;
+ * QMP_* when it does not speak
+ */
+export async function startQemu(program: string, args: readonly string[], start: QemuStart): Promise<QemuProcess> {
+  const { logPath, signal, onPid } = start;
+  await using cleanup = new DisposableStack();
+  const process = await spawnTethered(program, args, { logPath });
+  cleanup.defer(async () => {
+    process.kill("SIGKILL");
+    // Whoever aborts may look for it at once.
+    await waitAtMost(process.exited, { limitMs: END_LIMIT_MS, onLimit: () => new Error("still there") }).catch(
+      () => undefined,
+    );
+  });
+  onPid?.(process.pid);
+  try {
+    const qmp = cleanup.use(await QmpSession.open(process.channel, { limitMs: START_LIMIT_MS, signal }));
+    const owned = cleanup.move();
+    return { process, qmp, logPath, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
+  } catch (error) {
+    if (!(error instanceof VmError && error.code === "QMP_CLOSED")) throw error;
+    const exit = await waitAtMost(process.exited, { limitMs: END_LIMIT_MS, signal, onLimit: () => error });
+    throw startupFailure(exit, await readLogTail(logPath), logPath);
+  }
+}
