@@ -35,6 +35,8 @@ export interface DownloadOptions {
   readonly idleMs?: number | undefined;
   /** Called with the number of bytes of each chunk that came in. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
+  /** Called after each chunk with the bytes that are there now, those of earlier tries included, and of how many. */
+  readonly onProgress?: ((bytes: number, ofBytes: number | undefined) => void) | undefined;
   /** Called with a line about each mirror that gave wrong bytes, though another may have had the right ones. */
   readonly onWarning?: ((text: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -147,7 +149,7 @@ async function transfer(
   address: string,
   partial: PartialFile,
   { name, digest, size }: DownloadRequest,
-  { proxy = {}, idleMs = 20_000, onBytes, signal }: DownloadOptions,
+  { proxy = {}, idleMs = 20_000, onBytes, onProgress, signal }: DownloadOptions,
 ): Promise<Answer | undefined> {
   if (size !== undefined && partial.size > size) await partial.restart();
   if (size !== undefined && partial.size === size) return undefined; // whole already; the process died before the commit
@@ -173,6 +175,8 @@ async function transfer(
         hint: "the source altered the file; nothing of it was kept. Try another LIVELAB_MIRROR",
       }),
     });
+    const length = response.headers["content-length"];
+    const ofBytes = size ?? (length === undefined ? undefined : partial.size + Number(length));
     for await (const chunk of response as AsyncIterable<Buffer>) {
       if (size !== undefined && partial.size + chunk.length > size) {
         await partial.restart();
@@ -180,12 +184,12 @@ async function transfer(
       }
       await partial.write(chunk);
       onBytes?.(chunk.length);
+      onProgress?.(partial.size, ofBytes);
     }
     const got = partial.size;
     if (size !== undefined && got < size) {
       // Without a length the end of the connection looks like the end of the file: the rest may still come.
-      if (response.headers["content-length"] === undefined)
-        return { kind: "later", why: `broke off at ${got} of ${size} bytes` };
+      if (length === undefined) return { kind: "later", why: `broke off at ${got} of ${size} bytes` };
       await partial.restart();
       return wrong(`truncated, ${got} of ${size} bytes`);
     }

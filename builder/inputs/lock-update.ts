@@ -30,6 +30,22 @@ export interface LockChange {
  * @throws InputError UPDATE_FAILED with apt's words (a bad signature among them), UNAVAILABLE, WRONG_DIGEST, DISK_FULL
  */
 export async function updateLock(request: UpdateRequest): Promise<LockChange[]> {
+  const sets = await resolveSets(request);
+  const folder = lockFolder(request.projectRoot, request.profile);
+  await mkdir(folder, { recursive: true });
+  const changes: LockChange[] = [];
+  for (const set of sets) {
+    const file = join(folder, `${set.name}.Packages`);
+    const before = await readFile(file, "utf8").catch(() => undefined);
+    changes.push(...compareSets(before === undefined ? undefined : parseLockSet(set.name, before, file), set));
+    await writeFile(`${file}.part`, set.text);
+  }
+  for (const { name } of sets) await rename(join(folder, `${name}.Packages.part`), join(folder, `${name}.Packages`));
+  return changes;
+}
+
+/** What apt says now of each set of a profile; writes nothing. @throws InputError see updateLock() */
+export async function resolveSets(request: UpdateRequest): Promise<LockSet[]> {
   const { projectRoot, profile, store, mirrors, progress, proxy, signal } = request;
   await using gateway = new Gateway();
   gateway.stage = "lock update";
@@ -58,18 +74,7 @@ export async function updateLock(request: UpdateRequest): Promise<LockChange[]> 
     return resolved;
   });
   gateway.throwIfRefused();
-
-  const folder = lockFolder(projectRoot, profile);
-  await mkdir(folder, { recursive: true });
-  const changes: LockChange[] = [];
-  for (const set of sets) {
-    const file = join(folder, `${set.name}.Packages`);
-    const before = await readFile(file, "utf8").catch(() => undefined);
-    changes.push(...compareSets(before === undefined ? undefined : parseLockSet(set.name, before, file), set));
-    await writeFile(`${file}.part`, set.text);
-  }
-  for (const { name } of sets) await rename(join(folder, `${name}.Packages.part`), join(folder, `${name}.Packages`));
-  return changes;
+  return sets;
 }
 
 /** What differs between a set and the one before. */
