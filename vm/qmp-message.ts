@@ -74,6 +74,45 @@ export function parseMigration(answer: unknown): QmpMigration {
   };
 }
 
+/** A block node as `query-named-block-nodes` tells of it. */
+export interface QmpBlockNode {
+  readonly name: string;
+  /** In bytes. */
+  readonly virtualSize: number;
+}
+
+/** Parses the answer to `query-named-block-nodes`. @throws VmError QMP_MALFORMED */
+export function parseBlockNodes(answer: unknown): readonly QmpBlockNode[] {
+  const nodes = Array.isArray(answer) ? answer.map(record) : [undefined];
+  return nodes.map((node) => {
+    const name = node?.["node-name"];
+    const virtualSize = record(node?.["image"])?.["virtual-size"];
+    if (typeof name === "string" && typeof virtualSize === "number") return { name, virtualSize };
+    throw new VmError("QMP_MALFORMED", `query-named-block-nodes was answered with ${JSON.stringify(answer)}`);
+  });
+}
+
+/** A job as `query-jobs` tells of it. */
+export interface QmpJob {
+  readonly id: string;
+  /** "concluded" when it is over, well or not. */
+  readonly status: string;
+  /** Why it failed, in QEMU's words. */
+  readonly error: string | undefined;
+}
+
+/** Parses the answer to `query-jobs`. @throws VmError QMP_MALFORMED */
+export function parseJobs(answer: unknown): readonly QmpJob[] {
+  const jobs = Array.isArray(answer) ? answer.map(record) : [undefined];
+  return jobs.map((job) => {
+    const { id, status, error } = job ?? {};
+    if (typeof id === "string" && typeof status === "string") {
+      return { id, status, error: typeof error === "string" ? error : undefined };
+    }
+    throw new VmError("QMP_MALFORMED", `query-jobs was answered with ${JSON.stringify(answer)}`);
+  });
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -5,10 +5,12 @@
  * Not here: what runs at the far end (builder/machines).
  */
 import { generateKeyPairSync } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import ssh2 from "ssh2";
 import { LivelabError, type LivelabErrorOptions } from "./livelab-error.js";
+import { waitAtMost } from "./wait-at-most.js";
 
 /** The channel itself broke: not the command, not the guest. */
 export class SshError extends LivelabError {
@@ -44,9 +46,9 @@ export function generateSshKeyPair(): SshKeyPair {
 }
 
 export interface ExecOptions {
-  /** Fed to the command's standard input. @default an empty input */
+  /** Fed to the command's standard input, as fast as it takes it. @default an empty input */
   readonly stdin?: Readable | string;
-  /** Receives standard output as it comes; what goes there is not collected. */
+  /** Receives standard output, as fast as it takes it; what goes there is not collected. It is not ended. */
   readonly stdout?: Writable;
   /** Called with each chunk of standard error, besides its being collected. */
   readonly onStderr?: (chunk: Buffer) => void;
@@ -66,9 +68,16 @@ export interface ExecResult {
 
 /** Longest wait for the far end to close, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 2_000;
-/** Longest wait for the far end to say whether it listens, in milliseconds. */
-const FORWARD_TIMEOUT_MS = 20_000;
+/** Longest wait for the far end to start a command or to say whether it listens, in milliseconds. */
+const REQUEST_TIMEOUT_MS = 20_000;
+/** Signs of life that the far end may owe. */
+const KEEPALIVES_OWED = 3;
 const STDERR_KEPT_BYTES = 256 * 1024;
+
+const ANSWERED_IN_TIME = {
+  limitMs: REQUEST_TIMEOUT_MS,
+  onLimit: () => new Error(`no answer in ${REQUEST_TIMEOUT_MS} ms`),
+};
 
 export interface SshConnectOptions {
   readonly username: string;
@@ -77,6 +86,11 @@ export interface SshConnectOptions {
   readonly hostKey: string;
   /** Longest wait for the handshake, in milliseconds. @default 20_000 */
   readonly handshakeTimeoutMs?: number;
+  /**
+   * After each such time, in milliseconds, the far end is asked for a sign of life; when it has owed three, it is gone.
+   * @default never: a pipe tells by itself
+   */
+  readonly keepaliveMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -84,17 +98,29 @@ export class SshConnection implements AsyncDisposable {
   /** Resolves, with the reason if there was one, when the connection is gone; never rejects. */
   readonly closed: Promise<Error | undefined>;
   readonly #client: ssh2.Client;
+  readonly #stream: Duplex;
+  /** Aborted when the connection is gone. Unlike a promise's, its listeners can be taken off. */
+  readonly #gone = new AbortController();
 
   private constructor(client: ssh2.Client, stream: Duplex) {
     this.#client = client;
+    this.#stream = stream;
+    // One listener for each command that runs.
+    setMaxListeners(0, this.#gone.signal);
     this.closed = new Promise((resolve) => {
       let reason: Error | undefined;
+      const gone = (): void => {
+        resolve(reason);
+        this.#gone.abort(reason ?? new Error("the far end closed the stream"));
+      };
       client.on("error", (error) => {
         reason ??= error;
+        // Whatever ssh2 tells here is the end, but after garbage it only half-closes and listens no more.
+        stream.destroy();
       });
-      client.on("close", () => resolve(reason));
+      client.on("close", gone);
       // A stream that was destroyed under it makes ssh2 say nothing.
-      stream.on("close", () => resolve(reason));
+      stream.on("close", gone);
       // ssh2 stops listening when it is done, but a pipe may break after that.
       stream.on("error", (error) => {
         reason ??= error;
@@ -108,7 +134,7 @@ export class SshConnection implements AsyncDisposable {
     const connection = new SshConnection(client, stream);
     const expected = Buffer.from(options.hostKey.split(" ")[1] ?? "", "base64");
     const onAbort = (): void => {
-      client.destroy();
+      stream.destroy();
     };
     options.signal?.addEventListener("abort", onAbort, { once: true });
     try {
@@ -122,12 +148,13 @@ export class SshConnection implements AsyncDisposable {
           privateKey: options.privateKey,
           hostVerifier: (key: Buffer) => key.equals(expected),
           readyTimeout: options.handshakeTimeoutMs ?? 20_000,
-          keepaliveInterval: 0,
+          keepaliveInterval: options.keepaliveMs ?? 0,
+          keepaliveCountMax: KEEPALIVES_OWED,
           algorithms: { cipher: ["aes128-gcm@openssh.com"], compress: ["none"] },
         });
       });
     } catch (cause) {
-      client.destroy();
+      stream.destroy();
       options.signal?.throwIfAborted();
       throw new SshError("HANDSHAKE_FAILED", `no SSH session came up: ${(cause as Error).message}`, { cause });
     } finally {
@@ -138,71 +165,59 @@ export class SshConnection implements AsyncDisposable {
 
   /**
    * Runs a command line in the far end's login shell.
-   * A status other than 0 is a result, not an error.
-   * @throws SshError CONNECTION_LOST when the far end went away before it told the status
+   * A status other than 0 is a result, not an error. When `stdin` or `stdout` fails, the command's channel is closed
+   * and that error is thrown.
+   * @throws SshError EXEC_REFUSED; CONNECTION_LOST when the far end went away before it told the status
    */
   async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
-    options.signal?.throwIfAborted();
-    const channel = await new Promise<ssh2.ClientChannel>((resolve, reject) => {
-      this.closed.then((reason) => reject(reason ?? new Error("the connection is closed")));
-      this.#client.exec(command, (error, opened) => (error ? reject(error) : resolve(opened)));
-    }).catch((cause: Error) => {
-      throw new SshError("EXEC_REFUSED", `could not start \`${command}\`: ${cause.message}`, { cause });
-    });
-    const ended = new Promise<{ status: number | null; killedBy: string | undefined } | undefined>((resolve) => {
-      let exit: { status: number | null; killedBy: string | undefined } | undefined;
-      channel.on("exit", (status: number | null, signalName?: string) => {
-        exit = { status, killedBy: signalName?.replace(/^SIG/, "") };
-      });
-      channel.on("close", () => resolve(exit));
-      this.closed.then(() => resolve(exit));
-    });
-    // What is given up is not waited for: a channel that nobody reads from never closes.
-    let giveUp: (reason: unknown) => void = () => {};
-    const givenUp = new Promise<never>((_, reject) => {
-      giveUp = (reason) => {
-        channel.destroy();
-        reject(reason);
-      };
-    });
-    const onAbort = (): void => giveUp(options.signal?.reason);
-    options.signal?.addEventListener("abort", onAbort, { once: true });
-
+    const { stdin, stdout, onStderr, signal } = options;
+    const channel = await this.#open(command, {}, signal);
+    // Ends the pipe into the command, and takes off every listener on what outlives the command.
+    const over = new AbortController();
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     let errBytes = 0;
     channel.stderr.on("data", (chunk: Buffer) => {
-      options.onStderr?.(chunk);
+      onStderr?.(chunk);
       err.push(chunk);
       errBytes += chunk.length;
       while (errBytes - (err[0]?.length ?? 0) > STDERR_KEPT_BYTES) errBytes -= err.shift()?.length ?? 0;
     });
-    // A writer that fails (a full disk) ends the command; its own error is the one to tell.
-    if (options.stdout === undefined) channel.on("data", (chunk: Buffer) => out.push(chunk));
-    else {
-      channel.pipe(options.stdout, { end: false });
-      options.stdout.on("error", giveUp);
-    }
-
-    // The command may end without reading all its input: that shows in its status, not here.
-    if (options.stdin === undefined || typeof options.stdin === "string") channel.end(options.stdin ?? "");
-    else pipeline(options.stdin, channel).catch(() => undefined);
-
-    let exit: Awaited<typeof ended>;
     try {
-      exit = await Promise.race([ended, givenUp]);
+      const { status, killedBy } = await new Promise<Pick<ExecResult, "status" | "killedBy">>((resolve, reject) => {
+        const lost = (): void =>
+          reject(new SshError("CONNECTION_LOST", `the machine went away while it ran \`${command}\``));
+        let exit: Pick<ExecResult, "status" | "killedBy"> | undefined;
+        channel.on("exit", (code: number | null, signalName?: string) => {
+          exit = { status: code ?? 128, killedBy: signalName?.replace(/^SIG/, "") };
+        });
+        // ssh2 closes channels of a lost connection too: their output may lack its end, whatever the status.
+        channel.on("close", () => (exit === undefined || this.#gone.signal.aborted ? lost() : resolve(exit)));
+        this.#gone.signal.addEventListener("abort", lost, { signal: over.signal });
+        // What is given up is not waited for: a channel that nobody reads from never closes.
+        signal?.addEventListener("abort", () => reject(signal.reason), { signal: over.signal });
+
+        if (stdout === undefined) channel.on("data", (chunk: Buffer) => out.push(chunk));
+        else {
+          channel.pipe(stdout, { end: false });
+          // A writer that fails (a full disk) ends the command; its own error is the one to tell.
+          stdout.on("error", reject);
+          over.signal.addEventListener("abort", () => stdout.off("error", reject));
+        }
+        if (stdin === undefined || typeof stdin === "string") channel.end(stdin ?? "");
+        else {
+          // The same for a reader: a command must not take a part of its input for the whole.
+          stdin.once("error", reject);
+          // The command may end without reading all of it: that shows in its status, not here.
+          pipeline(stdin, channel, { signal: over.signal }).catch(() => undefined);
+        }
+      });
+      return { status, killedBy, stdout: Buffer.concat(out), stderr: Buffer.concat(err).toString("utf8") };
     } finally {
-      options.signal?.removeEventListener("abort", onAbort);
+      over.abort();
+      if (stdout !== undefined) channel.unpipe(stdout);
+      channel.destroy();
     }
-    if (exit === undefined) {
-      throw new SshError("CONNECTION_LOST", `the machine went away while it ran \`${command}\``);
-    }
-    return {
-      status: exit.status ?? 128,
-      killedBy: exit.killedBy,
-      stdout: Buffer.concat(out),
-      stderr: Buffer.concat(err).toString("utf8"),
-    };
   }
 
   /**
@@ -211,11 +226,10 @@ export class SshConnection implements AsyncDisposable {
    */
   async forwardFrom(port: number, accept: (stream: Duplex) => void): Promise<void> {
     this.#client.on("tcp connection", (_details, acceptChannel) => accept(acceptChannel()));
-    await new Promise<void>((resolve, reject) => {
-      setTimeout(() => reject(new Error(`no answer in ${FORWARD_TIMEOUT_MS} ms`)), FORWARD_TIMEOUT_MS).unref();
-      this.closed.then((reason) => reject(reason ?? new Error("the connection is closed")));
+    const listening = new Promise<void>((resolve, reject) => {
       this.#client.forwardIn("127.0.0.1", port, (error) => (error ? reject(error) : resolve()));
-    }).catch((cause: Error) => {
+    });
+    await waitAtMost(listening, { ...ANSWERED_IN_TIME, signal: this.#gone.signal }).catch((cause: Error) => {
       throw new SshError("FORWARD_REFUSED", `the machine would not listen on port ${port}: ${cause.message}`, {
         cause,
       });
@@ -229,11 +243,7 @@ export class SshConnection implements AsyncDisposable {
   ): Promise<number> {
     const { stdin, stdout, term } = terminal;
     const size = (): { rows: number; cols: number } => ({ rows: stdout.rows ?? 24, cols: stdout.columns ?? 80 });
-    const channel = await new Promise<ssh2.ClientChannel>((resolve, reject) => {
-      this.#client.exec(command, { pty: { term, ...size() } }, (error, opened) =>
-        error ? reject(error) : resolve(opened),
-      );
-    });
+    const channel = await this.#open(command, { pty: { term, ...size() } });
     let status = 128;
     channel.on("exit", (code: number | null) => {
       status = code ?? 128;
@@ -256,12 +266,28 @@ export class SshConnection implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client.end();
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
+    await waitAtMost(this.closed, { limitMs: CLOSE_TIMEOUT_MS, onLimit: () => new Error("it hangs") }).catch(() => {});
+    this.#stream.destroy();
+  }
+
+  /** Starts a command. @throws SshError EXEC_REFUSED, CONNECTION_LOST */
+  async #open(command: string, options: ssh2.ExecOptions, signal?: AbortSignal): Promise<ssh2.ClientChannel> {
+    signal?.throwIfAborted();
+    const opening = new Promise<ssh2.ClientChannel>((resolve, reject) => {
+      this.#client.exec(command, options, (error, opened) => (error ? reject(error) : resolve(opened)));
     });
-    await Promise.race([this.closed, patience]);
-    clearTimeout(timer);
-    this.#client.destroy();
+    const unlessGivenUp = signal === undefined ? opening : waitAtMost(opening, { ...ANSWERED_IN_TIME, signal });
+    try {
+      return await waitAtMost(unlessGivenUp, { ...ANSWERED_IN_TIME, signal: this.#gone.signal });
+    } catch (cause) {
+      // It may yet be started, for nobody.
+      opening.then((channel) => channel.destroy()).catch(() => undefined);
+      unlessGivenUp.catch(() => undefined);
+      signal?.throwIfAborted();
+      const [code, what] = this.#gone.signal.aborted
+        ? (["CONNECTION_LOST", "the machine went away before it ran"] as const)
+        : (["EXEC_REFUSED", "could not start"] as const);
+      throw new SshError(code, `${what} \`${command}\`: ${(cause as Error).message}`, { cause });
+    }
   }
 }
