@@ -15,7 +15,7 @@ import { openHome } from "./builder/home.js";
 import { checkBuildHost } from "./builder/host-checks.js";
 import { exportInputs, importInputs } from "./builder/inputs/bundle.js";
 import { proxySettingsFrom } from "./builder/inputs/http-get.js";
-import { hasLock } from "./builder/inputs/lock.js";
+import { hasLock, loadLock } from "./builder/inputs/lock.js";
 import { describeChange, updateLock } from "./builder/inputs/lock-update.js";
 import { verifyLock } from "./builder/inputs/lock-verify.js";
 import type { ResolveRequest } from "./builder/inputs/resolver.js";
@@ -160,15 +160,19 @@ program
     });
   });
 
-const resolveRequest = async (workshop: Workshop, profile: Profile): Promise<ResolveRequest> => ({
-  projectRoot,
-  store: workshop.store,
-  mirrors: await workshop.findMirrors(profile),
-  openMachine: (gateway) => workshop.openResolver(gateway),
-  progress,
-  proxy: workshop.options.proxy,
-  signal,
-});
+const resolveRequest = async (profile: Profile): Promise<ResolveRequest> => {
+  // The default profile's apt resolves for all of them: one without a lock has no machine, and apt of Debian 10 no patterns.
+  const workshop = await openWorkshop(profileNames[0] as string);
+  return {
+    projectRoot,
+    store: workshop.store,
+    mirrors: await workshop.findMirrors(profile),
+    openMachine: (gateway) => workshop.openResolver(gateway),
+    progress,
+    proxy: workshop.options.proxy,
+    signal,
+  };
+};
 const lockCommand = program.command("lock").summary("recompute or verify the pinned inputs of a profile");
 lockCommand
   .command("update")
@@ -176,11 +180,9 @@ lockCommand
   .addOption(profileOption())
   .option("--with-security", "also from the release's security suite, as a lock of its own")
   .action(async (options) => {
-    const profile = loadProfile(
-      options.withSecurity ? withSecurity(loadProfile(options.profile)).name : options.profile,
-    );
-    const workshop = await openWorkshop(options.profile);
-    const changes = await updateLock({ profile, ...(await resolveRequest(workshop, profile)) });
+    const named = loadProfile(options.profile);
+    const profile = options.withSecurity ? withSecurity(named) : named;
+    const changes = await updateLock({ profile, ...(await resolveRequest(profile)) });
     print(changes.length === 0 ? "the lock is up to date" : changes.map(describeChange).join("\n"));
   });
 lockCommand
@@ -188,9 +190,8 @@ lockCommand
   .summary("check that the lock resolves by itself and that every file is to be had")
   .addOption(profileOption())
   .action(async (options) => {
-    const workshop = await openWorkshop(options.profile);
-    const { lock } = workshop;
-    await verifyLock({ lock, ...(await resolveRequest(workshop, lock.profile)) });
+    const lock = await loadLock(projectRoot, loadProfile(options.profile));
+    await verifyLock({ lock, ...(await resolveRequest(lock.profile)) });
     print(`the lock of ${options.profile} is good: ${lock.files().length} files`);
   });
 

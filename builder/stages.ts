@@ -37,8 +37,11 @@ function wanted(lock: Lock, set: string): string[] {
   return (spec?.packages ?? []).filter((name) => !name.startsWith("?"));
 }
 
-/** zstd level of the squashfs: 9 gives 247 MiB in 19 s on 2 processors (measured), which a proto change costs each time. */
-const SQUASHFS_LEVEL = 9;
+/** The smallest set of packages with apt in it, without what they depend on. */
+function essential(lock: Lock): string[] {
+  const flagged = lock.set("image").packages.filter(({ stanza }) => stanza.get("Essential") === "yes");
+  return [...flagged.map(({ name }) => name), "apt"];
+}
 
 export const stages: readonly Stage[] = [
   {
@@ -46,13 +49,18 @@ export const stages: readonly Stage[] = [
     summary: "the builder machine has all that the stages need",
     sets: [],
     always: true,
+    environment: ({ profile }) => ({ BOOTSTRAP: profile.tools.bootstrap }),
     limitMinutes: 1,
   },
   {
     name: "create_bootstrap",
     summary: "a minimal Debian root from the lock",
     sets: ["image"],
-    environment: (lock) => ({ SUITE: lock.profile.release }),
+    environment: (lock) => ({
+      SUITE: lock.profile.release,
+      BOOTSTRAP: lock.profile.tools.bootstrap,
+      ESSENTIAL: essential(lock).join(" "),
+    }),
     limitMinutes: 10,
   },
   {
@@ -113,13 +121,17 @@ export const stages: readonly Stage[] = [
     summary: "names, locale, no keys and no machine-id, depmod, initramfs",
     sets: [],
     stamped: true,
+    environment: ({ profile }) => ({ INITRD_COMPRESSOR: profile.tools.initrdCompressor }),
     limitMinutes: 10,
   },
   {
     name: "prepare_archive_bits",
     summary: "squashfs, kernel, initrd, their hashes, package list",
     sets: [],
-    environment: () => ({ SQUASHFS_LEVEL: String(SQUASHFS_LEVEL) }),
+    environment: ({ profile }) => ({
+      SQUASHFS_OPTIONS: profile.tools.squashfsOptions.join(" "),
+      SQUASHFS_REPRODUCIBLE: profile.tools.squashfsReproducible ? "yes" : "no",
+    }),
     limitMinutes: 20,
   },
   {

@@ -6,6 +6,7 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Profile } from "../profiles.js";
+import { aptSources } from "./apt-sources.js";
 import { Gateway } from "./gateway.js";
 import { lockFolder } from "./lock.js";
 import { type LockSet, parseLockSet } from "./lock-set.js";
@@ -59,12 +60,7 @@ export async function resolveSets(request: UpdateRequest): Promise<LockSet[]> {
   const sets = await progress.step("resolve", async (step) => {
     step.status("starting a machine");
     await using machine = await request.openMachine(gateway);
-    const sources = profile.suites
-      .map(
-        ({ archive, distribution, components }) =>
-          `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${machine.gatewayUrl}/${archive} ${distribution} ${components.join(" ")}\n`,
-      )
-      .join("");
+    const sources = aptSources(profile, machine.gatewayUrl);
     await using resolver = await Resolver.open(machine, { projectRoot, profile, sources, signal });
     const resolved: LockSet[] = [];
     for (const spec of profile.sets) {

@@ -1,7 +1,10 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { UsageError } from "../../vm/livelab-error.js";
 import { findProjectRoot } from "../../vm/project-root.js";
+import { TempDir } from "../../vm/temp-dir.js";
 import { InputError } from "../builder-error.js";
 import { loadProfile, suiteOf, withSecurity } from "../profiles.js";
 import { loadLock } from "./lock.js";
@@ -108,17 +111,31 @@ test("an unknown profile is the command line's fault and names those there are",
   }
 });
 
-test("a profile without a lock says which command makes it", async () => {
-  const error = await loadLock("/nonexistent", loadProfile("bookworm")).catch((reason) => reason);
+test("a profile without a lock says which command makes it, and where it can run", async () => {
+  const error = await loadLock("/nonexistent", loadProfile("buster")).catch((reason) => reason);
   assert.instance(error, InputError);
   assert.is(error.code, "NOT_FOUND");
-  assert.is(error.hint, "livelab lock update -p bookworm");
+  assert.is(
+    error.message,
+    "there is no lock for profile buster in the project; it takes a host that reaches snapshot.debian.org or archive.debian.org",
+  );
+  assert.is(error.hint, "livelab lock update -p buster, there, and commit builder/lock/buster");
+});
+
+test("a lock of which a file is missing is not taken for none", async () => {
+  await using root = await TempDir.create("lock-test");
+  await mkdir(join(root.path, "builder/lock/buster"), { recursive: true });
+  const error = await loadLock(root.path, loadProfile("buster")).catch((reason) => reason);
+  assert.match(error.message, /the lock of profile buster is not whole: .*base\.Packages cannot be read/);
 });
 
 test("tells the archive of a security update by its file name", () => {
   const profile = withSecurity(loadProfile("bookworm"));
   assert.is(suiteOf(profile, "pool/updates/main/o/openssl/x.deb")?.archive, "debian-security");
   assert.is(suiteOf(profile, "pool/main/o/openssl/x.deb")?.archive, "debian");
+  const buster = loadProfile("buster");
+  assert.is(suiteOf(buster, "pool/updates/main/l/linux/x.deb")?.distribution, "buster/updates");
+  assert.is(suiteOf(buster, "pool/contrib/z/zfs-linux/x.deb")?.archive, "debian");
 });
 
 test.run();

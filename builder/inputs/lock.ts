@@ -56,11 +56,10 @@ export function describeLockedFile(file: LockedFile): string {
 export const lockFolder = (projectRoot: string, profile: Profile): string =>
   join(projectRoot, "builder", "lock", profile.name);
 
-/** The folder of a profile's npm lock: security updates change nothing of it, so both share one. */
-export const npmLockFolder = (projectRoot: string, profile: Profile): string =>
-  join(projectRoot, "builder", "lock", profile.release, "npm");
+/** The folder of the npm lock: what goes under /usr/triton is the same in every profile. */
+export const npmLockFolder = (projectRoot: string): string => join(projectRoot, "builder", "lock", "npm");
 
-/** Whether a profile has a lock at all; one with security updates has none until it was made. */
+/** Whether a profile has a lock at all: some have none until `livelab lock update` made it. */
 export async function hasLock(projectRoot: string, profile: Profile): Promise<boolean> {
   return access(lockFolder(projectRoot, profile)).then(
     () => true,
@@ -70,24 +69,33 @@ export async function hasLock(projectRoot: string, profile: Profile): Promise<bo
 
 /**
  * Reads the lock of a profile.
- * @throws InputError NOT_FOUND when a lock file is missing, MALFORMED with file and line when one is not a lock file
+ * @throws InputError NOT_FOUND when the lock or a file of it is missing, MALFORMED with file and line when one is not a lock file
  */
 export async function loadLock(projectRoot: string, profile: Profile): Promise<Lock> {
+  if (!(await hasLock(projectRoot, profile))) throw noLock(profile);
   const folder = lockFolder(projectRoot, profile);
   const sets: LockSet[] = [];
   for (const { name } of profile.sets) {
     const file = join(folder, `${name}.Packages`);
     sets.push(parseLockSet(name, await readLockFile(file, profile), file));
   }
-  const npmFile = join(npmLockFolder(projectRoot, profile), "package-lock.json");
+  const npmFile = join(npmLockFolder(projectRoot), "package-lock.json");
   return new Lock(profile, sets, parseNpmLock(await readLockFile(npmFile, profile), npmFile));
+}
+
+function noLock({ name, suites }: Profile): InputError {
+  const hosts = new Set(suites.flatMap(({ lastResorts }) => lastResorts.map((url) => new URL(url).hostname)));
+  const takes = `it takes a host that reaches ${[...hosts].join(" or ")}`;
+  return new InputError("NOT_FOUND", `there is no lock for profile ${name} in the project; ${takes}`, {
+    hint: `livelab lock update -p ${name}, there, and commit builder/lock/${name}`,
+  });
 }
 
 async function readLockFile(file: string, profile: Profile): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
-    throw new InputError("NOT_FOUND", `profile ${profile.name} has no lock: ${file} cannot be read`, {
+    throw new InputError("NOT_FOUND", `the lock of profile ${profile.name} is not whole: ${file} cannot be read`, {
       hint: `livelab lock update -p ${profile.name}`,
       cause,
     });

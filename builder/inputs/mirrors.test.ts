@@ -19,6 +19,20 @@ test("asks the configured mirrors first, in their order, and the profile's archi
   assert.match(mirrors.npmRegistry ?? "", /^https?:\/\/.*\/$/);
 });
 
+test("asks a snapshot of the day before the archive of old releases", async () => {
+  const buster = loadProfile("buster");
+  const mirrors = await findMirrors(buster, "http://one.example/debian");
+  assert.equal(addressesInArchive(mirrors, "debian", "dists/buster-backports/InRelease"), [
+    "http://one.example/debian/dists/buster-backports/InRelease",
+    "https://snapshot.debian.org/archive/debian/20240401T000000Z/dists/buster-backports/InRelease",
+    "http://archive.debian.org/debian/dists/buster-backports/InRelease",
+  ]);
+  assert.equal(addressesInArchive(mirrors, "debian-security", "dists/buster/updates/InRelease").slice(1), [
+    "https://snapshot.debian.org/archive/debian-security/20240801T000000Z/dists/buster/updates/InRelease",
+    "http://archive.debian.org/debian-security/dists/buster/updates/InRelease",
+  ]);
+});
+
 test("refuses a configured mirror that is no web address", () => {
   assert.throws(
     () => parseConfiguredMirrors("http://one.example/ mirror.example/debian"),

@@ -3,7 +3,7 @@
 #
 #   resolve-lock.sh DIR SET ON PACKAGE...
 #
-# DIR      working folder: holds sources.list and provided.Packages (stanzas of the packages that the build
+# DIR      working folder: holds sources.list, preferences and provided.Packages (stanzas of the packages that the build
 #          makes itself; they count as installed); gets apt/ (indexes, verified by apt) and SET.Packages
 # SET      name of the set to write
 # ON       name of a set written before, whose packages count as installed; "-" for an empty machine
@@ -26,26 +26,24 @@ below=/dev/null
 if [ "$on" != - ]; then below=$dir/$on.Packages; fi
 awk '{ print } /^Package:/ { print "Status: install ok installed" }' "$dir/provided.Packages" "$below" >"$status"
 
-# apt reads this instead of the machine's /etc/apt (APT_CONFIG is read after the machine's own files,
-# so the lists that those may have filled are cleared first).
+# apt reads this first, and so nothing of the machine's own configuration after it.
 cat >"$state/apt.conf" <<CONF
-#clear APT::NeverAutoRemove;
-#clear DPkg;
-#clear APT::Update;
+Dir::Etc::Main "/dev/null";
+Dir::Etc::Parts "/dev/null";
 APT::Architecture "amd64";
-#clear APT::Architectures;
 APT::Architectures { "amd64"; };
 APT::Install-Recommends "false";
 APT::Install-Suggests "false";
 APT::Sandbox::User "root";
+Acquire::http::Proxy "false"; // the gateway is on this side of any proxy
 Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 Acquire::By-Hash "no"; // the gateway has the indexes under their plain names only
 Acquire::Check-Date "true";
-Acquire::Check-Valid-Until "true"; // a frozen suite has no such date; a mirror that holds security updates back is refused
+Acquire::Check-Valid-Until "true"; // a mirror that holds updates back is refused; sources.list exempts archived suites
 Dir::Etc::SourceList "$dir/sources.list";
 Dir::Etc::SourceParts "/dev/null";
-Dir::Etc::Preferences "/dev/null";
+Dir::Etc::Preferences "$dir/preferences";
 Dir::Etc::PreferencesParts "$state/etc/preferences.d";
 Dir::Etc::Trusted "/dev/null";
 Dir::Etc::TrustedParts "/usr/share/keyrings";

@@ -8,13 +8,14 @@ import { quoteWord } from "../../vm/command-line.js";
 import type { Progress } from "../../vm/progress.js";
 import { InputError } from "../builder-error.js";
 import type { Profile, SetSpec } from "../profiles.js";
+import { aptPreferences } from "./apt-sources.js";
 import { formatDeb822 } from "./deb822.js";
 import type { Gateway } from "./gateway.js";
 import type { ProxySettings } from "./http-get.js";
 import type { Mirrors } from "./mirrors.js";
 import type { Store } from "./store.js";
 
-/** A machine with apt, gpgv and debian-archive-keyring whose only network is a gateway. */
+/** A machine with apt 2.6 or later, gpgv and debian-archive-keyring whose only network is a gateway. */
 export interface ResolverMachine extends AsyncDisposable {
   /** Runs a command line of POSIX sh; a status other than 0 is a result. */
   exec(
@@ -65,6 +66,7 @@ export class Resolver implements AsyncDisposable {
     const resolver = new Resolver(machine, stdout.toString().trim(), options.signal);
     await resolver.writeFile("resolve-lock.sh", script);
     await resolver.writeFile("sources.list", options.sources);
+    await resolver.writeFile("preferences", aptPreferences(options.profile));
     await resolver.writeFile("provided.Packages", providedStanzas(options.profile));
     return resolver;
   }
@@ -105,8 +107,6 @@ export class Resolver implements AsyncDisposable {
     );
   }
 }
-
-/** One word of a POSIX shell command line. */
 
 /** What the build makes itself, as stanzas that dpkg's status file can hold. */
 function providedStanzas(profile: Profile): string {

@@ -19,10 +19,16 @@ in_chroot update-locale LANG=en_US.UTF-8
 # An empty password until the early boot applies node.config's; sshd refuses it all the same.
 in_chroot passwd --delete root
 
+# OpenSSH before 8.2 has no Include: what proto/ drops in goes to the head of its one file, as the first value counts.
+if ! grep -q '^Include' "$CHROOT/etc/ssh/sshd_config"; then
+  cat "$CHROOT"/etc/ssh/sshd_config.d/*.conf "$CHROOT/etc/ssh/sshd_config" >"$SCRATCH/sshd_config"
+  cat "$SCRATCH/sshd_config" >"$CHROOT/etc/ssh/sshd_config"
+fi
+
 # A live system never makes its own initramfs anew.
 sed -i 's/^update_initramfs=.*/update_initramfs=no/' "$CHROOT/etc/initramfs-tools/update-initramfs.conf"
 in_chroot depmod "$kernel"
-in_chroot mkinitramfs -o "/boot/initrd.img-$kernel" "$kernel"
+in_chroot mkinitramfs -c "$INITRD_COMPRESSOR" -o "/boot/initrd.img-$kernel" "$kernel"
 
 rm -f "$CHROOT/usr/sbin/policy-rc.d" "$CHROOT"/etc/ssh/ssh_host_*_key*
 # Identities that packages drew when they were installed: no two builds have the same, all machines of one would.

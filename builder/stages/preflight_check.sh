@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 missing=
-for program in apt-get chroot cpio curl dpkg-deb find gzip mksquashfs mmdebstrap mount mountpoint pigz sha1sum sort tar xz zstd; do
+for program in "$BOOTSTRAP" apt-get chroot cpio curl dpkg-deb find gzip mksquashfs mount mountpoint pigz sha1sum sort tar xz zstd; do
   command -v "$program" >/dev/null || missing="$missing $program"
 done
 [ -z "$missing" ] || fail "the builder machine lacks:$missing (add the packages to the lock set base)"
