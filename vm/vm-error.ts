@@ -48,6 +48,8 @@ const kinds = {
   BACKING_UNUSABLE: "host",
   /** A disk image could not be written; as a rule the disk is full. */
   DISK_NOT_MADE: "host",
+  /** A cloud image does not boot, or has no cloud-init that could make it serve SSH. */
+  IMAGE_UNFIT: "inputs",
   /** QEMU outlived SIGKILL. */
   STILL_RUNNING: "host",
 } as const satisfies Record<string, FailureKind>;

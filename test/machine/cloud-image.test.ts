@@ -1,0 +1,124 @@
+/**
+ * The whole way of a cloud image, with one of the same kind made of locked packages: fetched from a server, booted by
+ * its own boot loader, prepared by cloud-init, used over SSH, thrown away.
+ */
+import { readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { fetchCloudImage } from "../../builder/inputs/cloud-image.js";
+import { Store } from "../../builder/inputs/store.js";
+import { ensureCloudImage } from "../../fixtures/cloud-image/build-image.js";
+import { MisbehavingMirror, sha256Of } from "../../fixtures/misbehaving-mirror.js";
+import { sharedHome } from "../../fixtures/toy-stage.js";
+import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import { powerOff, writeBootDisk } from "../../fixtures/vm-guest-code.js";
+import { decideAccelerator } from "../../vm/accelerator.js";
+import { type CloudMachineOptions, startCloudMachine } from "../../vm/bases/cloud-machine.js";
+import { silentProgress } from "../../vm/progress.js";
+import { TempDir } from "../../vm/temp-dir.js";
+import type { VmError } from "../../vm/vm-error.js";
+
+const test = suite("cloud image machine");
+const GIB = 1024 ** 3;
+
+/** What the host can do, as earlier runs found it. */
+async function machineOptions(dir: TempDir): Promise<Omit<CloudMachineOptions, "image">> {
+  const signal = AbortSignal.timeout(9 * 60_000);
+  const verdict = await decideAccelerator({ want: "auto", kernelPath: undefined, stateDir: sharedHome(), signal });
+  return { ...verdict, workDir: join(dir.path, "machine"), signal };
+}
+
+test(
+  "a cloud image comes from its server, boots, grows, and runs commands without any network",
+  within(9 * 60_000, async () => {
+    await using dir = await TempDir.create("cloud-test");
+    const options = await machineOptions(dir);
+    const bytes = await readFile(await ensureCloudImage(silentProgress, options.signal as AbortSignal));
+    const digest = sha256Of(bytes);
+    await using server = await MisbehavingMirror.start("cut-once");
+    server.files.set("cloud.qcow2", bytes);
+    const store = await Store.open(join(dir.path, "store"));
+    const image = await fetchCloudImage(
+      { kind: "address", name: "test-cloud", address: `${server.url}cloud.qcow2`, digest },
+      { store, progress: silentProgress, retryMs: 10 },
+    );
+    assert.is(image.format, "qcow2");
+    assert.is(server.requests.length, 2); // the first was cut
+
+    const seen: string[] = [];
+    {
+      const diskBytes = 6 * GIB;
+      await using cloud = await startCloudMachine({
+        ...options,
+        image,
+        diskBytes,
+        onProgress: (line) => seen.push(line),
+      });
+      const run = async (command: string): Promise<string> => {
+        const { status, stdout, stderr } = await cloud.ssh.exec(command);
+        assert.is(status, 0, stderr);
+        return stdout.toString().trim();
+      };
+      assert.is(await run("ls /sys/class/net"), "lo");
+      const rootBytes = Number(await run("df --output=size --block-size=1 / | tail -n 1"));
+      assert.ok(rootBytes > diskBytes * 0.95 && rootBytes < diskBytes, `the root has ${rootBytes} bytes`);
+      // The clock is that of the host; nothing in the guest had it from a network.
+      assert.ok(Math.abs(Number(await run("date +%s")) - Date.now() / 1000) < 10);
+      assert.is(await run("grep -c 'Ran 4 modules with 0 failures' /var/log/cloud-init.log"), "1");
+      assert.is(await run("systemctl --failed --no-legend | wc -l"), "0");
+      const told = await cloud.ssh.exec("cat; echo err >&2; exit 7", { stdin: "in" });
+      assert.equal([told.status, told.stdout.toString(), told.stderr], [7, "in", "err\n"]);
+      await run("dd if=/dev/urandom of=/root/written bs=1M count=20 && sync");
+    }
+    assert.ok(seen.some((line) => line.includes("Linux version") || line.includes("cloud-init")));
+    assert.is(sha256Of(await readFile(image.path)).hex, digest.hex);
+    assert.equal((await readdir(options.workDir)).sort(), ["argv.txt", "qemu.log", "ttyS0.log"]);
+  }),
+);
+
+test(
+  "a disk without a boot loader is told as that, with what the console said",
+  within(60_000, async () => {
+    await using dir = await TempDir.create("cloud-test");
+    const path = join(dir.path, "empty.raw");
+    await writeFile(path, "");
+    await truncate(path, 1024 ** 2);
+    const options = await machineOptions(dir);
+    const error = (await thrownBy(startCloudMachine({ ...options, image: { path, format: "raw" } }))) as VmError;
+    assert.is(error.code, "IMAGE_UNFIT");
+    assert.match(error.message, `${path}: it has no boot loader; its console:`);
+    assert.match(error.message, /\| No bootable device/);
+    assert.equal((await readdir(options.workDir)).sort(), ["argv.txt", "qemu.log", "ttyS0.log"]);
+  }),
+);
+
+test(
+  "a guest that powers off before SSH works ends the wait at once",
+  within(60_000, async () => {
+    await using dir = await TempDir.create("cloud-test");
+    const path = join(dir.path, "off.raw");
+    await writeBootDisk(path, powerOff);
+    const options = await machineOptions(dir);
+    const error = (await thrownBy(startCloudMachine({ ...options, image: { path, format: "raw" } }))) as VmError;
+    assert.is(error.code, "EXITED_EARLY");
+    assert.match(error.message, "the guest powered off before SSH worked");
+  }),
+);
+
+test(
+  "an abort in the middle of the boot leaves no machine and no overlay",
+  within(60_000, async () => {
+    await using dir = await TempDir.create("cloud-test");
+    const path = join(dir.path, "halts.raw");
+    await writeBootDisk(path);
+    const abort = new AbortController();
+    const options = { ...(await machineOptions(dir)), signal: abort.signal };
+    const onProgress = (): void => abort.abort(new Error("enough"));
+    const error = await thrownBy(startCloudMachine({ ...options, image: { path, format: "raw" }, onProgress }));
+    assert.is((error as Error).message, "enough");
+    assert.equal((await readdir(options.workDir)).sort(), ["argv.txt", "qemu.log", "ttyS0.log"]);
+  }),
+);
+
+test.run();
