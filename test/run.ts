@@ -20,6 +20,7 @@ import { outcomeLines, summaryLines, total } from "./runner/report-lines.js";
 import { runTestFile } from "./runner/run-test-file.js";
 import { shellCheck } from "./runner/shell-check.js";
 import { findTestFiles, type TestFile, type TestKind, testFileOf } from "./runner/test-files.js";
+import { workflowCheck } from "./runner/workflow-check.js";
 
 /** Longest run of one file, in milliseconds. */
 const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = { unit: 60_000, machine: 10 * 60_000 };
@@ -30,7 +31,7 @@ const BOOT_TIMEOUT_MS = 2 * 60 * 60_000;
 /** Exit status after Ctrl-C, as shells have it. */
 const INTERRUPTED = 130;
 
-const CHECKS = [distCheck, formatCheck, shellCheck, importCheck, lockCheck];
+const CHECKS = [distCheck, formatCheck, shellCheck, importCheck, lockCheck, workflowCheck];
 
 const root = findProjectRoot();
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));

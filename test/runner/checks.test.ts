@@ -1,4 +1,4 @@
-import { cp, mkdir, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -10,6 +10,7 @@ import { importedBy, importProblems } from "./import-check.js";
 import { lockProblems } from "./lock-check.js";
 import { runProgram } from "./run-program.js";
 import { isShellFile, shellCheck } from "./shell-check.js";
+import { workflowCheck } from "./workflow-check.js";
 
 const test = suite("checks of the tree");
 
@@ -155,6 +156,21 @@ test("fails for a file that is not formatted, and minds no link that is broken h
 
   await writeFile(join(dir.path, "vm/a.ts"), "export const a = 1;\n");
   assert.equal(await formatCheck.problems(dir.path), []);
+});
+
+test("fails for a workflow with a mistake in it, and where there is none at all", async () => {
+  await using dir = await TempDir.create("workflow-check");
+  const steps = "    steps:\n      - run: echo\n        if: github.sha\n";
+  const workflow = `on: push\njobs:\n  build:\n    runs-on: ubuntu-latest\n${steps}`;
+  await repositoryWith(dir.path, ".github/workflows/a.yml", workflow.replace("github.sha", "github.sha1"));
+  await symlink(join(findProjectRoot(), "node_modules"), join(dir.path, "node_modules"));
+  assert.match((await workflowCheck.problems(dir.path)).join(), 'property "sha1" is not defined');
+
+  await writeFile(join(dir.path, ".github/workflows/a.yml"), workflow);
+  assert.equal(await workflowCheck.problems(dir.path), []);
+
+  await rm(join(dir.path, ".github"), { recursive: true });
+  assert.match((await workflowCheck.problems(dir.path)).join(), "No workflow files found");
 });
 
 test("counts a check that breaks as failed", async () => {
