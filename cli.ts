@@ -9,6 +9,7 @@ import { homedir, release } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { build } from "./builder/build.js";
+import { chooseMachine } from "./builder/choose-machine.js";
 import { describeBuild, describeReleases, describeStages } from "./builder/describe.js";
 import { collectGarbage } from "./builder/gc.js";
 import { openHome } from "./builder/home.js";
@@ -19,8 +20,10 @@ import { hasLock, loadLock } from "./builder/inputs/lock.js";
 import { describeChange, updateLock } from "./builder/inputs/lock-update.js";
 import { verifyLock } from "./builder/inputs/lock-verify.js";
 import type { ResolveRequest } from "./builder/inputs/resolver.js";
+import { type MachineKind, machineKinds } from "./builder/machines/builder-machine.js";
+import { poolRecordFile, readPoolRecord } from "./builder/machines/pool-record.js";
 import { loadProfile, type Profile, profileNames, withSecurity } from "./builder/profiles.js";
-import { findRelease, listReleases } from "./builder/release.js";
+import { findRelease, listReleases, type Release } from "./builder/release.js";
 import { openShell } from "./builder/shell.js";
 import { stampOf } from "./builder/stamp.js";
 import { Workshop } from "./builder/workshop.js";
@@ -31,6 +34,7 @@ import { milestoneNames } from "./harness/milestones.js";
 import { runScenarios } from "./harness/scenario-run.js";
 import { formatTestReport } from "./harness/text-report.js";
 import { allScenarios } from "./test/scenarios/all-scenarios.js";
+import type { AcceleratorWish } from "./vm/accelerator.js";
 import { createProgress } from "./vm/create-progress.js";
 import { formatBytes } from "./vm/format.js";
 import { describeChecks } from "./vm/host-check.js";
@@ -57,11 +61,17 @@ const interruption = new AbortController();
 const { signal } = interruption;
 const progress = createProgress(process.stderr, { now: Date.now });
 
-const openWorkshop = (profile: string): Promise<Workshop> =>
+const openWorkshop = (
+  profile: string,
+  machine: MachineKind = "sandbox",
+  accelerator: AcceleratorWish["want"] = "auto",
+): Promise<Workshop> =>
   Workshop.open({
     homeRoot,
     projectRoot,
     profile,
+    machine,
+    accelerator,
     mirror: process.env["LIVELAB_MIRROR"],
     proxy: proxySettingsFrom(process.env),
     asRoot,
@@ -74,6 +84,9 @@ const print = (text: string): void => {
 };
 const profileOption = (): Option =>
   new Option("-p, --profile <name>", "what to build").choices(profileNames).default(profileNames[0]);
+
+const acceleratorOption = (): Option =>
+  new Option("--accel <accelerator>", "KVM or emulation").choices(["auto", "kvm", "tcg"]).default("auto");
 
 /** Command lines with what they do, for the end of a command's help. */
 const examples = (...lines: readonly (readonly [string, string])[]): string =>
@@ -95,7 +108,10 @@ program
   .addOption(profileOption().conflicts("release"))
   .option("-r, --release <stamp>", "go on with this release from the first stage named")
   .addOption(new Option("--stamp <stamp>", "stamp of the new release, instead of the time now").conflicts("release"))
-  .addOption(new Option("--machine <kind>", "where stages run").choices(["auto", "sandbox"]).default("auto"))
+  .addOption(
+    new Option("--machine <kind>", "where stages run: a VM, or Linux namespaces").choices(["auto", "vm", "sandbox"]),
+  )
+  .addOption(acceleratorOption())
   .option("-o, --output <dir>", "folder of the outputs", join(projectRoot, "out"))
   .addHelpText(
     "after",
@@ -103,16 +119,16 @@ program
       ["livelab build", "a new release; whatever has not changed since another is reused"],
       ["livelab build preflight_check", "only see whether the builder machine has what it needs"],
       ["livelab build -r 20261123T010203Z install_proto ...", "that release again, from install_proto on"],
+      ["livelab build --machine vm", "every stage in a VM; without working KVM it is emulated, and slow"],
     ),
   )
   .action(async (words: string[], options) => {
     const started = performance.now();
-    const profile =
-      options.release === undefined
-        ? options.profile
-        : (await findRelease(await openHome(homeRoot), options.release)).profile;
-    const workshop = await openWorkshop(profile);
-    if (options.machine === "auto") progress.note("builder machine: sandbox (Linux namespaces)");
+    const old =
+      options.release === undefined ? undefined : await findRelease(await openHome(homeRoot), options.release);
+    const profile = old?.profile ?? options.profile;
+    const kind = await chooseKind(profile, options.machine, options.accel, old);
+    const workshop = await openWorkshop(profile, kind, options.accel);
     const result = await build(workshop, {
       words,
       release: options.release,
@@ -123,6 +139,36 @@ program
     print(describeBuild(result, performance.now() - started));
   });
 
+/** Where the stages of a build run, told in a line where it was not asked for. */
+async function chooseKind(
+  profile: string,
+  asked: "auto" | MachineKind | undefined,
+  accelerator: AcceleratorWish["want"],
+  old: Release | undefined,
+): Promise<MachineKind> {
+  if (old !== undefined) {
+    if (asked !== undefined && asked !== "auto" && asked !== old.machine) {
+      throw new UsageError("OTHER_MACHINE", `release ${old.stamp} was begun in the ${old.machine}, and goes on there`, {
+        hint: `a new release: livelab build --machine ${asked}`,
+      });
+    }
+    return old.machine;
+  }
+  const workshop = await openWorkshop(profile);
+  const choice = await chooseMachine({
+    want: asked ?? "auto",
+    accelerator,
+    stateDir: workshop.home.root,
+    findKernel: async () => (await findKernel(knownKernels())) ?? workshop.findLockedKernel(),
+    assertSandbox: () => workshop.assertSandbox(),
+    signal,
+  });
+  if (choice.kind === "sandbox" && asked !== "sandbox") {
+    progress.note(`builder machine: sandbox (Linux namespaces); a VM would run with ${choice.reason}`);
+  }
+  return choice.kind;
+}
+
 program
   .command("stages")
   .summary("list the stages of a build, in order")
@@ -130,8 +176,11 @@ program
 
 program
   .command("releases")
-  .summary("list the builds on this host with their stages")
-  .action(async () => print(describeReleases(await listReleases(await openHome(homeRoot)))));
+  .summary("list the builds on this host with their stages, and the snapshots or layers that these left")
+  .action(async () => {
+    const home = await openHome(homeRoot);
+    print(describeReleases(await listReleases(home), await readPoolRecord(poolRecordFile(home))));
+  });
 
 program
   .command("shell")
@@ -148,8 +197,8 @@ program
     ),
   )
   .action(async (command: string[], options) => {
-    const { profile } = await findRelease(await openHome(homeRoot), options.release);
-    process.exitCode = await openShell(await openWorkshop(profile), {
+    const { profile, machine } = await findRelease(await openHome(homeRoot), options.release);
+    process.exitCode = await openShell(await openWorkshop(profile, machine), {
       release: options.release,
       at: options.at,
       command,
@@ -233,7 +282,7 @@ program
   .option("--append <argument>", "kernel argument; may be given again", collect, [])
   .addOption(new Option("--medium <medium>", "what to boot from").choices(["ipxe"]).default("ipxe"))
   .addOption(new Option("--firmware <firmware>", "of the CN").choices(["bios"]).default("bios"))
-  .addOption(new Option("--accel <accelerator>", "KVM or emulation").choices(["auto", "kvm", "tcg"]).default("auto"))
+  .addOption(acceleratorOption())
   .addOption(
     new Option("--script-transport <transport>", "how script and kernel are fetched")
       .choices(["http", "tftp"])
@@ -293,7 +342,7 @@ program
   .argument("[scenario...]", "names of scenarios (default: all)")
   .option("--image <dir>", "folder with vmlinuz, initrd and filesystem.squashfs (default: out/latest)")
   .option("--list", "list the scenarios and run none")
-  .addOption(new Option("--accel <accelerator>", "KVM or emulation").choices(["auto", "kvm", "tcg"]).default("auto"))
+  .addOption(acceleratorOption())
   .option(
     "--report <dir>",
     "folder for report.json, junit.xml, index.html and a folder a boot",
@@ -323,7 +372,8 @@ async function ensureImage(): Promise<string> {
   const image = join(projectRoot, "out/latest");
   if ((await findKernel([join(image, "vmlinuz")])) === undefined) {
     progress.note("there is no image in out/ yet: building one");
-    const workshop = await openWorkshop(profileNames[0] as string);
+    const profile = profileNames[0] as string;
+    const workshop = await openWorkshop(profile, await chooseKind(profile, undefined, "auto", undefined));
     await build(workshop, { words: [], outRoot: join(projectRoot, "out"), now: new Date() });
   }
   return image;
@@ -335,7 +385,7 @@ program
   .option("--json", "as JSON")
   .action(async (options) => {
     const workshop = await openWorkshop(profileNames[0] as string);
-    const kernelPath = await findKernel([join(projectRoot, "out/latest/vmlinuz"), `/boot/vmlinuz-${release()}`]);
+    const kernelPath = (await findKernel(knownKernels())) ?? (await workshop.findLockedKernel());
     const checks = [
       ...(await checkQemuHost({ kernelPath, stateDir: workshop.home.root, signal })),
       ...(await checkBuildHost(workshop)),
@@ -356,7 +406,9 @@ program
     const before = await freeBytes(root);
     const workshops: Workshop[] = [];
     for (const name of profileNames)
-      if (await hasLock(projectRoot, loadProfile(name))) workshops.push(await openWorkshop(name));
+      if (await hasLock(projectRoot, loadProfile(name))) {
+        for (const machine of machineKinds) workshops.push(await openWorkshop(name, machine));
+      }
     const dropped = await collectGarbage({ keep: options.keep, workshops });
     print(
       Object.entries(dropped)
@@ -374,6 +426,9 @@ async function freeBytes(folder: string): Promise<number> {
 function collect(value: string, before: string[]): string[] {
   return [...before, value];
 }
+
+/** Kernels that KVM can be tried with. */
+const knownKernels = (): string[] => [join(projectRoot, "out/latest/vmlinuz"), `/boot/vmlinuz-${release()}`];
 
 async function findKernel(candidates: readonly string[]): Promise<string | undefined> {
   for (const path of candidates) {

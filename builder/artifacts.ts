@@ -27,9 +27,15 @@ export interface ArtifactSpec {
   readonly madeFor: string;
 }
 
+/** Where the gateway has an artifact, if it has it. */
+export const artifactUrl = ({ name }: ArtifactSpec): string => `/artifact/${name}`;
+
 /** Path of an artifact in the store; it may not be there yet. */
-export async function artifactPath(home: LivelabHome, spec: ArtifactSpec, material: KeyMaterial): Promise<string> {
-  const { lock, stageFolder } = material;
+export async function artifactPath(
+  home: LivelabHome,
+  spec: ArtifactSpec,
+  { lock, stageFolder }: Pick<KeyMaterial, "lock" | "stageFolder">,
+): Promise<string> {
   const key = digestOf({
     base: formatDigest(lock.set("base").digest),
     library: await readFile(join(stageFolder, "lib.sh"), "utf8"),

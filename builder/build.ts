@@ -10,7 +10,7 @@ import { removeTree } from "./machines/remove-tree.js";
 import { checkOutputFolder, exportOutputs, findOutputs, linkLatest, type OutputReport } from "./outputs.js";
 import { OwnerLock } from "./owner.js";
 import { digestTree } from "./proto-tree.js";
-import { failedLayerFolder, findRelease, listReleases, type Release, releaseFolder, saveRelease } from "./release.js";
+import { findRelease, listReleases, type Release, releaseFolder, saveRelease } from "./release.js";
 import { stageKey } from "./stage-key.js";
 import { runStage, type StageContext } from "./stage-run.js";
 import { parseStageWords, type Stage, stages } from "./stages.js";
@@ -106,17 +106,22 @@ async function runStages(
   old: Release | undefined,
   stamp: string,
 ): Promise<Release> {
-  await removeTree(failedLayerFolder(workshop.home, stamp), workshop.options.asRoot);
   await mkdir(join(releaseFolder(workshop.home, stamp), "logs"), { recursive: true });
   const kept = (old?.stages ?? [])
     .slice(0, stages.indexOf(chosen[0] as Stage))
     .map((record) => ({ ...record, reused: true }));
-  let release: Release = { version: 1, stamp, profile: workshop.lock.profile.name, stages: kept };
+  let release: Release = {
+    version: 1,
+    stamp,
+    profile: workshop.lock.profile.name,
+    machine: workshop.machines.kind,
+    stages: kept,
+  };
   for (const stage of chosen) {
     const below = release.stages.map((record) => record.key);
     const key = await stageKey(stage, below.at(-1), stamp, workshop.material);
     const record = await workshop.options.progress.step(stage.name, async (step) => {
-      const found = await workshop.layers.find(key);
+      const found = await workshop.machines.find(key);
       if (found !== undefined && !stage.always) {
         step.result("reused");
         return { name: stage.name, key, reused: true, durationMs: found.durationMs };
@@ -145,12 +150,13 @@ async function runStages(
 /** The newest release whose every stage has the key that it would have now. */
 async function findEqualRelease(workshop: Workshop): Promise<Release | undefined> {
   for (const release of (await listReleases(workshop.home)).reverse()) {
-    if (release.profile !== workshop.lock.profile.name || release.stages.length !== stages.length) continue;
+    if (release.profile !== workshop.lock.profile.name || release.machine !== workshop.machines.kind) continue;
+    if (release.stages.length !== stages.length) continue;
     let before: string | undefined;
     let equal = true;
     for (const [index, stage] of stages.entries()) {
       before = await stageKey(stage, before, release.stamp, workshop.material);
-      equal = release.stages[index]?.key === before && (await workshop.layers.find(before)) !== undefined;
+      equal = release.stages[index]?.key === before && (await workshop.machines.find(before)) !== undefined;
       if (!equal) break;
     }
     if (equal) return release;
@@ -197,10 +203,10 @@ async function assertReached(workshop: Workshop, release: Release, first: Stage)
     );
   }
   for (const { name, key } of release.stages.slice(0, index)) {
-    if ((await workshop.layers.find(key)) !== undefined) continue;
+    if ((await workshop.machines.find(key)) !== undefined) continue;
     throw new BuilderError(
       "LAYER_GONE",
-      `what stage ${name} of release ${release.stamp} left is not in ${workshop.home.layers} any more`,
+      `what stage ${name} of release ${release.stamp} left is not in ${workshop.home.root} any more`,
       {
         hint: `build it again from the first stage: livelab build -r ${release.stamp}`,
       },

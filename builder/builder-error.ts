@@ -76,12 +76,14 @@ const builderErrorKinds = {
   HOST_DISK_FULL: "host",
   /** The root of the builder machine could not be made from its packages. */
   BASE_FAILED: "stage",
-  /** A layer that a release is made of was removed. */
+  /** What a stage of a release left was removed. */
   LAYER_GONE: "host",
   /** A record in LIVELAB_HOME is not what livelab writes. */
   BAD_RECORD: "host",
   /** Another livelab process works on this build. */
   BUSY: "host",
+  /** The builder VM's pool cannot be imported, or does not do what it is told. */
+  POOL_FAILED: "stage",
   /** The builder machine ended while it was in use. */
   MACHINE_DIED: "stage",
 } as const satisfies Record<string, FailureKind>;

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { formatBytes, formatDuration } from "../vm/format.js";
 import type { BuildResult } from "./build.js";
+import type { PoolRecord } from "./machines/pool-record.js";
 import type { Release } from "./release.js";
 import { stages } from "./stages.js";
 
@@ -23,19 +24,20 @@ export function describeStages(): string {
   return table(stages.map(({ name, summary }) => [name, summary]));
 }
 
-/** A line a release: stamp, profile, how far it came. */
-export function describeReleases(releases: readonly Release[]): string {
+/** Each release with what its stages left: snapshots of the builder VM's pool, or layers of the sandbox. */
+export function describeReleases(releases: readonly Release[], pool: PoolRecord): string {
   if (releases.length === 0) return "no releases yet; `livelab build` makes one";
-  return table(
-    releases.map((release) => [
-      release.stamp,
-      release.profile,
-      release.failedStage === undefined
-        ? `${release.stages.length} of ${stages.length} stages`
-        : `failed in ${release.failedStage}`,
-      release.stages.map((stage) => stage.name).join(" "),
-    ]),
-  );
+  const kept = (machine: Release["machine"], key: string): string =>
+    machine === "sandbox"
+      ? `layer ${key.slice(0, 12)}`
+      : (pool.stages.find((stage) => stage.key === key)?.snapshot ?? "gone from the pool");
+  return releases
+    .map(({ stamp, profile, machine, stages: run, failedStage }) => {
+      const state = failedStage === undefined ? `${run.length} of ${stages.length} stages` : `failed in ${failedStage}`;
+      const rows = run.map(({ name, key }) => [`  ${name}`, kept(machine, key)]);
+      return [`${stamp}  ${profile}  ${machine}  ${state}`, ...(rows.length > 0 ? [table(rows)] : [])].join("\n");
+    })
+    .join("\n");
 }
 
 /** What a build did: stages with times, outputs with sizes, where they are. @param durationMs of the whole command */

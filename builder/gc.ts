@@ -9,19 +9,23 @@ import { takeAlone } from "./home-use.js";
 import { removeTree } from "./machines/remove-tree.js";
 import { listReleases, type Release, releaseFolder } from "./release.js";
 import { stages } from "./stages.js";
+import { savedStates, sweepHome } from "./sweep.js";
 import type { Workshop } from "./workshop.js";
 
 export interface GcRequest {
   /** How many releases stay, the newest; at least 0. */
   readonly keep: number;
-  /** Workshops of all profiles that have a lock: what their locks name stays. */
+  /** Workshops of all profiles that have a lock, with each kind of machine: what their locks name stays. */
   readonly workshops: readonly Workshop[];
 }
 
 export interface GcReport {
   /** What was removed, by kind. */
   readonly releases: number;
+  /** Stages' results in the sandbox. */
   readonly layers: number;
+  /** Stages' results in the builder VM. */
+  readonly snapshots: number;
   readonly bases: number;
   readonly inputs: number;
   readonly artifacts: number;
@@ -31,28 +35,30 @@ export interface GcReport {
 export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   const [workshop] = request.workshops;
   if (workshop === undefined) throw new Error("gc without a profile");
-  const { home, layers } = workshop;
+  const { home } = workshop;
   const { asRoot } = workshop.options;
   await using _alone = await takeAlone(home);
-  await layers.sweep();
+  await sweepHome(home, asRoot);
   const releases = await listReleases(home);
 
   const doomed: Release[] = releases.slice(0, Math.max(0, releases.length - request.keep));
   const kept = releases.filter((release) => !doomed.includes(release));
   for (const { stamp } of doomed) await removeTree(releaseFolder(home, stamp), asRoot);
 
-  const keptLayers = new Set(kept.flatMap((release) => release.stages.map((stage) => stage.key)));
-  const dropped = { layers: 0, bases: 0, inputs: 0, artifacts: 0 };
-  for (const key of await readdir(home.layers)) {
-    if (keptLayers.has(key)) continue;
-    await layers.remove(key);
-    dropped.layers += 1;
+  const dropped = { layers: 0, snapshots: 0, bases: 0, inputs: 0, artifacts: 0 };
+  for (const { machines } of onePerKind(request.workshops)) {
+    const count = await machines.collectGarbage(kept);
+    if (machines.kind === "vm") dropped.snapshots += count;
+    else dropped.layers += count;
   }
-  const keptBases = new Set(request.workshops.map(({ material }) => material.baseKey));
+  const keptBases = new Set(request.workshops.map(({ machines }) => machines.baseKey));
   for (const key of await readdir(home.bases)) {
     if (keptBases.has(key)) continue;
     await removeTree(join(home.bases, key), asRoot);
     dropped.bases += 1;
+  }
+  for (const state of await readdir(savedStates(home))) {
+    if (![...keptBases].some((key) => state.startsWith(key))) await removeTree(join(savedStates(home), state), asRoot);
   }
   const keptFiles = new Set(
     request.workshops.flatMap(({ lock, store }) => lock.files().map((file) => store.pathOf(file.digest))),
@@ -77,6 +83,11 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   }
   return { releases: doomed.length, ...dropped };
 }
+
+/** What stages leave is kept for all profiles in one place a kind. */
+const onePerKind = (workshops: readonly Workshop[]): Workshop[] => [
+  ...new Map(workshops.map((workshop) => [workshop.machines.kind, workshop])).values(),
+];
 
 /** Paths of all files below a folder, which may not exist. */
 async function filesBelow(folder: string): Promise<string[]> {

@@ -1,6 +1,6 @@
 /**
  * The folders of $LIVELAB_HOME, in one place.
- * Not here: what is in them (store: inputs/store.ts, layers: layers.ts, releases: release.ts).
+ * Not here: what is in them (store: inputs/store.ts, layers: layers.ts, vm: machines/vm-stages.ts, releases: release.ts).
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,6 +15,8 @@ export interface LivelabHome {
   readonly bases: string;
   /** What each stage wrote, by stage key. */
   readonly layers: string;
+  /** The builder VM's disk with what each stage wrote, and its saved states. */
+  readonly vm: string;
   /** A folder a release: record, logs, lock. */
   readonly builds: string;
   /** Folders of running machines; empty when none runs. */
@@ -28,6 +30,7 @@ export async function openHome(root: string): Promise<LivelabHome> {
     store: join(root, "store"),
     bases: join(root, "bases"),
     layers: join(root, "layers"),
+    vm: join(root, "vm"),
     builds: join(root, "builds"),
     machines: join(root, "machines"),
   };

@@ -7,8 +7,9 @@ import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { LivelabHome } from "./home.js";
+import type { StageResult } from "./machines/builder-machine.js";
 import { removeTree } from "./machines/remove-tree.js";
-import { abandonedEntries, ownerTag } from "./owner.js";
+import { ownerTag } from "./owner.js";
 
 /** What is known of a finished layer. */
 const layerInfo = z.object({
@@ -17,14 +18,12 @@ const layerInfo = z.object({
   durationMs: z.number(),
 });
 
-export type LayerInfo = z.infer<typeof layerInfo>;
-
 /** A layer being written; disposing of it without commit() or moveTo() removes it. */
 export interface OpenLayer extends AsyncDisposable {
   readonly upper: string;
   readonly work: string;
   /** Makes it a layer of the store; when another process was faster, its equal is kept. */
-  commit(info: LayerInfo): Promise<void>;
+  commit(info: StageResult): Promise<void>;
   /** Keeps what was written so far elsewhere, for looking at a failed stage. */
   moveTo(folder: string): Promise<void>;
 }
@@ -44,7 +43,7 @@ export class LayerStore {
   }
 
   /** What is known of a layer, or undefined when there is none of that key. */
-  async find(key: string): Promise<LayerInfo | undefined> {
+  async find(key: string): Promise<StageResult | undefined> {
     try {
       return layerInfo.parse(JSON.parse(await readFile(join(this.#home.layers, key, "layer.json"), "utf8")));
     } catch {
@@ -86,13 +85,6 @@ export class LayerStore {
     if (await stat(join(this.#home.layers, key)).catch(() => undefined)) {
       await rename(join(this.#home.layers, key), doomed);
       await removeTree(doomed, this.#asRoot);
-    }
-  }
-
-  /** Removes what killed processes left: half-written layers and folders of machines. */
-  async sweep(): Promise<void> {
-    for (const folder of [this.#home.layers, this.#home.machines, this.#home.bases]) {
-      for (const entry of await abandonedEntries(folder)) await removeTree(entry, this.#asRoot);
     }
   }
 }

@@ -12,6 +12,7 @@ const release = (key: string): Release => ({
   version: 1,
   stamp: STAMP,
   profile: "bookworm",
+  machine: "sandbox",
   stages: [{ name: "create_tgz", key, reused: false, durationMs: 1 }],
 });
 

@@ -13,7 +13,7 @@ import type { Step } from "../vm/progress.js";
 import { BuilderError, StageError } from "./builder-error.js";
 import { abandonedEntries, ownerTag } from "./owner.js";
 import { type Release, stageRecord } from "./release.js";
-import { limited, type StageContext, startMachine } from "./stage-run.js";
+import { limited, type StageContext } from "./stage-run.js";
 import { extractTar } from "./tar-stream.js";
 
 /** What out/<stamp>/build.json tells. */
@@ -91,8 +91,8 @@ export async function exportOutputs(
   for (const left of await abandonedEntries(outRoot)) await rm(left, { recursive: true, force: true });
   try {
     await mkdir(part, { recursive: true });
-    const layers = release.stages.map((stage) => context.layers.pathOf(stage.key));
-    await using machine = await startMachine(context, layers);
+    const stages = release.stages.map(({ key }) => key);
+    await using machine = await context.machines.show({ stamp: release.stamp, stages });
     const unpack = extractTar(part);
     const unpacked = finished(unpack);
     step.status("copying image/");

@@ -1,6 +1,6 @@
 /**
- * Releases on this host: builds/<stamp>/release.json says which layers make one, and how each came about.
- * Not here: the layers (layers.ts), making them (build.ts).
+ * Releases on this host: builds/<stamp>/release.json says which stages make one, and how each came about.
+ * Not here: what the stages left (machines/), making them (build.ts).
  */
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { z } from "zod";
 import { UsageError } from "../vm/livelab-error.js";
 import { BuilderError } from "./builder-error.js";
 import type { LivelabHome } from "./home.js";
+import { machineKinds } from "./machines/builder-machine.js";
 import { ownerTag } from "./owner.js";
 import { parseStamp } from "./stamp.js";
 
@@ -25,6 +26,8 @@ const releaseRecord = z.object({
   version: z.literal(1),
   stamp: z.string(),
   profile: z.string(),
+  /** Where its stages ran: what they left is kept there. */
+  machine: z.enum(machineKinds).default("sandbox"),
   /** In the order run; each layer lies upon the one before it. */
   stages: z.array(stageRecord),
   /** The stage that failed last, if none ended well since; builds/<stamp>/failed holds what it left. */

@@ -2,11 +2,9 @@
  * `livelab shell`: a root shell in a builder machine that shows a release as it was at some point.
  * What is changed there is thrown away, so that looking changes nothing.
  */
-import { stat } from "node:fs/promises";
 import { quoteWord } from "../vm/command-line.js";
 import { UsageError } from "../vm/livelab-error.js";
-import { failedLayerFolder, findRelease, type Release } from "./release.js";
-import { startMachine } from "./stage-run.js";
+import { findRelease, type Release } from "./release.js";
 import { stageNames } from "./stages.js";
 import type { Workshop } from "./workshop.js";
 
@@ -27,18 +25,11 @@ export interface ShellRequest {
 /** @returns the shell's status @throws UsageError UNKNOWN_RELEASE, UNKNOWN_STAGE, STAGE_ORDER */
 export async function openShell(workshop: Workshop, request: ShellRequest): Promise<number> {
   const release = await findRelease(workshop.home, request.release);
-  const layers = layersAt(release, request.at);
+  const stages = stagesAt(release, request.at);
   await using gateway = workshop.createGateway();
   const context = await workshop.ready(release.stamp, gateway);
-  const lower = layers.map((key) => workshop.layers.pathOf(key));
-  const failed = failedLayerFolder(workshop.home, release.stamp);
-  if (
-    request.at === undefined &&
-    release.failedStage !== undefined &&
-    (await stat(failed).catch(() => undefined)) !== undefined
-  )
-    lower.push(failed);
-  await using machine = await startMachine(context, lower);
+  const failed = request.at === undefined && release.failedStage !== undefined;
+  await using machine = await context.machines.show({ stamp: release.stamp, stages, failed });
 
   const folder = `/data/debian-live/${release.stamp}`;
   const enter = `cd ${folder} && exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=${quoteWord(request.term)}`;
@@ -61,7 +52,7 @@ export async function openShell(workshop: Workshop, request: ShellRequest): Prom
   return await machine.ssh.terminal(bash, { stdin, stdout, term });
 }
 
-function layersAt(release: Release, at: string | undefined): string[] {
+function stagesAt(release: Release, at: string | undefined): string[] {
   if (at === undefined) return release.stages.map((stage) => stage.key);
   const index = stageNames.indexOf(at);
   if (index === -1)

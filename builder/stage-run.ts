@@ -1,6 +1,6 @@
 /**
- * Runs one stage in one builder machine: machine up, gateway in, scripts in, the stage's shell file run, its layer kept.
- * Not here: which stages, in which order, from which layers (build.ts).
+ * Runs one stage in one builder machine: machine up, gateway in, scripts in, the stage's shell file run, what it wrote kept.
+ * Not here: which stages, in which order (build.ts), where what they wrote is kept (machines/).
  */
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
@@ -9,32 +9,27 @@ import { quoteWord } from "../vm/command-line.js";
 import type { Step } from "../vm/progress.js";
 import { SshError } from "../vm/ssh-connection.js";
 import { GATEWAY_PORT } from "../vm/sshd-config.js";
-import { artifactPath, hasArtifact, keepArtifact } from "./artifacts.js";
+import { artifactPath, artifactUrl, hasArtifact, keepArtifact } from "./artifacts.js";
 import { BuilderError, StageError } from "./builder-error.js";
 import type { LivelabHome } from "./home.js";
 import type { Gateway } from "./inputs/gateway.js";
-import type { LayerStore } from "./layers.js";
+import type { Lock } from "./inputs/lock.js";
 import { lineSink } from "./line-sink.js";
-import { Sandbox } from "./machines/sandbox.js";
+import type { BuilderMachine, BuilderMachines } from "./machines/builder-machine.js";
 import { streamTree } from "./proto-tree.js";
-import { failedLayerFolder, releaseFolder } from "./release.js";
+import { releaseFolder } from "./release.js";
 import type { KeyMaterial } from "./stage-key.js";
 import type { Stage } from "./stages.js";
 
 /** What all stages of one build share. */
 export interface StageContext {
   readonly home: LivelabHome;
-  readonly layers: LayerStore;
+  readonly machines: BuilderMachines;
   readonly gateway: Gateway;
   readonly material: KeyMaterial;
   readonly stamp: string;
-  /** Root of the builder machine. */
-  readonly base: string;
   /** Folder of proto/. */
   readonly proto: string;
-  /** Folder of the machines' own shell files. */
-  readonly machineScripts: string;
-  readonly asRoot: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -47,28 +42,8 @@ export function limited(context: Pick<StageContext, "signal">, limitMs: number):
   return context.signal === undefined ? limit : AbortSignal.any([context.signal, limit]);
 }
 
-/** Starts a machine that shows the release as layers made it. @param lower their folders, oldest first */
-export async function startMachine(
-  context: StageContext,
-  lower: readonly string[],
-  writable?: { upper: string; work: string },
-): Promise<Sandbox> {
-  return Sandbox.start({
-    home: context.home,
-    base: context.base,
-    scripts: context.machineScripts,
-    asRoot: context.asRoot,
-    release: {
-      stamp: context.stamp,
-      lower: [...lower].reverse(),
-      ...(writable === undefined ? {} : { writable }),
-    },
-    ...(context.signal === undefined ? {} : { signal: context.signal }),
-  });
-}
-
 /**
- * Runs a stage upon the layers `below` (oldest first) and keeps what it wrote as layer `key`.
+ * Runs a stage upon the stages `below` (keys, oldest first) and keeps what it wrote under `key`.
  * @param isCurrent asked when the stage has ended: whether `key` is still that of its files, which may be edited meanwhile
  * @returns how long it took, in milliseconds
  * @throws StageError with the last lines of its output; InputError REFUSED when it asked for what the lock lacks
@@ -83,39 +58,24 @@ export async function runStage(
 ): Promise<number> {
   const { gateway, material, stamp } = context;
   const started = performance.now();
-  await using layer = await context.layers.begin(key);
   const logFile = join(releaseFolder(context.home, stamp), "logs", `${stage.name}.log`);
   const tail: string[] = [];
 
+  await using machine = await context.machines.begin({ stamp, stage: stage.name, key, below }, step);
   try {
-    await using machine = await startMachine(
-      context,
-      below.map((belowKey) => context.layers.pathOf(belowKey)),
-      layer,
-    );
     await machine.ssh.forwardFrom(GATEWAY_PORT, (stream) => gateway.accept(stream));
     gateway.stage = stage.name;
     const artifact = stage.artifact && (await artifactPath(context.home, stage.artifact, material));
-    const artifactUrl = `/artifact/${stage.artifact?.name}`;
-    if (artifact !== undefined) {
-      if (await hasArtifact(artifact)) gateway.serveFile(artifactUrl, artifact);
-      else gateway.serveAbsence(artifactUrl);
+    if (artifact !== undefined && stage.artifact !== undefined) {
+      const url = artifactUrl(stage.artifact);
+      if (await hasArtifact(artifact)) gateway.serveFile(url, artifact);
+      else gateway.serveAbsence(url);
     }
-    await sendStageFiles(machine, context);
+    await sendStageFiles(machine, material, limited(context, 60_000));
 
     const limit = AbortSignal.timeout(stage.limitMinutes * 60_000);
     const signal = context.signal === undefined ? limit : AbortSignal.any([context.signal, limit]);
-    const environment = {
-      PATH: PATH_INSIDE,
-      LC_ALL: "C",
-      TZ: "UTC",
-      HOME: "/root",
-      STAMP: stamp,
-      RELEASE: `/data/debian-live/${stamp}`,
-      SOURCE_DATE_EPOCH: String(material.lock.profile.epoch),
-      GATEWAY: `http://127.0.0.1:${GATEWAY_PORT}`,
-      ...stage.environment?.(material.lock),
-    };
+    const environment = { ...commonEnvironment(stamp, material.lock), ...stage.environment?.(material.lock) };
     const words = Object.entries(environment).map(([name, value]) => quoteWord(`${name}=${value}`));
     const log = createWriteStream(logFile);
     const output = lineSink(log, (line) => {
@@ -141,13 +101,8 @@ export async function runStage(
         );
       }
       if (error instanceof SshError && error.code === "CONNECTION_LOST") {
-        throw stageFailure(
-          stage,
-          "lost its machine, which ended (a lack of memory can do that)",
-          tail,
-          logFile,
-          context,
-        );
+        const why = `lost its machine, which ${await machine.whyLost()}`;
+        throw stageFailure(stage, why, tail, logFile, context);
       }
       if (limit.aborted && !context.signal?.aborted) {
         throw new StageError("STAGE_TIMEOUT", `stage ${stage.name} did not end within ${stage.limitMinutes} min`, {
@@ -182,20 +137,35 @@ export async function runStage(
       );
     }
   } catch (error) {
-    if (!context.signal?.aborted) await layer.moveTo(failedLayerFolder(context.home, stamp));
+    if (!context.signal?.aborted) await machine.keepFailed();
     throw error;
   }
   const durationMs = performance.now() - started;
-  await layer.commit({ stage: stage.name, durationMs });
+  await machine.commit({ stage: stage.name, durationMs });
   return durationMs;
 }
 
+/** What lib.sh needs of the environment; no stage sees any other. */
+export const commonEnvironment = (stamp: string, lock: Lock) => ({
+  PATH: PATH_INSIDE,
+  LC_ALL: "C",
+  TZ: "UTC",
+  HOME: "/root",
+  STAMP: stamp,
+  RELEASE: `/data/debian-live/${stamp}`,
+  SOURCE_DATE_EPOCH: String(lock.profile.epoch),
+  GATEWAY: `http://127.0.0.1:${GATEWAY_PORT}`,
+});
+
 /** The stages' shell files, as one tar stream to /run/stages. */
-async function sendStageFiles(machine: Sandbox, context: StageContext): Promise<void> {
-  const { stageFolder, lock } = context.material;
+export async function sendStageFiles(
+  machine: BuilderMachine,
+  { stageFolder, lock }: Pick<KeyMaterial, "lock" | "stageFolder">,
+  signal: AbortSignal,
+): Promise<void> {
   const sent = await machine.ssh.exec("mkdir -p /run/stages && tar -x -f - -C /run/stages", {
     stdin: await streamTree(stageFolder, lock.profile.epoch),
-    signal: limited(context, 60_000),
+    signal,
   });
   if (sent.status !== 0) {
     throw new BuilderError("MACHINE_DIED", `the stages' files did not get into the builder machine: ${sent.stderr}`);
@@ -210,7 +180,7 @@ function stageFailure(
   context: StageContext,
 ): StageError {
   const shell = `livelab shell -r ${context.stamp}`;
-  const full = tail.some((line) => /No space left on device|ENOSPC/i.test(line));
+  const full = [how, ...tail].some((line) => /No space left on device|ENOSPC/i.test(line));
   const text = `stage ${stage.name} ${how}; its last lines:\n${tail.map((line) => `  | ${line}`).join("\n")}\nall of it: ${logFile}`;
   if (full) {
     return new StageError("STAGE_DISK_FULL", `the disk that holds ${context.home.root} is full: ${text}`, {

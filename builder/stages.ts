@@ -43,6 +43,21 @@ function essential(lock: Lock): string[] {
   return [...flagged.map(({ name }) => name), "apt"];
 }
 
+/** The kernel modules of ZFS; the builder VM runs them too. */
+export const zfsModules: ArtifactSpec = {
+  name: "zfs-modules.deb",
+  path: "scratch/zfs-modules.deb",
+  script: "build_zfs_modules",
+  set: "zfs-build",
+  madeFor: "linux-image-",
+};
+
+/** What build_zfs_modules.sh installs before it compiles. */
+export const zfsBuildPackages = (lock: Lock): string =>
+  wanted(lock, "zfs-build")
+    .filter((name) => !isZfs(name))
+    .join(" ");
+
 export const stages: readonly Stage[] = [
   {
     name: "preflight_check",
@@ -78,18 +93,10 @@ export const stages: readonly Stage[] = [
     name: "build_zfs",
     summary: "ZFS userland, and kernel modules compiled for the locked kernel or taken from the store",
     sets: ["image", "zfs-build"],
-    artifact: {
-      name: "zfs-modules.deb",
-      path: "scratch/zfs-modules.deb",
-      script: "build_zfs_modules",
-      set: "zfs-build",
-      madeFor: "linux-image-",
-    },
+    artifact: zfsModules,
     environment: (lock) => ({
       ZFS_PACKAGES: wanted(lock, "image").filter(isZfs).join(" "),
-      ZFS_BUILD_PACKAGES: wanted(lock, "zfs-build")
-        .filter((name) => !isZfs(name))
-        .join(" "),
+      ZFS_BUILD_PACKAGES: zfsBuildPackages(lock),
     }),
     limitMinutes: 60,
   },

@@ -1,8 +1,9 @@
 /**
- * What every command that runs builder machines needs of one profile: home, lock, store, layers, base.
+ * What every command that runs builder machines needs of one profile: home, lock, store, machines.
  * Nothing is fetched or made before something asks for it.
  */
 import { join } from "node:path";
+import type { AcceleratorWish } from "../vm/accelerator.js";
 import { DisposableStack } from "../vm/disposable-stack.js";
 import type { Progress } from "../vm/progress.js";
 import { GATEWAY_PORT } from "../vm/sshd-config.js";
@@ -15,13 +16,16 @@ import { type Lock, loadLock } from "./inputs/lock.js";
 import { findMirrors, type Mirrors } from "./inputs/mirrors.js";
 import type { ResolverMachine } from "./inputs/resolver.js";
 import { Store } from "./inputs/store.js";
-import { LayerStore } from "./layers.js";
-import { baseKey, ensureBase } from "./machines/base.js";
+import type { BuilderMachines, MachineKind } from "./machines/builder-machine.js";
+import { findLockedKernel } from "./machines/locked-kernel.js";
 import { assertNamespaces } from "./machines/namespace-check.js";
+import { SandboxStages } from "./machines/sandbox-stages.js";
+import { VmStages } from "./machines/vm-stages.js";
 import { loadProfile, type Profile } from "./profiles.js";
 import { digestTree } from "./proto-tree.js";
 import type { KeyMaterial } from "./stage-key.js";
-import { type StageContext, startMachine } from "./stage-run.js";
+import type { StageContext } from "./stage-run.js";
+import { sweepHome } from "./sweep.js";
 
 export interface WorkshopOptions {
   /** $LIVELAB_HOME. */
@@ -29,6 +33,10 @@ export interface WorkshopOptions {
   /** Folder that holds package.json. */
   readonly projectRoot: string;
   readonly profile: string;
+  /** Where stages run. */
+  readonly machine: MachineKind;
+  /** What the builder VM runs with. @default "auto" */
+  readonly accelerator?: AcceleratorWish["want"] | undefined;
   /** $LIVELAB_MIRROR. */
   readonly mirror: string | undefined;
   readonly proxy: ProxySettings;
@@ -43,16 +51,19 @@ export class Workshop {
   readonly home: LivelabHome;
   readonly lock: Lock;
   readonly store: Store;
-  readonly layers: LayerStore;
+  readonly machines: BuilderMachines;
   readonly material: KeyMaterial;
 
-  private constructor(options: WorkshopOptions, home: LivelabHome, lock: Lock, store: Store, material: KeyMaterial) {
+  private constructor(
+    options: WorkshopOptions,
+    parts: Pick<Workshop, "home" | "lock" | "store" | "machines" | "material">,
+  ) {
     this.options = options;
-    this.home = home;
-    this.lock = lock;
-    this.store = store;
-    this.layers = new LayerStore(home, options.asRoot);
-    this.material = material;
+    this.home = parts.home;
+    this.lock = parts.lock;
+    this.store = parts.store;
+    this.machines = parts.machines;
+    this.material = parts.material;
   }
 
   /** @throws UsageError UNKNOWN_PROFILE; InputError NOT_FOUND, MALFORMED for its lock; BuilderError NOT_WRITABLE */
@@ -60,13 +71,27 @@ export class Workshop {
     const lock = await loadLock(options.projectRoot, loadProfile(options.profile));
     const home = await openHome(options.homeRoot);
     const store = await Store.open(home.store);
-    const material: KeyMaterial = {
-      lock,
-      stageFolder: join(options.projectRoot, "builder/stages"),
-      baseKey: await baseKey(lock.set("base"), machineScripts(options.projectRoot), options.asRoot),
-      protoDigest: await digestTree(join(options.projectRoot, "proto")),
-    };
-    return new Workshop(options, home, lock, store, material);
+    const { projectRoot, asRoot, progress, signal } = options;
+    const scripts = machineScripts(projectRoot);
+    const stageFolder = join(projectRoot, "builder/stages");
+    const sandbox = await SandboxStages.open({ home, store, set: lock.set("base"), scripts, asRoot, progress, signal });
+    const machines =
+      options.machine === "sandbox"
+        ? sandbox
+        : await VmStages.open({
+            home,
+            store,
+            lock,
+            sandbox,
+            projectRoot,
+            stageFolder,
+            accelerator: options.accelerator ?? "auto",
+            progress,
+            signal,
+          });
+    const protoDigest = await digestTree(join(projectRoot, "proto"));
+    const material: KeyMaterial = { lock, stageFolder, baseKey: machines.baseKey, protoDigest };
+    return new Workshop(options, { home, lock, store, machines, material });
   }
 
   /** Downloads what the store lacks of the lock. */
@@ -90,9 +115,9 @@ export class Workshop {
 
   /** A machine with the base's apt and no release, for recomputing and verifying the lock. */
   async openResolver(gateway: Gateway): Promise<ResolverMachine> {
-    const context = await this.ready("19700101T000000Z", gateway);
+    const { machines } = await this.ready(NO_RELEASE, gateway);
     await using cleanup = new DisposableStack();
-    const machine = cleanup.use(await startMachine(context, []));
+    const machine = cleanup.use(await machines.show({ stamp: NO_RELEASE, stages: [] }));
     await machine.ssh.forwardFrom(GATEWAY_PORT, (stream) => gateway.accept(stream));
     cleanup.move();
     return {
@@ -102,45 +127,45 @@ export class Workshop {
     };
   }
 
+  /** The lock's kernel as a file, where the store has it: for trying KVM. */
+  findLockedKernel(): Promise<string | undefined> {
+    return findLockedKernel(this.home, this.store, this.lock);
+  }
+
+  /** @throws BuilderError NO_NAMESPACES when this host refuses the sandbox */
+  assertSandbox(): Promise<void> {
+    const { asRoot, projectRoot } = this.options;
+    return assertNamespaces({ home: this.home, scripts: machineScripts(projectRoot), asRoot });
+  }
+
   /** A gateway that serves the lock. */
   createGateway(): Gateway {
     return createGateway(this.lock, this.store);
   }
 
   /**
-   * Readies all that a stage or a shell of release `stamp` needs: namespaces, inputs, base.
+   * Readies all that a stage or a shell of release `stamp` needs: inputs and machines.
    * @throws BuilderError NO_NAMESPACES, BASE_FAILED, HOST_DISK_FULL; InputError for what cannot be fetched
    */
   async ready(stamp: string, gateway: Gateway): Promise<StageContext> {
-    const { asRoot, progress, projectRoot, signal } = this.options;
-    const scripts = machineScripts(projectRoot);
-    await assertNamespaces({ home: this.home, scripts, asRoot });
     await markInUse(this.home);
-    await this.layers.sweep();
+    await sweepHome(this.home, this.options.asRoot);
     await this.fetchInputs();
-    const base = await ensureBase({
-      home: this.home,
-      store: this.store,
-      set: this.lock.set("base"),
-      scripts,
-      asRoot,
-      progress,
-      signal,
-    });
+    await this.machines.ready();
     return {
       home: this.home,
-      layers: this.layers,
+      machines: this.machines,
       gateway,
       material: this.material,
       stamp,
-      base,
-      proto: join(projectRoot, "proto"),
-      machineScripts: scripts,
-      asRoot,
-      signal,
+      proto: join(this.options.projectRoot, "proto"),
+      signal: this.options.signal,
     };
   }
 }
+
+/** Stands for no release where a machine is wanted for its tools alone. */
+const NO_RELEASE = "19700101T000000Z";
 
 /** Folder of the machines' own shell files. */
 export const machineScripts = (projectRoot: string): string => join(projectRoot, "builder/machines");

@@ -198,7 +198,7 @@ test("gc drops old releases and what only they used, and nothing while a build r
   await rm(join(home, `machines/in-use.${tag}`));
   const { status, stdout, stderr } = await livelab(home, "gc", "--keep", "1");
   assert.is(status, 0, stderr);
-  assert.match(stdout, "1 releases, 1 layers, 1 bases, 1 inputs, 0 artifacts");
+  assert.match(stdout, "1 releases, 1 layers, 0 snapshots, 1 bases, 1 inputs, 0 artifacts");
   assert.equal(await readdir(join(home, "builds")), ["20260102T000000Z"]);
   assert.equal(await readdir(join(home, "layers")), ["used"]);
 });

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { sweepHome } from "../../builder/sweep.js";
 import { linkHome, openToyWorkshop } from "../../fixtures/toy-stage.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
@@ -59,7 +60,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
     if (signal !== "SIGKILL") assert.equal(await readdir(join(home, "machines")), []);
 
     // What a killed process could not remove, the next one does.
-    await (await openToyWorkshop(home)).layers.sweep();
+    await sweepHome((await openToyWorkshop(home)).home, process.getuid?.() === 0);
     assert.equal(await readdir(join(home, "machines")), []);
     assert.equal(await readdir(join(home, "layers")), []);
   });

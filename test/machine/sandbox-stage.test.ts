@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { failedLayerFolder } from "../../builder/release.js";
-import { startMachine } from "../../builder/stage-run.js";
+import type { Workshop } from "../../builder/workshop.js";
 import {
   linkHome,
   openToyWorkshop,
@@ -21,6 +21,10 @@ import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("stages in the sandbox");
 const run = promisify(execFile);
+
+/** Path of a file in the layer that a stage left. */
+const layerFile = (workshop: Workshop, key: string, name: string): string =>
+  join(workshop.home.layers, key, "fs", name);
 
 async function failureOf(work: Promise<unknown>): Promise<{ code: string; message: string; hint: string }> {
   try {
@@ -37,13 +41,13 @@ test("each stage sees what those before it left, and writes a layer of its own",
   await using gateway = workshop.createGateway();
   const context = await toyContext(workshop, gateway);
   await runToyStages(context, ["toy_write"]);
-  assert.is(await readFile(join(workshop.layers.pathOf("toy_write"), "stamps"), "utf8"), `${TOY_STAMP}\n`);
-  await using machine = await startMachine(context, [workshop.layers.pathOf("toy_write")]);
+  assert.is(await readFile(layerFile(workshop, "toy_write", "stamps"), "utf8"), `${TOY_STAMP}\n`);
+  await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: ["toy_write"] });
   const seen = await machine.ssh.exec(
     `echo more >>/data/debian-live/${TOY_STAMP}/stamps; cat /data/debian-live/*/stamps`,
   );
   assert.is(seen.stdout.toString(), `${TOY_STAMP}\nmore\n`);
-  assert.is(await readFile(join(workshop.layers.pathOf("toy_write"), "stamps"), "utf8"), `${TOY_STAMP}\n`);
+  assert.is(await readFile(layerFile(workshop, "toy_write", "stamps"), "utf8"), `${TOY_STAMP}\n`);
 });
 
 test("a machine has no network but its loopback, and no way to the host's files", async () => {
@@ -51,7 +55,7 @@ test("a machine has no network but its loopback, and no way to the host's files"
   const workshop = await openToyWorkshop(await linkHome(dir.path));
   await using gateway = workshop.createGateway();
   const context = await toyContext(workshop, gateway);
-  await using machine = await startMachine(context, []);
+  await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: [] });
   const { stdout } = await machine.ssh.exec(
     `ls /sys/class/net; ip route; ls -d ${findProjectRoot()} /.host 2>&1 | grep -c 'No such'`,
   );
@@ -62,7 +66,8 @@ test("status, signal, both outputs and input of a command come through", async (
   await using dir = await TempDir.create("stage");
   const workshop = await openToyWorkshop(await linkHome(dir.path));
   await using gateway = workshop.createGateway();
-  await using machine = await startMachine(await toyContext(workshop, gateway), []);
+  const { machines } = await toyContext(workshop, gateway);
+  await using machine = await machines.show({ stamp: TOY_STAMP, stages: [] });
   const told = await machine.ssh.exec("cat; echo err >&2; exit 7", { stdin: "in" });
   assert.equal([told.status, told.stdout.toString(), told.stderr], [7, "in", "err\n"]);
   assert.is((await machine.ssh.exec("kill -KILL $$")).killedBy, "KILL");
@@ -93,7 +98,7 @@ test("a failed stage tells its last lines, its log and how to look, and leaves i
   const log = /all of it: (.*)/.exec(failure.message)?.[1] ?? "";
   assert.match(await readFile(log, "utf8"), /^line 1\n/);
   assert.is(await readFile(join(failedLayerFolder(workshop.home, TOY_STAMP), "left-behind"), "utf8"), "kept\n");
-  assert.is(await workshop.layers.find("toy_fail"), undefined);
+  assert.is(await workshop.machines.find("toy_fail"), undefined);
 });
 
 const fullDisk = "a disk that fills up during a stage is told as such, and what was there stays";

@@ -1,0 +1,58 @@
+/**
+ * Where stages run when nobody said (DESIGN D5): in the VM where KVM works; else in the sandbox, which is 20 times
+ * faster than an emulated VM; in that only where the host refuses the sandbox.
+ */
+import { type AcceleratorWish, decideAccelerator } from "../vm/accelerator.js";
+import { inspectKvmNode } from "../vm/kvm-node.js";
+import { LivelabError } from "../vm/livelab-error.js";
+import type { MachineKind } from "./machines/builder-machine.js";
+
+export interface MachineWish {
+  readonly want: "auto" | MachineKind;
+  /** An accelerator that is named means the VM. */
+  readonly accelerator: AcceleratorWish["want"];
+  /** Folder that keeps what was found out about KVM. */
+  readonly stateDir: string;
+  /** A kernel to try KVM with. */
+  readonly findKernel: () => Promise<string | undefined>;
+  /** @throws LivelabError when the sandbox cannot be had */
+  readonly assertSandbox: () => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+export interface MachineChoice {
+  readonly kind: MachineKind;
+  /** Why, in words: for "auto", what a VM would run with. */
+  readonly reason: string;
+}
+
+export async function chooseMachine(wish: MachineWish): Promise<MachineChoice> {
+  const { want, accelerator, stateDir, signal } = wish;
+  if (want !== "auto") return { kind: want, reason: "it was asked for" };
+  if (accelerator !== "auto") return { kind: "vm", reason: `${accelerator} was asked for` };
+  const kvm = await judgeKvm(stateDir, wish.findKernel, signal);
+  if (kvm.works) return { kind: "vm", reason: kvm.reason };
+  try {
+    await wish.assertSandbox();
+    return { kind: "sandbox", reason: kvm.reason };
+  } catch (error) {
+    if (!(error instanceof LivelabError)) throw error;
+    return { kind: "vm", reason: `${kvm.reason}, and ${error.message}` };
+  }
+}
+
+async function judgeKvm(
+  stateDir: string,
+  findKernel: MachineWish["findKernel"],
+  signal: AbortSignal,
+): Promise<{ works: boolean; reason: string }> {
+  const node = await inspectKvmNode("/dev/kvm");
+  if (node.kind !== "open") return { works: false, reason: `emulation, because ${node.detail}` };
+  try {
+    const verdict = await decideAccelerator({ want: "auto", kernelPath: await findKernel(), stateDir, signal });
+    return { works: verdict.accelerator === "kvm", reason: verdict.reason };
+  } catch (error) {
+    if (!(error instanceof LivelabError) || error.kind !== "host") throw error;
+    return { works: false, reason: error.message };
+  }
+}

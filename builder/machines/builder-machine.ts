@@ -1,0 +1,67 @@
+/**
+ * The contract of builder machines (DESIGN D5): a root with the base's tools and nothing of the machine before it,
+ * one release at /data/debian-live/<stamp>, SSH, and no network but what livelab forwards.
+ * Two keep it: the sandbox (sandbox-stages.ts) and the VM (vm-stages.ts). Who uses them need not know which it is.
+ */
+import type { Step } from "../../vm/progress.js";
+import type { SshConnection } from "../../vm/ssh-connection.js";
+import type { Release } from "../release.js";
+
+export const machineKinds = ["sandbox", "vm"] as const;
+export type MachineKind = (typeof machineKinds)[number];
+
+export interface BuilderMachine extends AsyncDisposable {
+  readonly ssh: SshConnection;
+  /** Why the connection was lost, in words that follow "the machine": to be asked after it was. */
+  whyLost(): Promise<string>;
+}
+
+/** A machine for one stage. What the stage writes is thrown away unless it is committed. */
+export interface StageMachine extends BuilderMachine {
+  /** Ends the machine and keeps what the stage wrote, under its key. */
+  commit(took: StageResult): Promise<void>;
+  /** Ends the machine and keeps what the stage wrote so far, to be looked at. */
+  keepFailed(): Promise<void>;
+}
+
+/** What is known of a stage that ended well. */
+export interface StageResult {
+  readonly stage: string;
+  /** How long it took, in milliseconds. */
+  readonly durationMs: number;
+}
+
+/** The stage that is to run. */
+export interface StagePlace {
+  readonly stamp: string;
+  readonly stage: string;
+  readonly key: string;
+  /** Keys of the stages before it, oldest first. */
+  readonly below: readonly string[];
+}
+
+/** The release that is to be shown. */
+export interface ReleaseView {
+  readonly stamp: string;
+  /** Keys of its stages, oldest first. */
+  readonly stages: readonly string[];
+  /** Show what the stage that failed after these left, if that is still there. */
+  readonly failed?: boolean;
+}
+
+/** Starts machines of one kind, and keeps what stages leave in them. */
+export interface BuilderMachines {
+  readonly kind: MachineKind;
+  /** Key of the base whose tools the stages use: part of the first stage's key. */
+  readonly baseKey: string;
+  /** What is known of a stage that was run and kept, or undefined. */
+  find(key: string): Promise<StageResult | undefined>;
+  /** Readies base, disks and whatever else machines need. To be called before begin() and show(). */
+  ready(): Promise<void>;
+  /** Starts a machine in which a stage can run upon those below it. */
+  begin(place: StagePlace, step: Step): Promise<StageMachine>;
+  /** Starts a machine that shows a release; what is changed in it is thrown away. */
+  show(view: ReleaseView): Promise<BuilderMachine>;
+  /** Drops what no kept release needs. To be called while nobody else uses the home. @returns how many stages' results */
+  collectGarbage(kept: readonly Release[]): Promise<number>;
+}

@@ -1,0 +1,54 @@
+/**
+ * What the pool of the builder VM holds, kept beside its disk, so that a question about it needs no machine.
+ * The pool is the truth: the record is written anew whenever a machine has looked.
+ */
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import type { LivelabHome } from "../home.js";
+import { ownerTag } from "../owner.js";
+
+const poolRecord = z.object({
+  version: z.literal(1),
+  /** The pool was made: a disk on which it cannot be found is not a new one. */
+  created: z.boolean(),
+  stages: z.array(
+    z.object({
+      /** "triton/debian-live-<stamp>@<stage>-done" */
+      snapshot: z.string(),
+      key: z.string(),
+      /** How long the stage took, in milliseconds. */
+      durationMs: z.number(),
+    }),
+  ),
+});
+
+export type PoolRecord = z.infer<typeof poolRecord>;
+
+/** Where it is kept. */
+export const poolRecordFile = (home: LivelabHome): string => join(home.vm, "pool.json");
+
+/** The record, or that of a pool not made yet where there is none. */
+export async function readPoolRecord(file: string): Promise<PoolRecord> {
+  try {
+    return poolRecord.parse(JSON.parse(await readFile(file, "utf8")));
+  } catch {
+    return { version: 1, created: false, stages: [] };
+  }
+}
+
+/** Writes the record whole or not at all. */
+export async function savePoolRecord(file: string, record: PoolRecord): Promise<void> {
+  const part = `${file}.${ownerTag()}`;
+  await writeFile(part, `${JSON.stringify(record, null, 2)}\n`);
+  await rename(part, file);
+}
+
+/** What pool.sh prints: a line "snapshot <name> <key> <ms>" a stage. */
+export function parsePoolStages(text: string): PoolRecord["stages"] {
+  return text.split("\n").flatMap((line) => {
+    const [word, snapshot, key, ms] = line.split(" ");
+    if (word !== "snapshot" || snapshot === undefined || key === undefined) return [];
+    return [{ snapshot, key, durationMs: Number(ms) || 0 }];
+  });
+}

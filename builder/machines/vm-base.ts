@@ -1,0 +1,151 @@
+/**
+ * The packages base: kernel, initramfs and root of the builder VM, made of the lock sets "base" and "vm" alone.
+ * It is made in a machine whose root is the sandbox's base; keyed by its inputs and never written to afterwards.
+ * Not here: the shell part (make-vm-base.sh), machines upon it (vm.ts).
+ */
+import { createWriteStream } from "node:fs";
+import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { finished } from "node:stream/promises";
+import { quoteWord } from "../../vm/command-line.js";
+import type { Progress } from "../../vm/progress.js";
+import { GATEWAY_PORT } from "../../vm/sshd-config.js";
+import { artifactUrl } from "../artifacts.js";
+import { BuilderError } from "../builder-error.js";
+import type { LivelabHome } from "../home.js";
+import { formatDigest } from "../inputs/digest.js";
+import { createGateway } from "../inputs/gateway.js";
+import type { Lock } from "../inputs/lock.js";
+import type { Store } from "../inputs/store.js";
+import { lineSink } from "../line-sink.js";
+import { ownerTag } from "../owner.js";
+import { digestOf } from "../stage-key.js";
+import { zfsModules } from "../stages.js";
+import { createTar, extractTar } from "../tar-stream.js";
+import type { BuilderMachine } from "./builder-machine.js";
+
+/** What a builder VM boots. */
+export interface VmBase {
+  /** Tells this base from any other. */
+  readonly key: string;
+  readonly kernel: string;
+  readonly initrd: string;
+  /** A squashfs. */
+  readonly root: string;
+}
+
+export interface VmBaseRequest {
+  readonly home: LivelabHome;
+  readonly store: Store;
+  readonly lock: Lock;
+  /** Folder that holds package.json. */
+  readonly projectRoot: string;
+  /** Starts a machine whose root is the sandbox's base. */
+  readonly openMaker: () => Promise<BuilderMachine>;
+  /** The ZFS modules for the kernel of set "vm". */
+  readonly zfsModules: () => Promise<string>;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** What becomes part of the VM's root or makes it, below the project's folder. */
+const VM_FILES = [
+  "builder/machines/make-vm-base.sh",
+  "builder/machines/vm-initramfs-init.sh",
+  "builder/machines/vm-init.sh",
+  "vm/bases/serve-ssh.sh",
+];
+/** Longest making, in milliseconds; it took 8 s (measured), and where the maker is emulated minutes. */
+const LIMIT_MS = 30 * 60_000;
+
+/** Key of the packages base of a lock. */
+export async function vmBaseKey(lock: Lock, projectRoot: string): Promise<string> {
+  const parts: Record<string, string> = {};
+  for (const set of ["base", "vm"]) parts[`set ${set}`] = formatDigest(lock.set(set).digest);
+  for (const file of VM_FILES) parts[file] = await readFile(join(projectRoot, file), "utf8");
+  return digestOf(parts);
+}
+
+/** Finds the base or makes it. @throws BuilderError BASE_FAILED, HOST_DISK_FULL, and what openMaker throws */
+export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
+  const { home, lock, projectRoot, progress } = request;
+  const key = await vmBaseKey(lock, projectRoot);
+  const folder = join(home.bases, key);
+  if ((await stat(folder).catch(() => undefined)) === undefined) {
+    const modules = await request.zfsModules();
+    await progress.step("builder VM's root", async (step) => {
+      const part = `${folder}.${ownerTag()}`;
+      try {
+        await mkdir(part);
+        await makeBase(request, modules, part, (line) => step.status(line));
+        await rename(part, folder).catch((error: NodeJS.ErrnoException) => {
+          // Another process was faster, with the same.
+          if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+        });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+        throw new BuilderError("HOST_DISK_FULL", `no room for the builder VM's root in ${home.bases}`, {
+          hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
+          cause: error,
+        });
+      } finally {
+        await rm(part, { recursive: true, force: true });
+      }
+    });
+  }
+  return {
+    key,
+    kernel: join(folder, "vmlinuz"),
+    initrd: join(folder, "initrd"),
+    root: join(folder, "root.squashfs"),
+  };
+}
+
+async function makeBase(
+  request: VmBaseRequest,
+  modules: string,
+  target: string,
+  onLine: (line: string) => void,
+): Promise<void> {
+  const { lock, store, projectRoot } = request;
+  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(LIMIT_MS)]);
+  await using gateway = createGateway(lock, store);
+  gateway.stage = "the builder VM's root";
+  gateway.serveFile(artifactUrl(zfsModules), modules);
+  await using maker = await request.openMaker();
+  await maker.ssh.forwardFrom(GATEWAY_PORT, (stream) => gateway.accept(stream));
+
+  const environment = {
+    GATEWAY: `http://127.0.0.1:${GATEWAY_PORT}`,
+    SOURCE_DATE_EPOCH: String(lock.profile.epoch),
+    FILES: "/tmp/vm-files",
+    OUT: "/tmp/vm-base",
+  };
+  const words = Object.entries(environment).map(([name, value]) => quoteWord(`${name}=${value}`));
+  const lines: string[] = [];
+  const log = lineSink(createWriteStream(join(target, "make.log")), (line) => {
+    lines.push(line);
+    if (lines.length > 20) lines.shift();
+    onLine(line);
+  });
+  const made = await maker.ssh.exec(
+    `mkdir -p /tmp/vm-files /tmp/vm-base && tar -x -f - -C /tmp/vm-files && ` +
+      `exec env ${words.join(" ")} sh /tmp/vm-files/builder/machines/make-vm-base.sh 2>&1`,
+    { stdin: createTar(projectRoot, VM_FILES, lock.profile.epoch), stdout: log, signal },
+  );
+  log.end();
+  gateway.throwIfRefused();
+  if (made.status !== 0) {
+    throw new BuilderError(
+      "BASE_FAILED",
+      `making the builder VM's root failed, status ${made.status}:\n${lines.map((line) => `  | ${line}`).join("\n")}`,
+    );
+  }
+  const unpack = extractTar(target);
+  const unpacked = finished(unpack);
+  const sent = await maker.ssh.exec("tar -c -C /tmp/vm-base .", { stdout: unpack, signal });
+  unpack.end();
+  await unpacked;
+  if (sent.status !== 0)
+    throw new BuilderError("BASE_FAILED", `the builder VM's root could not be copied: ${sent.stderr}`);
+}

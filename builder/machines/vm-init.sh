@@ -1,0 +1,26 @@
+#!/bin/sh
+# Process 1 of a builder VM: what a machine needs to run stages, then SSH on its port for ever. It has no network but lo.
+# Keys come from the firmware's configuration device (QEMU docs/specs/fw_cfg): made for this machine, on no disk.
+set -eu
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+
+mount -t proc -o nosuid,nodev,noexec proc /proc
+mount -t sysfs -o nosuid,nodev,noexec sysfs /sys
+mount -t devtmpfs -o nosuid,mode=755 dev /dev
+mkdir /dev/pts /dev/shm
+mount -t devpts -o ptmxmode=666,mode=620 devpts /dev/pts
+mount -t tmpfs -o nosuid,nodev tmpfs /dev/shm
+mount -t tmpfs -o nosuid,nodev,mode=755 tmpfs /run
+ln -sf /proc/self/fd /dev/fd
+ln -sf fd/0 /dev/stdin
+ln -sf fd/1 /dev/stdout
+ln -sf fd/2 /dev/stderr
+ip link set lo up
+hostname builder
+
+for module in virtio_rng qemu_fw_cfg virtio_console zfs; do modprobe "$module"; done
+mkdir -p /run/livelab /run/sshd
+for file in host_key authorized_keys sshd_config; do
+  (umask 077 && cat "/sys/firmware/qemu_fw_cfg/by_name/opt/org.livelab/$file/raw" >"/run/livelab/$file")
+done
+exec /bin/sh /usr/lib/livelab/serve-ssh.sh /run/livelab/sshd_config

@@ -1,0 +1,14 @@
+#!/bin/sh
+# First process of a builder VM, in its initramfs: the root is the first disk (a squashfs, never written to) under
+# a tmpfs that takes all writes, so that each machine begins alike.
+# Not here: what the machine is for (vm-init.sh).
+export PATH=/bin
+busybox mount -t devtmpfs dev /dev
+busybox mount -t proc proc /proc
+while read -r module; do busybox insmod "/modules/$module"; done </modules/order
+busybox mount -t squashfs -o ro /dev/vda /lower
+busybox mount -t tmpfs -o size=90%,mode=755 tmpfs /writes
+busybox mkdir /writes/upper /writes/work
+busybox mount -t overlay -o lowerdir=/lower,upperdir=/writes/upper,workdir=/writes/work root /root
+busybox umount /proc
+exec busybox switch_root /root /usr/lib/livelab/init

@@ -1,0 +1,259 @@
+/**
+ * Stages in the builder VM: each in a machine of its own, what it writes in a ZFS snapshot of the release's dataset
+ * on the second disk (DESIGN D7). One machine at a time uses the disk.
+ * Not here: the machine (vm.ts), what is said to the pool inside (pool.sh), the base (vm-base.ts).
+ */
+import { readFile, rm, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { type AcceleratorVerdict, type AcceleratorWish, decideAccelerator } from "../../vm/accelerator.js";
+import { DisposableStack } from "../../vm/disposable-stack.js";
+import { formatBytes } from "../../vm/format.js";
+import type { Progress, Step } from "../../vm/progress.js";
+import { SshError } from "../../vm/ssh-connection.js";
+import { waitAtMost } from "../../vm/wait-at-most.js";
+import { BuilderError } from "../builder-error.js";
+import type { LivelabHome } from "../home.js";
+import type { Lock } from "../inputs/lock.js";
+import type { Store } from "../inputs/store.js";
+import { OwnerLock } from "../owner.js";
+import type { Release } from "../release.js";
+import type {
+  BuilderMachine,
+  BuilderMachines,
+  ReleaseView,
+  StageMachine,
+  StagePlace,
+  StageResult,
+} from "./builder-machine.js";
+import { parsePoolStages, poolRecordFile, readPoolRecord, savePoolRecord } from "./pool-record.js";
+import { BuilderVm, type VmOptions } from "./vm.js";
+import { ensureVmBase, type VmBase, vmBaseKey } from "./vm-base.js";
+import { ensurePoolDisk } from "./vm-disk.js";
+import { ensureZfsModules } from "./vm-zfs-modules.js";
+
+export interface VmStagesOptions {
+  readonly home: LivelabHome;
+  readonly store: Store;
+  readonly lock: Lock;
+  /** Makes the packages base. */
+  readonly sandbox: BuilderMachines;
+  /** Folder that holds package.json. */
+  readonly projectRoot: string;
+  /** Folder of the stages' shell files. */
+  readonly stageFolder: string;
+  readonly accelerator: AcceleratorWish["want"];
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** Where a maker shows its release: none. */
+const NO_RELEASE = "19700101T000000Z";
+/** For one command of pool.sh, in milliseconds with KVM; emulated they took 2 s (measured). */
+const POOL_LIMIT_MS = 60_000;
+/** For exporting the pool at a machine's end, in milliseconds with KVM; not exporting it loses nothing. */
+const CLOSE_LIMIT_MS = 5_000;
+/** Below this no stage is begun: QEMU stops a machine whose disk cannot be written. */
+const ROOM_NEEDED_BYTES = 1024 ** 3;
+
+export class VmStages implements BuilderMachines {
+  readonly kind = "vm";
+  readonly baseKey: string;
+  readonly #options: VmStagesOptions;
+  readonly #recordFile: string;
+  readonly #disk: string;
+  #ready: { readonly base: VmBase; readonly verdict: AcceleratorVerdict; readonly poolScript: string } | undefined;
+
+  private constructor(options: VmStagesOptions, baseKey: string) {
+    this.#options = options;
+    this.baseKey = baseKey;
+    this.#recordFile = poolRecordFile(options.home);
+    this.#disk = join(options.home.vm, "pool.raw");
+  }
+
+  static async open(options: VmStagesOptions): Promise<VmStages> {
+    return new VmStages(options, await vmBaseKey(options.lock, options.projectRoot));
+  }
+
+  /** The snapshot that the stage left. */
+  async find(key: string): Promise<StageResult | undefined> {
+    const found = (await readPoolRecord(this.#recordFile)).stages.find((stage) => stage.key === key);
+    return found && { stage: stageOf(found.snapshot), durationMs: found.durationMs };
+  }
+
+  /** Finds the packages base or makes it. */
+  async #ensureBase(): Promise<VmBase> {
+    const { sandbox } = this.#options;
+    const openMaker = async (): Promise<BuilderMachine> => {
+      await sandbox.ready();
+      return sandbox.show({ stamp: NO_RELEASE, stages: [] });
+    };
+    const request = { ...this.#options, openMaker };
+    return ensureVmBase({ ...request, zfsModules: () => ensureZfsModules(request) });
+  }
+
+  /**
+   * @throws BuilderError BASE_FAILED, HOST_DISK_FULL, BUSY; VmError KVM_UNUSABLE and others of QEMU's start;
+   * the inputs are in the store
+   */
+  async ready(): Promise<void> {
+    const { home, projectRoot, accelerator, progress, signal } = this.#options;
+    const base = await this.#ensureBase();
+    const verdict = await decideAccelerator({
+      want: accelerator,
+      kernelPath: base.kernel,
+      stateDir: home.root,
+      signal,
+    });
+    progress.note(`builder machine: VM with ${verdict.accelerator}, ${verdict.reason}`);
+    const poolScript = await readFile(join(projectRoot, "builder/machines/pool.sh"), "utf8");
+    this.#ready = { base, verdict, poolScript };
+
+    await using _lock = await this.#lockDisk();
+    await this.#ensureDisk();
+    const options = this.#vmOptions();
+    if (!(await BuilderVm.isPrepared(options))) {
+      await progress.step("first boot of the builder VM", () => BuilderVm.prepare(options));
+    }
+  }
+
+  async begin({ stamp, stage, key, below }: StagePlace, step: Step): Promise<StageMachine> {
+    await this.#assertRoom();
+    step.status("starting the builder VM");
+    const session = await this.#open();
+    try {
+      await session.pool(["begin", stamp, stage, below.at(-1) ?? "-"]);
+    } catch (error) {
+      await session[Symbol.asyncDispose]();
+      throw error;
+    }
+    return {
+      ssh: session.vm.ssh,
+      whyLost: () => session.vm.whyLost(),
+      commit: async ({ durationMs }) => {
+        const done = await session.pool(["commit", stamp, stage, key, String(Math.round(durationMs))]);
+        await this.#keepRecord(done);
+        await session[Symbol.asyncDispose]();
+      },
+      // The dataset stays as it is; the next stage rolls it back, a shell shows a clone of it.
+      keepFailed: () => session[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+    };
+  }
+
+  async show({ stamp, stages, failed }: ReleaseView): Promise<BuilderMachine> {
+    const session = await this.#open();
+    try {
+      await session.pool(["show", stamp, failed ? "failed" : (stages.at(-1) ?? "-")]);
+    } catch (error) {
+      await session[Symbol.asyncDispose]();
+      throw error;
+    }
+    return {
+      ssh: session.vm.ssh,
+      whyLost: () => session.vm.whyLost(),
+      [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+    };
+  }
+
+  async collectGarbage(kept: readonly Release[]): Promise<number> {
+    const { stages } = await readPoolRecord(this.#recordFile);
+    const mine = kept.filter(({ machine }) => machine === "vm").map(({ stamp }) => stamp);
+    const doomed = [...new Set(stages.map(({ snapshot }) => stampOf(snapshot)))].filter(
+      (stamp) => !mine.includes(stamp),
+    );
+    if (mine.length === 0) {
+      // Nothing in it is wanted: the whole disk goes, and no machine has to be started for it.
+      await using _lock = await this.#lockDisk();
+      await rm(this.#disk, { force: true });
+      await rm(this.#recordFile, { force: true });
+      return stages.length;
+    }
+    if (doomed.length === 0) return 0;
+    await this.ready();
+    await using session = await this.#open();
+    await this.#keepRecord(await session.pool(["drop", ...doomed]));
+    return stages.length - (await readPoolRecord(this.#recordFile)).stages.length;
+  }
+
+  #vmOptions(): VmOptions {
+    if (this.#ready === undefined) throw new Error("the builder VM was not readied");
+    const { base, verdict } = this.#ready;
+    const { home, progress, signal } = this.#options;
+    return { home, base, disk: this.#disk, verdict, signal, note: (text) => progress.note(text) };
+  }
+
+  #lockDisk(): Promise<OwnerLock> {
+    return OwnerLock.take(join(this.#options.home.vm, "lock"), "the builder VM");
+  }
+
+  /** A disk that is new has no pool yet, whatever the record of an older one says. */
+  async #ensureDisk(): Promise<void> {
+    if (await ensurePoolDisk(this.#disk)) await rm(this.#recordFile, { force: true });
+  }
+
+  async #assertRoom(): Promise<void> {
+    const { root } = this.#options.home;
+    const { bavail, bsize } = await statfs(root);
+    if (bavail * bsize >= ROOM_NEEDED_BYTES) return;
+    throw new BuilderError(
+      "HOST_DISK_FULL",
+      `${formatBytes(bavail * bsize)} free for the builder VM's disk in ${root}, ${formatBytes(ROOM_NEEDED_BYTES)} needed`,
+      { hint: "free some space there (livelab gc), then go on: livelab build -r STAMP" },
+    );
+  }
+
+  async #keepRecord(printed: string): Promise<void> {
+    await savePoolRecord(this.#recordFile, { version: 1, created: true, stages: parsePoolStages(printed) });
+  }
+
+  /** A machine with the pool imported; disposing of it exports the pool and ends the machine. */
+  async #open(): Promise<PoolSession> {
+    await using cleanup = new DisposableStack();
+    cleanup.use(await this.#lockDisk());
+    await this.#ensureDisk();
+    const options = this.#vmOptions();
+    const vm = cleanup.use(await BuilderVm.start(options));
+    const { timeScale } = options.verdict;
+    const pool = async (words: readonly string[]): Promise<string> => this.#pool(vm, words, timeScale);
+    const { created } = await readPoolRecord(this.#recordFile);
+    await this.#keepRecord(await pool(["open", created ? "no" : "yes"]));
+    cleanup.defer(async () => {
+      const onLimit = (): Error => new Error("the pool was not exported in time");
+      const closed = waitAtMost(pool(["close"]), { limitMs: CLOSE_LIMIT_MS * timeScale, onLimit });
+      // A machine that died has nothing more to say; its pool is as it was at its last transaction.
+      await closed.catch(() => undefined);
+    });
+    const resources = cleanup.move();
+    return { vm, pool, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
+  }
+
+  /** Runs pool.sh in a machine. @returns what it printed @throws BuilderError POOL_FAILED, MACHINE_DIED */
+  async #pool(vm: BuilderVm, words: readonly string[], timeScale: number): Promise<string> {
+    const { signal } = this.#options;
+    const limit = AbortSignal.timeout(POOL_LIMIT_MS * timeScale);
+    try {
+      const { status, stdout, stderr } = await vm.ssh.exec(`sh -s -- ${words.join(" ")}`, {
+        stdin: this.#ready?.poolScript ?? "",
+        signal: words[0] === "close" ? limit : AbortSignal.any([signal, limit]),
+      });
+      if (status === 0) return stdout.toString();
+      throw new BuilderError("POOL_FAILED", `the builder VM's pool: ${words[0]} failed: ${stderr.trim()}`, {
+        hint: `the pool is in ${this.#disk}; where it is beyond repair, remove that file: all stages are run again then`,
+      });
+    } catch (error) {
+      if (!(error instanceof SshError)) throw error;
+      throw new BuilderError("MACHINE_DIED", `the builder VM ${await vm.whyLost()}`, { cause: error });
+    }
+  }
+}
+
+interface PoolSession extends AsyncDisposable {
+  readonly vm: BuilderVm;
+  /** Runs one command of pool.sh. */
+  readonly pool: (words: readonly string[]) => Promise<string>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** "triton/debian-live-<stamp>@<stage>-done" */
+const stampOf = (snapshot: string): string => /debian-live-([^@]*)@/.exec(snapshot)?.[1] ?? "";
+const stageOf = (snapshot: string): string => /@(.*)-done$/.exec(snapshot)?.[1] ?? "";

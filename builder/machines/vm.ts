@@ -1,0 +1,226 @@
+/**
+ * The builder VM (DESIGN D1, D2, D5): the packages base under QEMU, SSH on a virtio-serial port, no network device,
+ * the pool's disk as its second. A machine that was booted once is kept as a saved state, from which others start.
+ * Not here: what is done with the pool (vm-stages.ts, pool.sh), the guest's side (vm-init.sh, serve-ssh.sh).
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { availableParallelism, totalmem } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { AcceleratorVerdict } from "../../vm/accelerator.js";
+import { DisposableStack } from "../../vm/disposable-stack.js";
+import { describeExit } from "../../vm/exit-report.js";
+import { findQemu, readQemuVersion } from "../../vm/find-qemu.js";
+import { openGuestPort } from "../../vm/guest-port.js";
+import { launchMachine, type RunningMachine } from "../../vm/machine.js";
+import type { MachineSpec } from "../../vm/machine-spec.js";
+import { generateSshKeyPair, SshConnection } from "../../vm/ssh-connection.js";
+import { SSHD_CONFIG } from "../../vm/sshd-config.js";
+import { TempDir } from "../../vm/temp-dir.js";
+import { VmError } from "../../vm/vm-error.js";
+import { waitAtMost } from "../../vm/wait-at-most.js";
+import type { LivelabHome } from "../home.js";
+import { ownerTag } from "../owner.js";
+import { digestOf } from "../stage-key.js";
+import { savedStates } from "../sweep.js";
+import type { BuilderMachine } from "./builder-machine.js";
+import type { VmBase } from "./vm-base.js";
+
+export interface VmOptions {
+  readonly home: LivelabHome;
+  readonly base: VmBase;
+  /** The pool's disk, raw. Nobody else may use it while the machine runs. */
+  readonly disk: string;
+  readonly verdict: AcceleratorVerdict;
+  readonly signal: AbortSignal;
+  /** Told what a person should know, a line each. */
+  readonly note: (text: string) => void;
+}
+
+/** Guest memory in MiB: the throw-away root and the compiling of ZFS live in it; a host with little gives half of its own. */
+const MEMORY_MIB = { most: 4096, least: 1536 };
+/** From the start of the firmware to SSH, in milliseconds with KVM; it took 2 s there by estimate, 9 s emulated. */
+const BOOT_LIMIT_MS = 30_000;
+/** From a restored state to SSH, in milliseconds with KVM. */
+const RESTORE_LIMIT_MS = 5_000;
+/** For QEMU to tell why it ended, in milliseconds. */
+const EXIT_LIMIT_MS = 5_000;
+/** For the guest to wait for its next session after one has ended, in milliseconds with KVM. */
+const SETTLE_MS = 300;
+const PORT = "org.livelab.ssh";
+
+export class BuilderVm implements BuilderMachine {
+  readonly ssh: SshConnection;
+  /** Whether it began from a saved state. */
+  readonly restored: boolean;
+  readonly #machine: RunningMachine;
+  readonly #resources: DisposableStack;
+
+  private constructor(ssh: SshConnection, machine: RunningMachine, restored: boolean, resources: DisposableStack) {
+    this.ssh = ssh;
+    this.restored = restored;
+    this.#machine = machine;
+    this.#resources = resources;
+  }
+
+  /**
+   * Starts a machine: from the saved state if there is one that loads, else by booting.
+   * @throws VmError as launchMachine does; GUEST_SILENT, PORT_CLOSED
+   */
+  static async start(options: VmOptions): Promise<BuilderVm> {
+    const folder = await stateFolder(options);
+    if (await BuilderVm.isPrepared(options)) {
+      try {
+        return await BuilderVm.#launch(options, folder, join(folder, "state"));
+      } catch (error) {
+        options.signal.throwIfAborted();
+        if (!(error instanceof VmError)) throw error;
+        options.note(`the builder VM's saved state is of no use and was dropped: ${error.message.split("\n")[0]}`);
+        await rm(folder, { recursive: true, force: true });
+      }
+    }
+    await using keys = await TempDir.create("keys");
+    await makeKeys(keys.path);
+    return await BuilderVm.#launch(options, keys.path, undefined);
+  }
+
+  /** Whether a state is saved from which such machines start. */
+  static async isPrepared(options: VmOptions): Promise<boolean> {
+    return (await stat(await stateFolder(options)).catch(() => undefined)) !== undefined;
+  }
+
+  /**
+   * Boots a machine and saves its state for those to come.
+   * A host that cannot (no room, say) does without: its machines boot each time.
+   */
+  static async prepare(options: VmOptions): Promise<void> {
+    const folder = await stateFolder(options);
+    const part = `${folder}.${ownerTag()}`;
+    try {
+      await mkdir(part, { recursive: true });
+      await makeKeys(part);
+      await using vm = await BuilderVm.#launch(options, part, undefined);
+      // What a stage begins and ends with is read from the disk once, and is in every machine's memory then.
+      await vm.ssh.exec("zpool version; zfs version; tar --version; sh -c true", { signal: options.signal });
+      await vm.ssh[Symbol.asyncDispose]();
+      await sleep(SETTLE_MS * options.verdict.timeScale, undefined, { signal: options.signal });
+      await vm.#machine.saveState(join(part, "state"), { signal: options.signal });
+      await rename(part, folder);
+    } catch (error) {
+      if (!(error instanceof VmError && error.code === "STATE_NOT_SAVED")) throw error;
+      options.note(`builder VMs will boot each time: ${error.message}`);
+    } finally {
+      await rm(part, { recursive: true, force: true });
+    }
+  }
+
+  /** @param keys folder with the keys that the guest has or will get */
+  static async #launch(options: VmOptions, keys: string, restoreFrom: string | undefined): Promise<BuilderVm> {
+    const { home, verdict, signal } = options;
+    await using cleanup = new DisposableStack();
+    const workDir = join(home.machines, `vm-${randomBytes(4).toString("hex")}.${ownerTag()}`);
+    cleanup.defer(() => rm(workDir, { recursive: true, force: true }));
+    // Not in the work folder, whose path may be longer than a socket's may.
+    const sockets = cleanup.use(await TempDir.create("vm"));
+    const socketPath = join(sockets.path, "ssh");
+    const machine = cleanup.use(
+      await launchMachine(machineSpec(options, keys, socketPath), { workDir, signal, restoreFrom }),
+    );
+    await machine.resume();
+    const limitMs = (restoreFrom === undefined ? BOOT_LIMIT_MS : RESTORE_LIMIT_MS) * verdict.timeScale;
+    const port = await openGuestPort(socketPath, { limitMs, signal });
+    const ssh = cleanup.use(
+      await SshConnection.connect(port, {
+        username: "root",
+        privateKey: await readFile(join(keys, "client_key"), "utf8"),
+        hostKey: await readFile(join(keys, "host_key.pub"), "utf8"),
+        signal,
+      }),
+    );
+    return new BuilderVm(ssh, machine, restoreFrom !== undefined, cleanup.move());
+  }
+
+  async whyLost(): Promise<string> {
+    try {
+      const report = await waitAtMost(this.#machine.exited, {
+        limitMs: EXIT_LIMIT_MS,
+        onLimit: () => new Error("still there"),
+      });
+      return `ended: ${describeExit(report)}`;
+    } catch {
+      return "runs on, but answers no more";
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources[Symbol.asyncDispose]();
+  }
+}
+
+function machineSpec({ base, disk, verdict }: VmOptions, keys: string, socketPath: string): MachineSpec {
+  const halfMib = Math.floor(totalmem() / 2 ** 21);
+  return {
+    name: "builder",
+    accelerator: verdict.accelerator,
+    cpus: availableParallelism(),
+    memoryMib: Math.max(MEMORY_MIB.least, Math.min(MEMORY_MIB.most, halfMib)),
+    uuid: "00000000-0000-4000-8000-000000000002",
+    boot: {
+      kind: "kernel",
+      kernelPath: base.kernel,
+      initrdPath: base.initrd,
+      append: "console=ttyS0 quiet panic=-1 mitigations=off",
+    },
+    disks: [
+      { path: base.root, format: "raw", readOnly: true },
+      { path: disk, format: "raw" },
+    ],
+    nics: [],
+    serial: ["null"],
+    ports: [{ name: PORT, socketPath }],
+    firmwareFiles: ["host_key", "authorized_keys", "sshd_config"].map((file) => ({
+      name: `opt/org.livelab/${file}`,
+      path: join(keys, file),
+    })),
+  };
+}
+
+/** Keys of one machine, and of those that go on from its state. */
+async function makeKeys(folder: string): Promise<void> {
+  const host = generateSshKeyPair();
+  const client = generateSshKeyPair();
+  for (const [file, text] of [
+    ["host_key", host.privateKey],
+    ["host_key.pub", host.publicKey],
+    ["client_key", client.privateKey],
+    ["authorized_keys", `${client.publicKey}\n`],
+    ["sshd_config", SSHD_CONFIG],
+  ] as const) {
+    await writeFile(join(folder, file), text, { mode: 0o600 });
+  }
+}
+
+/** Folder of the state that such machines can start from: its name begins with the base's key and holds a digest of whatever QEMU or the guest's memory depends on. */
+async function stateFolder(options: VmOptions): Promise<string> {
+  const { home, base, disk, verdict } = options;
+  const key = digestOf({
+    base: base.key,
+    spec: JSON.stringify(machineSpec(options, "", "")),
+    sshd: SSHD_CONFIG,
+    qemu: await readQemuVersion(await findQemu()),
+    diskBytes: String((await stat(disk)).size),
+    // What the guest found out about a host's processor it would miss on another.
+    processor: verdict.accelerator === "kvm" ? await processorFlags() : "",
+  });
+  return join(savedStates(home), `${base.key}-${key}`);
+}
+
+async function processorFlags(): Promise<string> {
+  const text = await readFile("/proc/cpuinfo", "latin1");
+  return text
+    .split("\n")
+    .filter((line) => /^(model name|microcode|flags)\s*:/.test(line))
+    .slice(0, 3)
+    .join("\n");
+}
