@@ -12,7 +12,7 @@ import { ensureCloudImage } from "../../fixtures/cloud-image/build-image.js";
 import { MisbehavingMirror, sha256Of } from "../../fixtures/misbehaving-mirror.js";
 import { sharedHome } from "../../fixtures/toy-stage.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
-import { powerOff, writeBootDisk } from "../../fixtures/vm-guest-code.js";
+import { powerOff, say, writeBootDisk } from "../../fixtures/vm-guest-code.js";
 import { decideAccelerator } from "../../vm/accelerator.js";
 import { type CloudMachineOptions, startCloudMachine } from "../../vm/bases/cloud-machine.js";
 import { silentProgress } from "../../vm/progress.js";
@@ -103,6 +103,32 @@ test(
     const error = (await thrownBy(startCloudMachine({ ...options, image: { path, format: "raw" } }))) as VmError;
     assert.is(error.code, "EXITED_EARLY");
     assert.match(error.message, "the guest powered off before SSH worked");
+  }),
+);
+
+test(
+  "an image that comes to its login prompt without cloud-init is told as that",
+  within(60_000, async () => {
+    await using dir = await TempDir.create("cloud-test");
+    const path = join(dir.path, "login.raw");
+    await writeBootDisk(path, say("ttyS0", "\nlocalhost login: "));
+    const options = { ...(await machineOptions(dir)), timeScale: 0.5 };
+    const error = (await thrownBy(startCloudMachine({ ...options, image: { path, format: "raw" } }))) as VmError;
+    assert.is(error.code, "IMAGE_UNFIT");
+    assert.match(error.message, "it has no cloud-init");
+  }),
+);
+
+test(
+  "a guest that says nothing at all is given up at the limit",
+  within(60_000, async () => {
+    await using dir = await TempDir.create("cloud-test");
+    const path = join(dir.path, "halts.raw");
+    await writeBootDisk(path);
+    const options = { ...(await machineOptions(dir)), timeScale: 0.05 };
+    const error = (await thrownBy(startCloudMachine({ ...options, image: { path, format: "raw" } }))) as VmError;
+    assert.is(error.code, "GUEST_SILENT");
+    assert.match(error.message, "in 3000 ms");
   }),
 );
 
