@@ -16,7 +16,7 @@ import type { LockSet } from "./lock-set.js";
 import { resolveSets } from "./lock-update.js";
 import { Store } from "./store.js";
 
-const test = suite("archived suites");
+const test = suite("apt sources");
 const aptTest = hostHasApt ? test : test.skip;
 const projectRoot = findProjectRoot();
 const archive = join(projectRoot, "fixtures/archived-suite");
@@ -39,7 +39,7 @@ const oldProfile = (packages: readonly string[], suites: readonly Suite[] = oldS
 
 /** Has apt resolve against the fixture's archive, served by a mirror. */
 async function resolve(profile: Profile): Promise<LockSet[]> {
-  await using home = await TempDir.create("archived-suites");
+  await using home = await TempDir.create("apt-sources");
   await using mirror = await MisbehavingMirror.start();
   for (const entry of await readdir(archive, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
