@@ -15,6 +15,7 @@ import { collectGarbage } from "./builder/gc.js";
 import { openHome } from "./builder/home.js";
 import { checkBuildHost } from "./builder/host-checks.js";
 import { exportInputs, importInputs } from "./builder/inputs/bundle.js";
+import { type CloudImageSource, parseCloudBase } from "./builder/inputs/cloud-image.js";
 import { proxySettingsFrom } from "./builder/inputs/http-get.js";
 import { hasLock, loadLock } from "./builder/inputs/lock.js";
 import { describeChange, updateLock } from "./builder/inputs/lock-update.js";
@@ -26,7 +27,7 @@ import { loadProfile, type Profile, profileNames, withSecurity } from "./builder
 import { findRelease, listReleases, type Release } from "./builder/release.js";
 import { openShell } from "./builder/shell.js";
 import { stampOf } from "./builder/stamp.js";
-import { Workshop } from "./builder/workshop.js";
+import { Workshop, type WorkshopOptions } from "./builder/workshop.js";
 import { bootImage } from "./harness/boot.js";
 import { formatBootReport } from "./harness/boot-report.js";
 import { chooseScenarios, describeScenarios } from "./harness/choose-scenarios.js";
@@ -35,6 +36,7 @@ import { runScenarios } from "./harness/scenario-run.js";
 import { formatTestReport } from "./harness/text-report.js";
 import { allScenarios } from "./test/scenarios/all-scenarios.js";
 import type { AcceleratorWish } from "./vm/accelerator.js";
+import { pinnedCloudImages } from "./vm/bases/cloud-images.js";
 import { createProgress } from "./vm/create-progress.js";
 import { formatBytes } from "./vm/format.js";
 import { describeChecks } from "./vm/host-check.js";
@@ -64,14 +66,14 @@ const progress = createProgress(process.stderr, { now: Date.now });
 const openWorkshop = (
   profile: string,
   machine: MachineKind = "sandbox",
-  accelerator: AcceleratorWish["want"] = "auto",
+  vm: Pick<WorkshopOptions, "accelerator" | "cloudBase"> = {},
 ): Promise<Workshop> =>
   Workshop.open({
     homeRoot,
     projectRoot,
     profile,
     machine,
-    accelerator,
+    ...vm,
     mirror: process.env["LIVELAB_MIRROR"],
     proxy: proxySettingsFrom(process.env),
     asRoot,
@@ -112,6 +114,11 @@ program
     new Option("--machine <kind>", "where stages run: a VM, or Linux namespaces").choices(["auto", "vm", "sandbox"]),
   )
   .addOption(acceleratorOption())
+  .option(
+    "--base <name|file>",
+    `make the VM's root in this cloud image: ${pinnedCloudImages.map(({ name }) => name).join(", ")}, or a file (default: in the sandbox)`,
+  )
+  .option("--base-digest <digest>", "of the --base file: sha256:... or sha512:...")
   .option("-o, --output <dir>", "folder of the outputs", join(projectRoot, "out"))
   .addHelpText(
     "after",
@@ -127,8 +134,13 @@ program
     const old =
       options.release === undefined ? undefined : await findRelease(await openHome(homeRoot), options.release);
     const profile = old?.profile ?? options.profile;
-    const kind = await chooseKind(profile, options.machine, options.accel, old);
-    const workshop = await openWorkshop(profile, kind, options.accel);
+    const cloudBase = readCloudBase(options.base, options.baseDigest);
+    const machine = options.machine ?? (cloudBase === undefined ? undefined : "vm");
+    const kind = await chooseKind(profile, machine, options.accel, old);
+    if (cloudBase !== undefined && kind !== "vm") {
+      throw new UsageError("BASE_WITHOUT_VM", "--base is for the VM, and stages run in the sandbox here");
+    }
+    const workshop = await openWorkshop(profile, kind, { accelerator: options.accel, cloudBase });
     const result = await build(workshop, {
       words,
       release: options.release,
@@ -138,6 +150,12 @@ program
     });
     print(describeBuild(result, performance.now() - started));
   });
+
+function readCloudBase(base: string | undefined, digest: string | undefined): CloudImageSource | undefined {
+  if (base !== undefined) return parseCloudBase(base, digest);
+  if (digest === undefined) return undefined;
+  throw new UsageError("BAD_BASE", "--base-digest is of a --base file, and none is named");
+}
 
 /** Where the stages of a build run, told in a line where it was not asked for. */
 async function chooseKind(

@@ -58,7 +58,7 @@ export async function hasArtifact(path: string): Promise<boolean> {
 
 /** Copies what a stage made into the store. @throws StageError STAGE_OUTPUT when the stage left nothing there */
 export async function keepArtifact(
-  ssh: SshConnection,
+  ssh: Pick<SshConnection, "exec">,
   file: string,
   path: string,
   signal?: AbortSignal,

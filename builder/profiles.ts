@@ -72,6 +72,8 @@ export interface Profile {
   readonly sets: readonly SetSpec[];
   readonly made: readonly MadePackage[];
   readonly tools: BuilderTools;
+  /** The cloud image in which a host that refuses the sandbox makes the builder VM's root (vm/bases/cloud-images.ts). */
+  readonly cloudImage: string;
 }
 
 /** zstd level of a squashfs: 9 gives 247 MiB in 19 s on 2 processors (measured), which a proto change costs each time. */
@@ -158,6 +160,7 @@ const bookworm: Profile = {
     squashfsReproducible: true,
     initrdCompressor: "zstd",
   },
+  cloudImage: "debian-12-cloud",
 };
 
 /** Base addresses of an archive as it was on a day, and where its suites went in the end. */
@@ -212,6 +215,7 @@ const buster: Profile = {
     squashfsReproducible: false,
     initrdCompressor: "gzip", // initramfs-tools 0.133
   },
+  cloudImage: "debian-10-cloud",
 };
 
 /**

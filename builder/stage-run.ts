@@ -15,7 +15,8 @@ import type { LivelabHome } from "./home.js";
 import type { Gateway } from "./inputs/gateway.js";
 import type { Lock } from "./inputs/lock.js";
 import { lineSink } from "./line-sink.js";
-import type { BuilderMachine, BuilderMachines } from "./machines/builder-machine.js";
+import type { BuilderMachines } from "./machines/builder-machine.js";
+import type { Maker } from "./machines/maker.js";
 import { streamTree } from "./proto-tree.js";
 import { releaseFolder } from "./release.js";
 import type { KeyMaterial } from "./stage-key.js";
@@ -159,7 +160,7 @@ export const commonEnvironment = (stamp: string, lock: Lock) => ({
 
 /** The stages' shell files, as one tar stream to /run/stages. */
 export async function sendStageFiles(
-  machine: BuilderMachine,
+  machine: Maker,
   { stageFolder, lock }: Pick<KeyMaterial, "lock" | "stageFolder">,
   signal: AbortSignal,
 ): Promise<void> {

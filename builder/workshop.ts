@@ -9,6 +9,7 @@ import type { Progress } from "../vm/progress.js";
 import { GATEWAY_PORT } from "../vm/sshd-config.js";
 import { type LivelabHome, openHome } from "./home.js";
 import { markInUse } from "./home-use.js";
+import type { CloudImageSource } from "./inputs/cloud-image.js";
 import { type FetchReport, fetchInputs } from "./inputs/fetch.js";
 import { createGateway, type Gateway } from "./inputs/gateway.js";
 import type { ProxySettings } from "./inputs/http-get.js";
@@ -37,6 +38,8 @@ export interface WorkshopOptions {
   readonly machine: MachineKind;
   /** What the builder VM runs with. @default "auto" */
   readonly accelerator?: AcceleratorWish["want"] | undefined;
+  /** A cloud image to make the builder VM's root in. @default the sandbox makes it, where the host has one */
+  readonly cloudBase?: CloudImageSource | undefined;
   /** $LIVELAB_MIRROR. */
   readonly mirror: string | undefined;
   readonly proxy: ProxySettings;
@@ -86,6 +89,8 @@ export class Workshop {
             projectRoot,
             stageFolder,
             accelerator: options.accelerator ?? "auto",
+            cloudBase: options.cloudBase,
+            proxy: options.proxy,
             progress,
             signal,
           });

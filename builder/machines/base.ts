@@ -38,6 +38,17 @@ export async function baseKey(set: LockSet, scripts: string, asRoot: boolean): P
   });
 }
 
+/** What make-base.sh reads: a line for each package, its file below the store and where in it the file tree lies. */
+export async function listDebs(set: LockSet, store: Store, storeFolder: string): Promise<string> {
+  const lines: string[] = [];
+  for (const deb of set.packages) {
+    const path = store.pathOf(deb.digest);
+    const { offset, size, decompressor } = await findDataMember(path);
+    lines.push(`${path.slice(storeFolder.length + 1)} ${offset} ${size} ${decompressor}\n`);
+  }
+  return lines.join("");
+}
+
 /** Longest making of a base, in milliseconds; it took 16 s (measured). */
 const LIMIT_MS = 10 * 60_000;
 
@@ -52,13 +63,7 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
     const part = `${folder}.${ownerTag()}`;
     try {
       await mkdir(join(part, "root"), { recursive: true });
-      const lines: string[] = [];
-      for (const deb of set.packages) {
-        const path = store.pathOf(deb.digest);
-        const member = await findDataMember(path);
-        lines.push(`${path.slice(home.store.length + 1)} ${member.offset} ${member.size} ${member.decompressor}\n`);
-      }
-      await writeFile(join(part, "list"), lines.join(""));
+      await writeFile(join(part, "list"), await listDebs(set, store, home.store));
       step.status(`${set.packages.length} packages`);
       await using maker = spawnInNamespaces(join(request.scripts, "make-base.sh"), {
         asRoot,

@@ -13,7 +13,7 @@ import { GATEWAY_PORT } from "../../vm/sshd-config.js";
 import { artifactUrl } from "../artifacts.js";
 import { BuilderError } from "../builder-error.js";
 import type { LivelabHome } from "../home.js";
-import { formatDigest } from "../inputs/digest.js";
+import { type Digest, formatDigest } from "../inputs/digest.js";
 import { createGateway } from "../inputs/gateway.js";
 import type { Lock } from "../inputs/lock.js";
 import type { Store } from "../inputs/store.js";
@@ -22,7 +22,7 @@ import { ownerTag } from "../owner.js";
 import { digestOf } from "../stage-key.js";
 import { zfsModules } from "../stages.js";
 import { createTar, extractTar } from "../tar-stream.js";
-import type { BuilderMachine } from "./builder-machine.js";
+import type { Maker } from "./maker.js";
 
 /** What a builder VM boots. */
 export interface VmBase {
@@ -38,10 +38,12 @@ export interface VmBaseRequest {
   readonly home: LivelabHome;
   readonly store: Store;
   readonly lock: Lock;
+  /** Of vmBaseKey(). */
+  readonly key: string;
   /** Folder that holds package.json. */
   readonly projectRoot: string;
   /** Starts a machine whose root is the sandbox's base. */
-  readonly openMaker: () => Promise<BuilderMachine>;
+  readonly openMaker: () => Promise<Maker>;
   /** The ZFS modules for the kernel of set "vm". */
   readonly zfsModules: () => Promise<string>;
   readonly progress: Progress;
@@ -58,9 +60,9 @@ const VM_FILES = [
 /** Longest making, in milliseconds; it took 8 s (measured), and where the maker is emulated minutes. */
 const LIMIT_MS = 30 * 60_000;
 
-/** Key of the packages base of a lock. */
-export async function vmBaseKey(lock: Lock, projectRoot: string): Promise<string> {
-  const parts: Record<string, string> = {};
+/** Key of the packages base of a lock. @param madeIn digest of the cloud image that was asked for to make it in */
+export async function vmBaseKey(lock: Lock, projectRoot: string, madeIn: Digest | undefined): Promise<string> {
+  const parts: Record<string, string> = madeIn === undefined ? {} : { "made in": formatDigest(madeIn) };
   for (const set of ["base", "vm"]) parts[`set ${set}`] = formatDigest(lock.set(set).digest);
   for (const file of VM_FILES) parts[file] = await readFile(join(projectRoot, file), "utf8");
   return digestOf(parts);
@@ -68,8 +70,7 @@ export async function vmBaseKey(lock: Lock, projectRoot: string): Promise<string
 
 /** Finds the base or makes it. @throws BuilderError BASE_FAILED, HOST_DISK_FULL, and what openMaker throws */
 export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
-  const { home, lock, projectRoot, progress } = request;
-  const key = await vmBaseKey(lock, projectRoot);
+  const { home, key, progress } = request;
   const folder = join(home.bases, key);
   if ((await stat(folder).catch(() => undefined)) === undefined) {
     const modules = await request.zfsModules();

@@ -13,6 +13,8 @@ import { SshError } from "../../vm/ssh-connection.js";
 import { waitAtMost } from "../../vm/wait-at-most.js";
 import { BuilderError } from "../builder-error.js";
 import type { LivelabHome } from "../home.js";
+import { type CloudImageSource, fetchCloudImage, parseCloudBase } from "../inputs/cloud-image.js";
+import type { ProxySettings } from "../inputs/http-get.js";
 import type { Lock } from "../inputs/lock.js";
 import type { Store } from "../inputs/store.js";
 import { OwnerLock } from "../owner.js";
@@ -25,6 +27,9 @@ import type {
   StagePlace,
   StageResult,
 } from "./builder-machine.js";
+import { openCloudMaker } from "./cloud-maker.js";
+import { findLockedKernel } from "./locked-kernel.js";
+import type { Maker } from "./maker.js";
 import { parsePoolStages, poolRecordFile, readPoolRecord, savePoolRecord } from "./pool-record.js";
 import { BuilderVm, type VmOptions } from "./vm.js";
 import { ensureVmBase, type VmBase, vmBaseKey } from "./vm-base.js";
@@ -37,6 +42,9 @@ export interface VmStagesOptions {
   readonly lock: Lock;
   /** Makes the packages base. */
   readonly sandbox: BuilderMachines;
+  /** Makes it instead, where it is given. */
+  readonly cloudBase: CloudImageSource | undefined;
+  readonly proxy: ProxySettings;
   /** Folder that holds package.json. */
   readonly projectRoot: string;
   /** Folder of the stages' shell files. */
@@ -71,7 +79,8 @@ export class VmStages implements BuilderMachines {
   }
 
   static async open(options: VmStagesOptions): Promise<VmStages> {
-    return new VmStages(options, await vmBaseKey(options.lock, options.projectRoot));
+    const { lock, projectRoot, cloudBase } = options;
+    return new VmStages(options, await vmBaseKey(lock, projectRoot, cloudBase?.digest));
   }
 
   /** The snapshot that the stage left. */
@@ -80,15 +89,32 @@ export class VmStages implements BuilderMachines {
     return found && { stage: stageOf(found.snapshot), durationMs: found.durationMs };
   }
 
-  /** Finds the packages base or makes it. */
+  /** Finds the packages base or makes it: in the sandbox, or where the host refuses that, in a cloud image's machine. */
   async #ensureBase(): Promise<VmBase> {
-    const { sandbox } = this.#options;
-    const openMaker = async (): Promise<BuilderMachine> => {
-      await sandbox.ready();
+    const { sandbox, cloudBase } = this.#options;
+    const openMaker = async (): Promise<Maker> => {
+      if (cloudBase !== undefined) return this.#openCloudMaker(cloudBase);
+      try {
+        await sandbox.ready();
+      } catch (error) {
+        if (!(error instanceof BuilderError && error.code === "NO_NAMESPACES")) throw error;
+        const { cloudImage } = this.#options.lock.profile;
+        this.#options.progress.note(`the builder VM's root is made in ${cloudImage}, because ${error.message}`);
+        return this.#openCloudMaker(parseCloudBase(cloudImage, undefined));
+      }
       return sandbox.show({ stamp: NO_RELEASE, stages: [] });
     };
-    const request = { ...this.#options, openMaker };
+    const request = { ...this.#options, key: this.baseKey, openMaker };
     return ensureVmBase({ ...request, zfsModules: () => ensureZfsModules(request) });
+  }
+
+  async #openCloudMaker(source: CloudImageSource): Promise<Maker> {
+    const { home, store, lock, projectRoot, accelerator, proxy, progress, signal } = this.#options;
+    const image = await fetchCloudImage(source, { store, proxy, progress, signal });
+    const kernelPath = await findLockedKernel(home, store, lock);
+    const verdict = await decideAccelerator({ want: accelerator, kernelPath, stateDir: home.root, signal });
+    const scripts = join(projectRoot, "builder/machines");
+    return openCloudMaker({ image, home, store, set: lock.set("base"), scripts, verdict, progress, signal });
   }
 
   /**

@@ -16,7 +16,7 @@ import type { Store } from "../inputs/store.js";
 import { lineSink } from "../line-sink.js";
 import { commonEnvironment, sendStageFiles } from "../stage-run.js";
 import { zfsBuildPackages, zfsModules } from "../stages.js";
-import type { BuilderMachine } from "./builder-machine.js";
+import type { Maker } from "./maker.js";
 
 export interface ZfsModulesRequest {
   readonly home: LivelabHome;
@@ -25,7 +25,7 @@ export interface ZfsModulesRequest {
   /** Folder of the stages' shell files. */
   readonly stageFolder: string;
   /** Starts a machine whose root is the sandbox's base. */
-  readonly openMaker: () => Promise<BuilderMachine>;
+  readonly openMaker: () => Promise<Maker>;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
