@@ -27,9 +27,11 @@ const BANNER = "SSH-2.0-";
 const NUDGE = `${" ".repeat(15)}\n`;
 /**
  * A guest that serves says so at once. After such a silence, in milliseconds, the port is closed and opened again, for
- * an sshd that awaits the rest of a packet minds no nudge, but the end of the file.
+ * an sshd that awaits the rest of a packet minds no nudge, but the end of the file. The next silence may be twice as
+ * long: a busy host's guest needs its time too.
  */
-const SILENCE_MS = 1_000;
+const FIRST_SILENCE_MS = 1_000;
+const LONGEST_SILENCE_MS = 8_000;
 /** So long it stays closed, in milliseconds, that the guest notices. */
 const CLOSED_MS = 100;
 /** For sshd to start in an emulated guest, in milliseconds. */
@@ -50,11 +52,11 @@ export async function openGuestPort(socketPath: string, options: GuestPortOption
   const hear = (chunk: Buffer): void => {
     heard = Buffer.concat([heard, chunk]).subarray(-QUOTED_BYTES);
   };
-  const quoted = (): string => (heard.length === 0 ? "nothing" : JSON.stringify(heard.toString("latin1")));
+  const quoted = (): string => (heard.length === 0 ? "nothing" : JSON.stringify(heard.toString("latin1").trimStart()));
   const opening = async (): Promise<Duplex> => {
-    for (;;) {
+    for (let silenceMs = FIRST_SILENCE_MS; ; silenceMs = Math.min(2 * silenceMs, LONGEST_SILENCE_MS)) {
       const socket = connect(socketPath);
-      if (await hasBanner(socket, { now, hear, signal: over.signal })) return socket;
+      if (await hasBanner(socket, { now, hear, silenceMs, signal: over.signal })) return socket;
       await sleep(CLOSED_MS, undefined, { signal: over.signal });
     }
   };
@@ -83,6 +85,8 @@ export async function openGuestPort(socketPath: string, options: GuestPortOption
 interface Conversation {
   readonly now: () => number;
   readonly hear: (chunk: Buffer) => void;
+  /** For the guest to say that it is ready. */
+  readonly silenceMs: number;
   /** Destroys the socket, as long as the banner has not come. */
   readonly signal: AbortSignal;
 }
@@ -92,7 +96,7 @@ interface Conversation {
  * @returns false when the guest kept silent; then the socket is destroyed
  * @throws Error when the socket ends or does not open
  */
-async function hasBanner(socket: Socket, { now, hear, signal }: Conversation): Promise<boolean> {
+async function hasBanner(socket: Socket, { now, hear, silenceMs, signal }: Conversation): Promise<boolean> {
   const abort = (): void => void socket.destroy();
   signal.addEventListener("abort", abort);
   // Whoever gets the socket listens for errors himself, but not in between.
@@ -113,6 +117,7 @@ async function hasBanner(socket: Socket, { now, hear, signal }: Conversation): P
         hear(chunk);
         text = Buffer.concat([text, chunk]);
         const ready = text.indexOf(READY);
+        if (!greeted) patience(silenceMs);
         if (!greeted && ready >= 0) {
           greeted = true;
           text = text.subarray(ready + READY.length);
@@ -126,7 +131,7 @@ async function hasBanner(socket: Socket, { now, hear, signal }: Conversation): P
         resolve(true);
       });
       socket.write(NUDGE);
-      patience(SILENCE_MS);
+      patience(silenceMs);
     });
     return found;
   } finally {
