@@ -94,6 +94,12 @@ export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
       }
     });
   }
+  return vmBaseAt(home, key);
+}
+
+/** The files of a base that is there. */
+export function vmBaseAt(home: LivelabHome, key: string): VmBase {
+  const folder = join(home.bases, key);
   return {
     key,
     kernel: join(folder, "vmlinuz"),

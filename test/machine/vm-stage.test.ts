@@ -1,7 +1,7 @@
 /** Stages in the real builder VM: what they see and leave, how their ends are told, and that a killed build goes on. */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, readFile, readlink, rm, stat, truncate } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
@@ -10,6 +10,7 @@ import * as assert from "uvu/assert";
 import { poolRecordFile, readPoolRecord } from "../../builder/machines/pool-record.js";
 import type { Release } from "../../builder/release.js";
 import type { StageContext } from "../../builder/stage-run.js";
+import { qemuOf } from "../../fixtures/qemu-processes.js";
 import {
   linkHome,
   openToyWorkshop,
@@ -113,17 +114,6 @@ async function runKilled(home: string, at: RegExp, victim: "livelab" | "qemu"): 
   }
   await exited;
   assert.ok(killed, `${at} came`);
-}
-
-/** Process ids of machines that use files of the folder. */
-async function qemuOf(folder: string): Promise<number[]> {
-  const found: number[] = [];
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-    const program = await readlink(`/proc/${pid}/exe`).catch(() => "");
-    const words = await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "");
-    if (program.includes("qemu-system") && words.includes(folder)) found.push(Number(pid));
-  }
-  return found;
 }
 
 test("a build killed at any point leaves a pool that imports, and goes on to the same result", async () => {

@@ -1,0 +1,52 @@
+/** Runs livelab on a copy of the project and measures it: for the benchmark and the full VM build. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, mkdir, readFile, symlink } from "node:fs/promises";
+import { join } from "node:path";
+
+export interface MeasuredRun {
+  readonly durationMs: number;
+  readonly status: number | null;
+  /** Most memory that the process itself had resident, in bytes (proc(5), VmHWM). */
+  readonly peakBytes: number;
+}
+
+const SAMPLE_MS = 250;
+
+/** Runs a program of ours with its output passed on to stderr. @param onText sees its stderr, and may kill it */
+export async function measuredRun(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  onText: (text: string, kill: () => void) => void = () => {},
+): Promise<MeasuredRun> {
+  const started = performance.now();
+  const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: ["ignore", 2, "pipe"] });
+  child.stderr?.on("data", (chunk: Buffer) => {
+    process.stderr.write(chunk);
+    onText(chunk.toString("utf8"), () => child.kill("SIGKILL"));
+  });
+  let peakBytes = 0;
+  const sampling = setInterval(async () => {
+    const text = await readFile(`/proc/${child.pid}/status`, "latin1").catch(() => "");
+    peakBytes = Math.max(peakBytes, Number(/^VmHWM:\s*(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024);
+  }, SAMPLE_MS);
+  const [status] = await once(child, "close");
+  clearInterval(sampling);
+  return { durationMs: performance.now() - started, status: status as number | null, peakBytes };
+}
+
+/** The same, for one that has to end well. */
+export async function checkedRun(args: readonly string[], env: Readonly<Record<string, string>>): Promise<MeasuredRun> {
+  const run = await measuredRun(args, env);
+  if (run.status !== 0) throw new Error(`${args.join(" ")} ended with status ${run.status}`);
+  return run;
+}
+
+/** What a build needs of the project, in a folder of its own, so that a proto file may be changed. */
+export async function copyProject(root: string, target: string): Promise<void> {
+  await mkdir(target);
+  for (const part of ["package.json", "builder", "proto", "harness", "vm", "fixtures", "dist"]) {
+    await cp(join(root, part), join(target, part), { recursive: true, verbatimSymlinks: true });
+  }
+  await symlink(join(root, "node_modules"), join(target, "node_modules"));
+}

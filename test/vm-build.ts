@@ -1,0 +1,99 @@
+/**
+ * `npm run test:vm-build`: the whole image built in the builder VM and in the sandbox with one stamp, compared file by
+ * file, with times; then once more after a change of proto, with the VM's build killed on the way.
+ * It takes what the host's LIVELAB_HOME holds of inputs and bases; half an hour to an hour where the VM is emulated.
+ */
+import { execFile } from "node:child_process";
+import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { availableParallelism, loadavg } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { table } from "../builder/describe.js";
+import type { OutputReport } from "../builder/outputs.js";
+import { linkHome } from "../fixtures/toy-stage.js";
+import { formatBytes, formatDuration } from "../vm/format.js";
+import { findProjectRoot } from "../vm/project-root.js";
+import { TempDir } from "../vm/temp-dir.js";
+import { checkedRun, copyProject, type MeasuredRun, measuredRun } from "./measured-run.js";
+
+const STAMP = "20260102T030405Z";
+const KINDS = ["sandbox", "vm"] as const;
+type Kind = (typeof KINDS)[number];
+
+const root = findProjectRoot();
+await using dir = await TempDir.create("vm-build");
+const project = join(dir.path, "project");
+await copyProject(root, project);
+const cli = join(project, "dist/cli.js");
+const homes: Record<Kind, string> = { sandbox: join(dir.path, "sandbox"), vm: join(dir.path, "vm") };
+for (const kind of KINDS) {
+  await mkdir(homes[kind]);
+  await linkHome(homes[kind]);
+}
+const out = (kind: Kind): string => join(dir.path, `out-${kind}`);
+const env = (kind: Kind): Record<string, string> => ({ LIVELAB_HOME: homes[kind] });
+let failures = 0;
+const claim = (text: string, holds: boolean): void => {
+  failures += holds ? 0 : 1;
+  process.stdout.write(`${holds ? "ok" : "FAILED"}: ${text}\n`);
+};
+
+const readReport = async (kind: Kind): Promise<OutputReport> =>
+  JSON.parse(await readFile(join(out(kind), STAMP, "build.json"), "utf8")) as OutputReport;
+
+/** Prints both builds side by side. */
+async function compare(title: string, runs: Record<Kind, MeasuredRun>): Promise<void> {
+  const reports = { sandbox: await readReport("sandbox"), vm: await readReport("vm") };
+  const took = (kind: Kind, name: string): string => {
+    const stage = reports[kind].stages.find((record) => record.name === name);
+    return stage === undefined ? "" : `${formatDuration(stage.durationMs)}${stage.reused ? " (reused)" : ""}`;
+  };
+  process.stdout.write(`\n${title}\n`);
+  const rows = reports.vm.stages.map(({ name }) => [name, took("sandbox", name), took("vm", name)]);
+  process.stdout.write(
+    `${table([
+      ["", ...KINDS],
+      ...rows,
+      ["whole command", ...KINDS.map((kind) => formatDuration(runs[kind].durationMs))],
+      ["peak memory of livelab", ...KINDS.map((kind) => formatBytes(runs[kind].peakBytes))],
+    ])}\n\n`,
+  );
+  for (const { name, sha256 } of reports.sandbox.files) {
+    const other = reports.vm.files.find((file) => file.name === name)?.sha256;
+    claim(`${name}: ${sha256}${other === sha256 ? "" : ` in the sandbox, ${other} in the VM`}`, other === sha256);
+  }
+}
+
+const build = (kind: Kind, ...more: string[]): string[] => [cli, "build", "-o", out(kind), ...more];
+await compare(`built with stamp ${STAMP}`, {
+  sandbox: await checkedRun(build("sandbox", "--machine", "sandbox", "--stamp", STAMP), env("sandbox")),
+  vm: await checkedRun(build("vm", "--machine", "vm", "--stamp", STAMP), env("vm")),
+});
+const run = promisify(execFile);
+const listed = ["shell", "-r", STAMP, "--", "zfs", "list", "-t", "snapshot", "-o", "name,used,refer"];
+process.stdout.write(
+  `\n${(await run(process.execPath, [cli, ...listed], { env: { ...process.env, ...env("vm") } })).stdout}\n`,
+);
+
+await appendFile(join(project, "proto/etc/profile.d/triton.sh"), "# changed by the VM build test\n");
+await compare("after a change of one proto file", {
+  sandbox: await checkedRun(build("sandbox", "-r", STAMP), env("sandbox")),
+  vm: await checkedRun(build("vm", "-r", STAMP), env("vm")),
+});
+
+await appendFile(join(project, "proto/etc/profile.d/triton.sh"), "# changed again\n");
+process.stdout.write("\nanother change; the VM's build is killed in postinstall and in prepare_archive_bits\n");
+for (const stage of ["postinstall", "prepare_archive_bits"]) {
+  const killed = await measuredRun(build("vm", "-r", STAMP), env("vm"), (text, kill) => {
+    if (new RegExp(`${stage}: (?!starting)`).test(text)) kill();
+  });
+  claim(`SIGKILL in ${stage} ended it`, killed.status === null);
+}
+await compare("after it went on", {
+  sandbox: await checkedRun(build("sandbox", "-r", STAMP), env("sandbox")),
+  vm: await checkedRun(build("vm", "-r", STAMP), env("vm")),
+});
+process.stdout.write(
+  `\n${availableParallelism()} processors, load ${loadavg()[0]?.toFixed(1)}\n${failures === 0 ? "all as it should be" : `${failures} FAILED`}\n`,
+);
+if (failures > 0) process.exitCode = 1;
