@@ -167,7 +167,9 @@ async function watchConsole(
     if (verdict.kind === "login") {
       loginSince ??= performance.now();
       if (performance.now() - loginSince > LOGIN_GRACE_MS * timeScale)
-        throw unfit(verdict.cloudInit ? "cloud-init did not start SSH" : "it has no cloud-init");
+        throw unfit(
+          `it is at its login prompt, and cloud-init ${verdict.cloudInit ? "did not start SSH" : "did not run"}`,
+        );
     }
     await sleep(CONSOLE_POLL_MS, undefined, { signal });
   }
