@@ -9,7 +9,7 @@ import { homedir, release } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { build } from "./builder/build.js";
-import { chooseMachine } from "./builder/choose-machine.js";
+import { chooseMachine, type MachineWish } from "./builder/choose-machine.js";
 import { describeBuild, describeReleases, describeStages } from "./builder/describe.js";
 import { collectGarbage } from "./builder/gc.js";
 import { openHome } from "./builder/home.js";
@@ -157,6 +157,19 @@ function readCloudBase(base: string | undefined, digest: string | undefined): Cl
   throw new UsageError("BAD_BASE", "--base-digest is of a --base file, and none is named");
 }
 
+const machineWish = (
+  workshop: Workshop,
+  want: MachineWish["want"],
+  accelerator: MachineWish["accelerator"],
+): MachineWish => ({
+  want,
+  accelerator,
+  stateDir: workshop.home.root,
+  findKernel: async () => (await findKernel(knownKernels())) ?? workshop.findLockedKernel(),
+  assertSandbox: () => workshop.assertSandbox(),
+  signal,
+});
+
 /** Where the stages of a build run, told in a line where it was not asked for. */
 async function chooseKind(
   profile: string,
@@ -172,15 +185,7 @@ async function chooseKind(
     }
     return old.machine;
   }
-  const workshop = await openWorkshop(profile);
-  const choice = await chooseMachine({
-    want: asked ?? "auto",
-    accelerator,
-    stateDir: workshop.home.root,
-    findKernel: async () => (await findKernel(knownKernels())) ?? workshop.findLockedKernel(),
-    assertSandbox: () => workshop.assertSandbox(),
-    signal,
-  });
+  const choice = await chooseMachine(machineWish(await openWorkshop(profile), asked ?? "auto", accelerator));
   if (choice.kind === "sandbox" && asked !== "sandbox") {
     progress.note(`builder machine: sandbox (Linux namespaces); a VM would run with ${choice.reason}`);
   }
@@ -406,7 +411,7 @@ program
     const kernelPath = (await findKernel(knownKernels())) ?? (await workshop.findLockedKernel());
     const checks = [
       ...(await checkQemuHost({ kernelPath, stateDir: workshop.home.root, signal })),
-      ...(await checkBuildHost(workshop)),
+      ...(await checkBuildHost(workshop, await chooseMachine(machineWish(workshop, "auto", "auto")))),
     ];
     print(options.json ? JSON.stringify(checks, null, 2) : describeChecks(checks));
     if (checks.some((check) => check.state === "missing")) process.exitCode = exitCodes.host;

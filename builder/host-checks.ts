@@ -3,6 +3,7 @@ import { statfs } from "node:fs/promises";
 import { findProgram } from "../vm/find-program.js";
 import { formatBytes } from "../vm/format.js";
 import type { HostCheck } from "../vm/host-check.js";
+import type { MachineChoice } from "./choose-machine.js";
 import { missingFiles } from "./inputs/fetch.js";
 import { checkNamespaces } from "./machines/namespace-check.js";
 import { machineScripts, type Workshop } from "./workshop.js";
@@ -10,15 +11,23 @@ import { machineScripts, type Workshop } from "./workshop.js";
 /** A cold build with its downloads took 4 GiB in LIVELAB_HOME (measured). */
 const ROOM_NEEDED_BYTES = 6 * 1024 ** 3;
 
-export async function checkBuildHost(workshop: Workshop): Promise<readonly HostCheck[]> {
+/** @param choice where builds run on this host when nobody says */
+export async function checkBuildHost(workshop: Workshop, choice: MachineChoice): Promise<readonly HostCheck[]> {
   const { asRoot, projectRoot } = workshop.options;
   return [
     ...(await Promise.all(["unshare", "tar", "xz"].map(checkProgram))),
     await checkNamespaces({ home: workshop.home, scripts: machineScripts(projectRoot), asRoot }),
+    describeChoice(choice),
     await checkRoom(workshop.home.root),
     await checkInputs(workshop),
   ];
 }
+
+const describeChoice = ({ kind, reason }: MachineChoice): HostCheck => ({
+  name: "builder machine",
+  state: "ok",
+  detail: kind === "vm" ? `a VM: ${reason}` : `the sandbox; a VM would run with ${reason}`,
+});
 
 async function checkProgram(name: string): Promise<HostCheck> {
   const path = await findProgram(name);

@@ -2,6 +2,7 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, rm, stat, truncate } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
@@ -212,6 +213,28 @@ async function tellsFullDisk(): Promise<void> {
   assert.match(failure.hint, `livelab build -r ${TOY_STAMP}`);
   assert.equal(failure.kept, ["toy_write"]);
   assert.ok(rest.includes("done"), "it goes on");
+}
+
+const outside = "a build in the VM writes nothing outside LIVELAB_HOME and the temp folder";
+if (process.getuid?.() === 0) test(outside, writesNothingOutside);
+else skipTest(test, outside, "only root can mount all else read-only");
+
+async function writesNothingOutside(): Promise<void> {
+  await using dir = await TempDir.create("vm-outside");
+  const home = await linkHome(dir.path);
+  await openToyWorkshop(sharedHome(), { machine: "vm" }).then((workshop) =>
+    workshop.ready(TOY_STAMP, workshop.createGateway()),
+  );
+  const { stdout } = await run("unshare", [
+    ...["--mount", "--propagation", "private", "sh", "-euc"],
+    [
+      'mount --bind "$1" "$1"; mount -o remount,ro,bind /',
+      '! touch "$2/probe" 2>/dev/null || { echo "it is not read-only" >&2; exit 1; }',
+      'exec "$3" "$2/dist/fixtures/toy-build.js" "$4"',
+    ].join("\n"),
+    ...["sh", tmpdir(), findProjectRoot(), process.execPath, home],
+  ]);
+  assert.ok(stdout.endsWith("done\n"), stdout);
 }
 
 test.run();
