@@ -26,8 +26,12 @@ export interface MachineChoice {
   readonly reason: string;
 }
 
+/** @throws VmError KVM_UNUSABLE when KVM was named and does not run a guest: before anything is fetched or made */
 export async function chooseMachine(wish: MachineWish): Promise<MachineChoice> {
   const { want, accelerator, stateDir, signal } = wish;
+  if (accelerator === "kvm") {
+    await decideAccelerator({ want: "kvm", kernelPath: await wish.findKernel(), stateDir, signal });
+  }
   if (want !== "auto") return { kind: want, reason: "it was asked for" };
   if (accelerator !== "auto") return { kind: "vm", reason: `${accelerator} was asked for` };
   const kvm = await judgeKvm(stateDir, wish.findKernel, signal);
