@@ -33,6 +33,14 @@ test("quotes the last line of a QEMU that ended by itself", () => {
   assert.is(describeExit(report), "QEMU ended by itself with status 1: assertion failed");
 });
 
+test("names the disk that the host could not write, and why", () => {
+  const diskError = { path: "/pool", noSpace: true, detail: "No space left on device" };
+  assert.is(
+    describeExit({ reason: "disk-error", code: 0, signal: null, diskError, logTail: [] }),
+    "the host could not write the guest's disk /pool: No space left on device",
+  );
+});
+
 test("keeps the last lines of a log, without notices of ptys, and nothing of a log that is missing", async () => {
   await using dir = await TempDir.create("log");
   const path = join(dir.path, "qemu.log");

@@ -104,13 +104,37 @@ if (process.getuid?.() !== 0) {
         const spec = smallMachine(disk, { disks: [{ path: disk, format: "raw" }] });
         await using machine = await launchMachine(spec, { workDir: work.path });
         await machine.resume();
-        assert.is((await machine.exited).reason, "disk-error");
+        const { reason, diskError } = await machine.exited;
+        assert.is(reason, "disk-error");
+        assert.equal(diskError, { path: disk, noSpace: true, detail: "No space left on device" });
       } finally {
         execFileSync("umount", [dir.path]);
       }
     }),
   );
 }
+
+test(
+  "shares a disk that it only reads with another machine, and no other",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const disk = join(dir.path, "disk");
+    await writeBootDisk(disk, say("ttyS1", "booted"));
+    const launchIn = (name: string, spec = smallMachine(disk)) =>
+      launchMachine(spec, { workDir: join(dir.path, name) });
+    await using one = await launchIn("one");
+    await using two = await launchIn("two");
+    for (const machine of [one, two]) {
+      await using line = await SerialLine.open(machine.serialPath("ttyS1"));
+      const said = heard(line, "booted");
+      await machine.resume();
+      await said;
+    }
+    const writer = smallMachine(disk, { disks: [{ path: disk, format: "raw" }] });
+    const error = await thrownBy(launchIn("three", writer));
+    assert.match(String((error as VmError).hint), "another machine uses this disk");
+  }),
+);
 
 test(
   "is stopped once, and gives whoever asks the same answer",

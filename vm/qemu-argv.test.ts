@@ -42,9 +42,9 @@ test("starts paused and ends paused, so that no byte is lost", () => {
   assert.equal(valuesOf(argv, "-action"), ["reboot=shutdown,shutdown=pause,panic=pause"]);
 });
 
-test("emulates a model without AVX on all host CPUs", () => {
+test("emulates a model without AVX but with AES, on all host CPUs", () => {
   assert.equal(valuesOf(argvOf(), "-accel"), ["tcg,thread=multi"]);
-  assert.equal(valuesOf(argvOf(), "-cpu"), ["Nehalem"]);
+  assert.equal(valuesOf(argvOf(), "-cpu"), ["Westmere"]);
 });
 
 test("gives a guest under KVM the host's CPU", () => {
@@ -116,6 +116,37 @@ test("writes a comma within a path twice, so that QEMU does not split there", ()
   for (const doubled of ["/t,,x", "b,,x", "/d,,x", "/w,,x/ttyS1.log"]) assert.ok(all.includes(doubled), doubled);
 });
 
+test("shows a folder as a disk that nobody writes to", () => {
+  const disks = [{ format: "folder", path: "/seed,x", label: "CIDATA" }] as const;
+  const argv = argvOf({ disks });
+  assert.equal(valuesOf(argv, "-blockdev"), ["driver=vvfat,dir=/seed,,x,label=CIDATA,read-only=on,node-name=disk0"]);
+  assert.ok(valuesOf(argv, "-device").includes("virtio-blk-pci,drive=disk0"));
+});
+
+test("has a bus for virtio-serial ports, and room on it for each, only where there are ports", () => {
+  const isBus = (device: string | undefined) => device?.startsWith("virtio-serial-pci") ?? false;
+  assert.not(valuesOf(argvOf(), "-device").some(isBus));
+  const ports = [
+    { name: "org.livelab.ssh", socketPath: "/run,x/ssh" },
+    { name: "org.livelab.other", socketPath: "/run/other" },
+  ];
+  const argv = argvOf({ ports });
+  assert.equal(valuesOf(argv, "-device").filter(isBus), ["virtio-serial-pci,max_ports=3"]);
+  assert.ok(valuesOf(argv, "-chardev").includes("socket,id=port0,path=/run,,x/ssh,server=on,wait=off"));
+  assert.ok(valuesOf(argv, "-device").includes("virtserialport,chardev=port1,name=org.livelab.other"));
+});
+
+test("hands files to the guest through the firmware", () => {
+  const firmwareFiles = [{ name: "opt/org.livelab/host_key", path: "/keys,x/host" }] as const;
+  assert.equal(valuesOf(argvOf({ firmwareFiles }), "-fw_cfg"), ["name=opt/org.livelab/host_key,file=/keys,,x/host"]);
+});
+
+test("waits for a guest's state only where there is one", () => {
+  const paths = { workDir: "/work", control: { descriptor: 3 } };
+  assert.equal(valuesOf(qemuArgv(spec, paths), "-incoming"), []);
+  assert.equal(valuesOf(qemuArgv(spec, { ...paths, incoming: "defer" }), "-incoming"), ["defer"]);
+});
+
 test("has a log for each serial port, and a pty only where one is asked for", () => {
   const argv = argvOf();
   assert.equal(
@@ -129,6 +160,7 @@ for (const [what, changes] of [
   ["a network boot without a NIC", { nics: [] }],
   ["a disk boot without a disk", { boot: { kind: "disk" } }],
   ["more serial ports than a PC has", { serial: ["null", "null", "null", "null", "pty"] }],
+  ["a socket's path that does not fit its address", { ports: [{ name: "p", socketPath: `/${"ü".repeat(54)}` }] }],
 ] as const satisfies readonly (readonly [string, Partial<MachineSpec>])[]) {
   test(`refuses ${what}`, () => {
     assert.throws(
