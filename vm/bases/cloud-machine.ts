@@ -51,6 +51,8 @@ const READY_LIMIT_MS = 60_000;
 /** From the login prompt to SSH, before scaling, in milliseconds: SSH is a matter of the boot's first half. */
 const LOGIN_GRACE_MS = 10_000;
 const HANDSHAKE_LIMIT_MS = 10_000;
+/** After four such times without a word, before scaling, in milliseconds, the guest counts as hung. */
+const KEEPALIVE_MS = 5_000;
 const CONSOLE_POLL_MS = 500;
 /** Lines of the console that errors quote. */
 const QUOTED_LINES = 15;
@@ -109,6 +111,7 @@ export async function startCloudMachine(options: CloudMachineOptions): Promise<C
       privateKey: keys.client.privateKey,
       hostKey: keys.host.publicKey,
       handshakeTimeoutMs: HANDSHAKE_LIMIT_MS * timeScale,
+      keepaliveMs: KEEPALIVE_MS * timeScale,
       ...(signal === undefined ? {} : { signal }),
     }),
   );
