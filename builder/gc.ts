@@ -4,8 +4,10 @@
  */
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { pinnedCloudImages } from "../vm/bases/cloud-images.js";
 import { artifactPath } from "./artifacts.js";
 import { takeAlone } from "./home-use.js";
+import { parseBaseDigest } from "./inputs/cloud-image.js";
 import { removeTree } from "./machines/remove-tree.js";
 import { listReleases, type Release, releaseFolder } from "./release.js";
 import { stages } from "./stages.js";
@@ -61,7 +63,11 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
     if (![...keptBases].some((key) => state.startsWith(key))) await removeTree(join(savedStates(home), state), asRoot);
   }
   const keptFiles = new Set(
-    request.workshops.flatMap(({ lock, store }) => lock.files().map((file) => store.pathOf(file.digest))),
+    request.workshops.flatMap(({ lock, store }) =>
+      [...lock.files(), ...pinnedCloudImages.map((image) => ({ digest: parseBaseDigest(image.digest) }))].map((file) =>
+        store.pathOf(file.digest),
+      ),
+    ),
   );
   for (const algorithm of ["sha256", "sha512", "tmp"]) {
     for (const path of await filesBelow(join(home.store, algorithm))) {

@@ -187,8 +187,13 @@ export class SshConnection implements AsyncDisposable {
     });
     try {
       const { status, killedBy } = await new Promise<Pick<ExecResult, "status" | "killedBy">>((resolve, reject) => {
-        const lost = (): void =>
-          reject(new SshError("CONNECTION_LOST", `the machine went away while it ran \`${command}\``));
+        const lost = (): void => {
+          const { aborted, reason: cause } = this.#gone.signal;
+          const why = aborted ? (cause as Error).message : "the channel closed without a status";
+          reject(
+            new SshError("CONNECTION_LOST", `the machine went away while it ran \`${command}\`: ${why}`, { cause }),
+          );
+        };
         let exit: Pick<ExecResult, "status" | "killedBy"> | undefined;
         channel.on("exit", (code: number | null, signalName?: string) => {
           exit = { status: code ?? 128, killedBy: signalName?.replace(/^SIG/, "") };

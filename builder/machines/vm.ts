@@ -44,6 +44,9 @@ const MEMORY_MIB = { most: 4096, least: 1536 };
 const BOOT_LIMIT_MS = 30_000;
 /** From a restored state to SSH, in milliseconds with KVM. */
 const RESTORE_LIMIT_MS = 5_000;
+const HANDSHAKE_LIMIT_MS = 10_000;
+/** A guest that hung is told as such after four times so long, in milliseconds with KVM. */
+const KEEPALIVE_MS = 10_000;
 /** For QEMU to tell why it ended, in milliseconds. */
 const EXIT_LIMIT_MS = 5_000;
 /** For the guest to wait for its next session after one has ended, in milliseconds with KVM. */
@@ -135,6 +138,8 @@ export class BuilderVm implements BuilderMachine {
         username: "root",
         privateKey: await readFile(join(keys, "client_key"), "utf8"),
         hostKey: await readFile(join(keys, "host_key.pub"), "utf8"),
+        handshakeTimeoutMs: HANDSHAKE_LIMIT_MS * verdict.timeScale,
+        keepaliveMs: KEEPALIVE_MS * verdict.timeScale,
         signal,
       }),
     );
