@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { parseChardevs, parseQmpMessage } from "./qmp-message.js";
+import { parseBlockNodes, parseChardevs, parseJobs, parseMigration, parseQmpMessage } from "./qmp-message.js";
 import { VmError } from "./vm-error.js";
 
 const test = suite("qmp-message");
@@ -44,6 +44,19 @@ test("reads where character devices are, and refuses what has no place", () => {
   ]);
   assert.throws(() => parseChardevs([{ label: "ttyS1" }]), malformed);
   assert.throws(() => parseChardevs("ttyS1"), malformed);
+});
+
+test("reads how a migration, a job and a block node are, and refuses what does not say", () => {
+  assert.equal(parseMigration({}), { status: undefined, error: undefined });
+  assert.equal(parseMigration({ status: "failed", "error-desc": "no" }), { status: "failed", error: "no" });
+  assert.equal(parseJobs([{ id: "create", type: "create", status: "concluded" }]), [
+    { id: "create", status: "concluded", error: undefined },
+  ]);
+  assert.throws(() => parseJobs([{ id: "create" }]), malformed);
+  assert.equal(parseBlockNodes([{ "node-name": "disk0", image: { "virtual-size": 512 } }]), [
+    { name: "disk0", virtualSize: 512 },
+  ]);
+  assert.throws(() => parseBlockNodes([{ "node-name": "disk0" }]), malformed);
 });
 
 test.run();

@@ -1,0 +1,186 @@
+/** SSH to a real sshd, that of the sandbox's base: much at once, and what becomes of commands when sshd dies or hangs. */
+import { createHash } from "node:crypto";
+import { Duplex, PassThrough, Readable, Writable } from "node:stream";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { linkHome, openToyWorkshop, TOY_STAMP, toyContext } from "../../fixtures/toy-stage.js";
+import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import { DisposableStack } from "../../vm/disposable-stack.js";
+import { generateSshKeyPair, SshConnection, type SshError } from "../../vm/ssh-connection.js";
+import { SSHD_CONFIG } from "../../vm/sshd-config.js";
+import { TempDir } from "../../vm/temp-dir.js";
+
+const test = suite("SSH to a real sshd");
+const BYTES = 100 * 2 ** 20;
+
+async function startSandbox() {
+  const owned = new DisposableStack();
+  const dir = owned.use(await TempDir.create("ssh"));
+  const workshop = await openToyWorkshop(await linkHome(dir.path));
+  const gateway = owned.use(workshop.createGateway());
+  const context = await toyContext(workshop, gateway);
+  const { ssh } = owned.use(await context.machines.show({ stamp: TOY_STAMP, stages: [] }));
+  return { ssh, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
+}
+
+/** An sshd that is a command of the sandbox, behind a stream that stays open, with a word said on it, when sshd has died. */
+async function connectWithin(sandbox: SshConnection, keepaliveMs?: number): Promise<SshConnection> {
+  const host = generateSshKeyPair();
+  const client = generateSshKeyPair();
+  const config = SSHD_CONFIG.replaceAll("/run/livelab/", "/run/inner/");
+  await sandbox.exec("mkdir -p /run/inner && umask 077 && cat >/run/inner/host_key", { stdin: host.privateKey });
+  await sandbox.exec("cat >/run/inner/authorized_keys", { stdin: `${client.publicKey}\n` });
+  await sandbox.exec("cat >/run/inner/sshd_config", { stdin: config });
+  const readable = new PassThrough();
+  const writable = new PassThrough();
+  sandbox
+    .exec("echo $$ >/run/inner/shell; /usr/sbin/sshd -i -f /run/inner/sshd_config; echo livelab ready; sleep 60", {
+      stdin: writable,
+      stdout: readable,
+    })
+    .catch(() => undefined);
+  return await SshConnection.connect(Duplex.from({ readable, writable }), {
+    username: "root",
+    privateKey: client.privateKey,
+    hostKey: host.publicKey,
+    ...(keepaliveMs === undefined ? {} : { keepaliveMs }),
+  });
+}
+
+/** Sends a signal to the sshd of connectWithin(), not to the shell that started it. */
+const signalInner = (sandbox: SshConnection, signal: string) =>
+  sandbox.exec(`pkill -${signal} -P "$(cat /run/inner/shell)" sshd`);
+
+function* blocks(bytes: number): Generator<Buffer> {
+  const block = Buffer.alloc(64 * 1024, "livelab");
+  for (let left = bytes; left > 0; left -= block.length) yield block.subarray(0, left);
+}
+
+function digest(bytes: number): string {
+  const hash = createHash("sha256");
+  for (const block of blocks(bytes)) hash.update(block);
+  return hash.digest("hex");
+}
+
+test(
+  "100 MB go in and come out, and livelab keeps little of them",
+  within(60_000, async () => {
+    await using sandbox = await startSandbox();
+    const before = process.memoryUsage().rss;
+    const sent = await sandbox.ssh.exec("tee /tmp/big | sha256sum", { stdin: Readable.from(blocks(BYTES)) });
+    assert.is(sent.stdout.toString().split(" ")[0], digest(BYTES));
+    const hash = createHash("sha256");
+    await sandbox.ssh.exec("cat /tmp/big", { stdout: hash });
+    assert.is(hash.end().digest("hex"), digest(BYTES));
+    assert.ok(process.memoryUsage().rss - before < BYTES, "less than what went through is kept");
+  }),
+);
+
+test(
+  "no more is read from a command than its reader takes, nor from its input than it takes itself",
+  within(30_000, async () => {
+    await using sandbox = await startSandbox();
+    let read = 0;
+    const stdin = Readable.from(
+      (function* () {
+        for (const block of blocks(BYTES)) {
+          read += block.length;
+          yield block;
+        }
+      })(),
+    );
+    const stuck = new Writable({ write: () => {} });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const commands = [
+      sandbox.ssh.exec("sleep 60", { stdin, signal }),
+      sandbox.ssh.exec("i=0; while :; do head -c 65536 /dev/zero; i=$((i + 1)); echo $i >/tmp/written; done", {
+        stdout: stuck,
+        signal,
+      }),
+    ].map(thrownBy);
+    const reason = new Error("seen enough");
+    let blocksWritten = -1;
+    // Both stand still once every buffer on the way is full.
+    for (let last = -2; last !== blocksWritten; ) {
+      last = blocksWritten;
+      await sandbox.ssh.exec("sleep 1");
+      blocksWritten = Number((await sandbox.ssh.exec("cat /tmp/written")).stdout);
+    }
+    assert.ok(read < 8 * 2 ** 20, `${read} bytes of the input were read`);
+    assert.ok(blocksWritten * 65536 < 8 * 2 ** 20, `${blocksWritten} blocks were written`);
+    controller.abort(reason);
+    assert.equal(await Promise.all(commands), [reason, reason]);
+  }),
+);
+
+test(
+  "50 commands at once each get their own input, output and status",
+  within(60_000, async () => {
+    await using sandbox = await startSandbox();
+    const results = await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        sandbox.ssh.exec(`sha256sum; echo ${index} >&2; exit ${index}`, {
+          stdin: Readable.from(blocks((index + 1) * 100_000)),
+        }),
+      ),
+    );
+    for (const [index, { status, stdout, stderr }] of results.entries()) {
+      assert.is(status, index);
+      assert.is(stderr, `${index}\n`);
+      assert.is(stdout.toString(), `${digest((index + 1) * 100_000)}  -\n`);
+    }
+  }),
+);
+
+test(
+  "commands end at once when sshd dies and something else speaks on its stream, which stays open",
+  within(20_000, async () => {
+    await using sandbox = await startSandbox();
+    await using inner = await connectWithin(sandbox.ssh);
+    assert.is((await inner.exec("echo here")).stdout.toString(), "here\n");
+    const running = thrownBy(inner.exec("sleep 60"));
+    await inner.exec("true");
+    assert.is((await signalInner(sandbox.ssh, "KILL")).status, 0);
+    assert.is(((await running) as SshError).code, "CONNECTION_LOST");
+    assert.instance(await inner.closed, Error);
+    assert.is(((await thrownBy(inner.exec("true"))) as SshError).code, "CONNECTION_LOST");
+  }),
+);
+
+test(
+  "commands end when sshd is silent for longer than it may",
+  within(20_000, async () => {
+    await using sandbox = await startSandbox();
+    await using inner = await connectWithin(sandbox.ssh, 500);
+    // A quiet command is no silence: sshd answers for itself.
+    assert.is((await inner.exec("sleep 3")).status, 0);
+    const running = thrownBy(inner.exec("sleep 60"));
+    assert.is((await signalInner(sandbox.ssh, "STOP")).status, 0);
+    assert.is(((await running) as SshError).code, "CONNECTION_LOST");
+    assert.match(String(await inner.closed), "no sign of life in 2000 ms");
+  }),
+);
+
+test(
+  "a command whose input or output fails is given up with that error",
+  within(20_000, async () => {
+    await using sandbox = await startSandbox();
+    const broken = new Error("the disk is full");
+    const stdout = new Writable({ write: (_chunk, _encoding, done) => done(broken) });
+    assert.is(await thrownBy(sandbox.ssh.exec("yes", { stdout })), broken);
+    const stdin = new Readable({
+      read() {
+        this.push("half");
+        this.destroy(broken);
+      },
+    });
+    assert.is(await thrownBy(sandbox.ssh.exec("cat; sleep 60", { stdin })), broken);
+    assert.is(
+      (await sandbox.ssh.exec("head -c 5", { stdin: Readable.from(blocks(BYTES)) })).stdout.toString(),
+      "livel",
+    );
+  }),
+);
+
+test.run();
