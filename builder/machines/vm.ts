@@ -4,18 +4,16 @@
  * Not here: what is done with the pool (vm-stages.ts, pool.sh), the guest's side (vm-init.sh, serve-ssh.sh).
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { availableParallelism, totalmem } from "node:os";
+import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { AcceleratorVerdict } from "../../vm/accelerator.js";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { describeExit } from "../../vm/exit-report.js";
 import { findQemu, readQemuVersion } from "../../vm/find-qemu.js";
 import { openGuestPort } from "../../vm/guest-port.js";
 import { launchMachine, type RunningMachine } from "../../vm/machine.js";
-import type { MachineSpec } from "../../vm/machine-spec.js";
-import { generateSshKeyPair, SshConnection } from "../../vm/ssh-connection.js";
+import { qemuArgv } from "../../vm/qemu-argv.js";
+import { SshConnection } from "../../vm/ssh-connection.js";
 import { SSHD_CONFIG } from "../../vm/sshd-config.js";
 import { TempDir } from "../../vm/temp-dir.js";
 import { VmError } from "../../vm/vm-error.js";
@@ -25,21 +23,15 @@ import { ownerTag } from "../owner.js";
 import { digestOf } from "../stage-key.js";
 import { savedStates } from "../sweep.js";
 import type { BuilderMachine } from "./builder-machine.js";
-import type { VmBase } from "./vm-base.js";
+import { makeVmKeys, readVmKeys, type VmParts, vmSpec } from "./vm-spec.js";
 
-export interface VmOptions {
+export interface VmOptions extends VmParts {
   readonly home: LivelabHome;
-  readonly base: VmBase;
-  /** The pool's disk, raw. Nobody else may use it while the machine runs. */
-  readonly disk: string;
-  readonly verdict: AcceleratorVerdict;
   readonly signal: AbortSignal;
   /** Told what a person should know, a line each. */
   readonly note: (text: string) => void;
 }
 
-/** Guest memory in MiB: the throw-away root and the compiling of ZFS live in it; a host with little gives half of its own. */
-const MEMORY_MIB = { most: 4096, least: 1536 };
 /** From the start of the firmware to SSH, in milliseconds with KVM; it took 2 s there by estimate, 9 s emulated. */
 const BOOT_LIMIT_MS = 30_000;
 /** From a restored state to SSH, in milliseconds with KVM. */
@@ -51,7 +43,6 @@ const KEEPALIVE_MS = 10_000;
 const EXIT_LIMIT_MS = 5_000;
 /** For the guest to wait for its next session after one has ended, in milliseconds with KVM. */
 const SETTLE_MS = 300;
-const PORT = "org.livelab.ssh";
 
 export class BuilderVm implements BuilderMachine {
   readonly ssh: SshConnection;
@@ -84,7 +75,7 @@ export class BuilderVm implements BuilderMachine {
       }
     }
     await using keys = await TempDir.create("keys");
-    await makeKeys(keys.path);
+    await makeVmKeys(keys.path);
     return await BuilderVm.#launch(options, keys.path, undefined);
   }
 
@@ -102,7 +93,7 @@ export class BuilderVm implements BuilderMachine {
     const part = `${folder}.${ownerTag()}`;
     try {
       await mkdir(part, { recursive: true });
-      await makeKeys(part);
+      await makeVmKeys(part);
       await using vm = await BuilderVm.#launch(options, part, undefined);
       // What a stage begins and ends with is read from the disk once, and is in every machine's memory then.
       await vm.ssh.exec("zpool version; zfs version; tar --version; sh -c true", { signal: options.signal });
@@ -128,16 +119,14 @@ export class BuilderVm implements BuilderMachine {
     const sockets = cleanup.use(await TempDir.create("vm"));
     const socketPath = join(sockets.path, "ssh");
     const machine = cleanup.use(
-      await launchMachine(machineSpec(options, keys, socketPath), { workDir, signal, restoreFrom }),
+      await launchMachine(vmSpec(options, keys, socketPath), { workDir, signal, restoreFrom }),
     );
     await machine.resume();
     const limitMs = (restoreFrom === undefined ? BOOT_LIMIT_MS : RESTORE_LIMIT_MS) * verdict.timeScale;
     const port = await openGuestPort(socketPath, { limitMs, signal });
     const ssh = cleanup.use(
       await SshConnection.connect(port, {
-        username: "root",
-        privateKey: await readFile(join(keys, "client_key"), "utf8"),
-        hostKey: await readFile(join(keys, "host_key.pub"), "utf8"),
+        ...(await readVmKeys(keys)),
         handshakeTimeoutMs: HANDSHAKE_LIMIT_MS * verdict.timeScale,
         keepaliveMs: KEEPALIVE_MS * verdict.timeScale,
         signal,
@@ -163,55 +152,20 @@ export class BuilderVm implements BuilderMachine {
   }
 }
 
-function machineSpec({ base, disk, verdict }: VmOptions, keys: string, socketPath: string): MachineSpec {
-  const halfMib = Math.floor(totalmem() / 2 ** 21);
-  return {
-    name: "builder",
-    accelerator: verdict.accelerator,
-    cpus: availableParallelism(),
-    memoryMib: Math.max(MEMORY_MIB.least, Math.min(MEMORY_MIB.most, halfMib)),
-    uuid: "00000000-0000-4000-8000-000000000002",
-    boot: {
-      kind: "kernel",
-      kernelPath: base.kernel,
-      initrdPath: base.initrd,
-      append: "console=ttyS0 quiet panic=-1 mitigations=off",
-    },
-    disks: [
-      { path: base.root, format: "raw", readOnly: true },
-      { path: disk, format: "raw" },
-    ],
-    nics: [],
-    serial: ["null"],
-    ports: [{ name: PORT, socketPath }],
-    firmwareFiles: ["host_key", "authorized_keys", "sshd_config"].map((file) => ({
-      name: `opt/org.livelab/${file}`,
-      path: join(keys, file),
-    })),
-  };
-}
-
-/** Keys of one machine, and of those that go on from its state. */
-async function makeKeys(folder: string): Promise<void> {
-  const host = generateSshKeyPair();
-  const client = generateSshKeyPair();
-  for (const [file, text] of [
-    ["host_key", host.privateKey],
-    ["host_key.pub", host.publicKey],
-    ["client_key", client.privateKey],
-    ["authorized_keys", `${client.publicKey}\n`],
-    ["sshd_config", SSHD_CONFIG],
-  ] as const) {
-    await writeFile(join(folder, file), text, { mode: 0o600 });
-  }
-}
-
-/** Folder of the state that such machines can start from: its name begins with the base's key and holds a digest of whatever QEMU or the guest's memory depends on. */
+/**
+ * Folder of the state that such machines can start from. Its name begins with the base's key and holds a digest of all
+ * that QEMU or the guest's memory depends on; where files lie is not among that.
+ */
 async function stateFolder(options: VmOptions): Promise<string> {
   const { home, base, disk, verdict } = options;
+  const files = { disk: "disk", base: { key: base.key, kernel: "kernel", initrd: "initrd", root: "root" } };
+  const argv = qemuArgv(vmSpec({ ...options, ...files }, "keys", "socket"), {
+    workDir: "work",
+    control: { descriptor: 0 },
+  });
   const key = digestOf({
     base: base.key,
-    spec: JSON.stringify(machineSpec(options, "", "")),
+    argv: argv.join("\n"),
     sshd: SSHD_CONFIG,
     qemu: await readQemuVersion(await findQemu()),
     diskBytes: String((await stat(disk)).size),

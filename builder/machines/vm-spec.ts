@@ -1,0 +1,78 @@
+/**
+ * What a builder VM consists of, and the keys by which livelab and its guest know each other.
+ * Not here: running it (vm.ts).
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { availableParallelism, totalmem } from "node:os";
+import { join } from "node:path";
+import type { AcceleratorVerdict } from "../../vm/accelerator.js";
+import type { MachineSpec } from "../../vm/machine-spec.js";
+import { generateSshKeyPair, type SshConnectOptions } from "../../vm/ssh-connection.js";
+import { SSHD_CONFIG } from "../../vm/sshd-config.js";
+import type { VmBase } from "./vm-base.js";
+
+export interface VmParts {
+  readonly base: VmBase;
+  /** The pool's disk, raw. Nobody else may use it while the machine runs. */
+  readonly disk: string;
+  readonly verdict: AcceleratorVerdict;
+}
+
+/** Guest memory in MiB: the throw-away root and the compiling of ZFS live in it; a host with little gives half of its own. */
+const MEMORY_MIB = { most: 4096, least: 1536 };
+const PORT = "org.livelab.ssh";
+
+/** @param keys folder of makeVmKeys() @param socketPath where QEMU is to listen for whoever speaks SSH */
+export function vmSpec({ base, disk, verdict }: VmParts, keys: string, socketPath: string): MachineSpec {
+  const halfMib = Math.floor(totalmem() / 2 ** 21);
+  return {
+    name: "builder",
+    accelerator: verdict.accelerator,
+    cpus: availableParallelism(),
+    memoryMib: Math.max(MEMORY_MIB.least, Math.min(MEMORY_MIB.most, halfMib)),
+    uuid: "00000000-0000-4000-8000-000000000002",
+    boot: {
+      kind: "kernel",
+      kernelPath: base.kernel,
+      initrdPath: base.initrd,
+      append: "console=ttyS0 quiet panic=-1 mitigations=off",
+    },
+    disks: [
+      { path: base.root, format: "raw", readOnly: true },
+      { path: disk, format: "raw" },
+    ],
+    nics: [],
+    serial: ["null"],
+    ports: [{ name: PORT, socketPath }],
+    firmwareFiles: ["host_key", "authorized_keys", "sshd_config"].map((file) => ({
+      name: `opt/org.livelab/${file}`,
+      path: join(keys, file),
+    })),
+  };
+}
+
+/** Makes the keys of one machine, and of those that go on from its state. */
+export async function makeVmKeys(folder: string): Promise<void> {
+  const host = generateSshKeyPair();
+  const client = generateSshKeyPair();
+  for (const [file, text] of [
+    ["host_key", host.privateKey],
+    ["host_key.pub", host.publicKey],
+    ["client_key", client.privateKey],
+    ["authorized_keys", `${client.publicKey}\n`],
+    ["sshd_config", SSHD_CONFIG],
+  ] as const) {
+    await writeFile(join(folder, file), text, { mode: 0o600 });
+  }
+}
+
+/** What SSH takes of a folder that makeVmKeys() filled. */
+export async function readVmKeys(
+  folder: string,
+): Promise<Pick<SshConnectOptions, "username" | "privateKey" | "hostKey">> {
+  return {
+    username: "root",
+    privateKey: await readFile(join(folder, "client_key"), "utf8"),
+    hostKey: await readFile(join(folder, "host_key.pub"), "utf8"),
+  };
+}
