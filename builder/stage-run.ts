@@ -6,6 +6,7 @@ import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import { quoteWord } from "../vm/command-line.js";
+import { formatBytes } from "../vm/format.js";
 import type { Step } from "../vm/progress.js";
 import { SshError } from "../vm/ssh-connection.js";
 import { GATEWAY_PORT } from "../vm/sshd-config.js";
@@ -78,11 +79,13 @@ export async function runStage(
     const signal = context.signal === undefined ? limit : AbortSignal.any([context.signal, limit]);
     const environment = { ...commonEnvironment(stamp, material.lock), ...stage.environment?.(material.lock) };
     const words = Object.entries(environment).map(([name, value]) => quoteWord(`${name}=${value}`));
+    const servedBefore = gateway.servedBytes;
     const log = createWriteStream(logFile);
     const output = lineSink(log, (line) => {
       tail.push(line);
       if (tail.length > LINES_SHOWN_ON_FAILURE) tail.shift();
-      step.status(line.replace(/^livelab: /, ""));
+      const served = gateway.servedBytes - servedBefore;
+      step.status(`${line.replace(/^livelab: /, "")}${served > 0 ? ` (${formatBytes(served)} from the store)` : ""}`);
     });
     let result: Awaited<ReturnType<typeof machine.ssh.exec>>;
     try {

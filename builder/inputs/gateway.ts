@@ -54,6 +54,8 @@ const absentInRepositories = [
 export class Gateway implements AsyncDisposable {
   /** The stage that runs now: every refusal is noted under this name. */
   stage = "start";
+  /** Bytes of locked files that went to builder machines so far. */
+  servedBytes = 0;
   readonly #resources = new Map<string, Resource>();
   readonly #refusals: Refusal[] = [];
   readonly #server: http.Server;
@@ -171,6 +173,7 @@ export class Gateway implements AsyncDisposable {
       transform: (chunk: Buffer, _encoding, done) => {
         hash.update(chunk);
         seen += chunk.length;
+        this.servedBytes += chunk.length;
         // Before the last bytes go: the stage may be over as soon as it has them.
         if (seen === size && hash.digest("hex") !== digest.hex) {
           this.#remember(request, "altered");
