@@ -89,23 +89,31 @@ export class VmStages implements BuilderMachines {
     return found && { stage: stageOf(found.snapshot), durationMs: found.durationMs };
   }
 
-  /** Finds the packages base or makes it: in the sandbox, or where the host refuses that, in a cloud image's machine. */
+  /** Finds the packages base or makes it, and the ZFS modules in it. */
   async #ensureBase(): Promise<VmBase> {
-    const { sandbox, cloudBase } = this.#options;
-    const openMaker = async (): Promise<Maker> => {
-      if (cloudBase !== undefined) return this.#openCloudMaker(cloudBase);
-      try {
-        await sandbox.ready();
-      } catch (error) {
-        if (!(error instanceof BuilderError && error.code === "NO_NAMESPACES")) throw error;
-        const { cloudImage } = this.#options.lock.profile;
-        this.#options.progress.note(`the builder VM's root is made in ${cloudImage}, because ${error.message}`);
-        return this.#openCloudMaker(parseCloudBase(cloudImage, undefined));
-      }
-      return sandbox.show({ stamp: NO_RELEASE, stages: [] });
-    };
-    const request = { ...this.#options, key: this.baseKey, openMaker };
-    return ensureVmBase({ ...request, zfsModules: () => ensureZfsModules(request) });
+    const { cloudBase } = this.#options;
+    const openMaker = (): Promise<Maker> => this.#openMaker();
+    const zfsModules = (): Promise<string> => ensureZfsModules({ ...this.#options, openMaker });
+    return ensureVmBase({
+      ...this.#options,
+      key: this.baseKey,
+      openMaker: cloudBase === undefined ? openMaker : () => this.#openCloudMaker(cloudBase),
+      zfsModules,
+    });
+  }
+
+  /** The sandbox, or where the host refuses that, the machine of the profile's cloud image. */
+  async #openMaker(): Promise<Maker> {
+    const { sandbox, progress, lock } = this.#options;
+    try {
+      await sandbox.ready();
+    } catch (error) {
+      if (!(error instanceof BuilderError && error.code === "NO_NAMESPACES")) throw error;
+      const { cloudImage } = lock.profile;
+      progress.note(`the builder VM is made in ${cloudImage}, because ${error.message}`);
+      return this.#openCloudMaker(parseCloudBase(cloudImage, undefined));
+    }
+    return sandbox.show({ stamp: NO_RELEASE, stages: [] });
   }
 
   async #openCloudMaker(source: CloudImageSource): Promise<Maker> {
