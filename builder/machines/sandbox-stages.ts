@@ -1,12 +1,8 @@
 /** Stages in the sandbox: each in namespaces of its own, what it writes in a layer of overlayfs. */
 import { readdir, stat } from "node:fs/promises";
-import type { Progress } from "../../vm/progress.js";
-import type { LivelabHome } from "../home.js";
-import type { LockSet } from "../inputs/lock-set.js";
-import type { Store } from "../inputs/store.js";
 import { LayerStore } from "../layers.js";
 import { failedLayerFolder, type Release } from "../release.js";
-import { baseKey, ensureBase } from "./base.js";
+import { type BaseRequest, baseKey, ensureBase } from "./base.js";
 import type {
   BuilderMachine,
   BuilderMachines,
@@ -19,15 +15,7 @@ import { assertNamespaces } from "./namespace-check.js";
 import { removeTree } from "./remove-tree.js";
 import { Sandbox } from "./sandbox.js";
 
-export interface SandboxOptions {
-  readonly home: LivelabHome;
-  readonly store: Store;
-  /** The lock set "base". */
-  readonly set: LockSet;
-  /** Folder of the machines' own shell files. */
-  readonly scripts: string;
-  readonly asRoot: boolean;
-  readonly progress: Progress;
+export interface SandboxOptions extends BaseRequest {
   readonly signal: AbortSignal;
 }
 

@@ -10,7 +10,6 @@ import { DisposableStack } from "../../vm/disposable-stack.js";
 import { formatBytes } from "../../vm/format.js";
 import type { Progress, Step } from "../../vm/progress.js";
 import { SshError } from "../../vm/ssh-connection.js";
-import { waitAtMost } from "../../vm/wait-at-most.js";
 import { BuilderError } from "../builder-error.js";
 import type { LivelabHome } from "../home.js";
 import { type CloudImageSource, fetchCloudImage, parseCloudBase } from "../inputs/cloud-image.js";
@@ -58,6 +57,8 @@ export interface VmStagesOptions {
 const NO_RELEASE = "19700101T000000Z";
 /** For one command of pool.sh, in milliseconds with KVM; emulated they took 2 s (measured). */
 const POOL_LIMIT_MS = 60_000;
+/** For destroying releases and giving their room back, in milliseconds with KVM. */
+const DROP_LIMIT_MS = 10 * 60_000;
 /** For exporting the pool at a machine's end, in milliseconds with KVM; not exporting it loses nothing. */
 const CLOSE_LIMIT_MS = 5_000;
 /** Below this no stage is begun: QEMU stops a machine whose disk cannot be written. */
@@ -153,13 +154,7 @@ export class VmStages implements BuilderMachines {
   async begin({ stamp, stage, key, below }: StagePlace, step: Step): Promise<StageMachine> {
     await this.#assertRoom();
     step.status("starting the builder VM");
-    const session = await this.#open();
-    try {
-      await session.pool(["begin", stamp, stage, below.at(-1) ?? "-"]);
-    } catch (error) {
-      await session[Symbol.asyncDispose]();
-      throw error;
-    }
+    const session = await this.#open(["begin", stamp, stage, below.at(-1) ?? "-"]);
     return {
       ssh: session.vm.ssh,
       whyLost: () => session.vm.whyLost(),
@@ -175,13 +170,7 @@ export class VmStages implements BuilderMachines {
   }
 
   async show({ stamp, stages, failed }: ReleaseView): Promise<BuilderMachine> {
-    const session = await this.#open();
-    try {
-      await session.pool(["show", stamp, failed ? "failed" : (stages.at(-1) ?? "-")]);
-    } catch (error) {
-      await session[Symbol.asyncDispose]();
-      throw error;
-    }
+    const session = await this.#open(["show", stamp, failed ? "failed" : (stages.at(-1) ?? "-")]);
     return {
       ssh: session.vm.ssh,
       whyLost: () => session.vm.whyLost(),
@@ -205,7 +194,7 @@ export class VmStages implements BuilderMachines {
     if (doomed.length === 0) return 0;
     await this.ready();
     await using session = await this.#open();
-    await this.#keepRecord(await session.pool(["drop", ...doomed]));
+    await this.#keepRecord(await session.pool(["drop", ...doomed], DROP_LIMIT_MS));
     return stages.length - (await readPoolRecord(this.#recordFile)).stages.length;
   }
 
@@ -229,42 +218,43 @@ export class VmStages implements BuilderMachines {
     const { root } = this.#options.home;
     const { bavail, bsize } = await statfs(root);
     if (bavail * bsize >= ROOM_NEEDED_BYTES) return;
-    throw new BuilderError(
-      "HOST_DISK_FULL",
-      `${formatBytes(bavail * bsize)} free for the builder VM's disk in ${root}, ${formatBytes(ROOM_NEEDED_BYTES)} needed`,
-      { hint: "free some space there (livelab gc), then go on: livelab build -r STAMP" },
-    );
+    const needed = formatBytes(ROOM_NEEDED_BYTES);
+    throw this.#diskFull(`${formatBytes(bavail * bsize)} free for the builder VM's disk in ${root}, ${needed} needed`);
+  }
+
+  #diskFull(message: string): BuilderError {
+    return new BuilderError("HOST_DISK_FULL", message, {
+      hint: `free some space in ${this.#options.home.root} (livelab gc), then go on: livelab build -r STAMP`,
+    });
   }
 
   async #keepRecord(printed: string): Promise<void> {
     await savePoolRecord(this.#recordFile, { version: 1, created: true, stages: parsePoolStages(printed) });
   }
 
-  /** A machine with the pool imported; disposing of it exports the pool and ends the machine. */
-  async #open(): Promise<PoolSession> {
+  /** A machine with the pool imported and `words` done; disposing of it exports the pool and ends the machine. */
+  async #open(words?: readonly string[]): Promise<PoolSession> {
     await using cleanup = new DisposableStack();
     cleanup.use(await this.#lockDisk());
     await this.#ensureDisk();
     const options = this.#vmOptions();
     const vm = cleanup.use(await BuilderVm.start(options));
     const { timeScale } = options.verdict;
-    const pool = async (words: readonly string[]): Promise<string> => this.#pool(vm, words, timeScale);
+    const pool: PoolSession["pool"] = (command, limitMs = POOL_LIMIT_MS) =>
+      this.#pool(vm, command, limitMs * timeScale);
     const { created } = await readPoolRecord(this.#recordFile);
     await this.#keepRecord(await pool(["open", created ? "no" : "yes"]));
-    cleanup.defer(async () => {
-      const onLimit = (): Error => new Error("the pool was not exported in time");
-      const closed = waitAtMost(pool(["close"]), { limitMs: CLOSE_LIMIT_MS * timeScale, onLimit });
-      // A machine that died has nothing more to say; its pool is as it was at its last transaction.
-      await closed.catch(() => undefined);
-    });
+    // A machine that died has nothing more to say; its pool is as it was at its last transaction.
+    cleanup.defer(() => pool(["close"], CLOSE_LIMIT_MS).catch(() => undefined));
+    if (words !== undefined) await pool(words);
     const resources = cleanup.move();
     return { vm, pool, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
   }
 
   /** Runs pool.sh in a machine. @returns what it printed @throws BuilderError POOL_FAILED, MACHINE_DIED */
-  async #pool(vm: BuilderVm, words: readonly string[], timeScale: number): Promise<string> {
+  async #pool(vm: BuilderVm, words: readonly string[], limitMs: number): Promise<string> {
     const { signal } = this.#options;
-    const limit = AbortSignal.timeout(POOL_LIMIT_MS * timeScale);
+    const limit = AbortSignal.timeout(limitMs);
     try {
       const { status, stdout, stderr } = await vm.ssh.exec(`sh -s -- ${words.join(" ")}`, {
         stdin: this.#ready?.poolScript ?? "",
@@ -276,15 +266,17 @@ export class VmStages implements BuilderMachines {
       });
     } catch (error) {
       if (!(error instanceof SshError)) throw error;
-      throw new BuilderError("MACHINE_DIED", `the builder VM ${await vm.whyLost()}`, { cause: error });
+      const why = await vm.whyLost();
+      if (/No space left on device/.test(why)) throw this.#diskFull(`the builder VM ${why}`);
+      throw new BuilderError("MACHINE_DIED", `the builder VM ${why}`, { cause: error });
     }
   }
 }
 
 interface PoolSession extends AsyncDisposable {
   readonly vm: BuilderVm;
-  /** Runs one command of pool.sh. */
-  readonly pool: (words: readonly string[]) => Promise<string>;
+  /** Runs one command of pool.sh. @param limitMs with KVM @default POOL_LIMIT_MS */
+  readonly pool: (words: readonly string[], limitMs?: number) => Promise<string>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 

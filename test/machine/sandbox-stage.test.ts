@@ -15,6 +15,8 @@ import {
   TOY_STAMP,
   toyContext,
 } from "../../fixtures/toy-stage.js";
+import { thrownBy } from "../../fixtures/vm-deadline.js";
+import type { LivelabError } from "../../vm/livelab-error.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
 import { skipTest } from "../runner/skip-test.js";
@@ -26,14 +28,7 @@ const run = promisify(execFile);
 const layerFile = (workshop: Workshop, key: string, name: string): string =>
   join(workshop.home.layers, key, "fs", name);
 
-async function failureOf(work: Promise<unknown>): Promise<{ code: string; message: string; hint: string }> {
-  try {
-    await work;
-  } catch (error) {
-    return error as { code: string; message: string; hint: string };
-  }
-  throw new Error("it did not fail");
-}
+const failureOf = (work: Promise<unknown>): Promise<LivelabError> => thrownBy(work) as Promise<LivelabError>;
 
 test("each stage sees what those before it left, and writes a layer of its own", async () => {
   await using dir = await TempDir.create("stage");
@@ -94,7 +89,7 @@ test("a failed stage tells its last lines, its log and how to look, and leaves i
   assert.match(failure.message, "stage toy_fail ended with status 9");
   assert.match(failure.message, "| cannot find the thing");
   assert.not.match(failure.message, "| line 20\n");
-  assert.match(failure.hint, `livelab shell -r ${TOY_STAMP}`);
+  assert.match(failure.hint ?? "", `livelab shell -r ${TOY_STAMP}`);
   const log = /all of it: (.*)/.exec(failure.message)?.[1] ?? "";
   assert.match(await readFile(log, "utf8"), /^line 1\n/);
   assert.is(await readFile(join(failedLayerFolder(workshop.home, TOY_STAMP), "left-behind"), "utf8"), "kept\n");
@@ -118,7 +113,7 @@ async function tellsFullDisk(): Promise<void> {
   const failure = JSON.parse(stdout);
   assert.is(failure.code, "STAGE_DISK_FULL");
   assert.match(failure.message, join(dir.path, "home"));
-  assert.match(failure.hint, `livelab build -r ${TOY_STAMP}`);
+  assert.match(failure.hint ?? "", `livelab build -r ${TOY_STAMP}`);
   assert.equal(failure.kept, ["toy_write"]);
 }
 

@@ -20,6 +20,8 @@ import {
   TOY_STAMP,
   toyContext,
 } from "../../fixtures/toy-stage.js";
+import { thrownBy } from "../../fixtures/vm-deadline.js";
+import type { LivelabError } from "../../vm/livelab-error.js";
 import { silentProgress } from "../../vm/progress.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
@@ -30,14 +32,7 @@ const run = promisify(execFile);
 const STAGES = ["toy_write", "toy_tree", "toy_more"];
 const done = (stage: string, stamp = TOY_STAMP): string => `triton/debian-live-${stamp}@${stage}-done`;
 
-async function failureOf(work: Promise<unknown>): Promise<{ code: string; message: string; hint: string }> {
-  try {
-    await work;
-  } catch (error) {
-    return error as { code: string; message: string; hint: string };
-  }
-  throw new Error("it did not fail");
-}
+const failureOf = (work: Promise<unknown>): Promise<LivelabError> => thrownBy(work) as Promise<LivelabError>;
 
 /** A command's output in a machine that shows what the stages left. */
 async function look(
@@ -89,7 +84,7 @@ test("what the lock does not name is refused; a failed stage leaves its state, i
   assert.is(failure.code, "STAGE_FAILED");
   assert.match(failure.message, "stage toy_fail ended with status 9");
   assert.match(failure.message, "| cannot find the thing");
-  assert.match(failure.hint, `livelab shell -r ${TOY_STAMP}`);
+  assert.match(failure.hint ?? "", `livelab shell -r ${TOY_STAMP}`);
   assert.is(await look(context, ["toy_write"], "cat left-behind", true), "kept\n");
   assert.is(await context.machines.find("toy_fail"), undefined);
 
@@ -210,7 +205,7 @@ async function tellsFullDisk(): Promise<void> {
   const failure = JSON.parse(String(first));
   assert.is(failure.code, "STAGE_DISK_FULL");
   assert.match(failure.message, join(dir.path, "home"));
-  assert.match(failure.hint, `livelab build -r ${TOY_STAMP}`);
+  assert.match(failure.hint ?? "", `livelab build -r ${TOY_STAMP}`);
   assert.equal(failure.kept, ["toy_write"]);
   assert.ok(rest.includes("done"), "it goes on");
 }
