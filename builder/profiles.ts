@@ -76,8 +76,12 @@ export interface Profile {
   readonly cloudImage: string;
 }
 
-/** zstd level of a squashfs: 9 gives 247 MiB in 19 s on 2 processors (measured), which a proto change costs each time. */
-const ZSTD_LEVEL = 9;
+/**
+ * zstd level of the squashfs, which each proto change has made anew. Measured with 2 processors, native and emulated:
+ * level 1 278 MiB, 2 s, 24 s; level 3 265 MiB, 4 s, 15 s to 30 s; level 6 253 MiB, 9 s, 95 s; level 9 247 MiB, 18 s, 113 s.
+ * From level 5 on zstd searches by vector instructions, which emulation is slowest at.
+ */
+const ZSTD_LEVEL = 3;
 
 /** What every Debian root begins with. */
 const essential = ["?essential", "apt"];

@@ -16,6 +16,7 @@ async function makeMaterial(folder: string): Promise<KeyMaterial> {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "lib.sh"), "lib");
   await writeFile(join(folder, "plain.sh"), "plain");
+  await writeFile(join(folder, "helper.sh"), "helper");
   const lock = await loadLock(findProjectRoot(), loadProfile("bookworm"));
   return { lock, stageFolder: folder, baseKey: "base", protoDigest: "proto" };
 }
@@ -39,6 +40,7 @@ test("changes with each thing that the stage depends on", async () => {
     stamped: true,
     sets: ["image"],
     npm: true,
+    scripts: ["helper"],
     environment: () => ({ A: "1" }),
   };
   const keys = [
@@ -52,6 +54,8 @@ test("changes with each thing that the stage depends on", async () => {
     await stageKey(rich, undefined, stamp, { ...material, baseKey: "other" }),
   ];
   await writeFile(join(dir.path, "plain.sh"), "changed");
+  keys.push(await stageKey(rich, "before", stamp, material));
+  await writeFile(join(dir.path, "helper.sh"), "changed");
   keys.push(await stageKey(rich, "before", stamp, material));
   await writeFile(join(dir.path, "lib.sh"), "changed");
   keys.push(await stageKey(rich, "before", stamp, material));

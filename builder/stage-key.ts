@@ -40,7 +40,8 @@ export async function stageKey(
     epoch: String(lock.profile.epoch),
     environment: JSON.stringify(stage.environment?.(lock) ?? {}),
   };
-  for (const script of ["lib", stage.name, ...(stage.artifact ? [stage.artifact.script] : [])]) {
+  const scripts = ["lib", stage.name, ...(stage.artifact ? [stage.artifact.script] : []), ...(stage.scripts ?? [])];
+  for (const script of scripts) {
     parts[`script ${script}`] = await readFile(join(stageFolder, `${script}.sh`), "utf8");
   }
   for (const set of stage.sets) parts[`set ${set}`] = formatDigest(lock.set(set).digest);

@@ -21,6 +21,8 @@ export interface Stage {
   readonly always?: true;
   /** Whether the stamp is written into what it makes: such a layer serves one release only. */
   readonly stamped?: true;
+  /** Names of shell files in builder/stages that it uses besides lib.sh. */
+  readonly scripts?: readonly string[];
   /** A costly result that it takes from the store, or makes and leaves there. */
   readonly artifact?: ArtifactSpec;
   /** Variables of its environment besides those that all stages have (stage-run.ts). */
@@ -80,7 +82,7 @@ export const stages: readonly Stage[] = [
   },
   {
     name: "install_live",
-    summary: "kernel, live-boot, systemd and the package list",
+    summary: "kernel, live-boot, systemd and the package list, the locale",
     sets: ["image"],
     environment: (lock) => ({
       PACKAGES: wanted(lock, "image")
@@ -125,9 +127,10 @@ export const stages: readonly Stage[] = [
   },
   {
     name: "postinstall",
-    summary: "names, locale, no keys and no machine-id, depmod, initramfs",
+    summary: "names, no keys and no machine-id, initramfs",
     sets: [],
     stamped: true,
+    scripts: ["initramfs_functions"],
     environment: ({ profile }) => ({ INITRD_COMPRESSOR: profile.tools.initrdCompressor }),
     limitMinutes: 10,
   },

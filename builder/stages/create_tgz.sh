@@ -11,7 +11,8 @@ cp "$CHROOT/usr/lib/os-release" "$tree/etc/version/os-release"
 for file in vmlinuz initrd initrd.hash filesystem.squashfs filesystem.squashfs.hash filesystem.packages; do
   ln -s "$IMAGE/$file" "$tree/x86_64/$file"
 done
-# The large parts are compressed already: level 1 loses nothing.
+# The large parts are compressed already, so level 0 loses 0.2 % and takes a twentieth of the time of level 1.
+# With one processor pigz divides its output differently, with two or more always in the same way.
 tar -c --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --dereference \
-  --mtime="@$SOURCE_DATE_EPOCH" --use-compress-program='pigz -n -1' --file="$IMAGE/platform-$STAMP.tgz" -C "$SCRATCH/tgz" "platform-$STAMP"
+  --mtime="@$SOURCE_DATE_EPOCH" --use-compress-program='pigz -n -0 -p 2' --file="$IMAGE/platform-$STAMP.tgz" -C "$SCRATCH/tgz" "platform-$STAMP"
 rm -rf "$SCRATCH/tgz"

@@ -1,6 +1,9 @@
 #!/bin/sh
-# install_live: kernel, live-boot, systemd and the package list, without ZFS.
+# install_live: kernel, live-boot, systemd and the package list, without ZFS; the one locale.
 . "$(dirname "$0")/lib.sh"
 
 # shellcheck disable=SC2086 # PACKAGES is a list of words
 install_packages $PACKAGES
+
+printf 'en_US.UTF-8 UTF-8\n' >"$CHROOT/etc/locale.gen"
+in_chroot locale-gen

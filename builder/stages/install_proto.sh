@@ -12,8 +12,11 @@ systemd=$(in_chroot systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p'
 in_chroot systemctl --root=/ preset-all
 
 # Each unit that proto/ brings is enabled; those without [Install] are started by what wants them.
-units=$(sed -n 's|^usr/lib/systemd/system/\([^/]*\.\(service\|socket\|target\|timer\|path\|mount\)\)$|\1|p' "$SCRATCH/proto.files")
-for unit in $units; do
+brought=$(sed -n 's|^usr/lib/systemd/system/\([^/]*\.\(service\|socket\|target\|timer\|path\|mount\)\)$|\1|p' "$SCRATCH/proto.files")
+units=
+for unit in $brought; do
   file=$CHROOT/usr/lib/systemd/system/$unit
-  [ -L "$file" ] || ! grep -q '^\[Install\]' "$file" || in_chroot systemctl --root=/ enable "$unit"
+  [ -L "$file" ] || ! grep -q '^\[Install\]' "$file" || units="$units $unit"
 done
+# shellcheck disable=SC2086 # a list of words
+[ -z "$units" ] || in_chroot systemctl --root=/ enable $units

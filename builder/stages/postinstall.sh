@@ -1,5 +1,5 @@
 #!/bin/sh
-# postinstall: what makes a Debian root this platform image: names, locale, no secrets, no identity, one initramfs.
+# postinstall: what makes a Debian root this platform image: names, no secrets, no identity, one initramfs.
 . "$(dirname "$0")/lib.sh"
 
 kernel=$(basename "$CHROOT"/lib/modules/*)
@@ -12,10 +12,6 @@ echo "TRITON_RELEASE=\"$STAMP\"" >>"$CHROOT/usr/lib/os-release"
 printf 'Name: Triton Linux\nImage: %s\n' "$STAMP" >"$CHROOT/etc/product"
 printf '\n   Triton Linux %s\n\n' "$STAMP" >"$CHROOT/etc/motd"
 
-printf 'en_US.UTF-8 UTF-8\n' >"$CHROOT/etc/locale.gen"
-in_chroot locale-gen
-in_chroot update-locale LANG=en_US.UTF-8
-
 # An empty password until the early boot applies node.config's; sshd refuses it all the same.
 in_chroot passwd --delete root
 
@@ -27,8 +23,12 @@ fi
 
 # A live system never makes its own initramfs anew.
 sed -i 's/^update_initramfs=.*/update_initramfs=no/' "$CHROOT/etc/initramfs-tools/update-initramfs.conf"
-in_chroot depmod "$kernel"
+# A file below it is mounted for the time being, so that the image keeps Debian's.
+functions=$CHROOT/usr/share/initramfs-tools/hook-functions
+cat "$functions" "$(dirname "$0")/initramfs_functions.sh" >"$SCRATCH/hook-functions"
+mount --bind "$SCRATCH/hook-functions" "$functions"
 in_chroot mkinitramfs -c "$INITRD_COMPRESSOR" -o "/boot/initrd.img-$kernel" "$kernel"
+umount "$functions"
 
 rm -f "$CHROOT/usr/sbin/policy-rc.d" "$CHROOT"/etc/ssh/ssh_host_*_key*
 # Identities that packages drew when they were installed: no two builds have the same, all machines of one would.

@@ -6,6 +6,8 @@ kernel=$(basename "$CHROOT"/lib/modules/*)
 # Links into a headers package that the image does not have.
 rm -f "$CHROOT/lib/modules/$kernel/build" "$CHROOT/lib/modules/$kernel/source"
 rm -rf "$CHROOT/usr/src"/*
+# No module comes after these.
+in_chroot depmod "$kernel"
 
 [ -f "$CHROOT/lib/modules/$kernel/extra/zfs/zfs.ko" ] || fail "no zfs.ko for $kernel in the image"
 for program in zfs zpool; do
