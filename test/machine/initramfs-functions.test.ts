@@ -1,0 +1,80 @@
+/**
+ * What builder/stages/initramfs_functions.sh adds to an initramfs, in the sandbox, with a modprobe and a modinfo that
+ * answer what they are told. That the bytes are those of Debian's own function was compared by hand, with firmware.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { linkHome, openToyWorkshop, TOY_STAMP, toyContext } from "../../fixtures/toy-stage.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+import { TempDir } from "../../vm/temp-dir.js";
+
+const test = suite("initramfs functions");
+
+/** Modules a and b, b needing a; firmware f1 in two places, f2 a link, f3 missing. */
+const setUp = `
+set -eu
+version=6.1 DESTDIR=/tmp/initramfs
+mkdir -p /lib/modules/6.1/kernel/deep /lib/firmware/updates/x /lib/firmware/x "$DESTDIR/usr/lib" /tmp/bin
+ln -s usr/lib "$DESTDIR/lib"
+for name in a deep/b; do echo "$name" >"/lib/modules/6.1/kernel/$name.ko"; touch -d @1000 "/lib/modules/6.1/kernel/$name.ko"; done
+echo newer >/lib/firmware/updates/x/f1; echo older >/lib/firmware/x/f1; echo f2 >/lib/firmware/x/real; ln -s real /lib/firmware/x/f2
+cat >/tmp/bin/modprobe <<'END'
+#!/bin/sh
+echo "modprobe $*" >>/tmp/commands
+case "$*" in
+*" b"*) printf 'builtin c\\ninsmod /lib/modules/6.1/kernel/a.ko \\ninsmod /lib/modules/6.1/kernel/deep/b.ko option=/lib/x\\n' ;;
+*" a"*) echo 'insmod /lib/modules/6.1/kernel/a.ko ' ;;
+*) exit 1 ;;
+esac
+END
+cat >/tmp/bin/modinfo <<'END'
+#!/bin/sh
+echo "modinfo $*" >>/tmp/commands
+printf 'x/f2\\nx/f1\\nx/f3\\n'
+END
+chmod +x /tmp/bin/*
+PATH=/tmp/bin:$PATH
+copy_file() { echo "copy_file $*" >>/tmp/commands; return 1; } # 1: it is there already
+. /tmp/functions.sh
+`;
+
+/** Runs shell code with the functions. @returns its output */
+async function runWithFunctions(code: string): Promise<string> {
+  await using dir = await TempDir.create("initramfs-functions");
+  const workshop = await openToyWorkshop(await linkHome(dir.path));
+  await using gateway = workshop.createGateway();
+  const context = await toyContext(workshop, gateway);
+  await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: [] });
+  const functions = await readFile(join(findProjectRoot(), "builder/stages/initramfs_functions.sh"));
+  const file = Buffer.concat([Buffer.from("cat >/tmp/functions.sh <<'FUNCTIONS'\n"), functions]);
+  const { stdout, stderr, status } = await machine.ssh.exec(`${file}FUNCTIONS\n${setUp}${code}`);
+  assert.is(status, 0, stderr.toString());
+  return stdout.toString();
+}
+
+test("adds modules and what they need where they were, with their times, and the first firmware found", async () => {
+  const listing = await runWithFunctions(`
+    manual_add_modules b
+    cd "$DESTDIR" && find . -name '*.ko' -printf '%p %m %Ts\\n' | sort; stat -c %a usr/lib/modules/6.1/kernel
+    grep copy_file /tmp/commands`);
+  assert.is(
+    listing,
+    "./usr/lib/modules/6.1/kernel/a.ko 644 1000\n./usr/lib/modules/6.1/kernel/deep/b.ko 644 1000\n755\n" +
+      "copy_file firmware /lib/firmware/updates/x/f1\ncopy_file firmware /lib/firmware/./x/f2\n",
+  );
+});
+
+test("copies nothing twice, and takes unknown modules and none at all for nothing to do", async () => {
+  const commands = await runWithFunctions(`
+    manual_add_modules b
+    : >/tmp/commands
+    manual_add_modules a unknown
+    manual_add_modules unknown
+    manual_add_modules
+    grep -c ^modprobe /tmp/commands; grep -vc ^modprobe /tmp/commands || :`);
+  assert.is(commands, "4\n0\n");
+});
+
+test.run();
