@@ -1,0 +1,106 @@
+/** Builds in the builder VM that are ended from outside, or by a full disk: nothing is lost but the stage that ran. */
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { StageContext } from "../../builder/stage-run.js";
+import { qemuOf } from "../../fixtures/qemu-processes.js";
+import { look, snapshots } from "../../fixtures/toy-look.js";
+import {
+  linkHome,
+  openToyWorkshop,
+  runToyStages,
+  sharedHome,
+  TOY_STAMP,
+  toyContext,
+} from "../../fixtures/toy-stage.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+import { TempDir } from "../../vm/temp-dir.js";
+import { skipTest } from "../runner/skip-test.js";
+
+const test = suite("ends of builds in the builder VM");
+const run = promisify(execFile);
+const STAGES = ["toy_write", "toy_tree", "toy_more"];
+
+/** One digest for all files of a release. */
+const treeDigest = (context: StageContext): Promise<string> =>
+  look(context, STAGES, "find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum");
+
+/** Runs the toy build in a process of its own, and kills something when a line of its output matches. */
+async function runKilled(home: string, at: RegExp, victim: "livelab" | "qemu"): Promise<void> {
+  const child = spawn(process.execPath, [join(findProjectRoot(), "dist/fixtures/toy-build.js"), home], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const exited = once(child, "exit");
+  let killed = false;
+  for await (const line of createInterface(child.stdout)) {
+    if (!at.test(line) || killed) continue;
+    killed = true;
+    if (victim === "livelab") child.kill("SIGKILL");
+    else for (const pid of await qemuOf(home)) process.kill(pid, "SIGKILL");
+  }
+  await exited;
+  assert.ok(killed, `${at} came`);
+}
+
+test("a build killed at any point leaves a pool that imports, and goes on to the same result", async () => {
+  await using whole = await TempDir.create("vm-whole");
+  const whole1 = await openToyWorkshop(await linkHome(whole.path), { machine: "vm" });
+  await using gateway = whole1.createGateway();
+  const expected = await toyContext(whole1, gateway);
+  await runToyStages(expected, STAGES);
+
+  await using dir = await TempDir.create("vm-killed");
+  const home = await linkHome(dir.path);
+  await runKilled(home, /^toy_tree: halfway/, "livelab");
+  await runKilled(home, /^toy_tree: halfway/, "qemu");
+  await runKilled(home, /^toy_tree: starting/, "livelab");
+  await runKilled(home, /^toy_more: halfway/, "qemu");
+  await runKilled(home, /^toy_more: halfway/, "livelab");
+  const workshop = await openToyWorkshop(home, { machine: "vm" });
+  const context = await toyContext(workshop, gateway);
+  const done = (stage: string): string => `triton/debian-live-${TOY_STAMP}@${stage}-done`;
+  assert.equal(await snapshots(context), [done("toy_write"), done("toy_tree")]);
+  await runToyStages(context, STAGES);
+  assert.is(await treeDigest(context), await treeDigest(expected));
+  assert.equal(
+    (await readdir(workshop.home.machines)).filter((name) => name.startsWith("vm-")),
+    [],
+    "folders of killed machines are swept",
+  );
+});
+
+const fullDisk = "a host's disk that fills up under the VM is told as such, and the build goes on when there is room";
+if (process.getuid?.() === 0) test(fullDisk, tellsFullDisk);
+else skipTest(test, fullDisk, "only root can mount the small file system that is filled");
+
+async function tellsFullDisk(): Promise<void> {
+  await using dir = await TempDir.create("vm-full");
+  await openToyWorkshop(sharedHome(), { machine: "vm" }).then((workshop) =>
+    workshop.ready(TOY_STAMP, workshop.createGateway()),
+  );
+  // A file system that only this child sees, so that nothing is left when it ends; then it is made larger.
+  const { stdout } = await run("unshare", [
+    ...["--mount", "--propagation", "private", "sh", "-euc"],
+    [
+      'mkdir "$1/home"; mount -t tmpfs -o size=1200m tmpfs "$1/home"; mkdir "$1/home/vm"',
+      'for part in store bases vm/states; do ln -s "$2/$part" "$1/home/$part"; done',
+      '"$3" "$4" "$1/home" vm; mount -o remount,size=3g "$1/home"; exec "$3" "$5" "$1/home"',
+    ].join("\n"),
+    ...["sh", dir.path, sharedHome(), process.execPath],
+    ...["full-disk-stage.js", "toy-build.js"].map((file) => join(findProjectRoot(), "dist/fixtures", file)),
+  ]);
+  const [first, ...rest] = stdout.split("\n");
+  const failure = JSON.parse(String(first));
+  assert.is(failure.code, "STAGE_DISK_FULL");
+  assert.match(failure.message, join(dir.path, "home"));
+  assert.match(failure.hint ?? "", `livelab build -r ${TOY_STAMP}`);
+  assert.equal(failure.kept, ["toy_write"]);
+  assert.ok(rest.includes("done"), "it goes on");
+}
+
+test.run();
