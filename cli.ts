@@ -157,15 +157,15 @@ function readCloudBase(base: string | undefined, digest: string | undefined): Cl
   throw new UsageError("BAD_BASE", "--base-digest is of a --base file, and none is named");
 }
 
+/** @param fetch whether inputs may be fetched for it: a build needs them anyway */
 const machineWish = (
   workshop: Workshop,
-  want: MachineWish["want"],
-  accelerator: MachineWish["accelerator"],
+  { want, accelerator, fetch }: Pick<MachineWish, "want" | "accelerator"> & { readonly fetch: boolean },
 ): MachineWish => ({
   want,
   accelerator,
   stateDir: workshop.home.root,
-  findKernel: async () => (await findKernel(knownKernels())) ?? workshop.findLockedKernel(),
+  findKernel: async () => (await findKernel(knownKernels())) ?? workshop.findLockedKernel(fetch),
   assertSandbox: () => workshop.assertSandbox(),
   signal,
 });
@@ -185,7 +185,9 @@ async function chooseKind(
     }
     return old.machine;
   }
-  const choice = await chooseMachine(machineWish(await openWorkshop(profile), asked ?? "auto", accelerator));
+  const choice = await chooseMachine(
+    machineWish(await openWorkshop(profile), { want: asked ?? "auto", accelerator, fetch: true }),
+  );
   if (choice.kind === "sandbox" && asked !== "sandbox") {
     progress.note(`builder machine: sandbox (Linux namespaces); a VM would run with ${choice.reason}`);
   }
@@ -234,7 +236,8 @@ program
 
 const resolveRequest = async (profile: Profile): Promise<ResolveRequest> => {
   // The default profile's apt resolves for all of them: one without a lock has no machine, and apt of Debian 10 no patterns.
-  const workshop = await openWorkshop(profileNames[0] as string);
+  const first = profileNames[0] as string;
+  const workshop = await openWorkshop(first, await chooseKind(first, undefined, "auto", undefined));
   return {
     projectRoot,
     store: workshop.store,
@@ -408,10 +411,13 @@ program
   .option("--json", "as JSON")
   .action(async (options) => {
     const workshop = await openWorkshop(profileNames[0] as string);
-    const kernelPath = (await findKernel(knownKernels())) ?? (await workshop.findLockedKernel());
+    const kernelPath = (await findKernel(knownKernels())) ?? (await workshop.findLockedKernel(false));
     const checks = [
       ...(await checkQemuHost({ kernelPath, stateDir: workshop.home.root, signal })),
-      ...(await checkBuildHost(workshop, await chooseMachine(machineWish(workshop, "auto", "auto")))),
+      ...(await checkBuildHost(
+        workshop,
+        await chooseMachine(machineWish(workshop, { want: "auto", accelerator: "auto", fetch: false })),
+      )),
     ];
     print(options.json ? JSON.stringify(checks, null, 2) : describeChecks(checks));
     if (checks.some((check) => check.state === "missing")) process.exitCode = exitCodes.host;
@@ -473,6 +479,13 @@ function report(error: unknown): number {
   if (signal.aborted) {
     process.stderr.write("livelab: interrupted\n");
     return INTERRUPTED;
+  }
+  if (first instanceof Error && (first as NodeJS.ErrnoException).code === "ENOSPC") {
+    process.stderr.write(`livelab: a disk is full: ${first.message}\n`);
+    process.stderr.write(
+      "livelab: try: livelab gc, or remove what you can spare, in LIVELAB_HOME or the temp folder\n",
+    );
+    return exitCodes.host;
   }
   if (first instanceof LivelabError && first.kind !== "internal") {
     process.stderr.write(`livelab: ${first.message}\n`);

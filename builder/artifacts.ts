@@ -34,9 +34,17 @@ export const artifactUrl = ({ name }: ArtifactSpec): string => `/artifact/${name
 export async function artifactPath(
   home: LivelabHome,
   spec: ArtifactSpec,
+  material: Pick<KeyMaterial, "lock" | "stageFolder">,
+): Promise<string> {
+  return join(home.store, "artifacts", await artifactKey(spec, material), spec.name);
+}
+
+/** Digest of all that an artifact is made of. */
+export async function artifactKey(
+  spec: ArtifactSpec,
   { lock, stageFolder }: Pick<KeyMaterial, "lock" | "stageFolder">,
 ): Promise<string> {
-  const key = digestOf({
+  return digestOf({
     base: formatDigest(lock.set("base").digest),
     library: await readFile(join(stageFolder, "lib.sh"), "utf8"),
     script: await readFile(join(stageFolder, `${spec.script}.sh`), "utf8"),
@@ -48,7 +56,6 @@ export async function artifactPath(
       .map(({ digest }) => formatDigest(digest))
       .join(" "),
   });
-  return join(home.store, "artifacts", key, spec.name);
 }
 
 /** Whether the artifact is there. */

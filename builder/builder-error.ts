@@ -84,6 +84,8 @@ const builderErrorKinds = {
   BUSY: "host",
   /** The builder VM's pool cannot be imported, or does not do what it is told. */
   POOL_FAILED: "stage",
+  /** Something in the builder machine took longer than it may. */
+  OVERDUE: "stage",
   /** The builder machine ended while it was in use. */
   MACHINE_DIED: "stage",
 } as const satisfies Record<string, FailureKind>;

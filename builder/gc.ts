@@ -59,9 +59,8 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
     await removeTree(join(home.bases, key), asRoot);
     dropped.bases += 1;
   }
-  for (const state of await readdir(savedStates(home))) {
-    if (![...keptBases].some((key) => state.startsWith(key))) await removeTree(join(savedStates(home), state), asRoot);
-  }
+  // One is made in a boot; which QEMU and which host's size they are for is told by no release.
+  await removeTree(savedStates(home), asRoot);
   const keptFiles = new Set(
     request.workshops.flatMap(({ lock, store }) =>
       [...lock.files(), ...pinnedCloudImages.map((image) => ({ digest: parseBaseDigest(image.digest) }))].map((file) =>
@@ -91,9 +90,10 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
 }
 
 /** What stages leave is kept for all profiles in one place a kind. */
-const onePerKind = (workshops: readonly Workshop[]): Workshop[] => [
-  ...new Map(workshops.map((workshop) => [workshop.machines.kind, workshop])).values(),
-];
+const onePerKind = (workshops: readonly Workshop[]): Workshop[] =>
+  workshops.filter(
+    ({ machines }, index) => workshops.findIndex((other) => other.machines.kind === machines.kind) === index,
+  );
 
 /** Paths of all files below a folder, which may not exist. */
 async function filesBelow(folder: string): Promise<string[]> {

@@ -95,10 +95,11 @@ export async function exportOutputs(
     await using machine = await context.machines.show({ stamp: release.stamp, stages });
     const unpack = extractTar(part);
     const unpacked = finished(unpack);
+    unpacked.catch(() => undefined); // exec() tells of it first
     step.status("copying image/");
     const sent = await machine.ssh.exec(`tar -c -C /data/debian-live/${release.stamp}/image .`, {
       stdout: unpack,
-      signal: limited(context, EXPORT_LIMIT_MS),
+      signal: limited(context, EXPORT_LIMIT_MS, "copying the outputs"),
     });
     unpack.end();
     await unpacked;

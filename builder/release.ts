@@ -30,7 +30,7 @@ const releaseRecord = z.object({
   machine: z.enum(machineKinds).default("sandbox"),
   /** In the order run; each layer lies upon the one before it. */
   stages: z.array(stageRecord),
-  /** The stage that failed last, if none ended well since; builds/<stamp>/failed holds what it left. */
+  /** The stage that failed last, if none ended well since; its machine kept what it left. */
   failedStage: z.string().optional(),
 });
 

@@ -28,7 +28,7 @@ export async function openShell(workshop: Workshop, request: ShellRequest): Prom
   const stages = stagesAt(release, request.at);
   await using gateway = workshop.createGateway();
   const context = await workshop.ready(release.stamp, gateway);
-  const failed = request.at === undefined && release.failedStage !== undefined;
+  const failed = request.at === undefined ? release.failedStage : undefined;
   await using machine = await context.machines.show({ stamp: release.stamp, stages, failed });
 
   const folder = `/data/debian-live/${release.stamp}`;

@@ -15,6 +15,7 @@ import { BuilderError, StageError } from "./builder-error.js";
 import type { LivelabHome } from "./home.js";
 import type { Gateway } from "./inputs/gateway.js";
 import type { Lock } from "./inputs/lock.js";
+import { limitSignal } from "./limit-signal.js";
 import { lineSink } from "./line-sink.js";
 import type { BuilderMachines } from "./machines/builder-machine.js";
 import type { Maker } from "./machines/maker.js";
@@ -38,11 +39,12 @@ export interface StageContext {
 const PATH_INSIDE = "/usr/sbin:/usr/bin:/sbin:/bin";
 const LINES_SHOWN_ON_FAILURE = 40;
 
-/** The build's signal with a limit besides. @param limitMs in milliseconds */
-export function limited(context: Pick<StageContext, "signal">, limitMs: number): AbortSignal {
-  const limit = AbortSignal.timeout(limitMs);
-  return context.signal === undefined ? limit : AbortSignal.any([context.signal, limit]);
-}
+/** The build's signal with a limit besides. @param limitMs in milliseconds of native speed @param what what it is for */
+export const limited = (
+  { signal, machines }: Pick<StageContext, "signal" | "machines">,
+  limitMs: number,
+  what: string,
+): AbortSignal => limitSignal(signal, limitMs * machines.timeScale, what);
 
 /**
  * Runs a stage upon the stages `below` (keys, oldest first) and keeps what it wrote under `key`.
@@ -73,10 +75,9 @@ export async function runStage(
       if (await hasArtifact(artifact)) gateway.serveFile(url, artifact);
       else gateway.serveAbsence(url);
     }
-    await sendStageFiles(machine, material, limited(context, 60_000));
+    await sendStageFiles(machine, material, limited(context, 60_000, "sending the stages' files"));
 
-    const limit = AbortSignal.timeout(stage.limitMinutes * 60_000);
-    const signal = context.signal === undefined ? limit : AbortSignal.any([context.signal, limit]);
+    const signal = limited(context, stage.limitMinutes * 60_000, `stage ${stage.name}`);
     const environment = { ...commonEnvironment(stamp, material.lock), ...stage.environment?.(material.lock) };
     const words = Object.entries(environment).map(([name, value]) => quoteWord(`${name}=${value}`));
     const servedBefore = gateway.servedBytes;
@@ -108,11 +109,8 @@ export async function runStage(
         const why = `lost its machine, which ${await machine.whyLost()}`;
         throw stageFailure(stage, why, tail, logFile, context);
       }
-      if (limit.aborted && !context.signal?.aborted) {
-        throw new StageError("STAGE_TIMEOUT", `stage ${stage.name} did not end within ${stage.limitMinutes} min`, {
-          hint: `its output: ${logFile}`,
-          cause: error,
-        });
+      if (error instanceof BuilderError && error.code === "OVERDUE") {
+        throw new StageError("STAGE_TIMEOUT", error.message, { hint: `its output: ${logFile}`, cause: error });
       }
       throw error;
     } finally {
@@ -137,12 +135,15 @@ export async function runStage(
         machine.ssh,
         `${environment.RELEASE}/${stage.artifact.path}`,
         artifact,
-        limited(context, 5 * 60_000),
+        limited(context, 5 * 60_000, `copying ${stage.artifact.name}`),
       );
     }
   } catch (error) {
-    if (!context.signal?.aborted) await machine.keepFailed();
-    throw error;
+    if (context.signal?.aborted) throw error;
+    // Before and after the stage's own command nothing is its fault.
+    const lost = error instanceof SshError && `the builder machine of stage ${stage.name} ${await machine.whyLost()}`;
+    await machine.keepFailed();
+    throw lost ? new BuilderError("MACHINE_DIED", lost, { hint: `livelab build -r ${stamp}`, cause: error }) : error;
   }
   const durationMs = performance.now() - started;
   await machine.commit({ stage: stage.name, durationMs });
@@ -187,7 +188,10 @@ function stageFailure(
   const full = [how, ...tail].some((line) => /No space left on device|ENOSPC/i.test(line));
   const text = `stage ${stage.name} ${how}; its last lines:\n${tail.map((line) => `  | ${line}`).join("\n")}\nall of it: ${logFile}`;
   if (full) {
-    return new StageError("STAGE_DISK_FULL", `the disk that holds ${context.home.root} is full: ${text}`, {
+    // In the VM a program that found no room found none on the VM's own disks; the host's full disk ends the machine.
+    const inside = context.machines.kind === "vm" && !/No space left on device/.test(how);
+    const disk = inside ? "the builder VM's disk or memory" : `the disk that holds ${context.home.root}`;
+    return new StageError("STAGE_DISK_FULL", `${disk} is full: ${text}`, {
       hint: `free some space there (livelab gc), then go on: livelab build -r ${context.stamp}`,
     });
   }

@@ -132,8 +132,9 @@ export class Workshop {
     };
   }
 
-  /** The lock's kernel as a file, where the store has it: for trying KVM. */
-  findLockedKernel(): Promise<string | undefined> {
+  /** The lock's kernel as a file, for trying KVM. @param fetch whether what the store lacks may be fetched first */
+  async findLockedKernel(fetch: boolean): Promise<string | undefined> {
+    if (fetch) await this.fetchInputs();
     return findLockedKernel(this.home, this.store, this.lock);
   }
 

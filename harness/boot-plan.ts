@@ -21,7 +21,7 @@ export interface BootOptions {
   readonly stateDir: string;
   /** networking.json for the CN. @default none, as for a CN that booter never wrote one for */
   readonly networkingPath?: string | undefined;
-  /** node.config for the CN. @default an empty one */
+  /** node.config for the CN. @default one that sets nothing */
   readonly nodeConfigPath?: string | undefined;
   /** System UUID. @default 12345678-9abc-4def-8123-456789abcdef */
   readonly uuid?: string | undefined;

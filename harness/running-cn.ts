@@ -226,7 +226,7 @@ export class RunningCn implements AsyncDisposable {
       if (!(error instanceof ExpectationFailed) || error.code !== "LOGIN_REFUSED" || plan.rootPassword !== undefined) {
         throw error;
       }
-      const source = plan.nodeConfig?.path ?? "the empty node.config";
+      const source = plan.nodeConfig?.path ?? "no node.config";
       throw new ExpectationFailed(
         "LOGIN_REFUSED",
         `nobody can log in: the image asks root for a password, and ${source} has no root_shadow to set one that livelab knows`,

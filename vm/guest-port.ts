@@ -56,7 +56,10 @@ export async function openGuestPort(socketPath: string, options: GuestPortOption
   const opening = async (): Promise<Duplex> => {
     for (let silenceMs = FIRST_SILENCE_MS; ; silenceMs = Math.min(2 * silenceMs, LONGEST_SILENCE_MS)) {
       const socket = connect(socketPath);
-      if (await hasBanner(socket, { now, hear, silenceMs, signal: over.signal })) return socket;
+      if (await hasBanner(socket, { now, hear, silenceMs, signal: over.signal })) {
+        if (!over.signal.aborted) return socket;
+        socket.destroy(); // nobody waits any more
+      }
       await sleep(CLOSED_MS, undefined, { signal: over.signal });
     }
   };

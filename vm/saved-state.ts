@@ -98,8 +98,9 @@ export async function loadState(qemu: QemuProcess, path: string, options: StateO
   } catch (cause) {
     signal?.throwIfAborted();
     // A QEMU that cannot load a state says why on its log, and ends.
-    if (cause instanceof VmError && cause.code === "QMP_CLOSED") await Promise.race([process.exited, sleep(500)]);
-    const said = (await readLogTail(logPath)).join("\n") || (cause as Error).message;
+    const ended = cause instanceof VmError && cause.code === "QMP_CLOSED";
+    if (ended) await Promise.race([process.exited, sleep(500)]);
+    const said = (ended && (await readLogTail(logPath)).join("\n")) || (cause as Error).message;
     throw new VmError("STATE_REJECTED", `QEMU did not load the state ${path}: ${said}`, {
       hint: "remove it: a machine that boots makes another",
       cause,

@@ -45,8 +45,8 @@ export interface ReleaseView {
   readonly stamp: string;
   /** Keys of its stages, oldest first. */
   readonly stages: readonly string[];
-  /** Show what the stage that failed after these left, if that is still there. */
-  readonly failed?: boolean;
+  /** The stage that failed after these: what it left is shown, if that is still there. */
+  readonly failed?: string | undefined;
 }
 
 /** Starts machines of one kind, and keeps what stages leave in them. */
@@ -54,6 +54,8 @@ export interface BuilderMachines {
   readonly kind: MachineKind;
   /** Key of the base whose tools the stages use: part of the first stage's key. */
   readonly baseKey: string;
+  /** How many times longer than at native speed work may take in it. */
+  readonly timeScale: number;
   /** What is known of a stage that was run and kept, or undefined. */
   find(key: string): Promise<StageResult | undefined>;
   /** Readies base, disks and whatever else machines need. To be called before begin() and show(). */

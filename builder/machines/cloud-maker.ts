@@ -17,6 +17,7 @@ import type { LivelabHome } from "../home.js";
 import type { CloudImage } from "../inputs/cloud-image.js";
 import type { LockSet } from "../inputs/lock-set.js";
 import type { Store } from "../inputs/store.js";
+import { limitSignal } from "../limit-signal.js";
 import { ownerTag } from "../owner.js";
 import { createTar } from "../tar-stream.js";
 import { listDebs } from "./base.js";
@@ -63,7 +64,7 @@ export async function openCloudMaker(options: CloudMakerOptions): Promise<Maker>
     ),
   );
   await progress.step("builder machine's root in it", async (step) => {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(ROOT_LIMIT_MS * verdict.timeScale)]);
+    const limit = limitSignal(signal, ROOT_LIMIT_MS * verdict.timeScale, `making the root in ${image.path}`);
     const run = async (command: string, stdin: Readable | string = ""): Promise<void> => {
       const { status, stdout, stderr } = await ssh.exec(command, { stdin, signal: limit });
       if (status === 0) return;

@@ -28,12 +28,12 @@ export type PoolRecord = z.infer<typeof poolRecord>;
 /** Where it is kept. */
 export const poolRecordFile = (home: LivelabHome): string => join(home.vm, "pool.json");
 
-/** The record, or that of a pool not made yet where there is none. */
+/** The record, or that of a pool not made yet where there is none; one that cannot be read says nothing of stages. */
 export async function readPoolRecord(file: string): Promise<PoolRecord> {
   try {
     return poolRecord.parse(JSON.parse(await readFile(file, "utf8")));
-  } catch {
-    return { version: 1, created: false, stages: [] };
+  } catch (error) {
+    return { version: 1, created: (error as NodeJS.ErrnoException).code !== "ENOENT", stages: [] };
   }
 }
 

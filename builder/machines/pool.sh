@@ -3,7 +3,8 @@
 #   pool.sh open MAY_CREATE           imports the pool, makes it where there is none and MAY_CREATE is "yes"; sweeps
 #   pool.sh begin STAMP STAGE FROM    the release as the stage with key FROM left it ("-": empty), mounted, writable
 #   pool.sh commit STAMP STAGE KEY MS takes the snapshot of a stage that ended well
-#   pool.sh show STAMP FROM           a clone of that state, mounted in the release's place; "failed": as it is now
+#   pool.sh show STAMP FROM [STAGE]   a clone of that state, mounted in the release's place; where STAGE was the last to
+#                                     begin after it, of what that left
 #   pool.sh drop STAMP...             destroys these releases and gives the freed room back to the host
 #   pool.sh close                     exports the pool
 # After open, commit and drop the last lines printed are all that stages left: "snapshot <name> <key> <ms>".
@@ -56,7 +57,7 @@ case $1 in
         cat /run/import.err >&2
         exit 1
       fi
-      zpool create -f -o ashift=12 -o cachefile=none -O sync=disabled -O atime=off -O xattr=sa -O compression=off \
+      zpool create -o ashift=12 -o cachefile=none -O sync=disabled -O atime=off -O xattr=sa -O compression=off \
         -O mountpoint=/data "$pool" "$disk"
       zfs mount "$pool" 2>/dev/null || mountpoint -q /data
       : >/data/.system_pool
@@ -107,12 +108,15 @@ case $1 in
   show)
     own=$(dataset "$2")
     look=$pool/look-$$
-    case $3 in
-      -) zfs create -o mountpoint="/data/debian-live/$2" -o canmount=noauto "$look" ;;
+    newest=$(zfs list -H -t snapshot -o name -s createtxg -r -d 1 "$own" 2>/dev/null | tail -n 1)
+    what=$3
+    if [ "$newest" = "$own@${4:-}" ]; then what=failed; fi
+    case $what in
       failed)
         zfs snapshot "$own@look-$$"
         zfs clone -o mountpoint="/data/debian-live/$2" -o canmount=noauto "$own@look-$$" "$look"
         ;;
+      -) zfs create -o mountpoint="/data/debian-live/$2" -o canmount=noauto "$look" ;;
       *)
         from=$(find_stage "$3" "$own")
         if [ -z "$from" ]; then

@@ -21,6 +21,7 @@ export interface SandboxOptions extends BaseRequest {
 
 export class SandboxStages implements BuilderMachines {
   readonly kind = "sandbox";
+  readonly timeScale = 1;
   readonly baseKey: string;
   readonly layers: LayerStore;
   readonly #options: SandboxOptions;
@@ -77,7 +78,7 @@ export class SandboxStages implements BuilderMachines {
   async show({ stamp, stages, failed }: ReleaseView): Promise<BuilderMachine> {
     const lower = this.#folders(stages);
     const left = failedLayerFolder(this.#options.home, stamp);
-    if (failed && (await stat(left).catch(() => undefined)) !== undefined) lower.push(left);
+    if (failed !== undefined && (await stat(left).catch(() => undefined)) !== undefined) lower.push(left);
     const machine = await this.#start(stamp, lower);
     return { ssh: machine.ssh, whyLost, [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose]() };
   }

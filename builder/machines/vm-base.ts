@@ -10,13 +10,14 @@ import { finished } from "node:stream/promises";
 import { quoteWord } from "../../vm/command-line.js";
 import type { Progress } from "../../vm/progress.js";
 import { GATEWAY_PORT } from "../../vm/sshd-config.js";
-import { artifactUrl } from "../artifacts.js";
+import { artifactKey, artifactUrl } from "../artifacts.js";
 import { BuilderError } from "../builder-error.js";
 import type { LivelabHome } from "../home.js";
 import { type Digest, formatDigest } from "../inputs/digest.js";
 import { createGateway } from "../inputs/gateway.js";
 import type { Lock } from "../inputs/lock.js";
 import type { Store } from "../inputs/store.js";
+import { limitSignal } from "../limit-signal.js";
 import { lineSink } from "../line-sink.js";
 import { ownerTag } from "../owner.js";
 import { digestOf } from "../stage-key.js";
@@ -44,8 +45,8 @@ export interface VmBaseRequest {
   readonly projectRoot: string;
   /** Starts a machine whose root is the sandbox's base. */
   readonly openMaker: () => Promise<Maker>;
-  /** The ZFS modules for the kernel of set "vm". */
-  readonly zfsModules: () => Promise<string>;
+  /** Path of the ZFS modules for the kernel of set "vm". */
+  readonly modules: string;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -61,8 +62,13 @@ const VM_FILES = [
 const LIMIT_MS = 30 * 60_000;
 
 /** Key of the packages base of a lock. @param madeIn digest of the cloud image that was asked for to make it in */
-export async function vmBaseKey(lock: Lock, projectRoot: string, madeIn: Digest | undefined): Promise<string> {
+export async function vmBaseKey(
+  { lock, projectRoot, stageFolder }: Pick<VmBaseRequest, "lock" | "projectRoot"> & { readonly stageFolder: string },
+  madeIn: Digest | undefined,
+): Promise<string> {
   const parts: Record<string, string> = madeIn === undefined ? {} : { "made in": formatDigest(madeIn) };
+  parts["epoch"] = String(lock.profile.epoch);
+  parts["ZFS modules"] = await artifactKey(zfsModules, { lock, stageFolder });
   for (const set of ["base", "vm"]) parts[`set ${set}`] = formatDigest(lock.set(set).digest);
   for (const file of VM_FILES) parts[file] = await readFile(join(projectRoot, file), "utf8");
   return digestOf(parts);
@@ -73,12 +79,11 @@ export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
   const { home, key, progress } = request;
   const folder = join(home.bases, key);
   if ((await stat(folder).catch(() => undefined)) === undefined) {
-    const modules = await request.zfsModules();
     await progress.step("builder VM's root", async (step) => {
       const part = `${folder}.${ownerTag()}`;
       try {
         await mkdir(part);
-        await makeBase(request, modules, part, (line) => step.status(line));
+        await makeBase(request, part, (line) => step.status(line));
         await rename(part, folder).catch((error: NodeJS.ErrnoException) => {
           // Another process was faster, with the same.
           if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
@@ -108,17 +113,12 @@ export function vmBaseAt(home: LivelabHome, key: string): VmBase {
   };
 }
 
-async function makeBase(
-  request: VmBaseRequest,
-  modules: string,
-  target: string,
-  onLine: (line: string) => void,
-): Promise<void> {
+async function makeBase(request: VmBaseRequest, target: string, onLine: (line: string) => void): Promise<void> {
   const { lock, store, projectRoot } = request;
-  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(LIMIT_MS)]);
+  const signal = limitSignal(request.signal, LIMIT_MS, "making the builder VM's root");
   await using gateway = createGateway(lock, store);
   gateway.stage = "the builder VM's root";
-  gateway.serveFile(artifactUrl(zfsModules), modules);
+  gateway.serveFile(artifactUrl(zfsModules), request.modules);
   await using maker = await request.openMaker();
   await maker.ssh.forwardFrom(GATEWAY_PORT, (stream) => gateway.accept(stream));
 
@@ -150,6 +150,7 @@ async function makeBase(
   }
   const unpack = extractTar(target);
   const unpacked = finished(unpack);
+  unpacked.catch(() => undefined); // exec() tells of it first
   const sent = await maker.ssh.exec("tar -c -C /tmp/vm-base .", { stdout: unpack, signal });
   unpack.end();
   await unpacked;

@@ -2,7 +2,7 @@
  * The builder VM's second disk: a sparse file with one partition, in which the pool is.
  * Source of the layout: the master boot record of the IBM PC (UEFI 2.10, 5.2.1): four 16-byte entries at byte 446, 55 AA at 510.
  */
-import { open, rename, rm, stat } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { createRawDisk } from "../../vm/disk-image.js";
 import { ownerTag } from "../owner.js";
 
@@ -14,9 +14,8 @@ const FIRST_SECTOR = 2048;
 /** "Solaris /usr & Apple ZFS"; nobody reads it. */
 const TYPE = 0xbf;
 
-/** Makes the disk where it is missing. @returns whether it made it @throws VmError DISK_NOT_MADE */
-export async function ensurePoolDisk(path: string): Promise<boolean> {
-  if ((await stat(path).catch(() => undefined)) !== undefined) return false;
+/** Makes the disk. @throws VmError DISK_NOT_MADE */
+export async function makePoolDisk(path: string): Promise<void> {
   const part = `${path}.${ownerTag()}`;
   await rm(part, { force: true });
   await createRawDisk(part, POOL_DISK_BYTES);
@@ -28,5 +27,4 @@ export async function ensurePoolDisk(path: string): Promise<boolean> {
   await using file = await open(part, "r+");
   await file.write(record, 0, SECTOR_BYTES, 0);
   await rename(part, path);
-  return true;
 }

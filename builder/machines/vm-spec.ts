@@ -35,7 +35,9 @@ export function vmSpec({ base, disk, verdict }: VmParts, keys: string, socketPat
       kind: "kernel",
       kernelPath: base.kernel,
       initrdPath: base.initrd,
-      append: "console=ttyS0 quiet panic=-1 mitigations=off",
+      // norandmaps: at every exec of a program that lies elsewhere in memory QEMU translates its code anew; emulated, a
+      // hundred took 4.3 s with random addresses and 0.5 s without (QEMU 7.2).
+      append: "console=ttyS0 quiet panic=-1 mitigations=off norandmaps",
     },
     disks: [
       { path: base.root, format: "raw", readOnly: true },

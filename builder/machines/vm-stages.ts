@@ -3,7 +3,7 @@
  * on the second disk (DESIGN D7). One machine at a time uses the disk.
  * Not here: the machine (vm.ts), what is said to the pool inside (pool.sh), the base (vm-base.ts).
  */
-import { readFile, rm, statfs } from "node:fs/promises";
+import { readFile, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { type AcceleratorVerdict, type AcceleratorWish, decideAccelerator } from "../../vm/accelerator.js";
 import { DisposableStack } from "../../vm/disposable-stack.js";
@@ -16,6 +16,7 @@ import { type CloudImageSource, fetchCloudImage, parseCloudBase } from "../input
 import type { ProxySettings } from "../inputs/http-get.js";
 import type { Lock } from "../inputs/lock.js";
 import type { Store } from "../inputs/store.js";
+import { limitSignal } from "../limit-signal.js";
 import { OwnerLock } from "../owner.js";
 import type { Release } from "../release.js";
 import type {
@@ -31,8 +32,8 @@ import { findLockedKernel } from "./locked-kernel.js";
 import type { Maker } from "./maker.js";
 import { parsePoolStages, poolRecordFile, readPoolRecord, savePoolRecord } from "./pool-record.js";
 import { BuilderVm, type VmOptions } from "./vm.js";
-import { ensureVmBase, type VmBase, vmBaseKey } from "./vm-base.js";
-import { ensurePoolDisk } from "./vm-disk.js";
+import { ensureVmBase, type VmBase, vmBaseAt, vmBaseKey } from "./vm-base.js";
+import { makePoolDisk } from "./vm-disk.js";
 import { ensureZfsModules } from "./vm-zfs-modules.js";
 
 export interface VmStagesOptions {
@@ -53,6 +54,8 @@ export interface VmStagesOptions {
   readonly signal: AbortSignal;
 }
 
+/** Status of pool.sh for a stage whose snapshot is not there. */
+const NOT_THERE = 3;
 /** Where a maker shows its release: none. */
 const NO_RELEASE = "19700101T000000Z";
 /** For one command of pool.sh, in milliseconds with KVM; emulated they took 2 s (measured). */
@@ -70,6 +73,7 @@ export class VmStages implements BuilderMachines {
   readonly #options: VmStagesOptions;
   readonly #recordFile: string;
   readonly #disk: string;
+  #lock: OwnerLock | undefined;
   #ready: { readonly base: VmBase; readonly verdict: AcceleratorVerdict; readonly poolScript: string } | undefined;
 
   private constructor(options: VmStagesOptions, baseKey: string) {
@@ -80,12 +84,17 @@ export class VmStages implements BuilderMachines {
   }
 
   static async open(options: VmStagesOptions): Promise<VmStages> {
-    const { lock, projectRoot, cloudBase } = options;
-    return new VmStages(options, await vmBaseKey(lock, projectRoot, cloudBase?.digest));
+    return new VmStages(options, await vmBaseKey(options, options.cloudBase?.digest));
+  }
+
+  /** That of the accelerator's verdict, once it is there. */
+  get timeScale(): number {
+    return this.#ready?.verdict.timeScale ?? 1;
   }
 
   /** The snapshot that the stage left. */
   async find(key: string): Promise<StageResult | undefined> {
+    if ((await stat(this.#disk).catch(() => undefined)) === undefined) return undefined;
     const found = (await readPoolRecord(this.#recordFile)).stages.find((stage) => stage.key === key);
     return found && { stage: stageOf(found.snapshot), durationMs: found.durationMs };
   }
@@ -94,12 +103,13 @@ export class VmStages implements BuilderMachines {
   async #ensureBase(): Promise<VmBase> {
     const { cloudBase } = this.#options;
     const openMaker = (): Promise<Maker> => this.#openMaker();
-    const zfsModules = (): Promise<string> => ensureZfsModules({ ...this.#options, openMaker });
+    // Asked for each time, that stage build_zfs finds them: no emulated machine is to compile them.
+    const modules = await ensureZfsModules({ ...this.#options, openMaker });
     return ensureVmBase({
       ...this.#options,
       key: this.baseKey,
       openMaker: cloudBase === undefined ? openMaker : () => this.#openCloudMaker(cloudBase),
-      zfsModules,
+      modules,
     });
   }
 
@@ -143,7 +153,7 @@ export class VmStages implements BuilderMachines {
     const poolScript = await readFile(join(projectRoot, "builder/machines/pool.sh"), "utf8");
     this.#ready = { base, verdict, poolScript };
 
-    await using _lock = await this.#lockDisk();
+    await this.#lockDisk();
     await this.#ensureDisk();
     const options = this.#vmOptions();
     if (!(await BuilderVm.isPrepared(options))) {
@@ -154,13 +164,17 @@ export class VmStages implements BuilderMachines {
   async begin({ stamp, stage, key, below }: StagePlace, step: Step): Promise<StageMachine> {
     await this.#assertRoom();
     step.status("starting the builder VM");
-    const session = await this.#open(["begin", stamp, stage, below.at(-1) ?? "-"]);
+    const from = below.at(-1) ?? "-";
+    // A stage that runs although it was kept already changes nothing: those after it are there, and stay.
+    const isKept = (await this.find(key)) !== undefined;
+    const session = await this.#open(isKept ? ["show", stamp, from] : ["begin", stamp, stage, from]);
     return {
       ssh: session.vm.ssh,
       whyLost: () => session.vm.whyLost(),
       commit: async ({ durationMs }) => {
-        const done = await session.pool(["commit", stamp, stage, key, String(Math.round(durationMs))]);
-        await this.#keepRecord(done);
+        if (!isKept) {
+          await this.#keepRecord(await session.pool(["commit", stamp, stage, key, String(Math.round(durationMs))]));
+        }
         await session[Symbol.asyncDispose]();
       },
       // The dataset stays as it is; the next stage rolls it back, a shell shows a clone of it.
@@ -170,7 +184,7 @@ export class VmStages implements BuilderMachines {
   }
 
   async show({ stamp, stages, failed }: ReleaseView): Promise<BuilderMachine> {
-    const session = await this.#open(["show", stamp, failed ? "failed" : (stages.at(-1) ?? "-")]);
+    const session = await this.#open(["show", stamp, stages.at(-1) ?? "-", ...(failed === undefined ? [] : [failed])]);
     return {
       ssh: session.vm.ssh,
       whyLost: () => session.vm.whyLost(),
@@ -180,18 +194,27 @@ export class VmStages implements BuilderMachines {
 
   async collectGarbage(kept: readonly Release[]): Promise<number> {
     const { stages } = await readPoolRecord(this.#recordFile);
-    const mine = kept.filter(({ machine }) => machine === "vm").map(({ stamp }) => stamp);
+    const mine = kept.filter(({ machine }) => machine === "vm");
+    // By key, not by stamp: a release may be made of what others left.
+    const keys = new Set(mine.flatMap((release) => release.stages.map(({ key }) => key)));
+    const needed = new Set(stages.filter(({ key }) => keys.has(key)).map(({ snapshot }) => stampOf(snapshot)));
     const doomed = [...new Set(stages.map(({ snapshot }) => stampOf(snapshot)))].filter(
-      (stamp) => !mine.includes(stamp),
+      (stamp) => !needed.has(stamp) && !mine.some((release) => release.stamp === stamp),
     );
     if (mine.length === 0) {
       // Nothing in it is wanted: the whole disk goes, and no machine has to be started for it.
-      await using _lock = await this.#lockDisk();
+      await this.#lockDisk();
       await rm(this.#disk, { force: true });
       await rm(this.#recordFile, { force: true });
       return stages.length;
     }
     if (doomed.length === 0) return 0;
+    if ((await stat(vmBaseAt(this.#options.home, this.baseKey).root).catch(() => undefined)) === undefined) {
+      this.#options.progress.note(
+        "snapshots of the builder VM are left: there is no root to start it with; build first",
+      );
+      return 0;
+    }
     await this.ready();
     await using session = await this.#open();
     await this.#keepRecord(await session.pool(["drop", ...doomed], DROP_LIMIT_MS));
@@ -205,13 +228,16 @@ export class VmStages implements BuilderMachines {
     return { home, base, disk: this.#disk, verdict, signal, note: (text) => progress.note(text) };
   }
 
-  #lockDisk(): Promise<OwnerLock> {
-    return OwnerLock.take(join(this.#options.home.vm, "lock"), "the builder VM");
+  /** Taken once, and kept until this process ends: a build is not to lose the disk between two stages. */
+  async #lockDisk(): Promise<void> {
+    this.#lock ??= await OwnerLock.take(join(this.#options.home.vm, "lock"), "the builder VM");
   }
 
   /** A disk that is new has no pool yet, whatever the record of an older one says. */
   async #ensureDisk(): Promise<void> {
-    if (await ensurePoolDisk(this.#disk)) await rm(this.#recordFile, { force: true });
+    if ((await stat(this.#disk).catch(() => undefined)) !== undefined) return;
+    await rm(this.#recordFile, { force: true });
+    await makePoolDisk(this.#disk);
   }
 
   async #assertRoom(): Promise<void> {
@@ -235,7 +261,7 @@ export class VmStages implements BuilderMachines {
   /** A machine with the pool imported and `words` done; disposing of it exports the pool and ends the machine. */
   async #open(words?: readonly string[]): Promise<PoolSession> {
     await using cleanup = new DisposableStack();
-    cleanup.use(await this.#lockDisk());
+    await this.#lockDisk();
     await this.#ensureDisk();
     const options = this.#vmOptions();
     const vm = cleanup.use(await BuilderVm.start(options));
@@ -254,16 +280,18 @@ export class VmStages implements BuilderMachines {
   /** Runs pool.sh in a machine. @returns what it printed @throws BuilderError POOL_FAILED, MACHINE_DIED */
   async #pool(vm: BuilderVm, words: readonly string[], limitMs: number): Promise<string> {
     const { signal } = this.#options;
-    const limit = AbortSignal.timeout(limitMs);
+    const closing = words[0] === "close";
+    const limit = limitSignal(closing ? undefined : signal, limitMs, `"${words[0]}" of the builder VM's pool`);
     try {
       const { status, stdout, stderr } = await vm.ssh.exec(`sh -s -- ${words.join(" ")}`, {
         stdin: this.#ready?.poolScript ?? "",
-        signal: words[0] === "close" ? limit : AbortSignal.any([signal, limit]),
+        signal: limit,
       });
       if (status === 0) return stdout.toString();
-      throw new BuilderError("POOL_FAILED", `the builder VM's pool: ${words[0]} failed: ${stderr.trim()}`, {
-        hint: `the pool is in ${this.#disk}; where it is beyond repair, remove that file: all stages are run again then`,
-      });
+      const said = `the builder VM's pool: ${words[0]} failed: ${stderr.trim()}`;
+      if (status === NOT_THERE) throw new BuilderError("LAYER_GONE", said, { hint: "livelab build" });
+      const remedy = `where the pool is beyond repair, remove ${this.#disk}: all stages are run again then`;
+      throw new BuilderError("POOL_FAILED", said, words[0] === "open" ? { hint: remedy } : {});
     } catch (error) {
       if (!(error instanceof SshError)) throw error;
       const why = await vm.whyLost();

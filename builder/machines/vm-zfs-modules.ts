@@ -13,6 +13,7 @@ import type { LivelabHome } from "../home.js";
 import { createGateway } from "../inputs/gateway.js";
 import type { Lock } from "../inputs/lock.js";
 import type { Store } from "../inputs/store.js";
+import { limitSignal } from "../limit-signal.js";
 import { lineSink } from "../line-sink.js";
 import { commonEnvironment, sendStageFiles } from "../stage-run.js";
 import { zfsBuildPackages, zfsModules } from "../stages.js";
@@ -38,7 +39,7 @@ export async function ensureZfsModules(request: ZfsModulesRequest): Promise<stri
   const { home, store, lock, stageFolder, openMaker, progress } = request;
   const path = await artifactPath(home, zfsModules, { lock, stageFolder });
   if (await hasArtifact(path)) return path;
-  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(LIMIT_MS)]);
+  const signal = limitSignal(request.signal, LIMIT_MS, "compiling the builder VM's ZFS modules");
   await progress.step("ZFS modules for the builder VM", async (step) => {
     await using gateway = createGateway(lock, store);
     gateway.stage = "the builder VM's ZFS modules";

@@ -13,11 +13,12 @@ import { findQemu, readQemuVersion } from "../../vm/find-qemu.js";
 import { openGuestPort } from "../../vm/guest-port.js";
 import { launchMachine, type RunningMachine } from "../../vm/machine.js";
 import { qemuArgv } from "../../vm/qemu-argv.js";
-import { SshConnection } from "../../vm/ssh-connection.js";
+import { SshConnection, SshError } from "../../vm/ssh-connection.js";
 import { SSHD_CONFIG } from "../../vm/sshd-config.js";
 import { TempDir } from "../../vm/temp-dir.js";
 import { VmError } from "../../vm/vm-error.js";
 import { waitAtMost } from "../../vm/wait-at-most.js";
+import { BuilderError } from "../builder-error.js";
 import type { LivelabHome } from "../home.js";
 import { ownerTag } from "../owner.js";
 import { digestOf } from "../stage-key.js";
@@ -44,6 +45,31 @@ const EXIT_LIMIT_MS = 5_000;
 /** For the guest to wait for its next session after one has ended, in milliseconds with KVM. */
 const SETTLE_MS = 300;
 
+/** Whether a start from a saved state failed for what that state is, not for the host. */
+const isOfTheState = (error: unknown): error is Error =>
+  (error instanceof VmError && ["STATE_REJECTED", "GUEST_SILENT", "PORT_CLOSED"].includes(error.code)) ||
+  error instanceof SshError ||
+  (error as NodeJS.ErrnoException).code === "ENOENT"; // its keys
+
+/** Folder with what the last machine left that did not come up. */
+const lastFailure = (home: LivelabHome): string => join(home.vm, "last-failure");
+
+async function keepTraces(workDir: string, target: string): Promise<void> {
+  await rm(target, { recursive: true, force: true });
+  await rename(workDir, target).catch(() => undefined); // nothing was begun
+}
+
+/** What a guest or QEMU did is no defect of livelab; it is told with where to look. */
+function notStarted(error: unknown, home: LivelabHome): unknown {
+  const guests =
+    error instanceof SshError || (error instanceof VmError && error.kind === "internal") || isOfTheState(error);
+  if (!guests) return error;
+  return new BuilderError("MACHINE_DIED", `the builder VM did not start: ${(error as Error).message}`, {
+    hint: `see what it left: ${lastFailure(home)}`,
+    cause: error,
+  });
+}
+
 export class BuilderVm implements BuilderMachine {
   readonly ssh: SshConnection;
   /** Whether it began from a saved state. */
@@ -60,16 +86,22 @@ export class BuilderVm implements BuilderMachine {
 
   /**
    * Starts a machine: from the saved state if there is one that loads, else by booting.
-   * @throws VmError as launchMachine does; GUEST_SILENT, PORT_CLOSED
+   * @throws BuilderError MACHINE_DIED when it does not come up; VmError as launchMachine does for what the host lacks
    */
   static async start(options: VmOptions): Promise<BuilderVm> {
+    return BuilderVm.#startAny(options).catch((error) => {
+      throw notStarted(error, options.home);
+    });
+  }
+
+  static async #startAny(options: VmOptions): Promise<BuilderVm> {
     const folder = await stateFolder(options);
     if (await BuilderVm.isPrepared(options)) {
       try {
         return await BuilderVm.#launch(options, folder, join(folder, "state"));
       } catch (error) {
         options.signal.throwIfAborted();
-        if (!(error instanceof VmError)) throw error;
+        if (!isOfTheState(error)) throw error;
         options.note(`the builder VM's saved state is of no use and was dropped: ${error.message.split("\n")[0]}`);
         await rm(folder, { recursive: true, force: true });
       }
@@ -102,7 +134,7 @@ export class BuilderVm implements BuilderMachine {
       await vm.#machine.saveState(join(part, "state"), { signal: options.signal });
       await rename(part, folder);
     } catch (error) {
-      if (!(error instanceof VmError && error.code === "STATE_NOT_SAVED")) throw error;
+      if (!(error instanceof VmError && error.code === "STATE_NOT_SAVED")) throw notStarted(error, options.home);
       options.note(`builder VMs will boot each time: ${error.message}`);
     } finally {
       await rm(part, { recursive: true, force: true });
@@ -115,6 +147,10 @@ export class BuilderVm implements BuilderMachine {
     await using cleanup = new DisposableStack();
     const workDir = join(home.machines, `vm-${randomBytes(4).toString("hex")}.${ownerTag()}`);
     cleanup.defer(() => rm(workDir, { recursive: true, force: true }));
+    const traces = new DisposableStack();
+    // A machine that did not come up leaves what it said; this runs before the folder is removed.
+    cleanup.use(traces);
+    traces.defer(() => keepTraces(workDir, lastFailure(home)));
     // Not in the work folder, whose path may be longer than a socket's may.
     const sockets = cleanup.use(await TempDir.create("vm"));
     const socketPath = join(sockets.path, "ssh");
@@ -132,6 +168,7 @@ export class BuilderVm implements BuilderMachine {
         signal,
       }),
     );
+    traces.move();
     return new BuilderVm(ssh, machine, restoreFrom !== undefined, cleanup.move());
   }
 
@@ -163,8 +200,10 @@ async function stateFolder(options: VmOptions): Promise<string> {
     workDir: "work",
     control: { descriptor: 0 },
   });
+  const root = await stat(base.root);
   const key = digestOf({
-    base: base.key,
+    // A base that was made again has other bytes, on which a guest's memory of the old ones must not be laid.
+    base: `${base.key} ${root.size} ${root.mtimeMs}`,
     argv: argv.join("\n"),
     sshd: SSHD_CONFIG,
     qemu: await readQemuVersion(await findQemu()),

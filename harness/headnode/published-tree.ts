@@ -9,6 +9,9 @@ import type { NodeConfigFile } from "../node-config.js";
 import { bootfsFolder, bootScriptName } from "./boot-script.js";
 import { type ImageFolder, imageFileNames, imageHashNames } from "./image-folder.js";
 
+/** A node.config that sets nothing. Not an empty file: with an initrd of no bytes iPXE's kernel does not come up (measured). */
+const NO_NODE_CONFIG = Buffer.from("# no node.config was given\n");
+
 export type PublishedContent =
   | { readonly kind: "file"; readonly path: string }
   | { readonly kind: "bytes"; readonly bytes: Buffer };
@@ -43,7 +46,7 @@ export function publishedTree({ image, mac, bootScript, networking, nodeConfig }
     for (const name of imageHashNames) tree.set(`${platform}/${name}`, { kind: "file", path: image.hashFiles[name] });
   }
   // A headnode always has the file, if only an empty one: without it the script ends at its module line.
-  tree.set("/extra/joysetup/node.config", { kind: "bytes", bytes: nodeConfig?.bytes ?? Buffer.alloc(0) });
+  tree.set("/extra/joysetup/node.config", { kind: "bytes", bytes: nodeConfig?.bytes ?? NO_NODE_CONFIG });
   for (const [name, bytes] of bootFilesOf(networking))
     tree.set(`/${bootfsFolder(mac)}/${name}`, { kind: "bytes", bytes });
   tree.set(`/${bootScriptName(mac)}`, { kind: "bytes", bytes: Buffer.from(bootScript) });

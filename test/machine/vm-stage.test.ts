@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Release } from "../../builder/release.js";
+import { runStage } from "../../builder/stage-run.js";
 import { look, snapshots } from "../../fixtures/toy-look.js";
 import {
   linkHome,
@@ -15,6 +16,7 @@ import {
   sharedHome,
   TOY_STAMP,
   toyContext,
+  toyStage,
 } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
 import type { LivelabError } from "../../vm/livelab-error.js";
@@ -60,7 +62,7 @@ test("what the lock does not name is refused; a failed stage leaves its state, i
   assert.match(failure.message, "stage toy_fail ended with status 9");
   assert.match(failure.message, "| cannot find the thing");
   assert.match(failure.hint ?? "", `livelab shell -r ${TOY_STAMP}`);
-  assert.is(await look(context, ["toy_write"], "cat left-behind", true), "kept\n");
+  assert.is(await look(context, ["toy_write"], "cat left-behind", "toy_fail"), "kept\n");
   assert.is(await context.machines.find("toy_fail"), undefined);
 
   const refused = await failureOf(runToyStages(context, ["toy_write", "toy_forbidden"]));
@@ -68,6 +70,18 @@ test("what the lock does not name is refused; a failed stage leaves its state, i
   assert.match(refused.message, "stage toy_forbidden asked for");
   assert.match(refused.message, "cowsay_3.03_all.deb");
   assert.is(await look(context, ["toy_write"], "ls"), "stamps\n", "what failed is rolled back");
+});
+
+test("a stage that runs each time, though it was kept, leaves those after it alone", async () => {
+  await using dir = await TempDir.create("vm-always");
+  const workshop = await openToyWorkshop(await linkHome(dir.path), { machine: "vm" });
+  await using gateway = workshop.createGateway();
+  const context = await toyContext(workshop, gateway);
+  await runToyStages(context, ["toy_write", "toy_tree"]);
+  const step = { status: () => {}, result: () => {} };
+  await runStage(context, toyStage("toy_write"), "toy_write", [], step, async () => true);
+  assert.is(await look(context, ["toy_write", "toy_tree"], "ls"), "stamps\ntree1\n");
+  assert.is((await snapshots(context)).length, 2);
 });
 
 test("releases share what they have in common, and each can go back or go without harm to the other", async () => {

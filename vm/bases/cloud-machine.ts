@@ -53,6 +53,8 @@ const LOGIN_GRACE_MS = 10_000;
 const HANDSHAKE_LIMIT_MS = 10_000;
 /** After four such times without a word, before scaling, in milliseconds, the guest counts as hung. */
 const KEEPALIVE_MS = 5_000;
+/** From the port's closing to QEMU's end, in milliseconds: asked to stop before, it would be taken for stopped. */
+const END_LIMIT_MS = 2_000;
 const CONSOLE_POLL_MS = 500;
 /** Lines of the console that errors quote. */
 const QUOTED_LINES = 15;
@@ -143,6 +145,7 @@ async function whenReady(
     if (!(error instanceof VmError)) throw error;
     // The port tells of the machine's end sooner than the machine, but not why.
     const ended = error.code === "PORT_CLOSED";
+    if (ended) await Promise.race([machine.exited, sleep(END_LIMIT_MS)]);
     const why = ended ? `${describeExit(await machine.stop())} before SSH worked` : error.message;
     const tail = lastLines(consoleText(await readFile(consolePath)), QUOTED_LINES).map((line) => `\n  | ${line}`);
     throw new VmError(ended ? "EXITED_EARLY" : error.code, `${image.path}: ${why}; its console:${tail.join("")}`, {
