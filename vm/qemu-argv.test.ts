@@ -99,8 +99,8 @@ test("boots from the first disk alone", () => {
     "driver=qcow2,read-only=off,discard=unmap,file.driver=file,file.filename=/b,node-name=disk1",
   ]);
   const devices = valuesOf(argv, "-device");
-  assert.ok(devices.includes("virtio-blk-pci,drive=disk0,werror=stop,bootindex=0"));
-  assert.ok(devices.includes("virtio-blk-pci,drive=disk1,serial=zones"));
+  assert.ok(devices.includes("virtio-blk-pci,drive=disk0,bootindex=0"));
+  assert.ok(devices.includes("virtio-blk-pci,drive=disk1,serial=zones,werror=stop"));
 });
 
 test("writes a comma within a path twice, so that QEMU does not split there", () => {
