@@ -102,6 +102,8 @@ case $1 in
     zfs mount "$own"
     ;;
   commit)
+    # A snapshot holds what was written, not what a program changed in a mapped file and the kernel has yet to write.
+    sync
     zfs snapshot -o livelab:key="$4" -o livelab:ms="$5" "$(dataset "$2")@$3-done"
     list_stages
     ;;

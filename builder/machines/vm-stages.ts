@@ -296,7 +296,7 @@ export class VmStages implements BuilderMachines {
       if (!(error instanceof SshError)) throw error;
       const why = await vm.whyLost();
       if (/No space left on device/.test(why)) throw this.#diskFull(`the builder VM ${why}`);
-      throw new BuilderError("MACHINE_DIED", `the builder VM ${why}`, { cause: error });
+      throw new BuilderError("MACHINE_DIED", `the builder VM ${why} (${error.message})`, { cause: error });
     }
   }
 }

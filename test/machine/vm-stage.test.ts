@@ -44,6 +44,7 @@ test("each sees what those before it left, in a root of its own, without a netwo
   const seen = await look(context, STAGES, "ls; ls /sys/class/net /data/.system_pool; echo more >>stamps; cat stamps");
   assert.is(seen, `stamps\ntree1\ntree2\n/data/.system_pool\n\n/sys/class/net:\nlo\n${TOY_STAMP}\nmore\n`);
   assert.is(await look(context, STAGES, "cat stamps"), `${TOY_STAMP}\n`, "looking changes nothing");
+  assert.is(await look(context, STAGES, "head -c 6 tree1/mapped"), "mapped");
   assert.is(await look(context, STAGES.slice(0, 1), "ls"), "stamps\n");
   const left = await readdir(workshop.home.machines);
   assert.equal(
