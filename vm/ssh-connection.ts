@@ -66,6 +66,14 @@ export interface ExecResult {
   readonly stderr: string;
 }
 
+type CommandExit = Pick<ExecResult, "status" | "killedBy">;
+
+interface OpenedCommand {
+  readonly channel: ssh2.ClientChannel;
+  /** How it ended, once the far end has told. */
+  readonly exit: () => CommandExit | undefined;
+}
+
 /** Longest wait for the far end to close, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 2_000;
 /** Longest wait for the far end to start a command or to say whether it listens, in milliseconds. */
@@ -173,7 +181,7 @@ export class SshConnection implements AsyncDisposable {
    */
   async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
     const { stdin, stdout, onStderr, signal } = options;
-    const channel = await this.#open(command, {}, signal);
+    const { channel, exit } = await this.#open(command, {}, signal);
     // Ends the pipe into the command, and takes off every listener on what outlives the command.
     const over = new AbortController();
     const out: Buffer[] = [];
@@ -186,7 +194,7 @@ export class SshConnection implements AsyncDisposable {
       while (errBytes - (err[0]?.length ?? 0) > STDERR_KEPT_BYTES) errBytes -= err.shift()?.length ?? 0;
     });
     try {
-      const { status, killedBy } = await new Promise<Pick<ExecResult, "status" | "killedBy">>((resolve, reject) => {
+      const { status, killedBy } = await new Promise<CommandExit>((resolve, reject) => {
         const lost = (): void => {
           const { aborted, reason: cause } = this.#gone.signal;
           const why = aborted ? (cause as Error).message : "the channel closed without a status";
@@ -194,12 +202,12 @@ export class SshConnection implements AsyncDisposable {
             new SshError("CONNECTION_LOST", `the machine went away while it ran \`${command}\`: ${why}`, { cause }),
           );
         };
-        let exit: Pick<ExecResult, "status" | "killedBy"> | undefined;
-        channel.on("exit", (code: number | null, signalName?: string) => {
-          exit = { status: code ?? 128, killedBy: signalName?.replace(/^SIG/, "") };
-        });
         // ssh2 closes channels of a lost connection too: their output may lack its end, whatever the status.
-        channel.on("close", () => (exit === undefined || this.#gone.signal.aborted ? lost() : resolve(exit)));
+        channel.on("close", () => {
+          const ended = exit();
+          if (ended === undefined || this.#gone.signal.aborted) lost();
+          else resolve(ended);
+        });
         this.#gone.signal.addEventListener("abort", lost, { signal: over.signal });
         // What is given up is not waited for: a channel that nobody reads from never closes.
         signal?.addEventListener("abort", () => reject(signal.reason), { signal: over.signal });
@@ -250,11 +258,7 @@ export class SshConnection implements AsyncDisposable {
   ): Promise<number> {
     const { stdin, stdout, term } = terminal;
     const size = (): { rows: number; cols: number } => ({ rows: stdout.rows ?? 24, cols: stdout.columns ?? 80 });
-    const channel = await this.#open(command, { pty: { term, ...size() } });
-    let status = 128;
-    channel.on("exit", (code: number | null) => {
-      status = code ?? 128;
-    });
+    const { channel, exit } = await this.#open(command, { pty: { term, ...size() } });
     const onResize = (): void => channel.setWindow(size().rows, size().cols, 0, 0);
     stdout.on("resize", onResize);
     if (stdin.isTTY) stdin.setRawMode(true);
@@ -268,7 +272,7 @@ export class SshConnection implements AsyncDisposable {
       stdin.pause();
       stdout.off("resize", onResize);
     }
-    return status;
+    return exit()?.status ?? 128;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -309,17 +313,25 @@ export class SshConnection implements AsyncDisposable {
   }
 
   /** Starts a command. @throws SshError EXEC_REFUSED, CONNECTION_LOST */
-  async #open(command: string, options: ssh2.ExecOptions, signal?: AbortSignal): Promise<ssh2.ClientChannel> {
+  async #open(command: string, options: ssh2.ExecOptions, signal?: AbortSignal): Promise<OpenedCommand> {
     signal?.throwIfAborted();
-    const opening = new Promise<ssh2.ClientChannel>((resolve, reject) => {
-      this.#client.exec(command, options, (error, opened) => (error ? reject(error) : resolve(opened)));
+    const opening = new Promise<OpenedCommand>((resolve, reject) => {
+      this.#client.exec(command, options, (error, channel) => {
+        if (error) return reject(error);
+        // Listened for at once: that a command began and that it ended may come in one piece, before anybody else can.
+        let exit: CommandExit | undefined;
+        channel.on("exit", (code: number | null, signalName?: string) => {
+          exit = { status: code ?? 128, killedBy: signalName?.replace(/^SIG/, "") };
+        });
+        resolve({ channel, exit: () => exit });
+      });
     });
     const unlessGivenUp = signal === undefined ? opening : waitAtMost(opening, { ...ANSWERED_IN_TIME, signal });
     try {
       return await waitAtMost(unlessGivenUp, { ...ANSWERED_IN_TIME, signal: this.#gone.signal });
     } catch (cause) {
       // It may yet be started, for nobody.
-      opening.then((channel) => channel.destroy()).catch(() => undefined);
+      opening.then(({ channel }) => channel.destroy()).catch(() => undefined);
       unlessGivenUp.catch(() => undefined);
       signal?.throwIfAborted();
       const [code, what] = this.#gone.signal.aborted
