@@ -97,7 +97,7 @@ test("two builds of one stamp at once: the second is told who holds it, the firs
   assert.match(third.stdout, /create_bootstrap\s+reused/);
 
   const releases = await livelab(home, "releases");
-  assert.match(releases.stdout, new RegExp(`${STAMP}\\s+bookworm\\s+2 of 10 stages`));
+  assert.match(releases.stdout, new RegExp(`${STAMP}\\s+bookworm\\s+sandbox\\s+2 of 10 stages`));
   const shell = await livelab(home, "shell", "-r", STAMP, "--at", "create_bootstrap", "--", "ls");
   assert.is(shell.stdout, "");
   const after = await livelab(home, "shell", "-r", STAMP, "--", "sh", "-c", "touch chroot/mine; ls; exit 4");
