@@ -40,6 +40,8 @@ const RESTORE_LIMIT_MS = 5_000;
 const HANDSHAKE_LIMIT_MS = 10_000;
 /** A guest that hung is told as such after four times so long, in milliseconds with KVM. */
 const KEEPALIVE_MS = 10_000;
+/** In bytes (unix(7)). */
+const LONGEST_SOCKET_PATH = 107;
 /** For QEMU to tell why it ended, in milliseconds. */
 const EXIT_LIMIT_MS = 5_000;
 /** For the guest to wait for its next session after one has ended, in milliseconds with KVM. */
@@ -151,9 +153,7 @@ export class BuilderVm implements BuilderMachine {
     // A machine that did not come up leaves what it said; this runs before the folder is removed.
     cleanup.use(traces);
     traces.defer(() => keepTraces(workDir, lastFailure(home)));
-    // Not in the work folder, whose path may be longer than a socket's may.
-    const sockets = cleanup.use(await TempDir.create("vm"));
-    const socketPath = join(sockets.path, "ssh");
+    const socketPath = await BuilderVm.#socketPath(workDir, cleanup);
     const machine = cleanup.use(
       await launchMachine(vmSpec(options, keys, socketPath), { workDir, signal, restoreFrom }),
     );
@@ -170,6 +170,13 @@ export class BuilderVm implements BuilderMachine {
     );
     traces.move();
     return new BuilderVm(ssh, machine, restoreFrom !== undefined, cleanup.move());
+  }
+
+  /** In the work folder, where it is swept if we are killed; elsewhere if that path is longer than a socket's may be. */
+  static async #socketPath(workDir: string, cleanup: DisposableStack): Promise<string> {
+    const path = join(workDir, "ssh");
+    if (Buffer.byteLength(path) <= LONGEST_SOCKET_PATH) return path;
+    return join(cleanup.use(await TempDir.create("vm")).path, "ssh");
   }
 
   async whyLost(): Promise<string> {
