@@ -77,9 +77,9 @@ interface OpenedCommand {
 /** Longest wait for the far end to close, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 2_000;
 /** Longest wait for the far end to start a command or to say whether it listens, in milliseconds. */
-const REQUEST_TIMEOUT_MS = 20_000;
+const REQUEST_TIMEOUT_MS = 120_000;
 /** After so many keepalive times of silence the far end is gone. */
-const SILENT_TIMES = 4;
+const SILENT_TIMES = 24;
 const STDERR_KEPT_BYTES = 256 * 1024;
 
 const ANSWERED_IN_TIME = {
@@ -96,7 +96,7 @@ export interface SshConnectOptions {
   readonly handshakeTimeoutMs?: number;
   /**
    * After each such time, in milliseconds, the far end is asked for a sign of life; when nothing at all came from it in
-   * four such times, it is gone. @default never: a pipe tells by itself
+   * 24 such times, it is gone. @default never: a pipe tells by itself
    */
   readonly keepaliveMs?: number;
   readonly signal?: AbortSignal;

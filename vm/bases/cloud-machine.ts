@@ -51,7 +51,7 @@ const READY_LIMIT_MS = 60_000;
 /** From the login prompt to SSH, before scaling, in milliseconds: SSH is a matter of the boot's first half. */
 const LOGIN_GRACE_MS = 10_000;
 const HANDSHAKE_LIMIT_MS = 10_000;
-/** After four such times without a word, before scaling, in milliseconds, the guest counts as hung. */
+/** After 24 such times without a word, in milliseconds, the guest counts as hung. */
 const KEEPALIVE_MS = 5_000;
 /** From the port's closing to QEMU's end, in milliseconds: asked to stop before, it would be taken for stopped. */
 const END_LIMIT_MS = 2_000;
@@ -113,7 +113,7 @@ export async function startCloudMachine(options: CloudMachineOptions): Promise<C
       privateKey: keys.client.privateKey,
       hostKey: keys.host.publicKey,
       handshakeTimeoutMs: HANDSHAKE_LIMIT_MS * timeScale,
-      keepaliveMs: KEEPALIVE_MS * timeScale,
+      keepaliveMs: KEEPALIVE_MS,
       ...(signal === undefined ? {} : { signal }),
     }),
   );
