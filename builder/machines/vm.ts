@@ -77,14 +77,11 @@ function notStarted(error: unknown, home: LivelabHome): unknown {
 
 export class BuilderVm implements BuilderMachine {
   readonly ssh: SshConnection;
-  /** Whether it began from a saved state. */
-  readonly restored: boolean;
   readonly #machine: RunningMachine;
   readonly #resources: DisposableStack;
 
-  private constructor(ssh: SshConnection, machine: RunningMachine, restored: boolean, resources: DisposableStack) {
+  private constructor(ssh: SshConnection, machine: RunningMachine, resources: DisposableStack) {
     this.ssh = ssh;
-    this.restored = restored;
     this.#machine = machine;
     this.#resources = resources;
   }
@@ -172,7 +169,7 @@ export class BuilderVm implements BuilderMachine {
       }),
     );
     traces.move();
-    return new BuilderVm(ssh, machine, restoreFrom !== undefined, cleanup.move());
+    return new BuilderVm(ssh, machine, cleanup.move());
   }
 
   /** In the work folder, where it is swept if we are killed; elsewhere if that path is longer than a socket's may be. */
