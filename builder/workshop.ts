@@ -17,7 +17,7 @@ import { type Lock, loadLock } from "./inputs/lock.js";
 import { findMirrors, type Mirrors } from "./inputs/mirrors.js";
 import type { ResolverMachine } from "./inputs/resolver.js";
 import { Store } from "./inputs/store.js";
-import type { BuilderMachines, MachineKind } from "./machines/builder-machine.js";
+import { type BuilderMachines, type MachineKind, NO_RELEASE } from "./machines/builder-machine.js";
 import { findLockedKernel } from "./machines/locked-kernel.js";
 import { assertNamespaces } from "./machines/namespace-check.js";
 import { SandboxStages } from "./machines/sandbox-stages.js";
@@ -169,9 +169,6 @@ export class Workshop {
     };
   }
 }
-
-/** Stands for no release where a machine is wanted for its tools alone. */
-const NO_RELEASE = "19700101T000000Z";
 
 /** Folder of the machines' own shell files. */
 export const machineScripts = (projectRoot: string): string => join(projectRoot, "builder/machines");

@@ -49,6 +49,9 @@ export interface FirmwareFile {
   readonly path: string;
 }
 
+/** Of a unix socket's path, in bytes (unix(7)). */
+export const LONGEST_SOCKET_PATH = 107;
+
 export type SerialSpec = "pty" | "null";
 
 /** Where the first program of the guest comes from. */

@@ -3,15 +3,16 @@
  * Source: QEMU docs/system/invocation; DESIGN D6 and section 7 for the measured choices.
  */
 import { join } from "node:path";
-import type {
-  BootSource,
-  DiskSpec,
-  FirmwareFile,
-  FolderDiskSpec,
-  MachineSpec,
-  NicSpec,
-  PortSpec,
-  SerialSpec,
+import {
+  type BootSource,
+  type DiskSpec,
+  type FirmwareFile,
+  type FolderDiskSpec,
+  LONGEST_SOCKET_PATH,
+  type MachineSpec,
+  type NicSpec,
+  type PortSpec,
+  type SerialSpec,
 } from "./machine-spec.js";
 import { VmError } from "./vm-error.js";
 
@@ -72,7 +73,8 @@ function rejectContradictions(spec: MachineSpec): void {
   if (spec.serial.length > 4) refuse(`has ${spec.serial.length} serial ports; a PC has at most 4`);
   for (const { name, socketPath } of spec.ports ?? []) {
     const length = Buffer.byteLength(socketPath);
-    if (length > 107) refuse(`the socket of port ${name} has ${length} bytes in its path, 107 fit: ${socketPath}`);
+    if (length > LONGEST_SOCKET_PATH)
+      refuse(`the socket of port ${name} has ${length} bytes in its path, ${LONGEST_SOCKET_PATH} fit: ${socketPath}`);
   }
 }
 

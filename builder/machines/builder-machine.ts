@@ -10,6 +10,9 @@ import type { Release } from "../release.js";
 export const machineKinds = ["sandbox", "vm"] as const;
 export type MachineKind = (typeof machineKinds)[number];
 
+/** Stands for no release where a machine is wanted for its tools alone. */
+export const NO_RELEASE = "19700101T000000Z";
+
 export interface BuilderMachine extends AsyncDisposable {
   readonly ssh: SshConnection;
   /** Why the connection was lost, in words that follow "the machine": to be asked after it was. */

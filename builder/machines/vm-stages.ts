@@ -19,13 +19,14 @@ import type { Store } from "../inputs/store.js";
 import { limitSignal } from "../limit-signal.js";
 import { OwnerLock } from "../owner.js";
 import type { Release } from "../release.js";
-import type {
-  BuilderMachine,
-  BuilderMachines,
-  ReleaseView,
-  StageMachine,
-  StagePlace,
-  StageResult,
+import {
+  type BuilderMachine,
+  type BuilderMachines,
+  NO_RELEASE,
+  type ReleaseView,
+  type StageMachine,
+  type StagePlace,
+  type StageResult,
 } from "./builder-machine.js";
 import { openCloudMaker } from "./cloud-maker.js";
 import { findLockedKernel } from "./locked-kernel.js";
@@ -56,8 +57,6 @@ export interface VmStagesOptions {
 
 /** Status of pool.sh for a stage whose snapshot is not there. */
 const NOT_THERE = 3;
-/** Where a maker shows its release: none. */
-const NO_RELEASE = "19700101T000000Z";
 /** For one command of pool.sh, in milliseconds with KVM; emulated they took 2 s (measured). */
 const POOL_LIMIT_MS = 60_000;
 /** For destroying releases and giving their room back, in milliseconds with KVM. */

@@ -12,6 +12,7 @@ import { describeExit } from "../../vm/exit-report.js";
 import { findQemu, readQemuVersion } from "../../vm/find-qemu.js";
 import { openGuestPort } from "../../vm/guest-port.js";
 import { launchMachine, type RunningMachine } from "../../vm/machine.js";
+import { LONGEST_SOCKET_PATH } from "../../vm/machine-spec.js";
 import { qemuArgv } from "../../vm/qemu-argv.js";
 import { SshConnection, SshError } from "../../vm/ssh-connection.js";
 import { SSHD_CONFIG } from "../../vm/sshd-config.js";
@@ -43,8 +44,6 @@ const HANDSHAKE_LIMIT_MS = 10_000;
  * leave a request unanswered for 20 s, as if it had missed that something came; what comes next wakes it.
  */
 const KEEPALIVE_MS = 5_000;
-/** In bytes (unix(7)). */
-const LONGEST_SOCKET_PATH = 107;
 /** For QEMU to tell why it ended, in milliseconds. */
 const EXIT_LIMIT_MS = 5_000;
 /** For the guest to wait for its next session after one has ended, in milliseconds with KVM. */
