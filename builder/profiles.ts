@@ -89,6 +89,7 @@ const essential = ["?essential", "apt"];
 /** What every builder machine has; what makes roots and squashfs comes with the profile. */
 const builderPackages = [
   ...["openssh-server", "iproute2", "squashfs-tools", "cpio", "zstd", "xz-utils", "pigz", "kmod", "mount"],
+  ...["xorriso", "mtools", "fdisk"], // ISO 9660, FAT and partition tables in plain files
   ...["curl", "ca-certificates", "debian-archive-keyring", "gpgv"],
 ];
 
@@ -109,6 +110,9 @@ const zfsBuild: SetSpec = {
   on: "base",
   packages: ["zfs-dkms", "linux-headers-amd64", "gcc", "make", "libc6-dev"],
 };
+
+/** What makes GRUB's images for the boot media; their configuration is the stages' own. */
+const grub: SetSpec = { name: "grub", on: "base", packages: ["grub-common", "grub-pc-bin", "grub-efi-amd64-bin"] };
 
 /** What makes a builder VM of the builder machine's root: a kernel, ZFS, and what its initramfs consists of. */
 const vm: SetSpec = { name: "vm", on: "base", packages: ["linux-image-amd64", "zfsutils-linux", "busybox"] };
@@ -148,6 +152,7 @@ const bookworm: Profile = {
     // usr-is-merged, because usrmerge would bring perl's find modules along.
     { name: "base", packages: [...essential, "usr-is-merged", ...builderPackages, "mmdebstrap"] },
     zfsBuild,
+    grub,
     vm,
     {
       name: "image",
@@ -208,6 +213,7 @@ const buster: Profile = {
   sets: [
     { name: "base", packages: [...essential, ...builderPackages] },
     zfsBuild,
+    grub,
     vm,
     // resolved and timesyncd are part of the package systemd yet.
     { name: "image", packages: [...essential, ...imagePackages, "dnsutils", "ntpdate"] },
