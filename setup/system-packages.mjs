@@ -50,6 +50,26 @@ export const NEEDS = [
     },
   },
   {
+    name: "UEFI for QEMU (OVMF)",
+    when: "tests",
+    probe: {
+      anyFile: [
+        "/usr/share/OVMF/OVMF_CODE_4M.fd",
+        "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
+        "/usr/share/qemu/ovmf-x86_64-4m-code.bin",
+        "/usr/share/edk2/ovmf/OVMF_CODE.fd",
+        "/usr/share/OVMF/OVMF_CODE.fd",
+      ],
+    },
+    packages: {
+      debian: "ovmf",
+      fedora: "edk2-ovmf",
+      arch: "edk2-ovmf",
+      suse: "qemu-ovmf-x86_64",
+      alpine: "ovmf",
+    },
+  },
+  {
     name: "unshare of util-linux",
     when: "run",
     probe: { commands: ["unshare"] },

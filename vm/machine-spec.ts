@@ -15,6 +15,8 @@ export interface MachineSpec {
   readonly memoryMib: number;
   /** The system UUID (SMBIOS type 1), from which the guest derives its identity. */
   readonly uuid: string;
+  /** @default BIOS */
+  readonly firmware?: FirmwareSpec | undefined;
   readonly boot: BootSource;
   readonly disks: readonly (DiskSpec | FolderDiskSpec)[];
   /** In the order in which the guest finds them. */
@@ -54,12 +56,22 @@ export const LONGEST_SOCKET_PATH = 107;
 
 export type SerialSpec = "pty" | "null";
 
-/** Where the first program of the guest comes from. */
+export type FirmwareSpec =
+  /** SeaBIOS, which QEMU brings along. */
+  | { readonly kind: "bios" }
+  /** OVMF in two flash chips: the program, and the variables, of which each machine gets a copy in its work folder. */
+  | { readonly kind: "uefi"; readonly codePath: string; readonly varsTemplatePath: string };
+
+/** Where the first program of the guest comes from. The firmware tries this and nothing else. */
 export type BootSource =
-  /** iPXE of the first NIC; QEMU's DHCP names the boot file. */
+  /** The first NIC's PXE: of BIOS that is QEMU's iPXE ROM, of UEFI the firmware's own. DHCP names the boot file. */
   | { readonly kind: "network" }
-  /** The first disk's boot sector. */
+  /** The first disk: its boot sector, or its EFI system partition. */
   | { readonly kind: "disk" }
+  /** An ISO image in a SATA drive. */
+  | { readonly kind: "cdrom"; readonly isoPath: string }
+  /** A raw disk image as a USB stick, which the guest may write to. */
+  | { readonly kind: "usb"; readonly imagePath: string }
   /** A kernel handed to the firmware. */
   | {
       readonly kind: "kernel";

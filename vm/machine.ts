@@ -2,14 +2,14 @@
  * A running machine: one QEMU process from its start, paused, to its end.
  * Not here: its arguments (qemu-argv.ts), its console (serial-line.ts), what its guest should do (harness).
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formatCommandLine } from "./command-line.js";
 import { DisposableStack } from "./disposable-stack.js";
 import { type DiskError, describeExit, type ExitReport, type GuestEnd, readLogTail } from "./exit-report.js";
 import { findQemu } from "./find-qemu.js";
 import type { MachineSpec } from "./machine-spec.js";
-import { qemuArgv } from "./qemu-argv.js";
+import { qemuArgv, uefiVarsPath } from "./qemu-argv.js";
 import { type QemuProcess, startQemu } from "./qemu-process.js";
 import { parseChardevs, type QmpEvent } from "./qmp-message.js";
 import { loadState, readStateUri, type StateOptions, writeState } from "./saved-state.js";
@@ -18,7 +18,7 @@ import { VmError } from "./vm-error.js";
 import { waitAtMost } from "./wait-at-most.js";
 
 export interface LaunchOptions {
-  /** Folder for what the machine leaves: argv.txt, qemu.log, ttyS<n>.log. Made where it is missing; never removed. */
+  /** Folder for what the machine leaves: argv.txt, qemu.log, ttyS<n>.log, uefi-vars.fd. Made where it is missing; never removed. */
   readonly workDir: string;
   /** Ends the launch; a machine that runs is ended by stop() or by disposing of it. */
   readonly signal?: AbortSignal | undefined;
@@ -67,6 +67,7 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
   // Told later where its state is, so that a QEMU that does not start is not taken for a state that does not load.
   const args = argv({ descriptor: CHANNEL_DESCRIPTOR }, restoreFrom && "defer");
   await mkdir(workDir, { recursive: true });
+  if (spec.firmware?.kind === "uefi") await layOutUefiVars(spec.firmware.varsTemplatePath, uefiVarsPath(workDir));
   const again = argv("terminal", restoreFrom && readStateUri(restoreFrom));
   await writeFile(join(workDir, "argv.txt"), rerunnable(program, again));
 
@@ -90,6 +91,15 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
   }
   cleanup.move();
   return new RunningMachine(spec, { qemu, serialPaths, log });
+}
+
+async function layOutUefiVars(template: string, path: string): Promise<void> {
+  await copyFile(template, path).catch((cause) => {
+    throw new VmError("UEFI_NOT_FOUND", `cannot copy UEFI's variables ${template} to ${path}: ${cause.message}`, {
+      cause,
+    });
+  });
+  await chmod(path, 0o600); // the template may be read-only, and a copy is as the original
 }
 
 const rerunnable = (program: string, args: readonly string[]): string =>

@@ -103,6 +103,40 @@ test("boots from the first disk alone", () => {
   assert.ok(devices.includes("virtio-blk-pci,drive=disk1,serial=zones,werror=stop"));
 });
 
+test("boots an ISO in a CD drive, and a USB stick on a USB controller, alone", () => {
+  const iso = argvOf({ boot: { kind: "cdrom", isoPath: "/a,b.iso" } });
+  assert.ok(
+    valuesOf(iso, "-blockdev").includes(
+      "driver=raw,read-only=on,discard=unmap,file.driver=file,file.filename=/a,,b.iso,node-name=cdrom",
+    ),
+  );
+  const usb = argvOf({ boot: { kind: "usb", imagePath: "/stick" } });
+  assert.ok(
+    valuesOf(usb, "-blockdev").includes(
+      "driver=raw,read-only=off,discard=unmap,file.driver=file,file.filename=/stick,node-name=usb",
+    ),
+  );
+  const bootable = (argv: readonly string[]) =>
+    valuesOf(argv, "-device").filter((device) => device?.includes("bootindex"));
+  assert.equal(bootable(iso), ["ide-cd,bus=ide.0,drive=cdrom,bootindex=0"]);
+  assert.equal(bootable(usb), ["usb-storage,bus=xhci.0,drive=usb,removable=on,bootindex=0"]);
+  assert.ok(valuesOf(usb, "-device").includes("qemu-xhci,id=xhci"));
+});
+
+test("has UEFI in two flash chips, its variables in the work folder, and no option ROM in its NIC", () => {
+  const firmware = { kind: "uefi", codePath: "/ovmf/code", varsTemplatePath: "/ovmf/vars" } as const;
+  const argv = argvOf({ firmware });
+  assert.equal(valuesOf(argv, "-machine"), ["q35,graphics=off,pflash0=uefi-code,pflash1=uefi-vars"]);
+  assert.equal(valuesOf(argv, "-blockdev"), [
+    "driver=raw,read-only=on,file.driver=file,file.filename=/ovmf/code,node-name=uefi-code",
+    "driver=raw,read-only=off,file.driver=file,file.filename=/work/uefi-vars.fd,node-name=uefi-vars",
+  ]);
+  assert.ok(
+    valuesOf(argv, "-device").includes("virtio-net-pci,netdev=net0,mac=52:54:00:99:00:38,romfile=,bootindex=0"),
+  );
+  assert.equal(valuesOf(argvOf(), "-machine"), ["q35,graphics=off"]);
+});
+
 test("writes a comma within a path twice, so that QEMU does not split there", () => {
   const nic = {
     mac: "52:54:00:99:00:38",

@@ -5,15 +5,16 @@
 import { join } from "node:path";
 import {
   type BootSource,
-  type DiskSpec,
   type FirmwareFile,
-  type FolderDiskSpec,
+  type FirmwareSpec,
   LONGEST_SOCKET_PATH,
   type MachineSpec,
   type NicSpec,
   type PortSpec,
   type SerialSpec,
 } from "./machine-spec.js";
+import { optionValue } from "./option-value.js";
+import { bootMediumArgs, diskArgs } from "./qemu-drive-args.js";
 import { VmError } from "./vm-error.js";
 
 export interface QemuPaths {
@@ -38,9 +39,8 @@ export function qemuArgv(spec: MachineSpec, paths: QemuPaths): readonly string[]
   // biome-ignore format: a flag and its value share a line
   return [
     "-nodefaults", "-no-user-config",
-    "-name", `guest=${value(`livelab-${spec.name}`)}`,
-    // Without graphics SeaBIOS sends the firmware's and iPXE's screen to ttyS0.
-    "-machine", "q35,graphics=off",
+    "-name", `guest=${optionValue(`livelab-${spec.name}`)}`,
+    ...firmwareArgs(spec.firmware ?? { kind: "bios" }, paths.workDir),
     ...processorArgs(spec),
     "-m", `${spec.memoryMib}M`,
     "-uuid", spec.uuid,
@@ -51,18 +51,16 @@ export function qemuArgv(spec: MachineSpec, paths: QemuPaths): readonly string[]
     ...controlArgs(paths),
     ...spec.serial.flatMap((serial, index) => serialArgs(serial, index, paths.workDir)),
     ...bootArgs(spec.boot),
+    ...bootMediumArgs(spec.boot),
     ...spec.disks.flatMap((disk, index) => diskArgs(disk, index, spec.boot)),
-    ...spec.nics.flatMap((nic, index) => nicArgs(nic, index, spec.boot)),
+    ...spec.nics.flatMap((nic, index) => nicArgs(nic, index, spec)),
     "-object", "rng-random,id=rng0,filename=/dev/urandom",
     "-device", "virtio-rng-pci,rng=rng0",
     "-device", "pvpanic",
     ...portArgs(spec.ports ?? []),
-    ...(spec.firmwareFiles ?? []).flatMap(firmwareArgs),
+    ...(spec.firmwareFiles ?? []).flatMap(firmwareFileArgs),
   ];
 }
-
-/** QEMU splits option values at commas; a comma inside a value is written twice. */
-const value = (text: string): string => text.replaceAll(",", ",,");
 
 function rejectContradictions(spec: MachineSpec): void {
   const refuse = (why: string) => {
@@ -75,6 +73,31 @@ function rejectContradictions(spec: MachineSpec): void {
     const length = Buffer.byteLength(socketPath);
     if (length > LONGEST_SOCKET_PATH)
       refuse(`the socket of port ${name} has ${length} bytes in its path, ${LONGEST_SOCKET_PATH} fit: ${socketPath}`);
+  }
+}
+
+/** The file with a UEFI machine's variables, which go on from boot to boot. */
+export const uefiVarsPath = (workDir: string): string => join(workDir, "uefi-vars.fd");
+
+function firmwareArgs(firmware: FirmwareSpec, workDir: string): readonly string[] {
+  // Without graphics SeaBIOS sends the firmware's and iPXE's screen to ttyS0; OVMF writes there anyway.
+  const machine = "q35,graphics=off";
+  switch (firmware.kind) {
+    case "bios":
+      return ["-machine", machine];
+    case "uefi": {
+      const flash = (node: string, path: string, readOnly: "on" | "off"): readonly string[] => [
+        "-blockdev",
+        `driver=raw,read-only=${readOnly},file.driver=file,file.filename=${optionValue(path)},node-name=${node}`,
+      ];
+      return [
+        ...flash("uefi-code", firmware.codePath, "on"),
+        ...flash("uefi-vars", uefiVarsPath(workDir), "off"),
+        ...["-machine", `${machine},pflash0=uefi-code,pflash1=uefi-vars`],
+      ];
+    }
+    default:
+      return firmware satisfies never;
   }
 }
 
@@ -98,7 +121,7 @@ function controlArgs({ control }: QemuPaths): readonly string[] {
 
 function serialArgs(serial: SerialSpec, index: number, workDir: string): readonly string[] {
   const id = `ttyS${index}`;
-  const log = value(join(workDir, `${id}.log`));
+  const log = optionValue(join(workDir, `${id}.log`));
   return ["-chardev", `${serial},id=${id},logfile=${log},logappend=off`, "-serial", `chardev:${id}`];
 }
 
@@ -112,39 +135,7 @@ function bootArgs(boot: BootSource): readonly string[] {
   ];
 }
 
-function diskArgs(disk: DiskSpec | FolderDiskSpec, index: number, boot: BootSource): readonly string[] {
-  const id = `disk${index}`;
-  const device = [
-    "virtio-blk-pci",
-    `drive=${id}`,
-    ...(disk.format === "folder" || disk.serial === undefined ? [] : [`serial=${value(disk.serial)}`]),
-    // Whatever keeps the host from writing stops the guest and is told, not only a full disk, as QEMU would have it.
-    ...(disk.format === "folder" || disk.readOnly ? [] : ["werror=stop"]),
-    ...(boot.kind === "disk" && index === 0 ? ["bootindex=0"] : []),
-  ];
-  return ["-blockdev", [...backendOptions(disk), `node-name=${id}`].join(","), "-device", device.join(",")];
-}
-
-function backendOptions(disk: DiskSpec | FolderDiskSpec): readonly string[] {
-  switch (disk.format) {
-    case "folder":
-      return ["driver=vvfat", `dir=${value(disk.path)}`, `label=${value(disk.label)}`, "read-only=on"];
-    case "raw":
-    case "qcow2":
-      return [
-        `driver=${disk.format}`,
-        `read-only=${disk.readOnly ? "on" : "off"}`,
-        // The file's own node takes it over: a guest's trim makes holes in the file.
-        "discard=unmap",
-        "file.driver=file",
-        `file.filename=${value(disk.path)}`,
-      ];
-    default:
-      return disk satisfies never;
-  }
-}
-
-function nicArgs(nic: NicSpec, index: number, boot: BootSource): readonly string[] {
+function nicArgs(nic: NicSpec, index: number, { boot, firmware }: MachineSpec): readonly string[] {
   const id = `net${index}`;
   const { net, host, dhcpStart, dns, tftpDir, bootfile, restrict } = nic.network;
   const backend = [
@@ -154,16 +145,18 @@ function nicArgs(nic: NicSpec, index: number, boot: BootSource): readonly string
     `host=${host}`,
     `dhcpstart=${dhcpStart}`,
     ...(dns === undefined ? [] : [`dns=${dns}`]),
-    ...(tftpDir === undefined ? [] : [`tftp=${value(tftpDir)}`]),
-    ...(bootfile === undefined ? [] : [`bootfile=${value(bootfile)}`]),
+    ...(tftpDir === undefined ? [] : [`tftp=${optionValue(tftpDir)}`]),
+    ...(bootfile === undefined ? [] : [`bootfile=${optionValue(bootfile)}`]),
     // IPv6 stays on, as QEMU has it: without a router's answer iPXE waits 13 s longer for one (measured, ipxe-qemu 2019).
     `restrict=${restrict ? "on" : "off"}`,
   ];
-  // No romfile: QEMU takes the iPXE ROM that its distribution ships for the device.
+  // Without romfile QEMU takes the iPXE ROM that its distribution ships for the device. UEFI has a driver of its own, and
+  // the ROMs' EFI parts are of no use: one of 2019 starts the kernel without its initrd, newer ones are not run (measured).
   const device = [
     nic.model ?? "virtio-net-pci",
     `netdev=${id}`,
     `mac=${nic.mac}`,
+    ...(firmware?.kind === "uefi" ? ["romfile="] : []),
     ...(boot.kind === "network" && index === 0 ? ["bootindex=0"] : []),
   ];
   return ["-netdev", backend.join(","), "-device", device.join(",")];
@@ -175,12 +168,12 @@ function portArgs(ports: readonly PortSpec[]): readonly string[] {
     // Port 0 is kept for a console.
     ...["-device", `virtio-serial-pci,max_ports=${ports.length + 1}`],
     ...ports.flatMap(({ name, socketPath }, index) => [
-      ...["-chardev", `socket,id=port${index},path=${value(socketPath)},server=on,wait=off`],
-      ...["-device", `virtserialport,chardev=port${index},name=${value(name)}`],
+      ...["-chardev", `socket,id=port${index},path=${optionValue(socketPath)},server=on,wait=off`],
+      ...["-device", `virtserialport,chardev=port${index},name=${optionValue(name)}`],
     ]),
   ];
 }
 
-const firmwareArgs = ({ name, path }: FirmwareFile): readonly string[] => [
-  ...["-fw_cfg", `name=${value(name)},file=${value(path)}`],
+const firmwareFileArgs = ({ name, path }: FirmwareFile): readonly string[] => [
+  ...["-fw_cfg", `name=${optionValue(name)},file=${optionValue(path)}`],
 ];

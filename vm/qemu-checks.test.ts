@@ -18,11 +18,18 @@ test(
     });
     assert.equal(
       checks.map(({ name, state }) => `${name}: ${state}`),
-      ["qemu-system-x86_64: ok", "iPXE ROM: ok", "setpriv: ok", "pseudo terminals: ok", "KVM: warning"],
+      [
+        "qemu-system-x86_64: ok",
+        "iPXE ROM: ok",
+        "UEFI (OVMF): ok",
+        "setpriv: ok",
+        "pseudo terminals: ok",
+        "KVM: warning",
+      ],
     );
     assert.match(checks[0]?.detail ?? "", /^\d+\.\d+\.\d+ at \//);
-    assert.match(checks[4]?.detail ?? "", "/dev/livelab-no-kvm cannot be opened (ENOENT)");
-    assert.match(checks[4]?.remedy ?? "", "modprobe");
+    assert.match(checks[5]?.detail ?? "", "/dev/livelab-no-kvm cannot be opened (ENOENT)");
+    assert.match(checks[5]?.remedy ?? "", "modprobe");
   }),
 );
 

@@ -7,12 +7,13 @@ import { promisify } from "node:util";
 import { type AcceleratorWish, decideAccelerator } from "./accelerator.js";
 import { findProgram } from "./find-program.js";
 import { findQemu, QEMU_INSTALL_HINT, readQemuVersion } from "./find-qemu.js";
+import { findUefi, UEFI_INSTALL_HINT } from "./find-uefi.js";
 import type { HostCheck } from "./host-check.js";
 import { LivelabError } from "./livelab-error.js";
 
 const run = promisify(execFile);
 
-/** The ROM that QEMU runs for a virtio-net-pci NIC, on BIOS and on UEFI. */
+/** The ROM that QEMU runs for a virtio-net-pci NIC: its BIOS part is what BIOS machines boot with. */
 const NIC_ROM = "efi-virtio.rom";
 
 /** @param wish as for decideAccelerator, whose verdict is one of the checks */
@@ -28,6 +29,7 @@ export async function checkQemuHost(wish: Omit<AcceleratorWish, "want">): Promis
   return [
     await checkQemu(qemu),
     await checkNicRom(qemu),
+    await checkUefi(),
     await checkSetpriv(),
     await checkPtys(),
     await checkKvm(wish),
@@ -57,6 +59,13 @@ async function checkNicRom(qemu: string): Promise<HostCheck> {
     detail: `${NIC_ROM} is in none of ${folders.join(", ")}`,
     remedy: QEMU_INSTALL_HINT,
   };
+}
+
+async function checkUefi(): Promise<HostCheck> {
+  const name = "UEFI (OVMF)";
+  const found = await findUefi().catch(() => undefined);
+  if (found !== undefined) return { name, state: "ok", detail: found.codePath };
+  return { name, state: "warning", detail: "not found: CNs boot with BIOS only", remedy: UEFI_INSTALL_HINT };
 }
 
 async function checkSetpriv(): Promise<HostCheck> {

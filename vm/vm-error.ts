@@ -14,6 +14,8 @@ const kinds = {
   EXITED_EARLY: "host",
   /** QEMU has no iPXE ROM for the network card. */
   ROM_NOT_FOUND: "host",
+  /** OVMF, the firmware for UEFI machines, is not installed. */
+  UEFI_NOT_FOUND: "host",
   /** No pseudo terminal could be made. */
   PTY_UNAVAILABLE: "host",
   /** KVM was asked for and cannot run a guest. */

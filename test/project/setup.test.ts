@@ -87,11 +87,11 @@ test("misses nothing on a complete host, and never KVM", () => {
   assert.equal(system.missingNeeds(hostWith(...complete), { isRoot: true, forTests: false }), []);
 });
 
-test("needs newuidmap only without root, and shellcheck, jq and busybox only for tests", () => {
+test("needs newuidmap only without root, and UEFI, shellcheck, jq and busybox only for tests", () => {
   const names = (use: { isRoot: boolean; forTests: boolean }) =>
     system.missingNeeds(hostWith(...complete), use).map((need) => need.name);
   assert.equal(names({ isRoot: false, forTests: false }), ["newuidmap and newgidmap"]);
-  assert.equal(names({ isRoot: true, forTests: true }), ["git", "shellcheck", "jq", "busybox"]);
+  assert.equal(names({ isRoot: true, forTests: true }), ["UEFI for QEMU (OVMF)", "git", "shellcheck", "jq", "busybox"]);
 });
 
 test("takes the ROM where other distributions have it", () => {
