@@ -90,6 +90,14 @@ const profileOption = (): Option =>
 const acceleratorOption = (): Option =>
   new Option("--accel <accelerator>", "KVM or emulation").choices(["auto", "kvm", "tcg"]).default("auto");
 
+/** Reads a whole number, `least` or more. The function throws UsageError BAD_COUNT. */
+const countOf =
+  (least: number) =>
+  (text: string): number => {
+    if (/^\d+$/.test(text) && Number(text) >= least) return Number(text);
+    throw new UsageError("BAD_COUNT", `${JSON.stringify(text)} is not a whole number, ${least} or more`);
+  };
+
 /** Command lines with what they do, for the end of a command's help. */
 const examples = (...lines: readonly (readonly [string, string])[]): string =>
   [
@@ -368,6 +376,12 @@ program
   .argument("[scenario...]", "names of scenarios (default: all)")
   .option("--image <dir>", "folder with vmlinuz, initrd and filesystem.squashfs (default: out/latest)")
   .option("--list", "list the scenarios and run none")
+  .addOption(
+    new Option(
+      "-j, --jobs <count>",
+      "how many scenarios run at once (default: one a processor, as memory allows)",
+    ).argParser(countOf(1)),
+  )
   .addOption(acceleratorOption())
   .option(
     "--report <dir>",
@@ -385,6 +399,7 @@ program
         outDir: folder,
         stateDir: (await openHome(homeRoot)).root,
         accelerator: options.accel,
+        jobs: options.jobs,
       },
       { signal, progress },
     );
@@ -426,11 +441,8 @@ program
 program
   .command("gc")
   .summary("drop what no kept release, lock or artifact needs")
-  .addOption(new Option("--keep <count>", "how many releases stay, the newest").argParser(Number).default(3))
+  .addOption(new Option("--keep <count>", "how many releases stay, the newest").argParser(countOf(0)).default(3))
   .action(async (options) => {
-    if (!Number.isInteger(options.keep) || options.keep < 0) {
-      throw new UsageError("BAD_COUNT", "--keep takes a whole number, 0 or more");
-    }
     const { root } = await openHome(homeRoot);
     const before = await freeBytes(root);
     const workshops: Workshop[] = [];

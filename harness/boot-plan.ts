@@ -29,6 +29,8 @@ export interface BootOptions {
   readonly mac?: string | undefined;
   /** Disk images, raw or qcow2, that the CN may write to. @default none */
   readonly disks?: readonly string[] | undefined;
+  /** Disk images that are plugged in while the CN runs. @default none */
+  readonly plugs?: readonly PluggedDisk[] | undefined;
   /** More kernel arguments, each as CNAPI would have it. @default none */
   readonly append?: readonly string[] | undefined;
   /** Only "ipxe" as yet. @default "ipxe" */
@@ -45,12 +47,21 @@ export interface BootOptions {
   readonly port?: number | undefined;
   /** Names of files that the headnode does not have, as the end of a URL path: "vmlinuz". @default none */
   readonly missing?: readonly string[] | undefined;
+  /** What the headnode serves in place of a file's own content, by the file's name: "networking.json.hash". @default none */
+  readonly altered?: Readonly<Record<string, Uint8Array | string>> | undefined;
   /** @default "auto" */
   readonly accelerator?: "auto" | Accelerator | undefined;
   /** Guest memory in MiB. @default 2048 */
   readonly memoryMib?: number | undefined;
   /** Virtual CPUs. @default 2 */
   readonly cpus?: number | undefined;
+}
+
+export interface PluggedDisk {
+  /** Raw or qcow2. */
+  readonly path: string;
+  /** The line on ttyS1 upon which it is plugged in. */
+  readonly when: RegExp;
 }
 
 /** Options with every default filled in and every file read. */
@@ -67,6 +78,7 @@ export interface BootPlan {
   /** Lower case, with colons. */
   readonly mac: string;
   readonly disks: readonly DiskSpec[];
+  readonly plugs: readonly { readonly disk: DiskSpec; readonly when: RegExp }[];
   /** CNAPI's kernel arguments, in the order booter gives them. */
   readonly kernelArguments: readonly string[];
   readonly until: MilestoneName;
@@ -74,6 +86,7 @@ export interface BootPlan {
   readonly scriptTransport: ScriptTransport;
   readonly port: number;
   readonly missing: readonly string[];
+  readonly altered: ReadonlyMap<string, Buffer>;
   readonly accelerator: "auto" | Accelerator;
   readonly memoryMib: number;
   readonly cpus: number;
@@ -84,6 +97,8 @@ export interface BootPlan {
 /** The vector of triton's hostid: 73cb1ae8. */
 const defaultUuid = "12345678-9abc-4def-8123-456789abcdef";
 const defaultMac = "52:54:00:99:00:38";
+/** Of a CN, in MiB. */
+export const DEFAULT_MEMORY_MIB = 2048;
 
 /**
  * @throws UsageError NOT_YET, UNKNOWN_MILESTONE, BAD_UUID, BAD_MAC, BAD_APPEND, IMAGE_INCOMPLETE, NETWORKING_UNREADABLE,
@@ -144,6 +159,9 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     uuid,
     mac,
     disks: await Promise.all((options.disks ?? []).map(readDisk)),
+    plugs: await Promise.all(
+      (options.plugs ?? []).map(async ({ path, when }) => ({ disk: await readDisk(path), when })),
+    ),
     // The order of CNAPI's object: its own first, the operator's, then the tags' NICs.
     kernelArguments: [
       ...(networking?.hostname === undefined ? [] : [`hostname=${networking.hostname}`]),
@@ -155,8 +173,9 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     scriptTransport: options.scriptTransport ?? "http",
     port: options.port ?? 0,
     missing: options.missing ?? [],
+    altered: new Map(Object.entries(options.altered ?? {}).map(([name, content]) => [name, Buffer.from(content)])),
     accelerator: options.accelerator ?? "auto",
-    memoryMib: options.memoryMib ?? 2048,
+    memoryMib: options.memoryMib ?? DEFAULT_MEMORY_MIB,
     cpus: options.cpus ?? 2,
     warnings: [
       ...image.warnings,

@@ -50,6 +50,11 @@ export class BootTrouble implements Disposable {
     this.#add(`${fatalWords[reason]} (${JSON.stringify(text)})`);
   }
 
+  /** Something that the boot needs could not be done on this side. */
+  hostFailed(error: Error): void {
+    this.#abort(error);
+  }
+
   /** The machine is gone; nothing more will come. A QEMU that failed is the host's matter, not the guest's. */
   machineEnded(exit: ExitReport): void {
     const ending = describeExit(exit);

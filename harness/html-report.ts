@@ -3,7 +3,8 @@ import { relative } from "node:path";
 import { formatDuration } from "../vm/format.js";
 import type { MilestoneRow } from "./boot-report.js";
 import { escapeXml } from "./junit-report.js";
-import type { ClaimResult, ScenarioBootResult, ScenarioResult, TestReport } from "./scenario-run.js";
+import type { ClaimResult, ScenarioBootResult } from "./scenario-boot.js";
+import type { ScenarioResult, TestReport } from "./scenario-run.js";
 
 const style = `
   body { font: 15px/1.45 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #222; }

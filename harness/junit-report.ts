@@ -2,7 +2,8 @@
  * A test report as JUnit XML, as CI systems read it: a suite a boot, a case a claim.
  * Source: the de-facto schema of Ant's and Surefire's reports (failure: the test's matter; error: ours).
  */
-import type { ClaimResult, ScenarioBootResult, TestReport } from "./scenario-run.js";
+import type { ClaimResult, ScenarioBootResult } from "./scenario-boot.js";
+import type { TestReport } from "./scenario-run.js";
 
 export function formatJunit(report: TestReport): string {
   const suites = report.scenarios.flatMap(({ name, boots }) =>

@@ -5,7 +5,9 @@
 import { loadavg } from "node:os";
 import { join } from "node:path";
 import { type AcceleratorVerdict, decideAccelerator } from "../vm/accelerator.js";
+import { quoteWord } from "../vm/command-line.js";
 import { DisposableStack } from "../vm/disposable-stack.js";
+import { describeExit } from "../vm/exit-report.js";
 import { formatDuration } from "../vm/format.js";
 import { launchMachine, type RunningMachine } from "../vm/machine.js";
 import type { Progress } from "../vm/progress.js";
@@ -22,8 +24,9 @@ import { ExpectationFailed } from "./harness-error.js";
 import { Headnode } from "./headnode/headnode.js";
 import { digestImage, type ImageFileName } from "./headnode/image-folder.js";
 import { followTranscript } from "./headnode/milestone-feed.js";
-import { type MilestoneName, MilestoneRecorder } from "./milestones.js";
+import { type FatalReason, type MilestoneName, MilestoneRecorder } from "./milestones.js";
 import { makeReportFolder } from "./report-folder.js";
+import { expectSuccess, type GuestEnding } from "./scenario.js";
 import { type CnTerminal, joinTerminal } from "./terminal.js";
 
 /** Longest time between two milestones on an ordinary host with KVM, in milliseconds. */
@@ -32,6 +35,10 @@ const MILESTONE_GAP_MS = 20_000;
 const LOGIN_MS = 20_000;
 /** Longest time for a command in the CN, likewise. */
 const COMMAND_MS = 30_000;
+/** Longest time for the guest's own end, likewise. */
+const ENDING_MS = 30_000;
+/** Lines of ttyS1 that can be asked for; a boot prints about a thousand. */
+const KEPT_LINES = 20_000;
 
 export interface PowerOnContext {
   readonly signal: AbortSignal;
@@ -76,6 +83,7 @@ export class RunningCn implements AsyncDisposable {
   readonly #signal: AbortSignal;
   readonly #refused: Set<string>;
   readonly #commands: CommandReport[] = [];
+  readonly #plugged: string[] = [];
   #onMilestone: () => void = () => {};
   #ending: Promise<BootReport> | undefined;
 
@@ -119,6 +127,7 @@ export class RunningCn implements AsyncDisposable {
           uuid: plan.uuid,
           boot: { kind: "network" },
           disks: plan.disks,
+          freeDiskSlots: plan.plugs.length,
           nics: [{ mac: plan.mac, network: { net, host, dns, dhcpStart, bootfile: bootFile, tftpDir: tftpFolder } }],
           // The firmware and iPXE speak on ttyS0, and Linux on ttyS1, as booter tells it.
           serial: ["pty", "pty"],
@@ -133,7 +142,11 @@ export class RunningCn implements AsyncDisposable {
         textPath: join(reportDir, `${file}.log`),
         onTrouble: log,
       });
-      const console = new Console(line, { log: consoleLog, sincePowerOnMs: clock.nowMs });
+      const console = new Console(line, {
+        log: consoleLog,
+        keptLines: KEPT_LINES,
+        sincePowerOnMs: clock.nowMs,
+      });
       return { line, console: cleanup.use(console) };
     };
     const { console: firmware } = await openConsole("ttyS0", "firmware");
@@ -173,6 +186,12 @@ export class RunningCn implements AsyncDisposable {
       },
     });
     void parts.machine.exited.then((exit) => this.#trouble.machineEnded(exit));
+    for (const plug of parts.plan.plugs) this.#plugWhenSaid(plug);
+  }
+
+  /** How much longer than on an ordinary host with KVM its guest may take. */
+  get timeScale(): number {
+    return this.#parts.accelerator.timeScale;
   }
 
   /** Milliseconds since power-on. */
@@ -206,6 +225,53 @@ export class RunningCn implements AsyncDisposable {
       }
     });
     this.#signal.throwIfAborted();
+  }
+
+  /** What came on ttyS1 so far, oldest line first. */
+  consoleLines(): readonly string[] {
+    return this.#parts.console.tail(KEPT_LINES);
+  }
+
+  /** Paths of the disks that were plugged in so far. */
+  get plugged(): readonly string[] {
+    return this.#plugged;
+  }
+
+  /**
+   * Waits for a stop that the image makes on purpose.
+   * @throws ExpectationFailed WRONG_VALUE when the boot goes on to a login; others as reach() when it stops for another reason
+   */
+  async stopWith(reason: FatalReason): Promise<void> {
+    try {
+      await this.reach("login");
+    } catch (error) {
+      if (this.recorder.fatalSigns.some((sign) => sign.reason === reason)) return;
+      throw error;
+    }
+    throw new ExpectationFailed("WRONG_VALUE", `the boot went on to a login, and should have stopped with ${reason}`);
+  }
+
+  /**
+   * Has root end the guest, and waits until it did.
+   * @throws ExpectationFailed TIMED_OUT when it goes on; WRONG_VALUE when it ends in another way
+   */
+  async endItself(shell: CnShell, { command, end }: GuestEnding): Promise<void> {
+    const { machine, context } = this.#parts;
+    // In a session of its own, and a moment later, so that the shell's answer gets through before the machine goes.
+    const inBackground = `setsid sh -c 'sleep 1; '${quoteWord(command)} </dev/null >/run/livelab-ending.log 2>&1 &`;
+    expectSuccess(await shell.run(inBackground));
+    const limitMs = this.#scaled(ENDING_MS);
+    const exit = await context.progress.step(command, () =>
+      waitAtMost(machine.exited, {
+        limitMs,
+        signal: context.signal,
+        onLimit: () =>
+          new ExpectationFailed("TIMED_OUT", `${formatDuration(limitMs)} after ${command} the guest goes on`),
+      }),
+    );
+    if (exit.reason !== end) {
+      throw new ExpectationFailed("WRONG_VALUE", `${command} should end in ${end}, but ${describeExit(exit)}`);
+    }
   }
 
   /** Logs in as root on ttyS1. @throws ExpectationFailed LOGIN_REFUSED, saying why nobody can log in */
@@ -255,8 +321,19 @@ export class RunningCn implements AsyncDisposable {
     await this.#resources[Symbol.asyncDispose]();
   }
 
+  #plugWhenSaid({ disk, when }: BootPlan["plugs"][number]): void {
+    const { console, machine } = this.#parts;
+    const stop = console.watch(when, () => {
+      stop();
+      machine.plugDisk(disk).then(
+        () => this.#plugged.push(disk.path),
+        (error: Error) => this.#trouble.hostFailed(error),
+      );
+    });
+  }
+
   #scaled(ms: number): number {
-    return ms * this.#parts.accelerator.timeScale;
+    return ms * this.timeScale;
   }
 
   async #run(shell: SerialShell, command: string): Promise<CommandReport> {

@@ -1,19 +1,19 @@
 /**
- * `livelab test`: runs scenarios one after the other and keeps what each proved.
- * Every verdict starts as failed; only a claim that was asked and held is passed.
+ * `livelab test`: runs scenarios, as many at once as the host bears, and keeps what each proved.
+ * Not here: one boot (scenario-boot.ts).
  */
 import { rm, writeFile } from "node:fs/promises";
+import { availableParallelism, freemem } from "node:os";
 import { join } from "node:path";
 import type { Accelerator } from "../vm/machine-spec.js";
 import { type Progress, silentProgress } from "../vm/progress.js";
-import { planBoot } from "./boot-plan.js";
-import type { BootReport } from "./boot-report.js";
-import { ExpectationFailed } from "./harness-error.js";
+import { DEFAULT_MEMORY_MIB } from "./boot-plan.js";
 import { formatScenarioHtml } from "./html-report.js";
 import { formatJunit } from "./junit-report.js";
 import { makeReportFolder } from "./report-folder.js";
-import { type CnShell, RunningCn } from "./running-cn.js";
-import { expectSuccess, type Scenario, type ScenarioBoot } from "./scenario.js";
+import type { Scenario } from "./scenario.js";
+import { runScenarioBoot, type ScenarioBootContext, type ScenarioBootResult } from "./scenario-boot.js";
+import { ScenarioDisks } from "./scenario-disks.js";
 
 export interface ScenarioRunOptions {
   /** The platform image; see BootOptions. */
@@ -23,31 +23,14 @@ export interface ScenarioRunOptions {
   readonly stateDir: string;
   /** @default "auto" */
   readonly accelerator?: "auto" | Accelerator | undefined;
+  /** How many scenarios run at once, at least 1. @default parallelScenarios() */
+  readonly jobs?: number | undefined;
 }
 
 export interface ScenarioRunContext {
   readonly signal: AbortSignal;
   /** @default nobody is told */
   readonly progress?: Progress;
-}
-
-/** `failed`: the guest did not do it; `broken`: livelab or the host could not ask; `not run`: it did not come to that. */
-export type ClaimOutcome = "passed" | "failed" | "broken" | "not run";
-
-export interface ClaimResult {
-  readonly title: string;
-  readonly outcome: ClaimOutcome;
-  /** Why, unless it passed. */
-  readonly message?: string;
-  readonly durationMs: number;
-}
-
-export interface ScenarioBootResult {
-  readonly name: string;
-  readonly folder: string;
-  /** Milestones first, then what was asked inside. */
-  readonly claims: readonly ClaimResult[];
-  readonly report: BootReport;
 }
 
 export interface ScenarioResult {
@@ -72,6 +55,13 @@ export interface TestReport {
   readonly scenarios: readonly ScenarioResult[];
 }
 
+/** What QEMU takes besides the guest's memory, in MiB. */
+const QEMU_MIB = 512;
+
+/** How many CNs this host bears at once: one a processor (a boot keeps one busy), as far as its free memory goes. */
+export const parallelScenarios = (): number =>
+  Math.max(1, Math.min(availableParallelism(), Math.floor(freemem() / 1024 / 1024 / (DEFAULT_MEMORY_MIB + QEMU_MIB))));
+
 /**
  * Runs them all and writes report.json, junit.xml and index.html into `outDir`.
  * A scenario that fails is a result, not an error.
@@ -81,23 +71,12 @@ export interface TestReport {
 export async function runScenarios(
   scenarios: readonly Scenario[],
   options: ScenarioRunOptions,
-  context: ScenarioRunContext,
+  { signal, progress = silentProgress }: ScenarioRunContext,
 ): Promise<TestReport> {
   const startedAt = new Date().toISOString();
   const startMs = performance.now();
   await makeReportFolder(options.outDir);
-  const results: ScenarioResult[] = [];
-  for (const scenario of scenarios) {
-    const boots: ScenarioBootResult[] = [];
-    for (const boot of scenario.boots) boots.push(await runBoot(scenario, boot, options, context));
-    const claims = boots.flatMap((boot) => boot.claims);
-    results.push({
-      name: scenario.name,
-      summary: scenario.summary,
-      passed: claims.length > 0 && claims.every(({ outcome }) => outcome === "passed"),
-      boots,
-    });
-  }
+  const results = await runSideBySide(scenarios, options, { signal, progress });
   const claims = results.flatMap(({ boots }) => boots).flatMap((boot) => boot.claims);
   const passed = claims.filter(({ outcome }) => outcome === "passed").length;
   const report: TestReport = {
@@ -115,80 +94,47 @@ export async function runScenarios(
   return report;
 }
 
-async function runBoot(
-  scenario: Scenario,
-  boot: ScenarioBoot,
+/** Results in the order of `scenarios`. The first error ends all that run; it is thrown when they have ended. */
+async function runSideBySide(
+  scenarios: readonly Scenario[],
   options: ScenarioRunOptions,
-  { signal, progress = silentProgress }: ScenarioRunContext,
-): Promise<ScenarioBootResult> {
-  const folder = join(options.outDir, scenario.name, boot.name);
-  await rm(folder, { recursive: true, force: true });
-  const { imageDir, stateDir, accelerator } = options;
-  const plan = await planBoot({ ...boot.fixtures, imageDir, stateDir, accelerator, reportDir: folder });
-  progress.note(`scenario ${scenario.name}, boot ${boot.name}`);
-
-  await using cn = await RunningCn.powerOn(plan, { signal, progress });
-  const asked = new Map<string, ClaimResult>();
-  let firstError: unknown;
-  try {
-    await cn.reach(plan.until);
-    await using shell = await cn.logIn();
-    for (const { title, verify } of boot.claims) {
-      const startMs = performance.now();
-      const run = (command: string): Promise<string> => runChecked(shell, command);
-      const outcome = await attempt(() => verify({ plan, recorder: cn.recorder, run }));
-      asked.set(title, { title, ...outcome, durationMs: performance.now() - startMs });
-      firstError ??= outcome.error;
-      signal.throwIfAborted();
+  { signal, progress }: ScenarioBootContext,
+): Promise<readonly ScenarioResult[]> {
+  const failure = new AbortController();
+  const context = { signal: AbortSignal.any([signal, failure.signal]), progress };
+  const results = new Map<Scenario, ScenarioResult>();
+  // Those with most boots first, so that none of them is begun when the others are done.
+  const queue = [...scenarios].sort((a, b) => b.boots.length - a.boots.length).values();
+  const work = async (): Promise<void> => {
+    for (const scenario of queue) {
+      context.signal.throwIfAborted();
+      results.set(scenario, await runScenario(scenario, options, context));
     }
-  } catch (error) {
-    firstError ??= error;
-  }
-
-  const missed = boot.milestones.filter((name) => !cn.recorder.has(name));
-  if (missed.length > 0) firstError ??= new ExpectationFailed("TIMED_OUT", `not reached: ${missed.join(", ")}`);
-  const report = await cn.end(firstError);
-  signal.throwIfAborted();
-
-  const why = firstError instanceof Error ? firstError.message : "";
-  const reachedAtMs = new Map(cn.recorder.reached.map(({ name, atMs }) => [name, atMs]));
-  return {
-    name: boot.name,
-    folder,
-    claims: [
-      ...boot.milestones.map((name): ClaimResult => {
-        const durationMs = reachedAtMs.get(name);
-        const title = `reaches ${name}`;
-        if (durationMs !== undefined) return { title, outcome: "passed", durationMs };
-        return { title, outcome: outcomeOf(firstError), message: why, durationMs: 0 };
-      }),
-      ...boot.claims.map(
-        ({ title }): ClaimResult => asked.get(title) ?? { title, outcome: "not run", message: why, durationMs: 0 },
-      ),
-    ],
-    report,
   };
+  await Promise.allSettled(
+    Array.from({ length: options.jobs ?? parallelScenarios() }, () =>
+      work().catch((error: unknown) => failure.abort(error)),
+    ),
+  );
+  context.signal.throwIfAborted();
+  return scenarios.map((scenario) => results.get(scenario) as ScenarioResult);
 }
 
-async function runChecked(shell: CnShell, command: string): Promise<string> {
-  const report = await shell.run(command);
-  expectSuccess(report);
-  return report.stdout.replace(/\n$/, "");
-}
-
-type Attempt =
-  | { readonly outcome: "passed"; readonly error?: undefined }
-  | { readonly outcome: "failed" | "broken"; readonly message: string; readonly error: unknown };
-
-async function attempt(verify: () => Promise<void>): Promise<Attempt> {
-  try {
-    await verify();
-    return { outcome: "passed" };
-  } catch (error) {
-    return { outcome: outcomeOf(error), message: error instanceof Error ? error.message : String(error), error };
+async function runScenario(
+  scenario: Scenario,
+  { imageDir, outDir, stateDir, accelerator }: ScenarioRunOptions,
+  context: ScenarioBootContext,
+): Promise<ScenarioResult> {
+  const { name, summary } = scenario;
+  const folder = join(outDir, name);
+  await rm(folder, { recursive: true, force: true });
+  const disks = await ScenarioDisks.create(scenario, folder);
+  const boots: ScenarioBootResult[] = [];
+  for (const boot of scenario.boots) {
+    boots.push(await runScenarioBoot(scenario, boot, { imageDir, folder, stateDir, accelerator, disks }, context));
   }
-}
-
-function outcomeOf(error: unknown): "failed" | "broken" {
-  return error instanceof ExpectationFailed ? "failed" : "broken";
+  const claims = boots.flatMap((boot) => boot.claims);
+  const passed = claims.length > 0 && claims.every(({ outcome }) => outcome === "passed");
+  if (passed) await disks.remove();
+  return { name, summary, passed, boots };
 }

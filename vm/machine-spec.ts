@@ -19,6 +19,8 @@ export interface MachineSpec {
   readonly firmware?: FirmwareSpec | undefined;
   readonly boot: BootSource;
   readonly disks: readonly (DiskSpec | FolderDiskSpec)[];
+  /** How many disks can be plugged in while it runs (RunningMachine.plugDisk). @default 0 */
+  readonly freeDiskSlots?: number | undefined;
   /** In the order in which the guest finds them. */
   readonly nics: readonly NicSpec[];
   /**

@@ -5,9 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { thrownBy, within } from "../fixtures/vm-deadline.js";
-import { halt, panic, powerOff, reset, say, writeBootDisk, writeDisk } from "../fixtures/vm-guest-code.js";
+import { countSlowly, halt, panic, powerOff, reset, say, writeBootDisk, writeDisk } from "../fixtures/vm-guest-code.js";
 import { smallMachine } from "../fixtures/vm-small-machine.js";
 import { skipTest } from "../test/runner/skip-test.js";
+import { createRawDisk } from "./disk-image.js";
 import { launchMachine, type MachineEvent } from "./machine.js";
 import { SerialLine } from "./serial-line.js";
 import { TempDir } from "./temp-dir.js";
@@ -253,6 +254,25 @@ test(
     assert.is(await thrownBy(launch), reason);
     await sleep(200);
     assert.throws(() => process.kill(pid, 0), /ESRCH/);
+  }),
+);
+
+test(
+  "takes a disk while it runs, as many as it has slots for, and none that another machine uses",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const [disk, late, used] = ["disk", "late", "used"].map((name) => join(dir.path, name)) as [string, string, string];
+    await writeBootDisk(disk, countSlowly("ttyS1"));
+    for (const path of [late, used]) await createRawDisk(path, 1024 * 1024);
+    await using machine = await launchMachine(smallMachine(disk, { freeDiskSlots: 2 }), { workDir: dir.path });
+    await machine.resume();
+    await machine.plugDisk({ path: late, format: "raw" });
+    await using _other = await launchMachine(smallMachine(disk, { disks: [{ path: used, format: "raw" }] }), {
+      workDir: join(dir.path, "other"),
+    });
+    assert.match(String(await thrownBy(machine.plugDisk({ path: used, format: "raw" }))), "lock");
+    const none = await thrownBy(machine.plugDisk({ path: late, format: "raw" }));
+    assert.is((none as VmError).code, "NO_FREE_SLOT");
   }),
 );
 

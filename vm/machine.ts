@@ -8,8 +8,9 @@ import { formatCommandLine } from "./command-line.js";
 import { DisposableStack } from "./disposable-stack.js";
 import { type DiskError, describeExit, type ExitReport, type GuestEnd, readLogTail } from "./exit-report.js";
 import { findQemu } from "./find-qemu.js";
-import type { MachineSpec } from "./machine-spec.js";
+import type { DiskSpec, MachineSpec } from "./machine-spec.js";
 import { qemuArgv, uefiVarsPath } from "./qemu-argv.js";
+import { diskSlotName } from "./qemu-drive-args.js";
 import { type QemuProcess, startQemu } from "./qemu-process.js";
 import { parseChardevs, type QmpEvent } from "./qmp-message.js";
 import { loadState, readStateUri, type StateOptions, writeState } from "./saved-state.js";
@@ -132,6 +133,7 @@ export class RunningMachine implements AsyncDisposable {
   readonly #guestEnded = new Promise<void>((resolve) => {
     this.#announceGuestEnd = resolve;
   });
+  readonly #plugged: DiskSpec[] = [];
   #stopping: Promise<ExitReport> | undefined;
 
   /** For launchMachine. */
@@ -157,6 +159,36 @@ export class RunningMachine implements AsyncDisposable {
   async resume(): Promise<void> {
     await this.#parts.qemu.qmp.execute("cont");
     this.#parts.log("resumed");
+  }
+
+  /**
+   * Plugs a disk into a free slot of the running machine; the guest finds it as it finds any disk that comes late.
+   * @throws VmError NO_FREE_SLOT; QMP_ERROR with QEMU's words, e.g. on a file that another machine uses
+   */
+  async plugDisk(disk: DiskSpec): Promise<void> {
+    const slot = this.#plugged.length;
+    if (slot >= (this.#spec.freeDiskSlots ?? 0)) {
+      throw new VmError("NO_FREE_SLOT", `machine ${this.name} has no slot left for the disk ${disk.path}`);
+    }
+    this.#plugged.push(disk);
+    const { qmp } = this.#parts.qemu;
+    const node = `plugged${slot}`;
+    await qmp.execute("blockdev-add", {
+      driver: disk.format,
+      "node-name": node,
+      "read-only": disk.readOnly ?? false,
+      discard: "unmap",
+      file: { driver: "file", filename: disk.path },
+    });
+    await qmp.execute("device_add", {
+      driver: "virtio-blk-pci",
+      id: node,
+      drive: node,
+      bus: diskSlotName(slot),
+      ...(disk.serial !== undefined && { serial: disk.serial }),
+      ...(!disk.readOnly && { werror: "stop" }),
+    });
+    this.#parts.log(`plugged in ${disk.path}`);
   }
 
   /**
@@ -227,7 +259,7 @@ export class RunningMachine implements AsyncDisposable {
     const kind = guestEnd(event);
     if (kind === undefined || this.#guestEnd !== undefined) return;
     this.#guestEnd = kind;
-    if (kind === "disk-error") this.#diskError = diskError(event, this.#spec);
+    if (kind === "disk-error") this.#diskError = diskError(event, this.#spec, this.#plugged);
     const detail = `${event.name} ${JSON.stringify(event.data)}`;
     this.#parts.log(`qmp <- ${detail}`);
     for (const listener of this.#listeners) listener({ kind, detail });
@@ -265,10 +297,11 @@ const within = (work: Promise<unknown>, limitMs: number): Promise<boolean> =>
   ).catch(() => false);
 
 /** Source: QEMU qapi/block-core.json, BLOCK_IO_ERROR; the nodes' names are of qemu-argv.ts. */
-function diskError({ data }: QmpEvent, { disks }: MachineSpec): DiskError {
+function diskError({ data }: QmpEvent, { disks }: MachineSpec, plugged: readonly DiskSpec[]): DiskError {
   const node = String(data["node-name"]);
+  const [, kind, index] = /^(disk|plugged)(\d+)$/.exec(node) ?? [];
   return {
-    path: disks[Number(/^disk(\d+)$/.exec(node)?.[1])]?.path ?? node,
+    path: (kind === "plugged" ? plugged : disks)[Number(index)]?.path ?? node,
     noSpace: data["nospace"] === true,
     detail: String(data["reason"]),
   };

@@ -16,6 +16,12 @@ export interface Step {
   result(text: string): void;
 }
 
+/** The same, with whose matter it is before each note and step: for several works side by side. */
+export const labelled = (progress: Progress, label: string): Progress => ({
+  note: (text) => progress.note(`${label}: ${text}`),
+  step: (title, work) => progress.step(`${label}: ${title}`, work),
+});
+
 /** Says nothing: for tests and for callers that report in another way. */
 export const silentProgress: Progress = {
   note: () => {},

@@ -14,7 +14,7 @@ import {
   type SerialSpec,
 } from "./machine-spec.js";
 import { optionValue } from "./option-value.js";
-import { bootMediumArgs, diskArgs } from "./qemu-drive-args.js";
+import { bootMediumArgs, diskArgs, diskSlotArgs } from "./qemu-drive-args.js";
 import { VmError } from "./vm-error.js";
 
 export interface QemuPaths {
@@ -53,6 +53,7 @@ export function qemuArgv(spec: MachineSpec, paths: QemuPaths): readonly string[]
     ...bootArgs(spec.boot),
     ...bootMediumArgs(spec.boot),
     ...spec.disks.flatMap((disk, index) => diskArgs(disk, index, spec.boot)),
+    ...diskSlotArgs(spec.freeDiskSlots ?? 0),
     ...spec.nics.flatMap((nic, index) => nicArgs(nic, index, spec)),
     "-object", "rng-random,id=rng0,filename=/dev/urandom",
     "-device", "virtio-rng-pci,rng=rng0",

@@ -19,6 +19,15 @@ export function diskArgs(disk: DiskSpec | FolderDiskSpec, index: number, boot: B
   return ["-blockdev", [...backendOptions(disk), `node-name=${id}`].join(","), "-device", device.join(",")];
 }
 
+/** Name of the PCIe slot that takes the disk plugged in as the `index`-th. */
+export const diskSlotName = (index: number): string => `slot${index}`;
+
+/** A root port for each slot: q35's root bus itself takes nothing while the guest runs (QEMU docs/pcie.txt, "Hot-plug"). */
+export const diskSlotArgs = (count: number): readonly string[] =>
+  Array.from({ length: count }, (_, index) => `pcie-root-port,id=${diskSlotName(index)},chassis=${index + 1}`).flatMap(
+    (device) => ["-device", device],
+  );
+
 /** The medium that the machine boots from, where that is neither one of its disks nor a NIC. */
 export function bootMediumArgs(boot: BootSource): readonly string[] {
   switch (boot.kind) {

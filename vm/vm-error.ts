@@ -22,6 +22,8 @@ const kinds = {
   KVM_UNUSABLE: "host",
   /** The description of the machine contradicts itself. */
   BAD_SPEC: "internal",
+  /** The machine was described with fewer free slots than disks are plugged in. */
+  NO_FREE_SLOT: "internal",
   /** QEMU did not speak or answer in time. */
   QMP_TIMEOUT: "internal",
   /** QEMU ended the conversation. */

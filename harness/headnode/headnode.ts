@@ -37,6 +37,8 @@ export interface HeadnodeOptions {
   readonly port?: number;
   /** Names of files to be answered 404 although they are there, e.g. "vmlinuz". @default [] */
   readonly missing?: readonly string[];
+  /** What is served in place of a file's own content, by the file's name. @default none */
+  readonly altered?: ReadonlyMap<string, Buffer>;
   /** Milliseconds since power-on, for the transcript. */
   readonly now: () => number;
   /** Folder that exists; what TFTP serves is laid out in its tftp/, which is gone at the end. */
@@ -100,7 +102,7 @@ export class Headnode implements AsyncDisposable {
       hashFiles: image.hashFiles !== undefined,
       bootFiles: [...bootFilesOf(networking).keys()],
     });
-    tree = publishedTree({ image, mac, bootScript: script, networking, nodeConfig });
+    tree = alter(publishedTree({ image, mac, bootScript: script, networking, nodeConfig }), options.altered);
 
     let tftpFolder: string | undefined;
     if (options.scriptTransport === "tftp") {
@@ -133,6 +135,16 @@ export class Headnode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources[Symbol.asyncDispose]();
   }
+}
+
+/** The tree with other contents for the files of these names. */
+function alter(tree: PublishedTree, altered: ReadonlyMap<string, Buffer> = new Map()): PublishedTree {
+  return new Map(
+    [...tree].map(([path, content]) => {
+      const bytes = altered.get(basename(path));
+      return [path, bytes === undefined ? content : { kind: "bytes", bytes }];
+    }),
+  );
 }
 
 /** Which path serves which step of a boot. */

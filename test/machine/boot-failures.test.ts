@@ -2,7 +2,7 @@
  * Boots that must fail, with real firmware and a real iPXE: how soon and how clearly livelab says so.
  * The images are empty shells, for none of them gets as far as Linux.
  */
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
@@ -11,7 +11,8 @@ import { bootImage } from "../../harness/boot.js";
 import type { BootOptions } from "../../harness/boot-plan.js";
 import type { BootReport } from "../../harness/boot-report.js";
 import type { HeadnodeRequest } from "../../harness/headnode/transcript.js";
-import type { Scenario } from "../../harness/scenario.js";
+import type { FatalReason } from "../../harness/milestones.js";
+import { expectEqual, type Scenario } from "../../harness/scenario.js";
 import { runScenarios } from "../../harness/scenario-run.js";
 import { type Progress, silentProgress } from "../../vm/progress.js";
 import { findProjectRoot } from "../../vm/project-root.js";
@@ -133,6 +134,63 @@ test("a scenario whose boot fails leaves no claim unmentioned, and every report"
   assert.equal([report.passed, report.failed], [1, 2]);
   for (const file of ["report.json", "junit.xml", "index.html"])
     assert.ok((await readdir(outDir)).includes(file), file);
+});
+
+test("a boot that stops as it should passes, beside one that stops for another reason, and a failed run keeps its disks", async () => {
+  await using dir = await TempDir.create("boot-refusals");
+  const { imageDir, stateDir } = await makeImage(dir);
+  const refused = (name: string, refusal: FatalReason): Scenario => ({
+    name,
+    summary: "Stops.",
+    disks: { data: 64 },
+    boots: [
+      {
+        name: "only",
+        fixtures: {},
+        disks: ["data"],
+        milestones: ["ipxe-script"],
+        refusal,
+        claims: [
+          {
+            title: "the disk is the scenario's own",
+            verify: async ({ plan }) => expectEqual("its size", (await stat(plan.disks[0]?.path ?? "")).size, 2 ** 26),
+          },
+        ],
+      },
+    ],
+  });
+  const scenarios = [refused("as-it-should", "ipxe-prompt"), refused("otherwise", "emergency-shell")];
+  const outDir = join(dir.path, "out");
+  const report = await runScenarios(scenarios, { imageDir, stateDir, outDir, jobs: 2 }, { signal: signal() });
+  assert.equal(
+    report.scenarios.map(({ boots }) => boots[0]?.claims.map(({ outcome }) => outcome)),
+    [
+      ["passed", "passed", "passed"],
+      ["passed", "not run", "failed"],
+    ],
+  );
+  assert.match(report.scenarios[1]?.boots[0]?.claims[2]?.message ?? "", "iPXE gave up");
+  assert.equal(await readdir(join(outDir, "as-it-should")), ["only"]);
+  assert.equal((await readdir(join(outDir, "otherwise"))).sort(), ["disks", "only"]);
+});
+
+test("a scenario that names a disk which it has not is told so, and ends those beside it", async () => {
+  await using dir = await TempDir.create("boot-no-disk");
+  const { imageDir, stateDir } = await makeImage(dir);
+  const boot = { name: "only", fixtures: {}, milestones: [], claims: [] } as const;
+  const scenarios: Scenario[] = [
+    { name: "good", summary: "", boots: [boot] },
+    { name: "wrong", summary: "", disks: { one: 1 }, boots: [{ ...boot, disks: ["two"] }] },
+  ];
+  const error = await runScenarios(
+    scenarios,
+    { imageDir, stateDir, outDir: join(dir.path, "out"), jobs: 2 },
+    { signal: signal() },
+  ).then(
+    () => undefined,
+    (reason: Error) => reason,
+  );
+  assert.match(error?.message ?? "", "the scenario has no disk two; it has: one");
 });
 
 test("no scenarios at all is no success", async () => {
