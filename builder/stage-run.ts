@@ -48,7 +48,7 @@ export const limited = (
 
 /**
  * Runs a stage upon the stages `below` (keys, oldest first) and keeps what it wrote under `key`.
- * @param isCurrent asked when the stage has ended: whether `key` is still that of its files, which may be edited meanwhile
+ * @param isCurrent asked when the stage's files have been read: whether `key` is still theirs, for they may be edited any time
  * @returns how long it took, in milliseconds
  * @throws StageError with the last lines of its output; InputError REFUSED when it asked for what the lock lacks
  */
@@ -64,6 +64,14 @@ export async function runStage(
   const started = performance.now();
   const logFile = join(releaseFolder(context.home, stamp), "logs", `${stage.name}.log`);
   const tail: string[] = [];
+  const assertCurrent = async (): Promise<void> => {
+    if (await isCurrent()) return;
+    throw new StageError(
+      "INPUTS_CHANGED",
+      `files of stage ${stage.name} were changed while they were read, so what it made would be of neither state`,
+      { hint: `livelab build -r ${stamp}` },
+    );
+  };
 
   await using machine = await context.machines.begin({ stamp, stage: stage.name, key, below }, step);
   try {
@@ -76,6 +84,8 @@ export async function runStage(
       else gateway.serveAbsence(url);
     }
     await sendStageFiles(machine, material, limited(context, 60_000, "sending the stages' files"));
+    // Only proto/ is still read while a stage runs.
+    if (!stage.proto) await assertCurrent();
 
     const signal = limited(context, stage.limitMinutes * 60_000, `stage ${stage.name}`);
     const environment = { ...commonEnvironment(stamp, material.lock), ...stage.environment?.(material.lock) };
@@ -121,15 +131,7 @@ export async function runStage(
     if (result.killedBy !== undefined)
       throw stageFailure(stage, `was killed by SIG${result.killedBy}`, tail, logFile, context);
     if (result.status !== 0) throw stageFailure(stage, `ended with status ${result.status}`, tail, logFile, context);
-    if (!(await isCurrent())) {
-      throw new StageError(
-        "INPUTS_CHANGED",
-        `files of stage ${stage.name} were changed while it ran, so what it left is of neither state`,
-        {
-          hint: `livelab build -r ${stamp}`,
-        },
-      );
-    }
+    if (stage.proto) await assertCurrent();
     if (artifact !== undefined && stage.artifact !== undefined && !(await hasArtifact(artifact))) {
       await keepArtifact(
         machine.ssh,
