@@ -11,7 +11,7 @@ import type { LivelabHome } from "../home.js";
 import { formatDigest } from "../inputs/digest.js";
 import type { LockSet } from "../inputs/lock-set.js";
 import type { Store } from "../inputs/store.js";
-import { ownerTag } from "../owner.js";
+import { OwnerLock, ownerTag } from "../owner.js";
 import { digestOf } from "../stage-key.js";
 import { findDataMember } from "./deb-archive.js";
 import { namespaceError, spawnInNamespaces } from "./namespaces.js";
@@ -60,6 +60,11 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
   if (await stat(root).catch(() => undefined)) return root;
 
   await request.progress.step("builder machine's root", async (step) => {
+    await using _making = await OwnerLock.wait(`${folder}.lock`, {
+      onWait: (pid) => step.status(`another livelab, process ${pid}, makes the same`),
+      signal,
+    });
+    if (await stat(root).catch(() => undefined)) return;
     const part = `${folder}.${ownerTag()}`;
     try {
       await mkdir(join(part, "root"), { recursive: true });
@@ -91,10 +96,7 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
           `making the builder machine's root failed, status ${exitCode}:\n${output.split("\n").slice(-20).join("\n")}${stderr.split("\n").slice(-20).join("\n")}`,
         );
       }
-      await rename(part, folder).catch((error: NodeJS.ErrnoException) => {
-        // Another process was faster, with the same.
-        if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-      });
+      await rename(part, folder);
     } finally {
       await removeTree(part, asRoot);
     }
