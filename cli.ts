@@ -34,6 +34,7 @@ import { chooseScenarios, describeScenarios } from "./harness/choose-scenarios.j
 import { milestoneNames } from "./harness/milestones.js";
 import { runScenarios } from "./harness/scenario-run.js";
 import { formatTestReport } from "./harness/text-report.js";
+import { parseHostAddress } from "./harness/wire/answering-host.js";
 import { allScenarios } from "./test/scenarios/all-scenarios.js";
 import type { AcceleratorWish } from "./vm/accelerator.js";
 import { pinnedCloudImages } from "./vm/bases/cloud-images.js";
@@ -312,6 +313,8 @@ program
   .option("--node-config <file>", "node.config for the CN (default: an empty one)")
   .option("--uuid <uuid>", "system UUID, as dmidecode prints it")
   .option("--mac <mac>", "MAC of the boot NIC")
+  .option("--nic <mac>", "one more NIC, of this MAC; may be given again", collect, [])
+  .option("--peer <address>", "a host that answers ARP and ping: IP[/VLAN][,routed]; may be given again", collect, [])
   .option("--disk <file>", "disk image, raw or qcow2; may be given again", collect, [])
   .option("--append <argument>", "kernel argument; may be given again", collect, [])
   .addOption(new Option("--medium <medium>", "what to boot from").choices(["ipxe"]).default("ipxe"))
@@ -331,9 +334,15 @@ program
     "after",
     `
 Milestones, in order: ${milestoneNames.join(", ")}.
+With --nic or --peer all NICs are on one switch, which speaks LACP, passes VLAN tags and frames of any MTU, and reaches the
+headnode; wire.pcap in the report is what went over it, without TCP. A routed peer is behind the peers that are not.
 Beside a node.config, the file <node.config>.password tells root's password; it is never served.
 ${examples(
   ["livelab boot --networking fixtures/networking.json --node-config fixtures/node.config --run 'zpool status'", ""],
+  [
+    "livelab boot --networking two.json --nic 52:54:00:99:00:39 --peer 10.99.99.60 --run 'ping -c1 10.99.99.60'",
+    "two NICs",
+  ],
   ["livelab boot --append triton.dhcp-all-nics --interactive", "no networking.json, and your terminal on ttyS1"],
   ["livelab boot out/20261123T010203Z --until pivot", "another image, only as far as systemd"],
 )}`,
@@ -349,6 +358,8 @@ ${examples(
         nodeConfigPath: options.nodeConfig,
         uuid: options.uuid,
         mac: options.mac,
+        nics: options.nic,
+        peers: options.peer.map(parseHostAddress),
         disks: options.disk,
         append: options.append,
         medium: options.medium,

@@ -11,6 +11,7 @@ import { type ImageFolder, readImageFolder } from "./headnode/image-folder.js";
 import { type MilestoneName, milestoneNames } from "./milestones.js";
 import { type NetworkingFile, readNetworkingFile } from "./networking-json.js";
 import { type NodeConfigFile, passwordPath, readNodeConfigFile } from "./node-config.js";
+import type { HostAddress } from "./wire/answering-host.js";
 
 export interface BootOptions {
   /** The platform image: a folder with vmlinuz, initrd and filesystem.squashfs, or with these in its x86_64/. */
@@ -27,6 +28,10 @@ export interface BootOptions {
   readonly uuid?: string | undefined;
   /** MAC of the boot NIC, with colons. @default the admin vnic's in networking.json, else 52:54:00:99:00:38 */
   readonly mac?: string | undefined;
+  /** MACs of more NICs. With any, all NICs, the first one included, are on one wire (wire/wire.ts). @default none */
+  readonly nics?: readonly string[] | undefined;
+  /** Addresses on the wire that answer ARP and ping. @default none */
+  readonly peers?: readonly HostAddress[] | undefined;
   /** Disk images, raw or qcow2, that the CN may write to. @default none */
   readonly disks?: readonly string[] | undefined;
   /** Disk images that are plugged in while the CN runs. @default none */
@@ -77,6 +82,9 @@ export interface BootPlan {
   readonly uuid: string;
   /** Lower case, with colons. */
   readonly mac: string;
+  /** MACs of the other NICs, in the same form. */
+  readonly nics: readonly string[];
+  readonly peers: readonly HostAddress[];
   readonly disks: readonly DiskSpec[];
   readonly plugs: readonly { readonly disk: DiskSpec; readonly when: RegExp }[];
   /** CNAPI's kernel arguments, in the order booter gives them. */
@@ -136,10 +144,11 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     options.networkingPath === undefined ? undefined : await readNetworkingFile(options.networkingPath);
   const nodeConfig =
     options.nodeConfigPath === undefined ? undefined : await readNodeConfigFile(options.nodeConfigPath);
-  const mac = (options.mac ?? networking?.adminVnic?.mac ?? defaultMac).toLowerCase();
-  // The lowest bit of the first byte marks a group address, which no NIC has.
-  if (!/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(mac)) {
-    throw new UsageError("BAD_MAC", `${mac} is not the MAC address of a NIC`, { hint: `write it like ${defaultMac}` });
+  const mac = parseNicMac(options.mac ?? networking?.adminVnic?.mac ?? defaultMac);
+  const nics = (options.nics ?? []).map(parseNicMac);
+  const twice = [mac, ...nics].find((each, index, all) => all.indexOf(each) !== index);
+  if (twice !== undefined) {
+    throw new UsageError("BAD_MAC", `${twice} is to be the MAC address of two NICs`, { hint: "give each its own" });
   }
   if (run.length > 0 && nodeConfig?.rootShadow !== undefined && nodeConfig.rootPassword === undefined) {
     throw new UsageError(
@@ -158,6 +167,8 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     rootPassword: nodeConfig?.rootPassword,
     uuid,
     mac,
+    nics,
+    peers: options.peers ?? [],
     disks: await Promise.all((options.disks ?? []).map(readDisk)),
     plugs: await Promise.all(
       (options.plugs ?? []).map(async ({ path, when }) => ({ disk: await readDisk(path), when })),
@@ -198,6 +209,14 @@ export function parseMilestone(name: string): MilestoneName {
   throw new UsageError("UNKNOWN_MILESTONE", `there is no milestone "${name}"`, {
     hint: `one of: ${milestoneNames.join(", ")}`,
   });
+}
+
+/** @throws UsageError BAD_MAC */
+function parseNicMac(text: string): string {
+  const mac = text.toLowerCase();
+  // The lowest bit of the first byte marks a group address, which no NIC has.
+  if (/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(mac)) return mac;
+  throw new UsageError("BAD_MAC", `${mac} is not the MAC address of a NIC`, { hint: `write it like ${defaultMac}` });
 }
 
 /** A file that speaks of other NICs than the CN's: the CN will not find itself in it. */

@@ -17,6 +17,7 @@ import { nextAwaited, reportOf, type SeenBoot, verdictOf } from "./boot-outcome.
 import type { BootPlan } from "./boot-plan.js";
 import { type BootReport, type CommandReport, writeBootReport } from "./boot-report.js";
 import { BootTrouble } from "./boot-trouble.js";
+import { connectCn } from "./cn-network.js";
 import { Console } from "./console/console.js";
 import { ConsoleLog } from "./console/console-log.js";
 import { SerialShell } from "./console/serial-shell.js";
@@ -117,6 +118,8 @@ export class RunningCn implements AsyncDisposable {
       }),
     );
     const { net, host, dns, dhcpStart, bootFile, tftpFolder } = headnode.network;
+    const userNetwork = { kind: "user", net, host, dns, dhcpStart, bootfile: bootFile, tftpDir: tftpFolder } as const;
+    const { nics, relays } = await connectCn(plan, userNetwork, cleanup);
     const machine = cleanup.use(
       await launchMachine(
         {
@@ -128,7 +131,8 @@ export class RunningCn implements AsyncDisposable {
           boot: { kind: "network" },
           disks: plan.disks,
           freeDiskSlots: plan.plugs.length,
-          nics: [{ mac: plan.mac, network: { net, host, dns, dhcpStart, bootfile: bootFile, tftpDir: tftpFolder } }],
+          nics,
+          relays,
           // The firmware and iPXE speak on ttyS0, and Linux on ttyS1, as booter tells it.
           serial: ["pty", "pty"],
         },

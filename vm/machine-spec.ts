@@ -23,6 +23,8 @@ export interface MachineSpec {
   readonly freeDiskSlots?: number | undefined;
   /** In the order in which the guest finds them. */
   readonly nics: readonly NicSpec[];
+  /** Networks that reach NICs only by way of whoever listens on their sockets. @default none */
+  readonly relays?: readonly RelaySpec[] | undefined;
   /**
    * The serial ports in order: the first is ttyS0. At most four, as a PC has.
    * `pty` can be attached to; `null` goes nowhere. What the guest sends on either is kept in `<workDir>/ttyS<n>.log`.
@@ -112,7 +114,24 @@ export interface NicSpec {
   readonly mac: string;
   /** A QEMU device. @default "virtio-net-pci" */
   readonly model?: string | undefined;
+  readonly network: UserNetworkSpec | StreamNetworkSpec;
+}
+
+/**
+ * The other end of the NIC's cable is a unix socket, to which QEMU connects as it starts: whoever listens there sends
+ * and gets Ethernet frames, each behind its length as a 32-bit big-endian number.
+ * Source: QEMU net/stream.c, which QEMU has from 7.2 on.
+ */
+export interface StreamNetworkSpec {
+  readonly kind: "stream";
+  /** Somebody listens there already. Of at most 107 bytes (unix(7)). */
+  readonly socketPath: string;
+}
+
+/** A user network without a NIC: its cable ends at a socket, as a NIC's may. */
+export interface RelaySpec {
   readonly network: UserNetworkSpec;
+  readonly stream: StreamNetworkSpec;
 }
 
 /**
@@ -120,6 +139,7 @@ export interface NicSpec {
  * The host's address reaches the host's loopback, with ports unchanged.
  */
 export interface UserNetworkSpec {
+  readonly kind: "user";
   /** The subnet in CIDR form, e.g. "10.99.99.0/24". */
   readonly net: string;
   /** The host's address in it, which is also the gateway and the DHCP and TFTP server. */

@@ -17,7 +17,7 @@ const spec: MachineSpec = {
   nics: [
     {
       mac: "52:54:00:99:00:38",
-      network: { net: "10.99.99.0/24", host: "10.99.99.7", dhcpStart: "10.99.99.38" },
+      network: { kind: "user", net: "10.99.99.0/24", host: "10.99.99.7", dhcpStart: "10.99.99.38" },
     },
   ],
   serial: ["null", "pty"],
@@ -66,6 +66,7 @@ test("boots from the first NIC alone, on the network it is told of", () => {
 
 test("hands the boot file, the TFTP folder, DNS and restrict to the network", () => {
   const network = {
+    kind: "user" as const,
     net: "10.99.99.0/24",
     host: "10.99.99.7",
     dhcpStart: "10.99.99.38",
@@ -137,10 +138,61 @@ test("has UEFI in two flash chips, its variables in the work folder, and no opti
   assert.equal(valuesOf(argvOf(), "-machine"), ["q35,graphics=off"]);
 });
 
+test("ends a NIC's cable at a socket, with the full duplex that LACP asks for", () => {
+  const network = { kind: "stream", socketPath: "/run,x/port1" } as const;
+  const mac = "52:54:00:99:00:38";
+  const argv = argvOf({
+    nics: [
+      { mac, network },
+      { mac: "52:54:00:99:00:39", model: "e1000e", network },
+    ],
+  });
+  const stream = "server=off,addr.type=unix,addr.path=/run,,x/port1";
+  assert.equal(valuesOf(argv, "-netdev"), [`stream,id=net0,${stream}`, `stream,id=net1,${stream}`]);
+  const devices = valuesOf(argv, "-device");
+  assert.ok(devices.includes(`virtio-net-pci,netdev=net0,mac=${mac},speed=10000,duplex=full,bootindex=0`));
+  assert.ok(devices.includes("e1000e,netdev=net1,mac=52:54:00:99:00:39"));
+});
+
+test("ends a user network's cable at a socket by way of a hub of its own", () => {
+  const network = spec.nics[0]?.network;
+  assert.ok(network?.kind === "user");
+  const stream = (socketPath: string) => ({ kind: "stream", socketPath }) as const;
+  const argv = argvOf({
+    relays: [
+      { network, stream: stream("/a") },
+      { network, stream: stream("/b") },
+    ],
+  });
+  const user = "net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38,restrict=off";
+  assert.equal(valuesOf(argv, "-netdev").slice(1), [
+    `user,id=relay0user,${user}`,
+    "stream,id=relay0stream,server=off,addr.type=unix,addr.path=/a",
+    "hubport,id=relay0userport,hubid=0,netdev=relay0user",
+    "hubport,id=relay0streamport,hubid=0,netdev=relay0stream",
+    `user,id=relay1user,${user}`,
+    "stream,id=relay1stream,server=off,addr.type=unix,addr.path=/b",
+    "hubport,id=relay1userport,hubid=1,netdev=relay1user",
+    "hubport,id=relay1streamport,hubid=1,netdev=relay1stream",
+  ]);
+});
+
+test("refuses a socket whose path the kernel cannot hold", () => {
+  const network = { kind: "stream", socketPath: `/${"x".repeat(107)}` } as const;
+  assert.throws(() => argvOf({ nics: [{ mac: "52:54:00:99:00:38", network }] }), /a network has 108 bytes in its path/);
+});
+
 test("writes a comma within a path twice, so that QEMU does not split there", () => {
   const nic = {
     mac: "52:54:00:99:00:38",
-    network: { net: "10.0.2.0/24", host: "10.0.2.2", dhcpStart: "10.0.2.15", tftpDir: "/t,x", bootfile: "b,x" },
+    network: {
+      kind: "user" as const,
+      net: "10.0.2.0/24",
+      host: "10.0.2.2",
+      dhcpStart: "10.0.2.15",
+      tftpDir: "/t,x",
+      bootfile: "b,x",
+    },
   };
   const argv = qemuArgv(
     { ...spec, disks: [{ path: "/d,x", format: "raw" }], nics: [nic] },

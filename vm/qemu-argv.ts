@@ -9,12 +9,12 @@ import {
   type FirmwareSpec,
   LONGEST_SOCKET_PATH,
   type MachineSpec,
-  type NicSpec,
   type PortSpec,
   type SerialSpec,
 } from "./machine-spec.js";
 import { optionValue } from "./option-value.js";
 import { bootMediumArgs, diskArgs, diskSlotArgs } from "./qemu-drive-args.js";
+import { nicArgs, relayArgs } from "./qemu-network-args.js";
 import { VmError } from "./vm-error.js";
 
 export interface QemuPaths {
@@ -55,6 +55,7 @@ export function qemuArgv(spec: MachineSpec, paths: QemuPaths): readonly string[]
     ...spec.disks.flatMap((disk, index) => diskArgs(disk, index, spec.boot)),
     ...diskSlotArgs(spec.freeDiskSlots ?? 0),
     ...spec.nics.flatMap((nic, index) => nicArgs(nic, index, spec)),
+    ...(spec.relays ?? []).flatMap(relayArgs),
     "-object", "rng-random,id=rng0,filename=/dev/urandom",
     "-device", "virtio-rng-pci,rng=rng0",
     "-device", "pvpanic",
@@ -70,10 +71,14 @@ function rejectContradictions(spec: MachineSpec): void {
   if (spec.boot.kind === "network" && spec.nics.length === 0) refuse("boots from the network but has no NIC");
   if (spec.boot.kind === "disk" && spec.disks.length === 0) refuse("boots from a disk but has none");
   if (spec.serial.length > 4) refuse(`has ${spec.serial.length} serial ports; a PC has at most 4`);
-  for (const { name, socketPath } of spec.ports ?? []) {
+  const streams = [...spec.nics.map(({ network }) => network), ...(spec.relays ?? []).map(({ stream }) => stream)];
+  for (const { what, socketPath } of [
+    ...(spec.ports ?? []).map(({ name, socketPath }) => ({ what: `port ${name}`, socketPath })),
+    ...streams.flatMap((each) => (each.kind === "stream" ? [{ what: "a network", socketPath: each.socketPath }] : [])),
+  ]) {
     const length = Buffer.byteLength(socketPath);
     if (length > LONGEST_SOCKET_PATH)
-      refuse(`the socket of port ${name} has ${length} bytes in its path, ${LONGEST_SOCKET_PATH} fit: ${socketPath}`);
+      refuse(`the socket of ${what} has ${length} bytes in its path, ${LONGEST_SOCKET_PATH} fit: ${socketPath}`);
   }
 }
 
@@ -134,33 +139,6 @@ function bootArgs(boot: BootSource): readonly string[] {
     ...(boot.initrdPath === undefined ? [] : ["-initrd", boot.initrdPath]),
     ...["-append", boot.append],
   ];
-}
-
-function nicArgs(nic: NicSpec, index: number, { boot, firmware }: MachineSpec): readonly string[] {
-  const id = `net${index}`;
-  const { net, host, dhcpStart, dns, tftpDir, bootfile, restrict } = nic.network;
-  const backend = [
-    "user",
-    `id=${id}`,
-    `net=${net}`,
-    `host=${host}`,
-    `dhcpstart=${dhcpStart}`,
-    ...(dns === undefined ? [] : [`dns=${dns}`]),
-    ...(tftpDir === undefined ? [] : [`tftp=${optionValue(tftpDir)}`]),
-    ...(bootfile === undefined ? [] : [`bootfile=${optionValue(bootfile)}`]),
-    // IPv6 stays on, as QEMU has it: without a router's answer iPXE waits 13 s longer for one (measured, ipxe-qemu 2019).
-    `restrict=${restrict ? "on" : "off"}`,
-  ];
-  // Without romfile QEMU takes the iPXE ROM that its distribution ships for the device. UEFI has a driver of its own, and
-  // the ROMs' EFI parts are of no use: one of 2019 starts the kernel without its initrd, newer ones are not run (measured).
-  const device = [
-    nic.model ?? "virtio-net-pci",
-    `netdev=${id}`,
-    `mac=${nic.mac}`,
-    ...(firmware?.kind === "uefi" ? ["romfile="] : []),
-    ...(boot.kind === "network" && index === 0 ? ["bootindex=0"] : []),
-  ];
-  return ["-netdev", backend.join(","), "-device", device.join(",")];
 }
 
 function portArgs(ports: readonly PortSpec[]): readonly string[] {

@@ -1,0 +1,67 @@
+/**
+ * What went over the wire, as a file that packet analysers open.
+ * Source: the libpcap file format (draft-ietf-opsawg-pcap).
+ */
+
+import { once } from "node:events";
+import { createWriteStream, type WriteStream } from "node:fs";
+import { etherTypes } from "./ethernet.js";
+
+/** Bytes in the file at most: a guest gone wild fills no disk. */
+const LIMIT_BYTES = 64 * 1024 * 1024;
+const LINK_TYPE_ETHERNET = 1;
+const LONGEST_FRAME = 262_144;
+const PROTOCOL_TCP = 6;
+
+export class Capture implements AsyncDisposable {
+  readonly #file: WriteStream;
+  #bytes = 0;
+
+  private constructor(file: WriteStream) {
+    this.#file = file;
+    // A disk that is full costs the capture, not the boot.
+    file.on("error", () => {});
+  }
+
+  /** @param path replaced if it is there @throws Error when it cannot be written */
+  static async create(path: string): Promise<Capture> {
+    const file = createWriteStream(path);
+    await once(file, "open");
+    const header = Buffer.alloc(24);
+    header.writeUInt32LE(0xa1b2c3d4, 0);
+    header.writeUInt16LE(2, 4);
+    header.writeUInt16LE(4, 6);
+    header.writeUInt32LE(LONGEST_FRAME, 16);
+    header.writeUInt32LE(LINK_TYPE_ETHERNET, 20);
+    file.write(header);
+    return new Capture(file);
+  }
+
+  /**
+   * TCP is left out: it is the platform on its way to the CN, hundreds of megabytes of it, and the headnode's
+   * transcript has every request.
+   * @param frame its bytes must stay as they are
+   */
+  add(frame: Buffer, sinceEpochMs: number): void {
+    if (isTcp(frame) || this.#bytes > LIMIT_BYTES) return;
+    const header = Buffer.alloc(16);
+    header.writeUInt32LE(Math.floor(sinceEpochMs / 1_000), 0);
+    header.writeUInt32LE(Math.floor((sinceEpochMs % 1_000) * 1_000), 4);
+    header.writeUInt32LE(frame.length, 8);
+    header.writeUInt32LE(frame.length, 12);
+    this.#bytes += header.length + frame.length;
+    this.#file.write(header);
+    this.#file.write(frame);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#file.once("close", resolve);
+      if (this.#file.closed) resolve();
+      this.#file.end();
+    });
+  }
+}
+
+const isTcp = (frame: Buffer): boolean =>
+  frame.length > 23 && frame.readUInt16BE(12) === etherTypes.ipv4 && frame[23] === PROTOCOL_TCP;

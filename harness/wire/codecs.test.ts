@@ -1,0 +1,134 @@
+/** The packets of the wire, against bytes as other implementations write them, and there and back. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { parseIpv4 } from "../ipv4.js";
+import { formatArp, parseArp } from "./arp.js";
+import { formatFrame, parseFrame } from "./ethernet.js";
+import { formatEcho, parseEcho } from "./icmp-echo.js";
+import { internetChecksum } from "./internet-checksum.js";
+import { formatLacpdu, parseLacpdu } from "./lacpdu.js";
+
+const test = suite("wire codecs");
+const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ""), "hex");
+
+test("reads and writes a frame with and without a tag", () => {
+  const plain = hex("525400aa0001 024c4c000100 0806 0102");
+  assert.equal(parseFrame(plain), {
+    destination: "52:54:00:aa:00:01",
+    source: "02:4c:4c:00:01:00",
+    vlan: 0,
+    etherType: 0x0806,
+    payload: hex("0102"),
+  });
+  // Priority 5, VLAN 3105.
+  const tagged = parseFrame(hex("525400aa0001 024c4c000100 8100 ac21 0800 0102"));
+  assert.is(tagged?.vlan, 3105);
+  assert.is(tagged?.etherType, 0x0800);
+  assert.equal(tagged?.payload, hex("0102"));
+  assert.equal(
+    tagged && formatFrame(tagged),
+    Buffer.concat([hex("525400aa0001 024c4c000100 8100 0c21 0800 0102"), Buffer.alloc(40)]),
+    "padded to 60 bytes",
+  );
+  for (const short of [hex("525400aa0001 024c4c000100 08"), hex("525400aa0001 024c4c000100 8100 0c21")]) {
+    assert.is(parseFrame(short), undefined);
+  }
+});
+
+test("reads and writes ARP, and nothing that only looks like it", () => {
+  const request = hex("0001 0800 06 04 0001 525400aa0001 0a4d0029 000000000000 0a4d0002");
+  const parsed = parseArp(request);
+  assert.equal(parsed, {
+    operation: "request",
+    senderMac: "52:54:00:aa:00:01",
+    senderIp: parseIpv4("10.77.0.41"),
+    targetMac: "00:00:00:00:00:00",
+    targetIp: parseIpv4("10.77.0.2"),
+  });
+  assert.equal(parsed && formatArp(parsed), request);
+  for (const other of ["0001 86dd 06 04 0001", "0001 0800 06 04 0003", "0001 0800 06"]) {
+    assert.is(parseArp(hex(`${other} 525400aa0001 0a4d0029 000000000000 0a4d0002`)), undefined, other);
+  }
+});
+
+test("sums as RFC 1071 does, odd lengths and carries included", () => {
+  assert.is(internetChecksum(hex("0001 f203 f4f5 f6f7")), 0x220d);
+  assert.is(internetChecksum(hex("ff")), 0x00ff);
+  assert.is(internetChecksum(Buffer.alloc(60_000, 0xff)), 0);
+});
+
+// `ping -c1 -s 8 10.77.0.2`, as the kernel sends it.
+const pinged = hex("4500 0024 1c46 4000 4001 09f9 0a4d0029 0a4d0002  0800 2b1a 0007 0001 1122 3344 5566 7788");
+
+test("reads an echo request and answers with right checksums", () => {
+  pinged.writeUInt16BE(0, 10);
+  pinged.writeUInt16BE(internetChecksum(pinged.subarray(0, 20)), 10);
+  pinged.writeUInt16BE(0, 22);
+  pinged.writeUInt16BE(internetChecksum(pinged.subarray(20)), 22);
+  const request = parseEcho(Buffer.concat([pinged, Buffer.alloc(10)]));
+  assert.equal(request, {
+    kind: "request",
+    source: parseIpv4("10.77.0.41"),
+    destination: parseIpv4("10.77.0.2"),
+    identifier: 7,
+    sequence: 1,
+    data: hex("1122 3344 5566 7788"),
+  });
+  assert.ok(request);
+  const reply = formatEcho({ ...request, kind: "reply", source: request.destination, destination: request.source });
+  assert.is(internetChecksum(reply.subarray(0, 20)), 0);
+  assert.is(internetChecksum(reply.subarray(20)), 0);
+  assert.is(parseEcho(reply)?.kind, "reply");
+});
+
+test("takes no fragment, no other protocol, and nothing whose checksum is wrong", () => {
+  const echo = formatEcho({
+    kind: "request",
+    source: 1,
+    destination: 2,
+    identifier: 3,
+    sequence: 4,
+    data: hex("aabb"),
+  });
+  assert.ok(parseEcho(echo));
+  for (const [what, offset, value] of [
+    ["version 6", 0, 0x65],
+    ["header too short", 0, 0x44],
+    ["longer than the packet", 3, 0xff],
+    ["more fragments", 6, 0x20],
+    ["TCP", 9, 6],
+    ["destination unreachable", 20, 3],
+    ["data", 29, 0],
+  ] as const) {
+    const spoilt = Buffer.from(echo);
+    spoilt.writeUInt8(value, offset);
+    if (what !== "data" && offset < 20) {
+      spoilt.writeUInt16BE(0, 10);
+      spoilt.writeUInt16BE(internetChecksum(spoilt.subarray(0, 20)), 10);
+    }
+    assert.is(parseEcho(spoilt), undefined, what);
+  }
+});
+
+test("reads and writes a LACPDU byte for byte", () => {
+  // As Linux' bonding sends its first: active, aggregatable, defaulted, expired partner.
+  const pdu = hex(`01 01 01 14 ffff 525400aa0001 000f 00ff 0001 4d 000000
+    02 14 ffff 000000000000 0001 00ff 0001 01 000000 03 10 0000 ${"00".repeat(12)} 00 00 ${"00".repeat(50)}`);
+  const parsed = parseLacpdu(pdu);
+  assert.equal(parsed?.actor, {
+    systemPriority: 0xffff,
+    system: "52:54:00:aa:00:01",
+    key: 15,
+    portPriority: 255,
+    port: 1,
+    state: 0x4d,
+  });
+  assert.is(parsed?.partner.state, 1);
+  assert.equal(parsed && formatLacpdu(parsed), pdu);
+  const marker = Buffer.from(pdu);
+  marker.writeUInt8(2, 0);
+  assert.is(parseLacpdu(marker), undefined, "the marker protocol's");
+  assert.is(parseLacpdu(pdu.subarray(0, 60)), undefined, "cut off");
+});
+
+test.run();

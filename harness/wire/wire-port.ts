@@ -1,0 +1,89 @@
+/**
+ * A socket of the wire: one QEMU network back end plugs into it.
+ * Not here: where frames go (wire.ts).
+ */
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import { RecordSplitter } from "./frame-stream.js";
+
+/** What a guest that takes nothing may have waiting, in bytes. As on a real wire, the rest is lost. */
+const QUEUE_LIMIT_BYTES = 8 * 1024 * 1024;
+
+export class WirePort implements AsyncDisposable {
+  readonly socketPath: string;
+  readonly #server: Server;
+  readonly #onRecord: (record: Buffer, port: WirePort) => void;
+  #socket: Socket | undefined;
+  /** Records to be written before the turn ends, those that lie side by side in memory as one. */
+  #pending: Buffer[] = [];
+
+  private constructor(server: Server, socketPath: string, onRecord: (record: Buffer, port: WirePort) => void) {
+    this.#server = server;
+    this.socketPath = socketPath;
+    this.#onRecord = onRecord;
+    server.on("connection", (socket) => this.#plugIn(socket));
+  }
+
+  /**
+   * @param socketPath free, at most 107 bytes
+   * @param onRecord gets each frame that comes, with its length in front
+   */
+  static async open(socketPath: string, onRecord: (record: Buffer, port: WirePort) => void): Promise<WirePort> {
+    const server = createServer();
+    server.maxConnections = 1;
+    const port = new WirePort(server, socketPath, onRecord);
+    server.listen(socketPath);
+    await once(server, "listening");
+    return port;
+  }
+
+  get isPlugged(): boolean {
+    return this.#socket !== undefined;
+  }
+
+  /** @param record a frame with its length in front; its bytes must stay as they are */
+  send(record: Buffer): void {
+    const socket = this.#socket;
+    if (socket === undefined || socket.writableLength > QUEUE_LIMIT_BYTES) return;
+    if (this.#pending.length === 0) queueMicrotask(() => this.#flush());
+    const last = this.#pending.at(-1);
+    if (last !== undefined && last.buffer === record.buffer && last.byteOffset + last.length === record.byteOffset) {
+      const joined = Buffer.from(last.buffer, last.byteOffset, last.length + record.length);
+      this.#pending[this.#pending.length - 1] = joined;
+    } else {
+      this.#pending.push(record);
+    }
+  }
+
+  #flush(): void {
+    const pending = this.#pending.splice(0);
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    socket.cork();
+    for (const bytes of pending) socket.write(bytes);
+    socket.uncork();
+  }
+
+  #plugIn(socket: Socket): void {
+    this.#socket = socket;
+    const splitter = new RecordSplitter();
+    socket.on("data", (chunk) => {
+      try {
+        splitter.push(chunk, (record) => this.#onRecord(record, this));
+      } catch {
+        socket.destroy(); // not a stream of frames
+      }
+    });
+    socket.on("error", () => {}); // QEMU's end is told elsewhere
+    socket.on("close", () => {
+      this.#socket = undefined;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#socket?.destroy();
+    if (!this.#server.listening) return;
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+}
