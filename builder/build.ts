@@ -5,8 +5,10 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError } from "../vm/livelab-error.js";
+import { artifactKey } from "./artifacts.js";
 import { BuilderError } from "./builder-error.js";
 import { removeTree } from "./machines/remove-tree.js";
+import { claimMaking } from "./made-once.js";
 import { checkOutputFolder, exportOutputs, findOutputs, linkLatest, type OutputReport } from "./outputs.js";
 import { OwnerLock } from "./owner.js";
 import { digestTree } from "./proto-tree.js";
@@ -106,7 +108,8 @@ async function runStages(
   old: Release | undefined,
   stamp: string,
 ): Promise<Release> {
-  await mkdir(join(releaseFolder(workshop.home, stamp), "logs"), { recursive: true });
+  const { home, material, options } = workshop;
+  await mkdir(join(releaseFolder(home, stamp), "logs"), { recursive: true });
   const kept = (old?.stages ?? [])
     .slice(0, stages.indexOf(chosen[0] as Stage))
     .map((record) => ({ ...record, reused: true }));
@@ -119,8 +122,9 @@ async function runStages(
   };
   for (const stage of chosen) {
     const below = release.stages.map((record) => record.key);
-    const key = await stageKey(stage, below.at(-1), stamp, workshop.material);
-    const record = await workshop.options.progress.step(stage.name, async (step) => {
+    const key = await stageKey(stage, below.at(-1), stamp, material);
+    const record = await options.progress.step(stage.name, async (step) => {
+      await using _making = await claimMaking(home, await madeKey(stage, key, material), step, options.signal);
       const found = await workshop.machines.find(key);
       if (found !== undefined && !stage.always) {
         step.result("reused");
@@ -129,23 +133,27 @@ async function runStages(
       try {
         const durationMs = await runStage(context, stage, key, below, step, async () => {
           const protoDigest = await digestTree(context.proto);
-          return key === (await stageKey(stage, below.at(-1), stamp, { ...workshop.material, protoDigest }));
+          return key === (await stageKey(stage, below.at(-1), stamp, { ...material, protoDigest }));
         });
         return { name: stage.name, key, reused: false, durationMs };
       } catch (error) {
-        if (workshop.options.signal.aborted) {
-          workshop.options.progress.note(
+        if (options.signal.aborted) {
+          options.progress.note(
             below.length === 0 ? "interrupted" : `interrupted; to go on: livelab build -r ${stamp}`,
           );
-        } else await saveRelease(workshop.home, { ...release, failedStage: stage.name });
+        } else await saveRelease(home, { ...release, failedStage: stage.name });
         throw error;
       }
     });
     release = { ...release, stages: [...release.stages, record] };
-    await saveRelease(workshop.home, release);
+    await saveRelease(home, release);
   }
   return release;
 }
+
+/** What a stage makes: the artifact that it may make first is the same in stages of different keys. */
+const madeKey = async (stage: Stage, key: string, material: Workshop["material"]): Promise<string> =>
+  stage.artifact === undefined ? key : await artifactKey(stage.artifact, material);
 
 /** The newest release whose every stage has the key that it would have now. */
 async function findEqualRelease(workshop: Workshop): Promise<Release | undefined> {

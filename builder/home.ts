@@ -21,6 +21,8 @@ export interface LivelabHome {
   readonly builds: string;
   /** Folders of running machines; empty when none runs. */
   readonly machines: string;
+  /** Locks on what is being made, by its key. */
+  readonly locks: string;
 }
 
 /** Makes the folders where they are missing. @throws BuilderError NOT_WRITABLE */
@@ -33,6 +35,7 @@ export async function openHome(root: string): Promise<LivelabHome> {
     vm: join(root, "vm"),
     builds: join(root, "builds"),
     machines: join(root, "machines"),
+    locks: join(root, "locks"),
   };
   for (const folder of Object.values(home)) {
     await mkdir(folder, { recursive: true }).catch((cause: Error) => {

@@ -51,21 +51,4 @@ test("a dead owner's lock is taken over, by one of many", async () => {
   assert.equal(await readdir(dir.path), ["lock"]);
 });
 
-test("who waits for a lock is told of its holder once, and gets it when that gives it back, or gives up with the signal", async () => {
-  await using dir = await TempDir.create("owner");
-  const path = join(dir.path, "lock");
-  const holder = await OwnerLock.take(path, "it");
-  const told: string[] = [];
-  const onWait = (pid: string): unknown => told.push(pid);
-  const waiting = OwnerLock.wait(path, { onWait });
-  const impatient = OwnerLock.wait(path, { onWait: () => {}, signal: AbortSignal.timeout(50) }).then(
-    () => "got it",
-    (error: Error) => error.name,
-  );
-  assert.is(await impatient, "AbortError");
-  await holder[Symbol.asyncDispose]();
-  await using _mine = await waiting;
-  assert.equal(told, [String(process.pid)]);
-});
-
 test.run();

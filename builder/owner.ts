@@ -5,7 +5,6 @@
 import { readFileSync } from "node:fs";
 import { link, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { BuilderError } from "./builder-error.js";
 
 /** Start time of a process in clock ticks since boot, or undefined when there is no such process. */
@@ -49,15 +48,6 @@ export function busy(what: string, holder: string): BuilderError {
   });
 }
 
-export interface LockWait {
-  /** Told once when another process holds the lock, with its id. */
-  readonly onWait: (pid: string) => void;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Time between two looks at a lock that another process holds, in milliseconds. */
-const LOOK_AGAIN_MS = 500;
-
 /** A lock file held by one process; taken over when that process is gone. */
 export class OwnerLock implements AsyncDisposable {
   readonly #path: string;
@@ -100,20 +90,6 @@ export class OwnerLock implements AsyncDisposable {
     } finally {
       await rm(mine, { force: true });
       await rm(`${mine}.dead`, { force: true });
-    }
-  }
-
-  /** As take(), but waits for whoever holds it: for what is made once and used by all. @throws the signal's reason */
-  static async wait(path: string, { onWait, signal }: LockWait): Promise<OwnerLock> {
-    for (let told = false; ; ) {
-      try {
-        return await OwnerLock.take(path, path);
-      } catch (error) {
-        if (!(error instanceof BuilderError && error.code === "BUSY")) throw error;
-        if (!told) onWait((await readFile(path, "utf8").catch(() => "")).split("-")[0] ?? "");
-        told = true;
-      }
-      await sleep(LOOK_AGAIN_MS, undefined, { signal });
     }
   }
 

@@ -11,7 +11,7 @@ export const savedStates = (home: LivelabHome): string => join(home.vm, "states"
 /** @param asRoot whether livelab runs as root */
 export async function sweepHome(home: LivelabHome, asRoot: boolean): Promise<void> {
   await mkdir(savedStates(home), { recursive: true });
-  for (const folder of [home.layers, home.machines, home.bases, home.vm, savedStates(home)]) {
+  for (const folder of [home.layers, home.machines, home.bases, home.vm, home.locks, savedStates(home)]) {
     for (const entry of await abandonedEntries(folder)) await removeTree(entry, asRoot);
   }
 }

@@ -11,7 +11,8 @@ import type { LivelabHome } from "../home.js";
 import { formatDigest } from "../inputs/digest.js";
 import type { LockSet } from "../inputs/lock-set.js";
 import type { Store } from "../inputs/store.js";
-import { OwnerLock, ownerTag } from "../owner.js";
+import { claimMaking } from "../made-once.js";
+import { ownerTag } from "../owner.js";
 import { digestOf } from "../stage-key.js";
 import { findDataMember } from "./deb-archive.js";
 import { namespaceError, spawnInNamespaces } from "./namespaces.js";
@@ -55,15 +56,13 @@ const LIMIT_MS = 10 * 60_000;
 /** Finds the base or makes it. @returns folder of its root @throws BuilderError NO_NAMESPACES, HOST_DISK_FULL, BASE_FAILED */
 export async function ensureBase(request: BaseRequest): Promise<string> {
   const { home, store, set, asRoot, signal } = request;
-  const folder = join(home.bases, await baseKey(set, request.scripts, asRoot));
+  const key = await baseKey(set, request.scripts, asRoot);
+  const folder = join(home.bases, key);
   const root = join(folder, "root");
   if (await stat(root).catch(() => undefined)) return root;
 
   await request.progress.step("builder machine's root", async (step) => {
-    await using _making = await OwnerLock.wait(`${folder}.lock`, {
-      onWait: (pid) => step.status(`another livelab, process ${pid}, makes the same`),
-      signal,
-    });
+    await using _making = await claimMaking(home, key, step, signal);
     if (await stat(root).catch(() => undefined)) return;
     const part = `${folder}.${ownerTag()}`;
     try {
