@@ -24,6 +24,18 @@ export interface Suite {
   readonly onlySources?: readonly string[];
 }
 
+/**
+ * Where the locked iPXE is from: a later Debian than any image's, because that of Debian 12 starts a kernel on UEFI without
+ * its initrd (measured). Lock files name paths below an archive, so that mirrors of the same archive have it, too.
+ */
+export const ipxeSuite: Suite = {
+  archive: "debian",
+  distribution: "trixie",
+  components: ["main"],
+  pool: "pool/main/i/ipxe/", // no more of it than this source package
+  lastResorts: ["https://snapshot.debian.org/archive/debian/20260801T000000Z/"],
+};
+
 /** Packages that are used together; one lock file and one flat repository of the gateway. */
 export interface SetSpec {
   readonly name: string;

@@ -15,7 +15,7 @@ export type LockedFile = LockedDeb | LockedNpm;
 
 export class Lock {
   readonly profile: Profile;
-  /** In the profile's order. */
+  /** In the profile's order; the last is IPXE_SET. */
   readonly sets: readonly LockSet[];
   readonly npm: readonly LockedNpm[];
 
@@ -59,6 +59,10 @@ export const lockFolder = (projectRoot: string, profile: Profile): string =>
 /** The folder of the npm lock: what goes under /usr/triton is the same in every profile. */
 export const npmLockFolder = (projectRoot: string): string => join(projectRoot, "builder", "lock", "npm");
 
+/** The lock of the iPXE that the harness boots CNs with: one for all profiles, for none of them builds with it. */
+export const IPXE_SET = "ipxe";
+const ipxeLockFile = (projectRoot: string): string => join(projectRoot, "builder/lock/ipxe/ipxe.Packages");
+
 /** Whether a profile has a lock at all: some have none until `livelab lock update` made it. */
 export async function hasLock(projectRoot: string, profile: Profile): Promise<boolean> {
   return access(lockFolder(projectRoot, profile)).then(
@@ -79,6 +83,8 @@ export async function loadLock(projectRoot: string, profile: Profile): Promise<L
     const file = join(folder, `${name}.Packages`);
     sets.push(parseLockSet(name, await readLockFile(file, profile), file));
   }
+  const ipxeFile = ipxeLockFile(projectRoot);
+  sets.push(parseLockSet(IPXE_SET, await readLockFile(ipxeFile, profile), ipxeFile));
   const npmFile = join(npmLockFolder(projectRoot), "package-lock.json");
   return new Lock(profile, sets, parseNpmLock(await readLockFile(npmFile, profile), npmFile));
 }

@@ -7,7 +7,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { UsageError } from "../../vm/livelab-error.js";
-import { type Profile, type Suite, suiteOf } from "../profiles.js";
+import { ipxeSuite, type Profile, type Suite, suiteOf } from "../profiles.js";
 import type { LockedFile } from "./lock.js";
 
 /** A base address that serves a Debian archive; ends in a slash. */
@@ -76,7 +76,9 @@ export function addressesOf(file: LockedFile, profile: Profile, mirrors: Mirrors
   switch (file.kind) {
     case "deb": {
       const archive = suiteOf(profile, file.filename)?.archive;
-      return addressesInArchive(mirrors, archive, file.filename);
+      const addresses = addressesInArchive(mirrors, archive, file.filename);
+      if (!file.filename.startsWith(ipxeSuite.pool)) return addresses;
+      return [...new Set([...addresses, ...ipxeSuite.lastResorts.map((url) => url + file.filename)])];
     }
     case "npm": {
       if (mirrors.npmRegistry === undefined) return [];

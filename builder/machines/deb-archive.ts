@@ -2,8 +2,14 @@
  * Where the file tree lies inside a .deb: a host without dpkg can cut it out and unpack it with tar.
  * Source: deb(5) and ar(5): an 8-byte magic, then members of a 60-byte header and data padded to even length.
  */
-import { open } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { open, rename, rm, stat } from "node:fs/promises";
+import { promisify } from "node:util";
 import { InputError } from "../builder-error.js";
+import { ownerTag } from "../owner.js";
+
+const run = promisify(execFile);
+const EXTRACT = 'tail -c "+$1" "$2" | head -c "$3" | "$4" -dc | tar -x -O -f - --wildcards "$5" >"$6"';
 
 export interface DataMember {
   /** First byte of the data member in the file. */
@@ -46,4 +52,21 @@ export async function findDataMember(path: string): Promise<DataMember> {
     at = offset + size + (size % 2);
   }
   throw malformed("no data member");
+}
+
+/**
+ * Cuts one file out of a .deb, whole or not at all, with the host's tar and xz.
+ * @param member its path in the package, "./boot/vmlinuz-*"
+ * @throws InputError MALFORMED when the .deb is not whole or has no such file; Error of a program that the host lacks
+ */
+export async function extractFile(debPath: string, member: string, target: string): Promise<void> {
+  const part = `${target}.${ownerTag()}`;
+  try {
+    const { offset, size, decompressor } = await findDataMember(debPath);
+    await run("sh", ["-euc", EXTRACT, "sh", String(offset + 1), debPath, String(size), decompressor, member, part]);
+    if ((await stat(part)).size === 0) throw new InputError("MALFORMED", `${debPath} has no file ${member}`);
+    await rename(part, target);
+  } finally {
+    await rm(part, { force: true });
+  }
 }

@@ -1,0 +1,42 @@
+/**
+ * The iPXE that a booter hands to firmware, undionly.kpxe and snponly.efi, cut out of the locked package into a folder:
+ * the harness serves what is in there.
+ */
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { markInUse } from "./home-use.js";
+import { fetchInputs } from "./inputs/fetch.js";
+import { IPXE_SET, Lock } from "./inputs/lock.js";
+import { extractFile } from "./machines/deb-archive.js";
+import type { Workshop } from "./workshop.js";
+
+const LOADERS = ["undionly.kpxe", "snponly.efi"] as const;
+
+/**
+ * Fetches the package if the store lacks it. The folder is an artifact: gc removes it, and the next call makes it anew.
+ * @returns the folder @throws InputError see fetchInputs() and extractFile()
+ */
+export async function readyIpxeLoaders(
+  workshop: Pick<Workshop, "home" | "lock" | "store" | "options" | "findMirrors">,
+): Promise<string> {
+  const { home, store } = workshop;
+  const { proxy, progress, signal } = workshop.options;
+  await markInUse(home);
+  const set = workshop.lock.set(IPXE_SET);
+  const folder = join(home.store, "artifacts", `ipxe-${set.digest.hex.slice(0, 16)}`);
+  const missing = await Promise.all(LOADERS.map((name) => isMissing(join(folder, name))));
+  if (!missing.includes(true)) return folder;
+  const lock = new Lock(workshop.lock.profile, [set], []);
+  await fetchInputs({ lock, store, mirrors: () => workshop.findMirrors(), progress, proxy, signal });
+  await mkdir(folder, { recursive: true });
+  for (const { digest } of set.packages) {
+    for (const name of LOADERS) await extractFile(store.pathOf(digest), `./usr/lib/ipxe/${name}`, join(folder, name));
+  }
+  return folder;
+}
+
+const isMissing = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => false,
+    () => true,
+  );
