@@ -21,6 +21,7 @@ import { hasLock, loadLock } from "./builder/inputs/lock.js";
 import { describeChange, updateLock } from "./builder/inputs/lock-update.js";
 import { verifyLock } from "./builder/inputs/lock-verify.js";
 import type { ResolveRequest } from "./builder/inputs/resolver.js";
+import { readyIpxeLoaders } from "./builder/ipxe-loaders.js";
 import { type MachineKind, machineKinds } from "./builder/machines/builder-machine.js";
 import { poolRecordFile, readPoolRecord } from "./builder/machines/pool-record.js";
 import { loadProfile, type Profile, profileNames, withSecurity } from "./builder/profiles.js";
@@ -29,6 +30,7 @@ import { openShell } from "./builder/shell.js";
 import { stampOf } from "./builder/stamp.js";
 import { Workshop, type WorkshopOptions } from "./builder/workshop.js";
 import { bootImage } from "./harness/boot.js";
+import { firmwareNames, mediumNames, transportNames } from "./harness/boot-medium.js";
 import { formatBootReport } from "./harness/boot-report.js";
 import { chooseScenarios, describeScenarios } from "./harness/choose-scenarios.js";
 import { milestoneNames } from "./harness/milestones.js";
@@ -307,7 +309,7 @@ for (const [name, summary, carry] of [
 
 program
   .command("boot")
-  .summary("boot a platform image by iPXE, its console on ttyS1, and report every milestone")
+  .summary("boot a platform image by iPXE or from its media, its console on ttyS1, and report every milestone")
   .argument("[image]", "folder with vmlinuz, initrd and filesystem.squashfs", join(projectRoot, "out/latest"))
   .option("--networking <file>", "networking.json for the CN (default: none)")
   .option("--node-config <file>", "node.config for the CN (default: an empty one)")
@@ -317,14 +319,16 @@ program
   .option("--peer <address>", "a host that answers ARP and ping: IP[/VLAN][,routed]; may be given again", collect, [])
   .option("--disk <file>", "disk image, raw or qcow2; may be given again", collect, [])
   .option("--append <argument>", "kernel argument; may be given again", collect, [])
-  .addOption(new Option("--medium <medium>", "what to boot from").choices(["ipxe"]).default("ipxe"))
-  .addOption(new Option("--firmware <firmware>", "of the CN").choices(["bios"]).default("bios"))
+  .addOption(new Option("--medium <medium>", "what to boot from").choices(mediumNames).default("ipxe"))
+  .addOption(new Option("--firmware <firmware>", "of the CN").choices(firmwareNames).default("bios"))
   .addOption(acceleratorOption())
   .addOption(
-    new Option("--script-transport <transport>", "how script and kernel are fetched")
-      .choices(["http", "tftp"])
-      .default("http"),
+    new Option(
+      "--transport <transport>",
+      "all by HTTP, script and kernel by TFTP as from a booter, or all by TFTP (default: http; with --chain or UEFI: booter)",
+    ).choices(transportNames),
   )
+  .option("--chain", "let the NIC's PXE load an iPXE first, as on real hardware; with UEFI it always does")
   .option("--port <port>", "the headnode's HTTP port (default: any free one)", Number)
   .option("--until <milestone>", "the boot is good when it came so far", "login")
   .option("--run <command>", "log in on ttyS1 and run this; may be given again", collect, [])
@@ -334,6 +338,7 @@ program
     "after",
     `
 Milestones, in order: ${milestoneNames.join(", ")}.
+A boot passes those that are on its way: one from a medium, say, fetches nothing.
 With --nic or --peer all NICs are on one switch, which speaks LACP, passes VLAN tags and frames of any MTU, and reaches the
 headnode; wire.pcap in the report is what went over it, without TCP. A routed peer is behind the peers that are not.
 Beside a node.config, the file <node.config>.password tells root's password; it is never served.
@@ -345,6 +350,7 @@ ${examples(
   ],
   ["livelab boot --append triton.dhcp-all-nics --interactive", "no networking.json, and your terminal on ttyS1"],
   ["livelab boot out/20261123T010203Z --until pivot", "another image, only as far as systemd"],
+  ["livelab boot --medium iso --firmware uefi --interactive", "the ISO, with GRUB's menu on your terminal"],
 )}`,
   )
   .action(async (image: string, options) => {
@@ -366,7 +372,9 @@ ${examples(
         firmware: options.firmware,
         until: options.until,
         run: options.run,
-        scriptTransport: options.scriptTransport,
+        transport: options.transport,
+        chain: options.chain,
+        findLoaders,
         port: options.port,
         accelerator: options.accel,
       },
@@ -410,6 +418,7 @@ program
         outDir: folder,
         stateDir: (await openHome(homeRoot)).root,
         accelerator: options.accel,
+        findLoaders,
         jobs: options.jobs,
       },
       { signal, progress },
@@ -418,6 +427,13 @@ program
     print(`report: ${join(folder, "index.html")}`);
     if (!report.ok) process.exitCode = exitCodes.expectation;
   });
+
+/** The iPXE that firmware loads, fetched where the store has none. */
+let loaders: Promise<string> | undefined;
+const findLoaders = (): Promise<string> => {
+  loaders ??= openWorkshop(profileNames[0] as string).then(readyIpxeLoaders);
+  return loaders;
+};
 
 /** out/latest, built first where there is none. */
 async function ensureImage(): Promise<string> {

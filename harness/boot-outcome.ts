@@ -14,11 +14,11 @@ import {
   bootReportSchema,
   type MilestoneRow,
 } from "./boot-report.js";
+import { milestonesOn } from "./boot-way.js";
 import type { Console } from "./console/console.js";
 import { ExpectationFailed } from "./harness-error.js";
 import type { Headnode } from "./headnode/headnode.js";
 import type { ImageFileName } from "./headnode/image-folder.js";
-import { unobservableMilestones } from "./headnode/milestone-feed.js";
 import { type MilestoneName, type MilestoneRecorder, milestoneNames, milestones } from "./milestones.js";
 
 /** Lines of the console that a failure quotes. */
@@ -30,7 +30,8 @@ const shellFrame = /^~.*~$/;
 export interface SeenBoot {
   readonly plan: BootPlan;
   readonly accelerator: AcceleratorVerdict;
-  readonly headnode: Headnode;
+  /** None for a boot from a medium. */
+  readonly headnode: Headnode | undefined;
   readonly recorder: MilestoneRecorder;
   /** ttyS0, where firmware and iPXE speak. */
   readonly firmware: Console;
@@ -48,18 +49,18 @@ export interface BootEnding
   readonly loadAtStart: number;
 }
 
-/** What comes next on the way to `until`, as far as it can be seen; `until` itself when it was passed over. */
+/** What comes next on the way to `until`; `until` itself when it was passed over. */
 export function nextAwaited(
   plan: BootPlan,
   recorder: MilestoneRecorder,
   until: MilestoneName,
 ): (typeof milestones)[number] | undefined {
-  const hidden = unobservableMilestones(plan.scriptTransport);
+  const way = milestonesOn(plan);
   const last = recorder.last;
   const from = last === undefined ? 0 : milestoneNames.indexOf(last.name) + 1;
   const end = milestoneNames.indexOf(until) + 1;
   return (
-    milestones.slice(from, end).find(({ name }) => !hidden.includes(name)) ??
+    milestones.slice(from, end).find(({ name }) => way.includes(name)) ??
     milestones.find(({ name }) => name === until && !recorder.has(name))
   );
 }
@@ -76,7 +77,7 @@ export function verdictOf({ plan, headnode, recorder, ...consoles }: SeenBoot, e
     lastMilestone: recorder.last?.name,
     awaited: awaited?.awaited,
     nearestLine: awaited?.source.kind === "console" ? console.nearest(awaited.source.pattern) : undefined,
-    transfers: headnode.transcript.open.map(
+    transfers: (headnode?.transcript.open ?? []).map(
       ({ path, bytesSent, bytesTotal }) =>
         `was sending ${path}: ${formatBytes(bytesSent)} of ${formatBytes(bytesTotal)}`,
     ),
@@ -120,11 +121,15 @@ export function reportOf(
       disks: plan.disks.map(({ path }) => path),
       kernelArguments: plan.kernelArguments,
       until: plan.until,
-      scriptTransport: plan.scriptTransport,
+      medium: plan.medium.kind,
+      firmware: plan.firmware.kind,
+      transport: plan.medium.kind === "ipxe" ? plan.medium.transport : undefined,
+      chain: plan.medium.kind === "ipxe" && plan.medium.loaderDir !== undefined,
       memoryMib: plan.memoryMib,
       cpus: plan.cpus,
     },
-    bootScript: headnode.bootScript,
+    bootScript: headnode?.bootScript,
+    dhcp: headnode?.dhcp ?? [],
     host: {
       cpus: cpus().length,
       memoryMib: Math.round(totalmem() / 1024 / 1024),
@@ -135,12 +140,12 @@ export function reportOf(
 }
 
 function milestoneRows(plan: BootPlan, recorder: MilestoneRecorder): MilestoneRow[] {
-  const hidden = unobservableMilestones(plan.scriptTransport);
+  const way = milestonesOn(plan);
   const reached = new Map(recorder.reached.map((event) => [event.name, event]));
   return milestoneNames.map((name, index) => {
     const event = reached.get(name);
     if (event !== undefined) return { name, state: "reached", atMs: event.atMs, detail: event.detail };
-    if (hidden.includes(name)) return { name, state: "not observable" };
+    if (!way.includes(name)) return { name, state: "not applicable" };
     return { name, state: index <= milestoneNames.indexOf(plan.until) ? "missed" : "not awaited" };
   });
 }

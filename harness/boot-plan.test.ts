@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -48,8 +48,20 @@ test("a networking.json of another CN is warned of, and used", async () => {
 
 test("what is wrong with the command line is refused by name", async () => {
   const cases: [Partial<BootOptions>, string][] = [
-    [{ medium: "iso" }, "usage NOT_YET: --medium iso is not supported yet"],
-    [{ firmware: "uefi" }, "usage NOT_YET: --firmware uefi is not supported yet"],
+    [{ medium: "floppy" }, 'usage UNKNOWN_MEDIUM: "floppy" is not one of ipxe, iso, iso-disk, usb'],
+    [{ firmware: "efi" }, 'usage UNKNOWN_FIRMWARE: "efi" is not one of bios, uefi'],
+    [{ transport: "ftp" }, 'usage UNKNOWN_TRANSPORT: "ftp" is not one of http, booter, tftp'],
+    [{ medium: "iso" }, "usage MEDIUM_MISSING: "],
+    [{ medium: "usb", networkingPath: "/x" }, "usage NOT_FOR_MEDIUM: networking.json comes from the headnode"],
+    [{ medium: "iso", nodeConfigPath: "/x" }, "usage NOT_FOR_MEDIUM: node.config comes from the headnode"],
+    [{ medium: "iso", append: ["noimport=true"] }, "usage NOT_FOR_MEDIUM: a kernel argument comes from the headnode"],
+    [{ medium: "iso", chain: true }, "usage NOT_FOR_MEDIUM: a chain of boot loaders comes from the headnode"],
+    [{ medium: "iso", transport: "tftp" }, "usage NOT_FOR_MEDIUM: a transport comes from the headnode"],
+    [{ firmware: "uefi", transport: "http" }, "usage NO_SUCH_WAY: with UEFI the headnode's own DHCP answers"],
+    [{ chain: true, transport: "http" }, "usage NO_SUCH_WAY: with a chain of boot loaders "],
+    [{ chain: true }, "usage LOADERS_UNKNOWN: "],
+    [{ until: "networkd" }, "usage MILESTONE_OFF_WAY: a boot like this one does not pass networkd"],
+    [{ until: "loader-fetch" }, "usage MILESTONE_OFF_WAY: a boot like this one does not pass loader-fetch"],
     [{ until: "loggin" }, 'usage UNKNOWN_MILESTONE: there is no milestone "loggin"'],
     [{ until: "pivot", run: ["true"] }, "usage RUN_NEEDS_LOGIN: "],
     [{ uuid: "1234" }, "usage BAD_UUID: 1234 is not a UUID"],
@@ -62,6 +74,33 @@ test("what is wrong with the command line is refused by name", async () => {
     const said = await refusal(options);
     assert.ok(said.startsWith(expected), `${said} should begin with ${expected}`);
   }
+});
+
+test("a medium is the image's own, and the one with its stamp where there are several", async () => {
+  await using dir = await TempDir.create("boot-plan");
+  const image = join(dir.path, "20260102T030405Z");
+  await mkdir(image);
+  for (const name of ["vmlinuz", "initrd", "filesystem.squashfs"]) await writeFile(join(image, name), name);
+  for (const name of ["a.iso", "triton-20260102T030405Z.iso", "x.usb.gz"]) await writeFile(join(image, name), name);
+  const mediumOf = async (medium: string) => (await plan({ imageDir: image, medium })).medium;
+  assert.equal(await mediumOf("iso"), { kind: "iso", path: join(image, "triton-20260102T030405Z.iso") });
+  assert.equal(await mediumOf("iso-disk"), { kind: "iso-disk", path: join(image, "triton-20260102T030405Z.iso") });
+  assert.equal(await mediumOf("usb"), { kind: "usb", path: join(image, "x.usb.gz") });
+});
+
+test("the iPXE that firmware loads is looked for only by a boot that loads it, and then as a booter has it", async () => {
+  const findLoaders = async () => "/loaders";
+  const never = () => assert.unreachable() as never;
+  const mediumOf = async (options: Partial<BootOptions>) => (await plan(options)).medium;
+  assert.equal(await mediumOf({ findLoaders: never }), { kind: "ipxe", transport: "http", loaderDir: undefined });
+  assert.equal(await mediumOf({ findLoaders: never, transport: "tftp" }), {
+    kind: "ipxe",
+    transport: "tftp",
+    loaderDir: undefined,
+  });
+  const chained = { kind: "ipxe", transport: "booter", loaderDir: "/loaders" };
+  assert.equal(await mediumOf({ findLoaders, chain: true }), chained);
+  assert.equal(await mediumOf({ findLoaders, firmware: "uefi" }), chained);
 });
 
 test("commands need a password that is known, or none at all", async () => {

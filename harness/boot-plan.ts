@@ -3,17 +3,19 @@
  * Not here: the boot (running-cn.ts), the command line (cli.ts).
  */
 import { open } from "node:fs/promises";
+import { findUefi } from "../vm/find-uefi.js";
 import { UsageError } from "../vm/livelab-error.js";
-import type { Accelerator, DiskSpec } from "../vm/machine-spec.js";
+import type { Accelerator, DiskSpec, FirmwareSpec } from "../vm/machine-spec.js";
+import { type BootMedium, type MediumOptions, notForMedium, parseMedium, planMedium } from "./boot-medium.js";
+import { milestonesOn } from "./boot-way.js";
 import type { FileWarning } from "./file-warning.js";
-import type { ScriptTransport } from "./headnode/headnode.js";
 import { type ImageFolder, readImageFolder } from "./headnode/image-folder.js";
 import { type MilestoneName, milestoneNames } from "./milestones.js";
 import { type NetworkingFile, readNetworkingFile } from "./networking-json.js";
 import { type NodeConfigFile, passwordPath, readNodeConfigFile } from "./node-config.js";
 import type { HostAddress } from "./wire/answering-host.js";
 
-export interface BootOptions {
+export interface BootOptions extends MediumOptions {
   /** The platform image: a folder with vmlinuz, initrd and filesystem.squashfs, or with these in its x86_64/. */
   readonly imageDir: string;
   /** What the boot leaves goes here; made where it is missing, older reports in it are replaced. */
@@ -38,16 +40,10 @@ export interface BootOptions {
   readonly plugs?: readonly PluggedDisk[] | undefined;
   /** More kernel arguments, each as CNAPI would have it. @default none */
   readonly append?: readonly string[] | undefined;
-  /** Only "ipxe" as yet. @default "ipxe" */
-  readonly medium?: string | undefined;
-  /** Only "bios" as yet. @default "bios" */
-  readonly firmware?: string | undefined;
   /** Name of the milestone that makes the boot a success. @default "login" */
   readonly until?: string | undefined;
   /** Commands to run as root in the booted CN, in order, up to the first that fails. Needs the login milestone. */
   readonly run?: readonly string[] | undefined;
-  /** @default "http" */
-  readonly scriptTransport?: ScriptTransport | undefined;
   /** The headnode's HTTP port. @default any free port */
   readonly port?: number | undefined;
   /** Names of files that the headnode does not have, as the end of a URL path: "vmlinuz". @default none */
@@ -72,6 +68,8 @@ export interface PluggedDisk {
 /** Options with every default filled in and every file read. */
 export interface BootPlan {
   readonly image: ImageFolder;
+  readonly medium: BootMedium;
+  readonly firmware: FirmwareSpec;
   readonly reportDir: string;
   readonly stateDir: string;
   readonly networking: NetworkingFile | undefined;
@@ -91,7 +89,6 @@ export interface BootPlan {
   readonly kernelArguments: readonly string[];
   readonly until: MilestoneName;
   readonly run: readonly string[];
-  readonly scriptTransport: ScriptTransport;
   readonly port: number;
   readonly missing: readonly string[];
   readonly altered: ReadonlyMap<string, Buffer>;
@@ -109,12 +106,12 @@ const defaultMac = "52:54:00:99:00:38";
 export const DEFAULT_MEMORY_MIB = 2048;
 
 /**
- * @throws UsageError NOT_YET, UNKNOWN_MILESTONE, BAD_UUID, BAD_MAC, BAD_APPEND, IMAGE_INCOMPLETE, NETWORKING_UNREADABLE,
- * NODE_CONFIG_UNREADABLE, DISK_UNREADABLE, RUN_NEEDS_LOGIN, PASSWORD_UNKNOWN
+ * @throws UsageError UNKNOWN_MILESTONE, MILESTONE_OFF_WAY, BAD_UUID, BAD_MAC, BAD_APPEND, IMAGE_INCOMPLETE,
+ * NETWORKING_UNREADABLE, NODE_CONFIG_UNREADABLE, DISK_UNREADABLE, RUN_NEEDS_LOGIN, PASSWORD_UNKNOWN, and of planMedium
+ * @throws VmError UEFI_NOT_FOUND
  */
 export async function planBoot(options: BootOptions): Promise<BootPlan> {
-  refuseNotYet("medium", options.medium, "ipxe");
-  refuseNotYet("firmware", options.firmware, "bios");
+  refuseHeadnodeMatters(options);
   const run = options.run ?? [];
   const until = parseMilestone(options.until ?? "login");
   if (run.length > 0 && until !== "login") {
@@ -158,8 +155,18 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     );
   }
 
+  const medium = await planMedium(options, image);
+  const way = milestonesOn({ medium, networking });
+  if (!way.includes(until)) {
+    throw new UsageError("MILESTONE_OFF_WAY", `a boot like this one does not pass ${until}`, {
+      hint: `it passes ${way.join(", ")}`,
+    });
+  }
+
   return {
     image,
+    medium,
+    firmware: parseMedium(options).firmware === "uefi" ? await findUefi() : { kind: "bios" },
     reportDir: options.reportDir,
     stateDir: options.stateDir,
     networking,
@@ -181,7 +188,6 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     ],
     until,
     run,
-    scriptTransport: options.scriptTransport ?? "http",
     port: options.port ?? 0,
     missing: options.missing ?? [],
     altered: new Map(Object.entries(options.altered ?? {}).map(([name, content]) => [name, Buffer.from(content)])),
@@ -197,9 +203,17 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
   };
 }
 
-function refuseNotYet(option: string, value: string | undefined, only: string): void {
-  if (value === undefined || value === only) return;
-  throw new UsageError("NOT_YET", `--${option} ${value} is not supported yet`, { hint: `only "${only}" is` });
+/** What a medium cannot hand to the CN, since its files are as they were built. @throws UsageError NOT_FOR_MEDIUM */
+function refuseHeadnodeMatters(options: BootOptions): void {
+  const { medium } = parseMedium(options);
+  if (medium === "ipxe") return;
+  const { networkingPath, nodeConfigPath, append = [], port, missing = [], altered = {} } = options;
+  if (networkingPath !== undefined) throw notForMedium("networking.json", medium);
+  if (nodeConfigPath !== undefined) throw notForMedium("node.config", medium);
+  if (append.length > 0) throw notForMedium("a kernel argument", medium);
+  if (port !== undefined || missing.length > 0 || Object.keys(altered).length > 0) {
+    throw notForMedium("what is served over HTTP", medium);
+  }
 }
 
 /** @throws UsageError UNKNOWN_MILESTONE */

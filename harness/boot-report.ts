@@ -7,8 +7,9 @@ import { join } from "node:path";
 import type { AcceleratorVerdict } from "../vm/accelerator.js";
 import type { ExitReport } from "../vm/exit-report.js";
 import { formatBytes, formatDuration } from "../vm/format.js";
+import type { BootMedium, FirmwareName, Transport } from "./boot-medium.js";
 import { type FileWarning, formatFileWarning } from "./file-warning.js";
-import type { ScriptTransport } from "./headnode/headnode.js";
+import type { DhcpExchange } from "./headnode/dhcp-service.js";
 import type { ImageFileName } from "./headnode/image-folder.js";
 import type { FatalSign, MilestoneName } from "./milestones.js";
 
@@ -46,12 +47,19 @@ export interface BootReport {
     readonly disks: readonly string[];
     readonly kernelArguments: readonly string[];
     readonly until: MilestoneName;
-    readonly scriptTransport: ScriptTransport;
+    readonly medium: BootMedium["kind"];
+    readonly firmware: FirmwareName;
+    /** Of a boot by iPXE. */
+    readonly transport: Transport | undefined;
+    /** Whether the firmware's PXE loaded the iPXE. */
+    readonly chain: boolean;
     readonly memoryMib: number;
     readonly cpus: number;
   };
-  /** What the headnode gave iPXE. */
-  readonly bootScript: string;
+  /** What the headnode gave iPXE; none for a boot from a medium. */
+  readonly bootScript: string | undefined;
+  /** What the headnode's own DHCP was asked and answered; empty where QEMU's answers. */
+  readonly dhcp: readonly DhcpExchange[];
   readonly host: {
     readonly cpus: number;
     readonly memoryMib: number;
@@ -80,10 +88,10 @@ export interface BootFailure {
   readonly consoleTail: readonly string[];
 }
 
-/** `not observable`: the boot took a way on which livelab cannot see it; `not awaited`: it comes after `until`. */
+/** `not applicable`: it is not on this boot's way; `not awaited`: it comes after `until`. */
 export type MilestoneRow =
   | { readonly name: MilestoneName; readonly state: "reached"; readonly atMs: number; readonly detail: string }
-  | { readonly name: MilestoneName; readonly state: "missed" | "not observable" | "not awaited" };
+  | { readonly name: MilestoneName; readonly state: "missed" | "not applicable" | "not awaited" };
 
 export interface CommandReport {
   readonly command: string;
@@ -104,7 +112,7 @@ export async function writeBootReport(folder: string, report: BootReport): Promi
 export function formatMilestoneTable(rows: readonly MilestoneRow[]): string {
   let before = 0;
   return inOrderOfTime(rows)
-    .filter((row) => row.state !== "not awaited")
+    .filter(({ state }) => state !== "not awaited" && state !== "not applicable")
     .map((row) => {
       const name = row.name.padEnd(16);
       if (row.state !== "reached") return `${"-".padStart(9)} ${"".padStart(9)}  ${name} ${row.state}`;

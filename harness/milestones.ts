@@ -2,7 +2,8 @@
  * The named points of a boot, and the signs that it will not get further.
  * Sources: DESIGN.md section 7; live-boot 20230131 (9990-initramfs-tools.sh, 9990-misc-helpers.sh); initramfs-tools
  * scripts/functions (panic); systemd 252 (src/core/main.c, units/emergency.service); Linux kernel/panic.c, mm/oom_kill.c,
- * fs/squashfs; iPXE hci/shell.c, usr/autoboot.c (uriboot); SeaBIOS src/boot.c (call_boot_entry).
+ * fs/squashfs; iPXE hci/shell.c, usr/autoboot.c (uriboot); SeaBIOS src/boot.c (call_boot_entry);
+ * edk2 MdeModulePkg/Library/UefiBootManagerLib (BdsDxe's words), ShellPkg.
  * Not here: how long to wait for each (the boot's own code does), and what the headnode serves.
  */
 import type { Console, ConsoleMatch, MatchOn } from "./console/console.js";
@@ -23,8 +24,9 @@ interface MilestoneSpec {
 const headnode: MilestoneSource = { kind: "headnode" };
 const consoleLine = (pattern: RegExp): MilestoneSource => ({ kind: "console", pattern, on: "line" });
 
-/** All milestones, in the order in which a boot reaches them. */
+/** All milestones, in the order in which a boot reaches them. No boot passes all of them (boot-way.ts). */
 export const milestones = [
+  { name: "loader-fetch", source: headnode, awaited: "the firmware's PXE to fetch the iPXE that DHCP names" },
   { name: "ipxe-script", source: headnode, awaited: "iPXE to fetch its boot script from the headnode" },
   { name: "kernel-fetch", source: headnode, awaited: "iPXE to fetch the whole kernel" },
   { name: "initrd-fetch", source: headnode, awaited: "iPXE to fetch the whole initrd" },
@@ -124,6 +126,8 @@ const fatalPatterns: readonly FatalPattern[] = [
   { reason: "firmware-prompt", pattern: /^(?:Shell|grub|grub rescue)> $/, on: "prompt" },
   // What iPXE printed before and took back with backspaces stands on the same line.
   { reason: "firmware-prompt", pattern: /No bootable device\./, on: "prompt" },
+  // UEFI has one thing to boot, as BIOS has; what it tries after that, the shell or its menu, is no boot.
+  { reason: "firmware-prompt", pattern: /BdsDxe: failed to (?:load|start) Boot[0-9A-F]{4} / },
   { reason: "firmware-prompt", pattern: /BdsDxe: No bootable option or device was found/ },
 ];
 
@@ -198,16 +202,6 @@ export class MilestoneRecorder {
   /** The milestone reached last. */
   get last(): MilestoneEvent | undefined {
     return this.reached.at(-1);
-  }
-
-  /** What the boot still owes: the first milestone in order that was not reached; undefined if all were. */
-  get next(): { readonly name: MilestoneName; readonly awaited: string } | undefined {
-    return milestones.find(({ name }) => !this.#reached.has(name));
-  }
-
-  /** The milestones up to and with `name` that were not reached. */
-  missingUpTo(name: MilestoneName): MilestoneName[] {
-    return milestoneNames.slice(0, milestoneNames.indexOf(name) + 1).filter((each) => !this.#reached.has(each));
   }
 
   /** The signs that the boot will not get further, in the order in which they were seen. */

@@ -25,7 +25,7 @@ const failed: BootReport = {
     },
   },
   milestones: [
-    { name: "ipxe-script", state: "not observable" },
+    { name: "loader-fetch", state: "not applicable" },
     { name: "pivot", state: "reached", atMs: 30_000, detail: "systemd[1]" },
     { name: "networkd", state: "reached", atMs: 20_500, detail: "triton: network" },
     { name: "login", state: "missed" },
@@ -54,11 +54,15 @@ const failed: BootReport = {
     disks: [],
     kernelArguments: [],
     until: "login",
-    scriptTransport: "tftp",
+    medium: "ipxe",
+    firmware: "bios",
+    transport: "http",
+    chain: false,
     memoryMib: 1,
     cpus: 1,
   },
   bootScript: "",
+  dhcp: [],
   host: { cpus: 1, memoryMib: 1, loadAtStart: 0, loadAtEnd: 0 },
 };
 
@@ -95,7 +99,6 @@ test("a failed boot tells last milestone, what was awaited, transfers, console t
     formatBootReport(failed, "/out/x"),
     `platform 20260102T030405Z (squashfs 1.0 KiB), tcg: emulation was asked for
 warning: n.json:resolvers: is missing. Remedy: set them
-        -            ipxe-script      not observable
    20.5 s     +20.5  networkd         triton: network
    30.0 s      +9.5  pivot            systemd[1]
         -            login            missed

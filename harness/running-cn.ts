@@ -17,14 +17,17 @@ import { nextAwaited, reportOf, type SeenBoot, verdictOf } from "./boot-outcome.
 import type { BootPlan } from "./boot-plan.js";
 import { type BootReport, type CommandReport, writeBootReport } from "./boot-report.js";
 import { BootTrouble } from "./boot-trouble.js";
+import { layOutMedium } from "./cn-medium.js";
 import { connectCn } from "./cn-network.js";
 import { Console } from "./console/console.js";
 import { ConsoleLog } from "./console/console-log.js";
 import { SerialShell } from "./console/serial-shell.js";
 import { ExpectationFailed } from "./harness-error.js";
-import { Headnode } from "./headnode/headnode.js";
+import type { DhcpExchange } from "./headnode/dhcp-service.js";
+import { Headnode, type HeadnodeNetwork } from "./headnode/headnode.js";
 import { digestImage, type ImageFileName } from "./headnode/image-folder.js";
 import { followTranscript } from "./headnode/milestone-feed.js";
+import { defaultCnAddress, userNetworkFor } from "./headnode/user-network.js";
 import { type FatalReason, type MilestoneName, MilestoneRecorder } from "./milestones.js";
 import { makeReportFolder } from "./report-folder.js";
 import { expectSuccess, type GuestEnding } from "./scenario.js";
@@ -41,6 +44,9 @@ const ENDING_MS = 30_000;
 /** Lines of ttyS1 that can be asked for; a boot prints about a thousand. */
 const KEPT_LINES = 20_000;
 
+/** What a CN finds that boots from a medium: addresses by DHCP, and nobody to ask for anything. */
+const mediumNetwork: HeadnodeNetwork = { ...userNetworkFor(defaultCnAddress), bootFile: undefined };
+
 export interface PowerOnContext {
   readonly signal: AbortSignal;
   readonly progress: Progress;
@@ -50,7 +56,8 @@ interface Parts {
   readonly plan: BootPlan;
   readonly context: PowerOnContext;
   readonly accelerator: AcceleratorVerdict;
-  readonly headnode: Headnode;
+  /** None for a boot from a medium. */
+  readonly headnode: Headnode | undefined;
   readonly machine: RunningMachine;
   /** ttyS1, where Linux speaks. */
   readonly line: SerialLine;
@@ -109,17 +116,23 @@ export class RunningCn implements AsyncDisposable {
     const clock = new Clock();
     const digests = digestImage(image, signal);
     digests.catch(() => undefined); // looked at when the report is made
-    const headnode = cleanup.use(
-      await Headnode.start({
-        ...plan,
-        now: clock.nowMs,
-        workDir: reportDir,
-        transcriptPath: join(reportDir, "headnode.jsonl"),
-      }),
-    );
-    const { net, host, dns, dhcpStart, bootFile, tftpFolder } = headnode.network;
-    const userNetwork = { kind: "user", net, host, dns, dhcpStart, bootfile: bootFile, tftpDir: tftpFolder } as const;
-    const { nics, relays } = await connectCn(plan, userNetwork, cleanup);
+    const { medium } = plan;
+    const headnode =
+      medium.kind === "ipxe"
+        ? cleanup.use(
+            await Headnode.start({
+              ...plan,
+              medium,
+              firmware: plan.firmware.kind,
+              now: clock.nowMs,
+              transcriptPath: join(reportDir, "headnode.jsonl"),
+            }),
+          )
+        : undefined;
+    const { boot, disks } = await layOutMedium(plan, { cleanup, signal });
+    const { net, host, dns, dhcpStart, bootFile } = headnode?.network ?? mediumNetwork;
+    const userNetwork = { kind: "user", net, host, dns, dhcpStart, bootfile: bootFile } as const;
+    const { nics, relays } = await connectCn(plan, { userNetwork, services: headnode?.services ?? [], cleanup });
     const machine = cleanup.use(
       await launchMachine(
         {
@@ -128,8 +141,9 @@ export class RunningCn implements AsyncDisposable {
           cpus: plan.cpus,
           memoryMib: plan.memoryMib,
           uuid: plan.uuid,
-          boot: { kind: "network" },
-          disks: plan.disks,
+          firmware: plan.firmware,
+          boot,
+          disks,
           freeDiskSlots: plan.plugs.length,
           nics,
           relays,
@@ -182,13 +196,15 @@ export class RunningCn implements AsyncDisposable {
     });
     this.recorder.observe(parts.firmware);
     this.recorder.observe(parts.console);
-    followTranscript(parts.headnode, {
-      onMilestone: (event) => this.recorder.record(event),
-      onRefusal: ({ path }) => {
-        this.#refused.add(path);
-        this.#trouble.refused(path);
-      },
-    });
+    if (parts.headnode !== undefined) {
+      followTranscript(parts.headnode, {
+        onMilestone: (event) => this.recorder.record(event),
+        onRefusal: ({ path }) => {
+          this.#refused.add(path);
+          this.#trouble.refused(path);
+        },
+      });
+    }
     void parts.machine.exited.then((exit) => this.#trouble.machineEnded(exit));
     for (const plug of parts.plan.plugs) this.#plugWhenSaid(plug);
   }
@@ -234,6 +250,11 @@ export class RunningCn implements AsyncDisposable {
   /** What came on ttyS1 so far, oldest line first. */
   consoleLines(): readonly string[] {
     return this.#parts.console.tail(KEPT_LINES);
+  }
+
+  /** What the headnode's own DHCP was asked and answered so far. */
+  get dhcp(): readonly DhcpExchange[] {
+    return this.#parts.headnode?.dhcp ?? [];
   }
 
   /** Paths of the disks that were plugged in so far. */

@@ -10,7 +10,9 @@ import type { Accelerator } from "../vm/machine-spec.js";
 import { labelled, type Progress } from "../vm/progress.js";
 import { type BootPlan, planBoot } from "./boot-plan.js";
 import type { BootReport } from "./boot-report.js";
+import { milestonesOn } from "./boot-way.js";
 import { ExpectationFailed } from "./harness-error.js";
+import type { MilestoneName } from "./milestones.js";
 import { type CnShell, RunningCn } from "./running-cn.js";
 import {
   type Claim,
@@ -50,6 +52,8 @@ export interface ScenarioBootOptions {
   readonly folder: string;
   readonly stateDir: string;
   readonly accelerator?: "auto" | Accelerator | undefined;
+  /** See MediumOptions. */
+  readonly findLoaders?: (() => Promise<string>) | undefined;
   readonly disks: ScenarioDisks;
 }
 
@@ -73,7 +77,7 @@ export async function runScenarioBoot(
 ): Promise<ScenarioBootResult> {
   const folder = join(options.folder, boot.name);
   await rm(folder, { recursive: true, force: true });
-  const { imageDir, stateDir, accelerator, disks } = options;
+  const { imageDir, stateDir, accelerator, findLoaders, disks } = options;
   const plan = await planBoot({
     ...boot.fixtures,
     disks: (boot.disks ?? []).map((name) => disks.path(name)),
@@ -81,6 +85,7 @@ export async function runScenarioBoot(
     imageDir,
     stateDir,
     accelerator,
+    findLoaders,
     reportDir: folder,
     // What comes after a stop on purpose is not awaited.
     until: boot.refusal === undefined ? "login" : boot.milestones.at(-1),
@@ -97,12 +102,17 @@ export async function runScenarioBoot(
   } catch (error) {
     asked.firstError ??= error;
   }
-  const missed = boot.milestones.filter((name) => !cn.recorder.has(name));
+  const missed = milestonesOf(boot, plan).filter((name) => !cn.recorder.has(name));
   if (missed.length > 0) asked.firstError ??= new ExpectationFailed("TIMED_OUT", `not reached: ${missed.join(", ")}`);
   const report = await cn.end(asked.firstError);
   signal.throwIfAborted();
 
-  return { name: boot.name, folder, claims: [...milestoneClaims(boot, cn, asked), ...asked.results(boot)], report };
+  return {
+    name: boot.name,
+    folder,
+    claims: [...milestoneClaims(milestonesOf(boot, plan), cn, asked), ...asked.results(boot)],
+    report,
+  };
 }
 
 const plugTitle = (disk: string): string => `disk ${disk} is plugged in`;
@@ -191,11 +201,18 @@ const seen = (cn: RunningCn, plan: BootPlan): SeenCn => ({
   plan,
   recorder: cn.recorder,
   consoleLines: () => cn.consoleLines(),
+  dhcp: () => cn.dhcp,
 });
 
-function milestoneClaims(boot: ScenarioBoot, cn: RunningCn, asked: AskedClaims): ClaimResult[] {
+/** Those that the boot must reach: of its own the ones on the way that its medium and its fixtures make it take. */
+function milestonesOf({ milestones }: ScenarioBoot, plan: BootPlan): readonly MilestoneName[] {
+  const way = milestonesOn(plan);
+  return milestones.filter((name) => way.includes(name));
+}
+
+function milestoneClaims(milestones: readonly MilestoneName[], cn: RunningCn, asked: AskedClaims): ClaimResult[] {
   const reachedAtMs = new Map(cn.recorder.reached.map(({ name, atMs }) => [name, atMs]));
-  return boot.milestones.map((name): ClaimResult => {
+  return milestones.map((name): ClaimResult => {
     const durationMs = reachedAtMs.get(name);
     const title = `reaches ${name}`;
     if (durationMs !== undefined) return { title, outcome: "passed", durationMs };

@@ -23,6 +23,8 @@ export interface ScenarioRunOptions {
   readonly stateDir: string;
   /** @default "auto" */
   readonly accelerator?: "auto" | Accelerator | undefined;
+  /** Brings the iPXE that firmware loads; see MediumOptions. */
+  readonly findLoaders?: (() => Promise<string>) | undefined;
   /** How many scenarios run at once, at least 1. @default parallelScenarios() */
   readonly jobs?: number | undefined;
 }
@@ -122,7 +124,7 @@ async function runSideBySide(
 
 async function runScenario(
   scenario: Scenario,
-  { imageDir, outDir, stateDir, accelerator }: ScenarioRunOptions,
+  { imageDir, outDir, stateDir, accelerator, findLoaders }: ScenarioRunOptions,
   context: ScenarioBootContext,
 ): Promise<ScenarioResult> {
   const { name, summary } = scenario;
@@ -131,7 +133,9 @@ async function runScenario(
   const disks = await ScenarioDisks.create(scenario, folder);
   const boots: ScenarioBootResult[] = [];
   for (const boot of scenario.boots) {
-    boots.push(await runScenarioBoot(scenario, boot, { imageDir, folder, stateDir, accelerator, disks }, context));
+    boots.push(
+      await runScenarioBoot(scenario, boot, { imageDir, folder, stateDir, accelerator, findLoaders, disks }, context),
+    );
   }
   const claims = boots.flatMap((boot) => boot.claims);
   const passed = claims.length > 0 && claims.every(({ outcome }) => outcome === "passed");

@@ -7,6 +7,7 @@ import type { GuestEnd } from "../vm/exit-report.js";
 import type { BootOptions, BootPlan } from "./boot-plan.js";
 import type { CommandReport } from "./boot-report.js";
 import { ExpectationFailed } from "./harness-error.js";
+import type { DhcpExchange } from "./headnode/dhcp-service.js";
 import type { FatalReason, MilestoneName, MilestoneRecorder } from "./milestones.js";
 
 export interface Scenario {
@@ -29,13 +30,13 @@ interface BootSetting {
   /** What the headnode hands out and what the machine has. */
   readonly fixtures: Omit<
     BootOptions,
-    "imageDir" | "reportDir" | "stateDir" | "accelerator" | "until" | "run" | "disks" | "plugs" | "port"
+    "imageDir" | "reportDir" | "stateDir" | "accelerator" | "findLoaders" | "until" | "run" | "disks" | "plugs" | "port"
   >;
   /** Names of the scenario's disks that the machine has from power-on, in order. @default none */
   readonly disks?: readonly string[];
   /** Disks that are plugged in while it runs. @default none */
   readonly plugs?: readonly Plug[];
-  /** Milestones that must be reached. */
+  /** Milestones that must be reached, as far as they are on the boot's way (boot-way.ts). */
   readonly milestones: readonly MilestoneName[];
 }
 
@@ -80,6 +81,8 @@ export interface SeenCn {
   readonly recorder: MilestoneRecorder;
   /** What came on ttyS1 so far, oldest line first. */
   readonly consoleLines: () => readonly string[];
+  /** What the headnode's own DHCP was asked and answered so far; nothing where QEMU's answers. */
+  readonly dhcp: () => readonly DhcpExchange[];
 }
 
 /** What a claim can ask of a CN with a login. */

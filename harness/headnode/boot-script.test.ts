@@ -10,6 +10,7 @@ const options: BootScriptOptions = {
   ip: "10.99.99.38",
   netmask: "255.255.255.0",
   headnode: "10.99.99.7",
+  source: "http",
   httpPort: 80,
   kernelArguments: [],
   hashFiles: false,
@@ -46,6 +47,16 @@ module http://10.99.99.7:8080/os/20260102T030405Z/platform/x86_64/initrd.hash in
 module http://10.99.99.7:8080/extra/joysetup/node.config /etc/node.config
 boot`,
   );
+});
+
+test("over TFTP no URL has a port, and the kernel comes from where the script came", () => {
+  const lines = bootScript({ ...options, source: "tftp", httpPort: 8080 }).split("\n");
+  const platform = "/os/20260102T030405Z/platform/x86_64";
+  assert.match(lines[1] ?? "", `kernel ${platform}/vmlinuz boot=live`);
+  assert.match(lines[1] ?? "", ` fetch=tftp://10.99.99.7${platform}/filesystem.squashfs`);
+  assert.is(lines[2], `initrd tftp://10.99.99.7${platform}/initrd`);
+  assert.is(lines[3], "module tftp://10.99.99.7/extra/joysetup/node.config /etc/node.config");
+  assert.match(lines[4] ?? "", /^module tftp:\/\/\$\{next-server\}\/bootfs\/525400aabb0c\/networking.json /);
 });
 
 test("the script is named for the MAC in upper case", () => {

@@ -1,5 +1,5 @@
 /**
- * boot.ipxe.01<MAC> as Triton's booter writes it for a Linux platform in HTTP mode, line for line.
+ * boot.ipxe.01<MAC> as Triton's booter writes it for a Linux platform, line for line.
  * Source: sdc-booter lib/menulst.js (buildIpxeCfg of a Linux platform), lib/boot-files.js (names and case of the MAC).
  */
 
@@ -12,6 +12,8 @@ export interface BootScriptOptions {
   readonly netmask: string;
   /** The headnode's address as the CN sees it. */
   readonly headnode: string;
+  /** Where files come from: HTTP, which is booter's default, or TFTP (http_pxe_boot=false). */
+  readonly source: "http" | "tftp";
   /** A real booter is at 80; ours is where a port was free, and then every URL says so. */
   readonly httpPort: number;
   /** CNAPI's kernel arguments, `key=value`, in their order. */
@@ -34,11 +36,11 @@ export function bootfsFolder(mac: string): string {
 
 /** Lines joined by newlines, none at the end. */
 export function bootScript(options: BootScriptOptions): string {
-  const { stamp, mac, ip, netmask, headnode, httpPort } = options;
-  const port = httpPort === 80 ? "" : `:${httpPort}`;
+  const { stamp, mac, ip, netmask, headnode, source, httpPort } = options;
+  const port = source === "tftp" || httpPort === 80 ? "" : `:${httpPort}`;
   const platform = `/os/${stamp}/platform/x86_64`;
-  const fromHeadnode = `http://${headnode}${port}`;
-  const fromNextServer = `http://\${next-server}${port}/${bootfsFolder(mac)}`;
+  const fromHeadnode = `${source}://${headnode}${port}`;
+  const fromNextServer = `${source}://\${next-server}${port}/${bootfsFolder(mac)}`;
   const bootif = `01-${mac.replaceAll(":", "-").toLowerCase()}`;
 
   return [

@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { TempDir } from "../../vm/temp-dir.js";
 import { FileServer, parseRange } from "./file-server.js";
-import type { PublishedContent } from "./published-tree.js";
+import type { PublishedContent } from "./published-content.js";
 import { type HeadnodeRequest, Transcript } from "./transcript.js";
 
 const test = suite("file server");

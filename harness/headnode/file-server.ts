@@ -3,18 +3,16 @@
  * Sources: RFC 9110 (HEAD, Range, 206, 416); what iPXE and busybox wget ask.
  * Not here: what is served (published-tree.ts).
  */
-import { type FileHandle, open } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Readable, Transform } from "node:stream";
+import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { UsageError } from "../../vm/livelab-error.js";
-import type { PublishedContent } from "./published-tree.js";
+import { type FindContent, openContent, type PublishedContent } from "./published-content.js";
 import type { Transcript } from "./transcript.js";
 
 export interface FileServerOptions {
-  /** Asked for each request, so that the tree may name the port the server got. */
-  readonly tree: (path: string) => PublishedContent | undefined;
+  readonly tree: FindContent;
   readonly transcript: Transcript;
   /** @default 0, any free port */
   readonly port?: number;
@@ -124,7 +122,7 @@ async function respond(
       done(null, chunk);
     },
   });
-  await pipeline(source.read(first, last), count, response);
+  await pipeline(source.stream(first, last), count, response);
 }
 
 async function refuse(
@@ -142,33 +140,6 @@ async function finish(response: ServerResponse, body?: string): Promise<void> {
     response.once("close", resolve);
     response.end(body, () => resolve());
   });
-}
-
-interface OpenContent extends AsyncDisposable {
-  readonly sizeBytes: number;
-  read(first: number, last: number): Readable;
-}
-
-async function openContent(content: PublishedContent | undefined): Promise<OpenContent | undefined> {
-  if (content === undefined) return undefined;
-  if (content.kind === "bytes") {
-    return {
-      sizeBytes: content.bytes.length,
-      read: (first, last) => Readable.from([content.bytes.subarray(first, last + 1)]),
-      [Symbol.asyncDispose]: async () => undefined,
-    };
-  }
-  let file: FileHandle;
-  try {
-    file = await open(content.path);
-  } catch {
-    return undefined; // deleted since the start: a web server says 404 as well
-  }
-  return {
-    sizeBytes: (await file.stat()).size,
-    read: (first, last) => file.createReadStream({ start: first, end: last, autoClose: false, highWaterMark: 1 << 18 }),
-    [Symbol.asyncDispose]: () => file.close(),
-  };
 }
 
 /** One range of bytes; several, or another unit, count as none (RFC 9110, 14.2: a server may ignore Range). */

@@ -1,12 +1,16 @@
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
+import { formatIpv4, parseIpv4 } from "../ipv4.js";
 import { readNetworkingFile } from "../networking-json.js";
 import { readNodeConfigFile } from "../node-config.js";
+import { formatUdpFrames, parseUdpFrame } from "../wire/udp-frame.js";
+import { formatDhcp, parseDhcp } from "./dhcp-message.js";
 import { Headnode, type HeadnodeOptions } from "./headnode.js";
 import { readImageFolder } from "./image-folder.js";
 
@@ -23,7 +27,6 @@ async function startHeadnode(cleanup: DisposableStack, options: Partial<Headnode
       networking: await readNetworkingFile(fixture("networking.json")),
       nodeConfig: await readNodeConfigFile(fixture("node.config")),
       now: () => performance.now(),
-      workDir: dir.path,
       ...options,
     }),
   );
@@ -66,20 +69,84 @@ test("a file declared missing is 404 although it is there", async () => {
   assert.is((await fetch(`http://127.0.0.1:${headnode.port}${path}`)).status, 404);
 });
 
-test("over TFTP it lays out the same tree in its own folder, past what a killed one left, and removes it at the end", async () => {
-  await using dir = await TempDir.create("headnode-tftp");
-  const left = join(dir.path, "tftp", "left");
-  await mkdir(left, { recursive: true });
-  const cleanup = new DisposableStack();
-  const headnode = await startHeadnode(cleanup, { scriptTransport: "tftp", workDir: dir.path });
-  const folder = headnode.network.tftpFolder ?? "";
-  assert.is(folder, join(dir.path, "tftp"));
-  assert.not.ok((await readdir(folder)).includes("left"));
-  assert.is(headnode.network.bootFile, "boot.ipxe.0152540099003A");
-  assert.is(await readFile(join(folder, headnode.network.bootFile), "utf8"), headnode.bootScript);
-  assert.is(await readFile(`${folder}${headnode.paths.kernel}`, "utf8"), "vmlinuz");
-  await cleanup[Symbol.asyncDispose]();
-  assert.equal(await readdir(dir.path), []);
+/** What a service answers to a datagram of the CN. */
+function ask(headnode: Headnode, port: number, data: Buffer): Buffer | undefined {
+  const datagram = {
+    ...{ sourceIp: parseIpv4("10.99.99.38"), sourcePort: 68 },
+    ...{ destinationIp: parseIpv4(headnode.network.host), destinationPort: port, data },
+  };
+  const [frame = Buffer.alloc(0)] = formatUdpFrames(
+    { source: "52:54:00:99:00:3a", destination: "52:55:0a:63:63:07", vlan: 0, datagram },
+    1,
+  );
+  let answer: Buffer | undefined;
+  headnode.services.some((service) =>
+    service.take(frame, (sent) => {
+      answer = parseUdpFrame(sent)?.datagram.data;
+    }),
+  );
+  return answer;
+}
+
+const discover = (...options: readonly (readonly [number, Buffer])[]): Buffer =>
+  formatDhcp({
+    ...{ op: 1, hops: 0, xid: 7, secs: 0, flags: 0, ciaddr: 0, yiaddr: 0, siaddr: 0, giaddr: 0 },
+    ...{ mac: "52:54:00:99:00:3a", sname: Buffer.alloc(64), file: "" },
+    options: new Map([[53, Buffer.from([1])], [60, Buffer.from("PXEClient")], ...options]), // biome-ignore format: pairs
+  });
+
+test("as a booter it answers DHCP itself, with the CN's address and resolvers, and names the script without an address", async () => {
+  await using cleanup = new DisposableStack();
+  const headnode = await startHeadnode(cleanup, { medium: { transport: "booter", loaderDir: undefined } });
+  assert.is(headnode.network.bootFile, undefined);
+  const offer = parseDhcp(ask(headnode, 67, discover([77, Buffer.from("iPXE")])) ?? Buffer.alloc(0));
+  assert.is(offer?.file, "boot.ipxe.0152540099003A");
+  assert.is(formatIpv4(offer?.yiaddr ?? 0), "10.99.99.38");
+  assert.ok((offer?.options.get(6)?.length ?? 0) >= 4);
+  assert.match(headnode.bootScript, "initrd http://");
+  assert.is(headnode.dhcp.length, 1);
+});
+
+test("with all by TFTP the script says so, and TFTP serves what HTTP does, but for what is missing", async () => {
+  await using cleanup = new DisposableStack();
+  const headnode = await startHeadnode(cleanup, {
+    medium: { transport: "tftp", loaderDir: undefined },
+    missing: ["initrd"],
+  });
+  assert.match(headnode.bootScript, "initrd tftp://10.99.99.7/os/");
+  const read = async (path: string): Promise<string> => {
+    let answer = ask(headnode, 69, Buffer.from(`\0\x01${path}\0octet\0`, "latin1"));
+    for (let tries = 0; answer === undefined && tries < 100; tries += 1) {
+      await sleep(5);
+      answer = headnode.transcript.open.length > 0 ? Buffer.from("sent") : Buffer.from("refused");
+    }
+    return answer?.toString("latin1") ?? "";
+  };
+  await read(headnode.paths.kernel);
+  await read(headnode.paths.initrd);
+  for (let tries = 0; headnode.transcript.requests.length === 0 && tries < 100; tries += 1) await sleep(5);
+  assert.equal(
+    headnode.transcript.requests.map(({ path, status }) => [path, status]),
+    [[headnode.paths.initrd, 404]],
+  );
+  assert.equal(
+    headnode.transcript.open.map(({ path }) => path),
+    [headnode.paths.kernel],
+  );
+});
+
+test("a BIOS that is to load an iPXE gets undionly.kpxe until it has it, whatever its ROM says of itself", async () => {
+  await using cleanup = new DisposableStack();
+  const loaders = cleanup.use(await TempDir.create("loaders"));
+  for (const name of ["undionly.kpxe", "snponly.efi"]) await writeFile(join(loaders.path, name), name);
+  const headnode = await startHeadnode(cleanup, { medium: { transport: "booter", loaderDir: loaders.path } });
+  assert.equal(headnode.paths.loaders, ["/snponly.efi", "/undionly.kpxe"]);
+  assert.not(headnode.paths.modules.some((path) => headnode.paths.loaders.includes(path)));
+  const fileFor = () => parseDhcp(ask(headnode, 67, discover([77, Buffer.from("iPXE")])) ?? Buffer.alloc(0))?.file;
+  assert.is(fileFor(), "undionly.kpxe");
+  await (await fetch(`http://127.0.0.1:${headnode.port}/undionly.kpxe`)).text();
+  for (let tries = 0; headnode.transcript.requests.length === 0 && tries < 100; tries += 1) await sleep(5);
+  assert.is(fileFor(), "boot.ipxe.0152540099003A");
 });
 
 test.run();

@@ -1,25 +1,27 @@
 /**
  * The headnode of one boot: what a CN finds on the admin network when it asks for its platform.
- * DHCP and TFTP are QEMU's user networking, told here what to say; HTTP is ours, so that every request is seen.
+ * HTTP is ours. DHCP and TFTP are too, as services on the CN's wire, but for a boot that takes all by HTTP: there QEMU's
+ * user networking names the script.
  * Source: sdc-booter (dhcpd, file service).
  */
-import { mkdir, rm } from "node:fs/promises";
-import { basename, resolve } from "node:path";
+import { basename } from "node:path";
 import { DisposableStack } from "../../vm/disposable-stack.js";
+import type { BootMedium, FirmwareName } from "../boot-medium.js";
 import type { NetworkingFile } from "../networking-json.js";
 import type { NodeConfigFile } from "../node-config.js";
+import type { FrameService } from "../wire/wire.js";
 import { bootScript, bootScriptName } from "./boot-script.js";
+import { BooterDhcp } from "./dhcp-rules.js";
+import { type DhcpExchange, DhcpService } from "./dhcp-service.js";
 import { FileServer } from "./file-server.js";
 import type { ImageFolder } from "./image-folder.js";
-import { bootFilesOf, layOutForTftp, type PublishedTree, publishedTree } from "./published-tree.js";
+import { bootFilesOf, loaderNames, type PublishedTree, publishedTree } from "./published-tree.js";
+import { TftpService } from "./tftp-service.js";
 import { Transcript } from "./transcript.js";
 import { type CnAddress, defaultCnAddress, type UserNetwork, userNetworkFor } from "./user-network.js";
 
-/**
- * Where iPXE gets script and kernel: from our HTTP server, so that the transcript has them, or over TFTP as from a
- * real booter in HTTP mode. All else is HTTP either way.
- */
-export type ScriptTransport = "http" | "tftp";
+/** dhcp_lease_time of a headnode's default, in seconds. */
+const LEASE_SECONDS = 2_592_000;
 
 export interface HeadnodeOptions {
   readonly image: ImageFolder;
@@ -31,8 +33,10 @@ export interface HeadnodeOptions {
   readonly nodeConfig?: NodeConfigFile | undefined;
   /** CNAPI's kernel arguments, in their order. @default [] */
   readonly kernelArguments?: readonly string[];
-  /** @default "http" */
-  readonly scriptTransport?: ScriptTransport;
+  /** How the CN gets at all this. @default all by HTTP */
+  readonly medium?: Pick<Extract<BootMedium, { kind: "ipxe" }>, "transport" | "loaderDir">;
+  /** What asks first. @default "bios" */
+  readonly firmware?: FirmwareName;
   /** @default 0, any free port */
   readonly port?: number;
   /** Names of files to be answered 404 although they are there, e.g. "vmlinuz". @default [] */
@@ -41,18 +45,14 @@ export interface HeadnodeOptions {
   readonly altered?: ReadonlyMap<string, Buffer>;
   /** Milliseconds since power-on, for the transcript. */
   readonly now: () => number;
-  /** Folder that exists; what TFTP serves is laid out in its tftp/, which is gone at the end. */
-  readonly workDir: string;
   /** Where the transcript's JSON lines go. @default nowhere */
   readonly transcriptPath?: string;
 }
 
 /** What QEMU's user networking is to say. */
 export interface HeadnodeNetwork extends UserNetwork {
-  /** DHCP's bootfile. */
-  readonly bootFile: string;
-  /** The root of QEMU's TFTP server, when that is in use. */
-  readonly tftpFolder: string | undefined;
+  /** DHCP's bootfile, where QEMU's DHCP answers. */
+  readonly bootFile: string | undefined;
 }
 
 export class Headnode implements AsyncDisposable {
@@ -62,28 +62,38 @@ export class Headnode implements AsyncDisposable {
   /** URL path of each file that the boot script names, and what it is for the CN. */
   readonly paths: HeadnodePaths;
   readonly port: number;
+  /** DHCP and TFTP, to be put on the CN's wire; none where QEMU's user networking names the script. */
+  readonly services: readonly FrameService[];
+  readonly #dhcp: DhcpService | undefined;
   readonly #resources: DisposableStack;
 
-  private constructor(parts: Omit<Headnode, typeof Symbol.asyncDispose>, resources: DisposableStack) {
+  private constructor(
+    parts: Omit<Headnode, typeof Symbol.asyncDispose | "services" | "dhcp">,
+    { dhcp, tftp, resources }: { dhcp?: DhcpService; tftp?: TftpService; resources: DisposableStack },
+  ) {
     this.network = parts.network;
     this.transcript = parts.transcript;
     this.bootScript = parts.bootScript;
     this.paths = parts.paths;
     this.port = parts.port;
+    this.services = [dhcp, tftp].filter((service) => service !== undefined);
+    this.#dhcp = dhcp;
     this.#resources = resources;
   }
 
   /** @throws UsageError PORT_IN_USE */
   static async start(options: HeadnodeOptions): Promise<Headnode> {
     await using cleanup = new DisposableStack();
-    const { image, mac, networking, nodeConfig } = options;
+    const { image, mac, networking, nodeConfig, medium = { transport: "http", loaderDir: undefined } } = options;
+    const { transport, loaderDir } = medium;
     const transcript = cleanup.use(new Transcript(options.now, options.transcriptPath));
     let tree: PublishedTree = new Map();
     const missing = (path: string): boolean => options.missing?.includes(basename(path)) ?? false;
+    const find = (path: string) => (missing(path) ? undefined : tree.get(path));
     const server = cleanup.use(
       // The script names the port, so the tree exists only once the server listens.
       await FileServer.start({
-        tree: (path) => (missing(path) ? undefined : tree.get(path)),
+        tree: find,
         transcript,
         ...(options.port !== undefined && { port: options.port }),
       }),
@@ -97,45 +107,52 @@ export class Headnode implements AsyncDisposable {
       ip: address.ip,
       netmask: address.netmask,
       headnode: network.host,
+      source: transport === "tftp" ? "tftp" : "http",
       httpPort: server.port,
       kernelArguments: options.kernelArguments ?? [],
       hashFiles: image.hashFiles !== undefined,
       bootFiles: [...bootFilesOf(networking).keys()],
     });
-    tree = alter(publishedTree({ image, mac, bootScript: script, networking, nodeConfig }), options.altered);
+    tree = alter(publishedTree({ image, mac, bootScript: script, networking, nodeConfig, loaderDir }), options.altered);
 
-    let tftpFolder: string | undefined;
-    if (options.scriptTransport === "tftp") {
-      const folder = resolve(options.workDir, "tftp");
-      const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
-      await remove(); // a livelab that was killed may have left one
-      cleanup.defer(remove);
-      await mkdir(folder);
-      const served = new Map([...tree].filter(([path]) => !missing(path)));
-      await layOutForTftp(served, folder);
-      tftpFolder = folder;
-    }
     const name = bootScriptName(mac);
+    const paths = headnodePaths(tree, name);
+    const bootFile = `http://${network.host}:${server.port}/${name}`;
+    const parts = { transcript, bootScript: script, paths, port: server.port };
+    if (transport === "http") {
+      return new Headnode({ ...parts, network: { ...network, bootFile } }, { resources: cleanup.move() });
+    }
+    const dhcp = new DhcpService({
+      booter: new BooterDhcp({
+        serverIp: network.host,
+        leaseSeconds: LEASE_SECONDS,
+        addressOf: (asked) =>
+          asked === mac.toLowerCase() ? { ...address, resolvers: networking?.resolvers ?? [] } : undefined,
+      }),
+      serverIp: network.host,
+      now: options.now,
+      hidesUserClass: () => options.firmware !== "uefi" && loaderDir !== undefined && !hasLoader(transcript),
+    });
+    const tftp = cleanup.use(new TftpService({ serverIp: network.host, find, transcript }));
     return new Headnode(
-      {
-        network: {
-          ...network,
-          bootFile: tftpFolder === undefined ? `http://${network.host}:${server.port}/${name}` : name,
-          tftpFolder,
-        },
-        transcript,
-        bootScript: script,
-        paths: headnodePaths(tree, name),
-        port: server.port,
-      },
-      cleanup.move(),
+      { ...parts, network: { ...network, bootFile: undefined } },
+      { dhcp, tftp, resources: cleanup.move() },
     );
+  }
+
+  /** What the headnode's own DHCP was asked and answered so far. */
+  get dhcp(): readonly DhcpExchange[] {
+    return this.#dhcp?.exchanges ?? [];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources[Symbol.asyncDispose]();
   }
 }
+
+/** Whether the firmware has got its iPXE. */
+const hasLoader = ({ requests }: Transcript): boolean =>
+  requests.some(({ path, complete }) => complete && loaderNames.some((name) => path === `/${name}`));
 
 /** The tree with other contents for the files of these names. */
 function alter(tree: PublishedTree, altered: ReadonlyMap<string, Buffer> = new Map()): PublishedTree {
@@ -149,6 +166,8 @@ function alter(tree: PublishedTree, altered: ReadonlyMap<string, Buffer> = new M
 
 /** Which path serves which step of a boot. */
 export interface HeadnodePaths {
+  /** What firmware may be told to load. */
+  readonly loaders: readonly string[];
   readonly script: string;
   readonly kernel: string;
   readonly initrd: string;
@@ -166,6 +185,7 @@ function headnodePaths(tree: PublishedTree, scriptName: string): HeadnodePaths {
     ending("initrd"),
     ending("filesystem.squashfs"),
   ];
-  const others = new Set([script, kernel, initrd, squashfs]);
-  return { script, kernel, initrd, squashfs, modules: all.filter((path) => !others.has(path)) };
+  const loaders = loaderNames.map((name) => `/${name}`).filter((path) => tree.has(path));
+  const others = new Set([...loaders, script, kernel, initrd, squashfs]);
+  return { loaders, script, kernel, initrd, squashfs, modules: all.filter((path) => !others.has(path)) };
 }

@@ -5,7 +5,14 @@ import { type HeadnodeRequest, Transcript } from "./transcript.js";
 
 const test = suite("milestone feed");
 
-const paths = { script: "/s", kernel: "/k", initrd: "/i", modules: ["/m1", "/m2"], squashfs: "/f" };
+const paths = {
+  loaders: ["/l.efi", "/l.kpxe"],
+  script: "/s",
+  kernel: "/k",
+  initrd: "/i",
+  modules: ["/m1", "/m2"],
+  squashfs: "/f",
+};
 const request: HeadnodeRequest = {
   timeMs: 1_000,
   method: "GET",
@@ -41,6 +48,16 @@ test("a file sent whole is a milestone at the end of its transfer", () => {
     "ipxe-script 1005",
     "live-boot-fetch 32000",
   ]);
+});
+
+test("over TFTP it is the same, and one of the loaders is enough", () => {
+  assert.equal(
+    toldOf([
+      { path: "/l.kpxe", method: "RRQ" },
+      { path: "/s", method: "RRQ" },
+    ]),
+    ["loader-fetch 1005", "ipxe-script 1005"],
+  );
 });
 
 test("modules are fetched when the last of them is", () => {

@@ -3,7 +3,7 @@
  * Not here: what the console says (milestones.ts).
  */
 import type { MilestoneEvent, MilestoneName } from "../milestones.js";
-import type { Headnode, ScriptTransport } from "./headnode.js";
+import type { Headnode } from "./headnode.js";
 import type { HeadnodeRequest } from "./transcript.js";
 
 export interface HeadnodeListener {
@@ -12,17 +12,13 @@ export interface HeadnodeListener {
   readonly onRefusal: (request: HeadnodeRequest) => void;
 }
 
-/** What QEMU's own TFTP server hands out is not in the transcript. */
-export function unobservableMilestones(transport: ScriptTransport): readonly MilestoneName[] {
-  return transport === "tftp" ? ["ipxe-script", "kernel-fetch"] : [];
-}
-
 /** Tells of the boot from its first request. @returns a function that stops it */
 export function followTranscript(
   { paths, transcript }: Pick<Headnode, "paths" | "transcript">,
   listener: HeadnodeListener,
 ): () => void {
   const milestoneOf = new Map<string, MilestoneName>([
+    ...paths.loaders.map((path) => [path, "loader-fetch"] as const),
     [paths.script, "ipxe-script"],
     [paths.kernel, "kernel-fetch"],
     [paths.initrd, "initrd-fetch"],
@@ -31,7 +27,7 @@ export function followTranscript(
   const modulesLeft = new Set(paths.modules);
   return transcript.onRequest((request) => {
     const needed = milestoneOf.has(request.path) || paths.modules.includes(request.path);
-    if (!needed || request.method !== "GET") return;
+    if (!needed || (request.method !== "GET" && request.method !== "RRQ")) return;
     if (request.status === 404) return listener.onRefusal(request);
     if (request.status !== 200 || !request.complete) return;
     modulesLeft.delete(request.path);

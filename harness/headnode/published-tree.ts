@@ -2,19 +2,15 @@
  * The headnode's one tree of files, which HTTP and TFTP both serve: URL path → content.
  * Source: sdc-headnode config/sapi/services/dhcpd (/os and /extra beside booter's own files).
  */
-import { mkdir, symlink, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import type { NetworkingFile } from "../networking-json.js";
 import type { NodeConfigFile } from "../node-config.js";
 import { bootfsFolder, bootScriptName } from "./boot-script.js";
 import { type ImageFolder, imageFileNames, imageHashNames } from "./image-folder.js";
+import type { PublishedContent } from "./published-content.js";
 
 /** A node.config that sets nothing. Not an empty file: with an initrd of no bytes iPXE's kernel does not come up (measured). */
 const NO_NODE_CONFIG = Buffer.from("# no node.config was given\n");
-
-export type PublishedContent =
-  | { readonly kind: "file"; readonly path: string }
-  | { readonly kind: "bytes"; readonly bytes: Buffer };
 
 /** URL path, with its leading slash → content. */
 export type PublishedTree = ReadonlyMap<string, PublishedContent>;
@@ -26,7 +22,12 @@ export interface PublishedParts {
   readonly bootScript: string;
   readonly networking?: NetworkingFile | undefined;
   readonly nodeConfig?: NodeConfigFile | undefined;
+  /** Folder with the iPXE that firmware loads. @default there is none */
+  readonly loaderDir?: string | undefined;
 }
+
+/** The iPXE that a UEFI loads, and the one for all others, by the names that DHCP gives. */
+export const loaderNames = ["snponly.efi", "undionly.kpxe"] as const;
 
 /** The names in bootfs/<mac>/: what the boot script offers as modules. */
 export function bootFilesOf(networking: NetworkingFile | undefined): ReadonlyMap<string, Buffer> {
@@ -38,7 +39,8 @@ export function bootFilesOf(networking: NetworkingFile | undefined): ReadonlyMap
 }
 
 /** Lays the parts out under the paths that boot.ipxe names. */
-export function publishedTree({ image, mac, bootScript, networking, nodeConfig }: PublishedParts): PublishedTree {
+export function publishedTree(parts: PublishedParts): PublishedTree {
+  const { image, mac, bootScript, networking, nodeConfig, loaderDir } = parts;
   const tree = new Map<string, PublishedContent>();
   const platform = `/os/${image.stamp}/platform/x86_64`;
   for (const name of imageFileNames) tree.set(`${platform}/${name}`, { kind: "file", path: image.files[name].path });
@@ -49,19 +51,9 @@ export function publishedTree({ image, mac, bootScript, networking, nodeConfig }
   tree.set("/extra/joysetup/node.config", { kind: "bytes", bytes: nodeConfig?.bytes ?? NO_NODE_CONFIG });
   for (const [name, bytes] of bootFilesOf(networking))
     tree.set(`/${bootfsFolder(mac)}/${name}`, { kind: "bytes", bytes });
+  if (loaderDir !== undefined) {
+    for (const name of loaderNames) tree.set(`/${name}`, { kind: "file", path: join(loaderDir, name) });
+  }
   tree.set(`/${bootScriptName(mac)}`, { kind: "bytes", bytes: Buffer.from(bootScript) });
   return tree;
-}
-
-/**
- * Puts the tree into `folder` for QEMU's TFTP server. Big files are links, which it follows.
- * @param folder exists and is empty
- */
-export async function layOutForTftp(tree: PublishedTree, folder: string): Promise<void> {
-  for (const [path, content] of tree) {
-    const target = join(folder, path);
-    await mkdir(dirname(target), { recursive: true });
-    if (content.kind === "file") await symlink(resolve(content.path), target);
-    else await writeFile(target, content.bytes);
-  }
 }

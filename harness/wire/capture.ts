@@ -12,6 +12,9 @@ const LIMIT_BYTES = 64 * 1024 * 1024;
 const LINK_TYPE_ETHERNET = 1;
 const LONGEST_FRAME = 262_144;
 const PROTOCOL_TCP = 6;
+const PROTOCOL_UDP = 17;
+/** Of UDP only TFTP's blocks have longer frames, in bytes. */
+const LONGEST_TALK = 1_024;
 
 export class Capture implements AsyncDisposable {
   readonly #file: WriteStream;
@@ -38,12 +41,12 @@ export class Capture implements AsyncDisposable {
   }
 
   /**
-   * TCP is left out: it is the platform on its way to the CN, hundreds of megabytes of it, and the headnode's
-   * transcript has every request.
+   * TCP and long UDP frames are left out: they are the platform on its way to the CN, hundreds of megabytes of it, and the
+   * headnode's transcript has every request.
    * @param frame its bytes must stay as they are
    */
   add(frame: Buffer, sinceEpochMs: number): void {
-    if (isTcp(frame) || this.#bytes > LIMIT_BYTES) return;
+    if (isBulk(frame) || this.#bytes > LIMIT_BYTES) return;
     const header = Buffer.alloc(16);
     header.writeUInt32LE(Math.floor(sinceEpochMs / 1_000), 0);
     header.writeUInt32LE(Math.floor((sinceEpochMs % 1_000) * 1_000), 4);
@@ -63,5 +66,7 @@ export class Capture implements AsyncDisposable {
   }
 }
 
-const isTcp = (frame: Buffer): boolean =>
-  frame.length > 23 && frame.readUInt16BE(12) === etherTypes.ipv4 && frame[23] === PROTOCOL_TCP;
+function isBulk(frame: Buffer): boolean {
+  if (frame.length <= 23 || frame.readUInt16BE(12) !== etherTypes.ipv4) return false;
+  return frame[23] === PROTOCOL_TCP || (frame[23] === PROTOCOL_UDP && frame.length > LONGEST_TALK);
+}

@@ -60,19 +60,37 @@ test("a kernel answered with 404 ends the boot within 2 s, and the transcript ha
   }
 });
 
-test("over TFTP a vmlinuz that is no kernel is told in iPXE's words, and what cannot be seen is not called missed", async () => {
+test("as from a booter a vmlinuz that is no kernel is told in iPXE's words, and every fetch over TFTP is seen", async () => {
   await using dir = await TempDir.create("boot-not-linux");
   const options = await makeImage(dir);
-  const report = await bootImage({ ...options, scriptTransport: "tftp" }, { signal: signal() });
+  const report = await bootImage({ ...options, transport: "tftp" }, { signal: signal() });
   assert.match(failureOf(report).message, "iPXE gave up");
   assert.is(report.fatalSigns[0]?.reason, "ipxe-prompt");
   assert.match(report.fatalSigns[0]?.text ?? "", /^Could not boot image: /);
-  assert.not.ok((await readdir(options.reportDir)).includes("tftp"));
   assert.match(report.warnings.map(({ problem }) => problem).join(), "is not a Linux kernel");
   assert.equal(
-    report.milestones.slice(0, 3).map(({ state }) => state),
-    ["not observable", "not observable", "missed"],
+    report.milestones.slice(0, 4).map(({ state }) => state),
+    ["not applicable", "reached", "reached", "missed"],
   );
+  const requests = (await readFile(join(options.reportDir, "headnode.jsonl"), "utf8")).trimEnd().split("\n");
+  assert.equal([...new Set(requests.map((line) => (JSON.parse(line) as HeadnodeRequest).method))], ["RRQ"]);
+  assert.equal(
+    report.dhcp.map(({ type, userClass, answer }) => [type, userClass, answer.kind === "reply" && answer.file]),
+    [
+      ["DISCOVER", "iPXE", "boot.ipxe.01525400990038"],
+      ["REQUEST", "iPXE", "boot.ipxe.01525400990038"],
+    ],
+  );
+});
+
+test("UEFI with nothing on its disk to boot is told in its own words, and not left at its shell", async () => {
+  await using dir = await TempDir.create("boot-uefi");
+  const options = await makeImage(dir);
+  await writeFile(join(options.imageDir, "x.iso"), Buffer.alloc(1024 * 1024));
+  const report = await bootImage({ ...options, medium: "iso-disk", firmware: "uefi" }, { signal: signal() });
+  assert.match(failureOf(report).message, 'the firmware found nothing to boot ("BdsDxe: failed to load Boot0001');
+  assert.is(report.bootScript, undefined);
+  assert.ok((await readdir(options.reportDir)).includes("uefi-vars.fd"));
 });
 
 test("a QEMU that is killed is reported within 2 s as the host's matter, and the report is written", async () => {

@@ -1,0 +1,115 @@
+/**
+ * What Triton's booter answers to a DHCP message, rule by rule. Pure but for the clients that it remembers.
+ * Source: sdc-booter lib/dhcpd.js (handleMessage, buildPacketOpts), lib/dhcp.js (build_reply).
+ * Not here: bytes (dhcp-message.ts), the wire (dhcp-service.ts).
+ */
+import { parseIpv4 } from "../ipv4.js";
+import { bootScriptName } from "./boot-script.js";
+import { type DhcpMessage, dhcpOptions, messageTypes } from "./dhcp-message.js";
+import { loaderNames } from "./published-tree.js";
+import type { CnAddress } from "./user-network.js";
+
+export interface BooterConfig {
+  /** The headnode's address on the admin network. */
+  readonly serverIp: string;
+  /** dhcp_lease_time. */
+  readonly leaseSeconds: number;
+  /** Offered where it is set. @default none */
+  readonly defaultGateway?: string | undefined;
+  /** Offered after those of the client. @default none */
+  readonly resolvers?: readonly string[] | undefined;
+  /** Whether clients without a class are answered too. @default false */
+  readonly allowMissingClassId?: boolean | undefined;
+  /** What NAPI holds for a NIC, or makes for one that is new. */
+  readonly addressOf: (mac: string) => BooterAddress | undefined;
+}
+
+export interface BooterAddress extends CnAddress {
+  readonly resolvers: readonly string[];
+}
+
+/** `silence`: a booter logs why and sends nothing. */
+export type DhcpAnswer =
+  | { readonly kind: "reply"; readonly message: DhcpMessage; readonly to: "everybody" | "sender" }
+  | { readonly kind: "silence"; readonly why: string };
+
+const [UEFI_LOADER, BIOS_LOADER] = loaderNames;
+const BOOT_REPLY = 2;
+const EFI_X86_64 = 7;
+
+export class BooterDhcp {
+  readonly #config: BooterConfig;
+  /** What each client that sent a DISCOVER was offered: a REQUEST is answered from it, whatever it asks for. */
+  readonly #offered = new Map<string, BooterAddress>();
+
+  constructor(config: BooterConfig) {
+    this.#config = config;
+  }
+
+  answer(request: DhcpMessage): DhcpAnswer {
+    const type = request.options.get(dhcpOptions.messageType)?.[0];
+    if (type !== messageTypes.discover && type !== messageTypes.request) {
+      return silence(`message type ${type ?? "none"} is neither DISCOVER nor REQUEST`);
+    }
+    const classId = request.options.get(dhcpOptions.classId)?.toString("latin1");
+    if (classId === undefined && this.#config.allowMissingClassId !== true) return silence("no class (option 60)");
+    if (classId !== undefined && !/^(?:PXEClient|SUNW)/.test(classId) && this.#config.allowMissingClassId !== true) {
+      return silence(`class "${classId}" (option 60) begins with neither PXEClient nor SUNW`);
+    }
+    const address =
+      type === messageTypes.discover ? this.#config.addressOf(request.mac) : this.#offered.get(request.mac);
+    if (address === undefined) {
+      return silence(type === messageTypes.discover ? "no address for this NIC" : "a REQUEST without a DISCOVER");
+    }
+    this.#offered.set(request.mac, address);
+    return {
+      kind: "reply",
+      message: this.#reply(request, type, address),
+      to: request.options.has(dhcpOptions.relayAgent) ? "sender" : "everybody",
+    };
+  }
+
+  #reply(request: DhcpMessage, type: number, address: BooterAddress): DhcpMessage {
+    const { serverIp, leaseSeconds, defaultGateway, resolvers = [] } = this.#config;
+    const relayAgent = request.options.get(dhcpOptions.relayAgent);
+    const servers = [...address.resolvers, ...resolvers];
+    return {
+      ...request, // xid, flags, sname and whatever else it came with
+      op: BOOT_REPLY,
+      yiaddr: parseIpv4(address.ip),
+      siaddr: parseIpv4(serverIp),
+      file: bootFileFor(request),
+      options: new Map([
+        [dhcpOptions.subnetMask, ipBytes(address.netmask)],
+        ...(defaultGateway === undefined ? [] : [[dhcpOptions.router, ipBytes(defaultGateway)] as const]),
+        ...(servers.length === 0
+          ? []
+          : [[dhcpOptions.domainNameServers, Buffer.concat(servers.map(ipBytes))] as const]),
+        [dhcpOptions.leaseTime, uint32(leaseSeconds)],
+        [
+          dhcpOptions.messageType,
+          Buffer.from([type === messageTypes.discover ? messageTypes.offer : messageTypes.ack]),
+        ],
+        [dhcpOptions.serverId, ipBytes(serverIp)],
+        ...(relayAgent === undefined ? [] : [[dhcpOptions.relayAgent, relayAgent] as const]),
+      ]),
+    };
+  }
+}
+
+/** An iPXE gets its script; anything before it gets the iPXE for its firmware. */
+function bootFileFor({ mac, options }: DhcpMessage): string {
+  if (options.get(dhcpOptions.userClass)?.toString("latin1") === "iPXE") return bootScriptName(mac);
+  const architecture = options.get(dhcpOptions.architecture);
+  return architecture !== undefined && architecture.length >= 2 && architecture.readUInt16BE(0) === EFI_X86_64
+    ? UEFI_LOADER
+    : BIOS_LOADER;
+}
+
+const silence = (why: string): DhcpAnswer => ({ kind: "silence", why });
+const ipBytes = (ip: string): Buffer => uint32(parseIpv4(ip));
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}

@@ -1,0 +1,45 @@
+/** What the headnode serves, as bytes: opened for one transfer, whatever protocol asks. */
+import { open } from "node:fs/promises";
+import { Readable } from "node:stream";
+
+export type PublishedContent =
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "bytes"; readonly bytes: Buffer };
+
+/** URL path, with its leading slash, to what is there. Asked for each request, since the tree may name the server's port. */
+export type FindContent = (path: string) => PublishedContent | undefined;
+
+export interface OpenContent extends AsyncDisposable {
+  readonly sizeBytes: number;
+  /** @param last the last byte, which is included */
+  stream(first: number, last: number): Readable;
+  /** @returns fewer bytes only at the end */
+  read(offset: number, length: number): Promise<Buffer>;
+}
+
+/** @returns undefined for nothing, and for a file deleted since the start: servers say that it is not there as well */
+export async function openContent(content: PublishedContent | undefined): Promise<OpenContent | undefined> {
+  if (content === undefined) return undefined;
+  if (content.kind === "bytes") {
+    const { bytes } = content;
+    return {
+      sizeBytes: bytes.length,
+      stream: (first, last) => Readable.from([bytes.subarray(first, last + 1)]),
+      read: async (offset, length) => bytes.subarray(offset, offset + length),
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  }
+  const file = await open(content.path).catch(() => undefined);
+  if (file === undefined) return undefined;
+  return {
+    sizeBytes: (await file.stat()).size,
+    stream: (first, last) =>
+      file.createReadStream({ start: first, end: last, autoClose: false, highWaterMark: 1 << 18 }),
+    read: async (offset, length) => {
+      const buffer = Buffer.allocUnsafe(length);
+      const { bytesRead } = await file.read(buffer, 0, length, offset);
+      return buffer.subarray(0, bytesRead);
+    },
+    [Symbol.asyncDispose]: () => file.close(),
+  };
+}

@@ -1,0 +1,200 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { DisposableStack } from "../../vm/disposable-stack.js";
+import { TempDir } from "../../vm/temp-dir.js";
+import { parseIpv4 } from "../ipv4.js";
+import { formatUdpFrames, parseUdpFrame } from "../wire/udp-frame.js";
+import type { PublishedContent } from "./published-content.js";
+import { TftpService } from "./tftp-service.js";
+import { Transcript } from "./transcript.js";
+
+const test = suite("TFTP service");
+
+const CLIENT_MAC = "52:54:00:99:00:38";
+const SERVER_MAC = "52:55:0a:63:63:07";
+
+/** A client at one port: what it sends reaches the service as frames, and what it gets is kept. */
+class Client {
+  readonly got: { readonly port: number; readonly data: Buffer }[] = [];
+  readonly #service: TftpService;
+  readonly #port: number;
+
+  constructor(service: TftpService, port = 2_070) {
+    this.#service = service;
+    this.#port = port;
+  }
+
+  /** @returns whether the service took all frames */
+  send(port: number, data: Buffer, ip = "10.99.99.7"): boolean {
+    const datagram = {
+      sourceIp: parseIpv4("10.99.99.38"),
+      sourcePort: this.#port,
+      destinationIp: parseIpv4(ip),
+      destinationPort: port,
+      data,
+    };
+    const frames = formatUdpFrames({ source: CLIENT_MAC, destination: SERVER_MAC, vlan: 0, datagram }, 1);
+    return frames.every((frame) => this.#service.take(frame, (answer) => this.#receive(answer)));
+  }
+
+  read(name: string, ...options: readonly string[]): boolean {
+    return this.send(69, Buffer.from(`\0\x01${[name, "octet", ...options].join("\0")}\0`, "latin1"));
+  }
+
+  ack(port: number, block: number): boolean {
+    return this.send(port, Buffer.from([0, 4, block >> 8, block & 0xff]));
+  }
+
+  async next(): Promise<{ readonly port: number; readonly data: Buffer }> {
+    for (let tries = 0; tries < 200; tries += 1) {
+      const packet = this.got.shift();
+      if (packet !== undefined) return packet;
+      await sleep(5);
+    }
+    throw new Error("nothing came within 1 s");
+  }
+
+  #receive(frame: Buffer): void {
+    const answer = parseUdpFrame(frame);
+    if (answer === undefined) return; // a fragment, which has tests of its own
+    assert.equal([answer.destination, answer.source], [CLIENT_MAC, SERVER_MAC]);
+    assert.is(answer.datagram.destinationPort, this.#port);
+    this.got.push({ port: answer.datagram.sourcePort, data: answer.datagram.data });
+  }
+}
+
+const big = Buffer.from(Array.from({ length: 100_000 }, (_, index) => index % 251));
+
+async function start(
+  cleanup: DisposableStack,
+  retryMs?: number,
+): Promise<{ service: TftpService; transcript: Transcript; client: Client }> {
+  const dir = cleanup.use(await TempDir.create("tftp"));
+  await writeFile(join(dir.path, "big"), big);
+  const transcript = cleanup.use(new Transcript(() => performance.now()));
+  const tree = new Map<string, PublishedContent>([
+    ["/os/big", { kind: "file", path: join(dir.path, "big") }],
+    ["/small", { kind: "bytes", bytes: Buffer.from("hello") }],
+    ["/even", { kind: "bytes", bytes: Buffer.alloc(1_024, "e") }],
+    ["/empty", { kind: "bytes", bytes: Buffer.alloc(0) }],
+  ]);
+  const service = cleanup.use(
+    new TftpService({ serverIp: "10.99.99.7", find: (path) => tree.get(path), transcript, retryMs }),
+  );
+  return { service, transcript, client: new Client(service) };
+}
+
+/** Reads a file to its end as a client does. */
+async function readAll(client: Client, name: string, blockBytes: number): Promise<Buffer> {
+  client.read(name, "blksize", String(blockBytes));
+  const agreed = await client.next();
+  assert.is(agreed.data.toString("latin1"), `\0\x06blksize\0${blockBytes}\0`);
+  client.ack(agreed.port, 0);
+  const parts: Buffer[] = [];
+  for (let block = 1; ; block += 1) {
+    const { port, data } = await client.next();
+    assert.is(data.toString("hex", 0, 4), `0003${(block & 0xffff).toString(16).padStart(4, "0")}`);
+    parts.push(data.subarray(4));
+    client.ack(port, block & 0xffff);
+    if (data.length < blockBytes + 4) return Buffer.concat(parts);
+  }
+}
+
+test("sends a file block by block, in the size asked for, and the transcript has it", async () => {
+  await using cleanup = new DisposableStack();
+  const { client, transcript } = await start(cleanup);
+  assert.ok((await readAll(client, "os/big", 1_428)).equals(big));
+  const [request] = transcript.requests;
+  assert.equal(
+    [request?.method, request?.path, request?.status, request?.bytesSent, request?.complete, request?.peer],
+    ["RRQ", "/os/big", 200, 100_000, true, "10.99.99.38:2070"],
+  );
+});
+
+test("without options blocks have 512 bytes, and a file that fills its blocks ends with an empty one", async () => {
+  await using cleanup = new DisposableStack();
+  const { client, transcript } = await start(cleanup);
+  client.read("/even");
+  const lengths: number[] = [];
+  for (let block = 1; block <= 3; block += 1) {
+    const { port, data } = await client.next();
+    lengths.push(data.length - 4);
+    client.ack(port, block);
+  }
+  assert.equal(lengths, [512, 512, 0]);
+  assert.is(transcript.requests[0]?.complete, true);
+});
+
+test("tells the size, and offers no larger blocks than a datagram holds", async () => {
+  await using cleanup = new DisposableStack();
+  const { client } = await start(cleanup);
+  client.read("small", "tsize", "0", "blksize", "65535", "windowsize", "4");
+  assert.is((await client.next()).data.toString("latin1"), "\0\x06blksize\0" + "65464\0tsize\0" + "5\0");
+});
+
+test("what is not there is error 1 and 404 in the transcript; nobody writes", async () => {
+  await using cleanup = new DisposableStack();
+  const { client, transcript } = await start(cleanup);
+  client.read("../etc/passwd");
+  assert.is((await client.next()).data.readUInt16BE(2), 1);
+  assert.equal(
+    transcript.requests.map(({ path, status, complete }) => [path, status, complete]),
+    [["/../etc/passwd", 404, false]],
+  );
+  client.send(69, Buffer.from("\0\x02x\0octet\0", "latin1"));
+  assert.is((await client.next()).data.readUInt16BE(2), 2);
+});
+
+test("sends again what nobody confirms, and nothing twice for what is confirmed twice", async () => {
+  await using cleanup = new DisposableStack();
+  const { client } = await start(cleanup, 30);
+  client.read("/even");
+  const first = await client.next();
+  assert.equal(await client.next(), first);
+  client.ack(first.port, 1);
+  client.ack(first.port, 1);
+  const second = await client.next();
+  assert.is(second.data.readUInt16BE(2), 2);
+  client.got.length = 0;
+  client.ack(first.port, 1);
+  client.ack(first.port, 2);
+  const packets = [await client.next()];
+  await sleep(10);
+  packets.push(...client.got);
+  assert.equal(
+    packets.map(({ data }) => data.readUInt16BE(2)),
+    [3],
+  );
+});
+
+test("a client that gives up, or is gone, is noted as incomplete", async () => {
+  await using cleanup = new DisposableStack();
+  const { client, transcript } = await start(cleanup, 5);
+  client.read("/even");
+  const { port } = await client.next();
+  client.send(port, Buffer.from("\0\x05\0\0enough\0", "latin1"));
+  client.read("/small");
+  for (let tries = 0; transcript.requests.length < 2 && tries < 200; tries += 1) await sleep(5);
+  assert.equal(
+    transcript.requests.map(({ path, complete }) => [path, complete]),
+    [
+      ["/even", false],
+      ["/small", false],
+    ],
+  );
+  assert.equal(transcript.open, []);
+});
+
+test("other ports and other hosts are left to others", async () => {
+  await using cleanup = new DisposableStack();
+  const { client } = await start(cleanup);
+  assert.not(client.send(53, Buffer.from("query")));
+  assert.not(client.send(69, Buffer.from("\0\x01small\0octet\0", "latin1"), "10.99.99.3"));
+  assert.not(client.ack(49_152, 0));
+  assert.ok(client.read("small"));
+});
+
+test.run();

@@ -1,0 +1,205 @@
+/**
+ * The headnode's TFTP on the wire: reads of the published tree, one block in flight for each, as TFTP has it.
+ * Source: RFC 1350, RFC 2347 to 2349; what in.tftpd of a booter allows (blocks of up to 65464 bytes).
+ * Not here: packets as bytes (tftp-packet.ts), what is served (published-tree.ts).
+ */
+import { formatIpv4, parseIpv4 } from "../ipv4.js";
+import { answerTo, formatUdpFrames, parseUdpFrame, type UdpFrame } from "../wire/udp-frame.js";
+import type { FrameService } from "../wire/wire.js";
+import { type FindContent, type OpenContent, openContent } from "./published-content.js";
+import { formatData, formatError, formatOptionsAck, parseTftp, type TftpPacket, tftpErrors } from "./tftp-packet.js";
+import type { Transcript } from "./transcript.js";
+
+export interface TftpServiceOptions {
+  readonly serverIp: string;
+  readonly find: FindContent;
+  readonly transcript: Transcript;
+  /** Wait for an answer before a packet is sent again, in milliseconds. @default 2000 */
+  readonly retryMs?: number | undefined;
+}
+
+type SendPacket = (packet: Buffer) => void;
+
+const PORT = 69;
+/** Ports from here on, one for each transfer. */
+const FIRST_TRANSFER_PORT = 49_152;
+const TRANSFER_PORTS = 16_384;
+/** Of a client that does not ask for another. */
+const DEFAULT_BLOCK_BYTES = 512;
+const LONGEST_BLOCK_BYTES = 65_464;
+/** How often a packet is sent again before its client counts as gone. */
+const RETRIES = 10;
+
+export class TftpService implements FrameService, AsyncDisposable {
+  readonly #options: TftpServiceOptions;
+  readonly #serverIp: number;
+  /** By the port at the server's end. */
+  readonly #transfers = new Map<number, Transfer>();
+  #begun = 0;
+  #identification = 0;
+
+  constructor(options: TftpServiceOptions) {
+    this.#options = options;
+    this.#serverIp = parseIpv4(options.serverIp);
+  }
+
+  take(bytes: Buffer, send: (frame: Buffer) => void): boolean {
+    const frame = parseUdpFrame(bytes);
+    if (frame === undefined || frame.datagram.destinationIp !== this.#serverIp) return false;
+    const { destinationPort, data } = frame.datagram;
+    const transfer = this.#transfers.get(destinationPort);
+    if (destinationPort !== PORT && transfer === undefined) return false;
+    const packet = parseTftp(data);
+    if (transfer !== undefined) transfer.take(packet);
+    else if (packet !== undefined) this.#begin(packet, frame, send);
+    return true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#transfers.values()].map((transfer) => transfer.end(false)));
+  }
+
+  #begin(packet: TftpPacket, frame: UdpFrame, send: (frame: Buffer) => void): void {
+    const port = FIRST_TRANSFER_PORT + (this.#begun++ % TRANSFER_PORTS);
+    const reply = (data: Buffer): void => {
+      const answer = answerTo(frame, data);
+      this.#identification += 1;
+      const datagram = { ...answer.datagram, sourcePort: port };
+      for (const each of formatUdpFrames({ ...answer, datagram }, this.#identification)) send(each);
+    };
+    if (packet.kind === "write") reply(formatError(tftpErrors.accessViolation, "this headnode takes no files"));
+    if (packet.kind !== "read") return;
+    const { retryMs = 2_000, transcript } = this.#options;
+    // Its root is the tree's, whether a name begins with a slash or not.
+    const path = `/${packet.path.replace(/^\/+/, "")}`;
+    const peer = `${formatIpv4(frame.datagram.sourceIp)}:${frame.datagram.sourcePort}`;
+    const transfer = new Transfer({ path, peer, packet, reply, retryMs, transcript }, () =>
+      this.#transfers.delete(port),
+    );
+    this.#transfers.set(port, transfer);
+    void transfer.begin(this.#options.find(path));
+  }
+}
+
+interface TransferOptions {
+  readonly path: string;
+  readonly peer: string;
+  readonly packet: Extract<TftpPacket, { kind: "read" }>;
+  readonly reply: SendPacket;
+  readonly retryMs: number;
+  readonly transcript: Transcript;
+}
+
+class Transfer {
+  readonly #options: TransferOptions;
+  readonly #onEnd: () => void;
+  readonly #startMs: number;
+  readonly #progress: { readonly path: string; bytesSent: number; bytesTotal: number };
+  #content: OpenContent | undefined;
+  #blockBytes = DEFAULT_BLOCK_BYTES;
+  /** The block that its client is to confirm, from 0: options. */
+  #block = 0;
+  /** The bytes in that block, and in all of them so far that were confirmed. */
+  #inFlight = 0;
+  /** Whether a block is being read from the disk. */
+  #isReading = false;
+  #timer: NodeJS.Timeout | undefined;
+  #ending: Promise<void> | undefined;
+
+  constructor(options: TransferOptions, onEnd: () => void) {
+    this.#options = options;
+    this.#onEnd = onEnd;
+    this.#startMs = options.transcript.now();
+    this.#progress = { path: options.path, bytesSent: 0, bytesTotal: 0 };
+    options.transcript.begin(this.#progress);
+  }
+
+  async begin(found: Parameters<typeof openContent>[0]): Promise<void> {
+    const content = await openContent(found);
+    if (this.#ending !== undefined) {
+      await content?.[Symbol.asyncDispose]();
+      return;
+    }
+    if (content === undefined) {
+      this.#options.reply(formatError(tftpErrors.notFound, "no such file on this headnode"));
+      await this.end(false, 404);
+      return;
+    }
+    this.#content = content;
+    this.#progress.bytesTotal = content.sizeBytes;
+    const agreed = this.#agree(content.sizeBytes);
+    if (agreed.size > 0) this.#send(formatOptionsAck(agreed));
+    else await this.#next();
+  }
+
+  /** @param packet undefined for one that is not TFTP */
+  take(packet: TftpPacket | undefined): void {
+    if (packet?.kind === "error") void this.end(false);
+    // An older block's is not answered: both would be sent twice from then on (RFC 1123, 4.2.3.1).
+    if (packet?.kind !== "ack" || packet.block !== (this.#block & 0xffff) || this.#isReading) return;
+    this.#progress.bytesSent += this.#inFlight;
+    const wasLast = this.#block > 0 && this.#inFlight < this.#blockBytes;
+    if (wasLast) void this.end(true);
+    else void this.#next();
+  }
+
+  /** A second call gets the same answer. */
+  end(complete: boolean, status = 200): Promise<void> {
+    this.#ending ??= this.#end(complete, status);
+    return this.#ending;
+  }
+
+  async #end(complete: boolean, status: number): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#onEnd();
+    const { transcript, path, peer } = this.#options;
+    transcript.end(this.#progress, {
+      timeMs: this.#startMs,
+      method: "RRQ",
+      path,
+      status,
+      bytesSent: this.#progress.bytesSent,
+      bytesTotal: this.#progress.bytesTotal,
+      complete,
+      durationMs: transcript.now() - this.#startMs,
+      peer,
+      userAgent: "",
+    });
+    await this.#content?.[Symbol.asyncDispose]();
+  }
+
+  /** Takes what it knows of the options asked for. */
+  #agree(sizeBytes: number): Map<string, string> {
+    const asked = this.#options.packet.options;
+    const agreed = new Map<string, string>();
+    const blockBytes = Number(asked.get("blksize"));
+    if (Number.isInteger(blockBytes) && blockBytes >= 8) {
+      this.#blockBytes = Math.min(blockBytes, LONGEST_BLOCK_BYTES);
+      agreed.set("blksize", String(this.#blockBytes));
+    }
+    if (asked.has("tsize")) agreed.set("tsize", String(sizeBytes));
+    return agreed;
+  }
+
+  async #next(): Promise<void> {
+    const content = this.#content;
+    if (content === undefined || this.#ending !== undefined) return;
+    clearTimeout(this.#timer);
+    this.#isReading = true;
+    const data = await content.read(this.#block * this.#blockBytes, this.#blockBytes).catch(() => undefined);
+    this.#isReading = false;
+    if (data === undefined) return this.end(false); // the file cannot be read: its client gets no more
+    this.#block += 1;
+    this.#inFlight = data.length;
+    this.#send(formatData(this.#block, data));
+  }
+
+  #send(packet: Buffer, retriesLeft = RETRIES): void {
+    if (this.#ending !== undefined) return;
+    this.#options.reply(packet);
+    this.#timer = setTimeout(() => {
+      if (retriesLeft === 0) void this.end(false);
+      else this.#send(packet, retriesLeft - 1);
+    }, this.#options.retryMs);
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * A compressed disk image unpacked into a file whose zeros are holes.
+ * Node's own gzip: a host need not have one.
+ */
+import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { createGunzip } from "node:zlib";
+import { UsageError } from "../vm/livelab-error.js";
+
+/** What is written, or left out, at once, in bytes: a file system keeps no smaller holes than 4 KiB. */
+const BLOCK_BYTES = 64 * 1024;
+const ZEROS = Buffer.alloc(BLOCK_BYTES);
+
+/**
+ * @param to replaced if it is there
+ * @throws UsageError MEDIUM_UNREADABLE for what is not gzip, or not whole; Error ENOSPC; the signal's reason
+ */
+export async function unpackSparse(from: string, to: string, signal?: AbortSignal): Promise<void> {
+  await using file = await open(to, "w");
+  let bytes = 0;
+  const write = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
+    for await (const chunk of chunks) {
+      for (let start = 0; start < chunk.length; start += BLOCK_BYTES) {
+        const block = chunk.subarray(start, start + BLOCK_BYTES);
+        if (!block.equals(ZEROS.subarray(0, block.length))) await file.write(block, 0, block.length, bytes + start);
+      }
+      bytes += chunk.length;
+    }
+  };
+  const gunzip = createGunzip({ chunkSize: 16 * BLOCK_BYTES });
+  await pipeline(createReadStream(from), gunzip, write, { ...(signal && { signal }) }).catch((cause) => {
+    signal?.throwIfAborted();
+    if (!String(cause.code).startsWith("Z_") && cause.code !== "ENOENT" && cause.code !== "EACCES") throw cause;
+    throw new UsageError("MEDIUM_UNREADABLE", `cannot unpack ${from}: ${cause.message}`, {
+      cause,
+      hint: "build the image's media anew",
+    });
+  });
+  await file.truncate(bytes); // a hole at the end is part of the disk
+}

@@ -1,0 +1,42 @@
+/** UDP datagrams in Ethernet frames: what a service on the wire reads and writes. */
+import { type EthernetFrame, etherTypes, formatFrame, parseFrame } from "./ethernet.js";
+import { formatUdp, parseUdp, type UdpDatagram } from "./udp-datagram.js";
+
+export interface UdpFrame extends Omit<EthernetFrame, "etherType" | "payload"> {
+  readonly datagram: UdpDatagram;
+}
+
+const PROTOCOL_UDP = 17;
+
+/** @returns undefined for all but a whole UDP datagram */
+export function parseUdpFrame(bytes: Buffer): UdpFrame | undefined {
+  // Nearly all frames are TCP: they are told at one byte.
+  if (bytes.length < 24 || (bytes[23] !== PROTOCOL_UDP && bytes.readUInt16BE(12) === etherTypes.ipv4)) return undefined;
+  const frame = parseFrame(bytes);
+  if (frame?.etherType !== etherTypes.ipv4) return undefined;
+  const datagram = parseUdp(frame.payload);
+  return datagram && { destination: frame.destination, source: frame.source, vlan: frame.vlan, datagram };
+}
+
+/** @param identification see formatUdp */
+export function formatUdpFrames({ datagram, ...addresses }: UdpFrame, identification: number): Buffer[] {
+  return formatUdp(datagram, identification).map((payload) =>
+    formatFrame({ ...addresses, etherType: etherTypes.ipv4, payload }),
+  );
+}
+
+/** The way back: addresses and ports change places. */
+export function answerTo({ destination, source, vlan, datagram }: UdpFrame, data: Buffer): UdpFrame {
+  return {
+    destination: source,
+    source: destination,
+    vlan,
+    datagram: {
+      sourceIp: datagram.destinationIp,
+      sourcePort: datagram.destinationPort,
+      destinationIp: datagram.sourceIp,
+      destinationPort: datagram.sourcePort,
+      data,
+    },
+  };
+}
