@@ -33,7 +33,8 @@ ${boots.map((boot) => formatBoot(boot, outDir)).join("\n")}`;
 
 function formatBoot({ name, folder, claims, report }: ScenarioBootResult, outDir: string): string {
   const { verdict, accelerator, image } = report;
-  const links = ["report.json", "console.log", "firmware.log", "headnode.jsonl", "qemu.log", "argv.txt"].map(
+  const transcript = report.options.medium === "ipxe" ? ["headnode.jsonl"] : [];
+  const links = ["report.json", "console.log", "firmware.log", ...transcript, "qemu.log", "argv.txt"].map(
     (file) => `<a href="${escapeXml(encodeURI(`${relative(outDir, folder)}/${file}`))}">${file}</a>`,
   );
   const failure =

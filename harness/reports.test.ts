@@ -131,6 +131,7 @@ test("JUnit has a case for each claim, and nothing that XML cannot hold", () => 
 test("the page is whole by itself, links the boot's files and quotes what came from the guest", () => {
   const html = formatScenarioHtml(report, "/out");
   assert.match(html, 'href="fresh-cn/first/console.log"');
+  assert.match(html, 'href="fresh-cn/first/headnode.jsonl"');
   assert.match(html, "A &#60;b&#62; &#38; a ?.");
   assert.not.match(html, /<script|https?:/);
   assert.match(html, "BOOT FAILED!\n(initramfs) </pre>");

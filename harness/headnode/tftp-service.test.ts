@@ -150,12 +150,13 @@ test("what is not there is error 1 and 404 in the transcript; nobody writes", as
 
 test("sends again what nobody confirms, and nothing twice for what is confirmed twice", async () => {
   await using cleanup = new DisposableStack();
-  const { client } = await start(cleanup, 30);
+  const { client, transcript } = await start(cleanup, 30);
   client.read("/even");
   const first = await client.next();
   assert.equal(await client.next(), first);
   client.ack(first.port, 1);
   client.ack(first.port, 1);
+  assert.is(transcript.bytesSent, 512, "what is confirmed counts while it is under way");
   const second = await client.next();
   assert.is(second.data.readUInt16BE(2), 2);
   client.got.length = 0;

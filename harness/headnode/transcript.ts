@@ -66,6 +66,11 @@ export class Transcript implements AsyncDisposable {
     return [...this.#open];
   }
 
+  /** Bytes of body that were handed to clients so far, those of unfinished downloads included. */
+  get bytesSent(): number {
+    return [...this.#requests, ...this.#open].reduce((sum, { bytesSent }) => sum + bytesSent, 0);
+  }
+
   /** Calls `listener` for each request that ended, past ones first. @returns a function that stops it */
   onRequest(listener: (request: HeadnodeRequest) => void): () => void {
     for (const request of this.#requests) listener(request);
