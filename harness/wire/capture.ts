@@ -6,13 +6,12 @@
 import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
 import { etherTypes } from "./ethernet.js";
+import { ipProtocols } from "./ipv4-packet.js";
 
 /** Bytes in the file at most: a guest gone wild fills no disk. */
 const LIMIT_BYTES = 64 * 1024 * 1024;
 const LINK_TYPE_ETHERNET = 1;
 const LONGEST_FRAME = 262_144;
-const PROTOCOL_TCP = 6;
-const PROTOCOL_UDP = 17;
 /** Of UDP only TFTP's blocks have longer frames, in bytes. */
 const LONGEST_TALK = 1_024;
 
@@ -68,5 +67,5 @@ export class Capture implements AsyncDisposable {
 
 function isBulk(frame: Buffer): boolean {
   if (frame.length <= 23 || frame.readUInt16BE(12) !== etherTypes.ipv4) return false;
-  return frame[23] === PROTOCOL_TCP || (frame[23] === PROTOCOL_UDP && frame.length > LONGEST_TALK);
+  return frame[23] === ipProtocols.tcp || (frame[23] === ipProtocols.udp && frame.length > LONGEST_TALK);
 }

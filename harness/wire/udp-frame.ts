@@ -1,17 +1,17 @@
 /** UDP datagrams in Ethernet frames: what a service on the wire reads and writes. */
 import { type EthernetFrame, etherTypes, formatFrame, parseFrame } from "./ethernet.js";
+import { ipProtocols } from "./ipv4-packet.js";
 import { formatUdp, parseUdp, type UdpDatagram } from "./udp-datagram.js";
 
 export interface UdpFrame extends Omit<EthernetFrame, "etherType" | "payload"> {
   readonly datagram: UdpDatagram;
 }
 
-const PROTOCOL_UDP = 17;
-
 /** @returns undefined for all but a whole UDP datagram */
 export function parseUdpFrame(bytes: Buffer): UdpFrame | undefined {
   // Nearly all frames are TCP: they are told at one byte.
-  if (bytes.length < 24 || (bytes[23] !== PROTOCOL_UDP && bytes.readUInt16BE(12) === etherTypes.ipv4)) return undefined;
+  if (bytes.length < 24 || (bytes[23] !== ipProtocols.udp && bytes.readUInt16BE(12) === etherTypes.ipv4))
+    return undefined;
   const frame = parseFrame(bytes);
   if (frame?.etherType !== etherTypes.ipv4) return undefined;
   const datagram = parseUdp(frame.payload);
