@@ -37,6 +37,8 @@ export interface BuildResult {
   readonly outputs: { readonly folder: string; readonly report: OutputReport } | undefined;
   /** True when a release with equal inputs was there already and nothing had to be done. */
   readonly unchanged: boolean;
+  /** What gitstatus would say of the source as it is now. */
+  readonly gitStatus: string;
 }
 
 /**
@@ -44,6 +46,7 @@ export interface BuildResult {
  * @throws UsageError before anything runs; InputError, StageError, BuilderError from what runs
  */
 export async function build(workshop: Workshop, request: BuildRequest): Promise<BuildResult> {
+  const { gitStatus } = workshop.material;
   const chosen = parseStageWords(request.words);
   const first = chosen[0] as Stage;
   const wantsOutputs = chosen.at(-1) === stages.at(-1);
@@ -58,7 +61,9 @@ export async function build(workshop: Workshop, request: BuildRequest): Promise<
 
   if (old === undefined && request.newStamp === undefined && chosen.length === stages.length) {
     const equal = await findEqualRelease(workshop);
-    if (equal !== undefined) return { ...(await reuseRelease(workshop, equal, request.outRoot)), unchanged: true };
+    if (equal !== undefined) {
+      return { ...(await reuseRelease(workshop, equal, request.outRoot)), unchanged: true, gitStatus };
+    }
   }
 
   const stamp = old?.stamp ?? (await claimStamp(workshop, request));
@@ -71,7 +76,12 @@ export async function build(workshop: Workshop, request: BuildRequest): Promise<
     const context = await workshop.ready(stamp, gateway);
     const release = await runStages(workshop, context, chosen, current, stamp);
     const report = wantsOutputs ? await exportWithStep(workshop, context, release, request.outRoot) : undefined;
-    return { release, outputs: report && { folder: join(request.outRoot, stamp), report }, unchanged: false };
+    return {
+      release,
+      outputs: report && { folder: join(request.outRoot, stamp), report },
+      unchanged: false,
+      gitStatus,
+    };
   } catch (error) {
     throw isFullDisk(error) ? diskFull(workshop, stamp, error) : error;
   } finally {
@@ -119,6 +129,7 @@ async function runStages(
     profile: workshop.lock.profile.name,
     machine: workshop.machines.kind,
     stages: kept,
+    ...(old?.gitStatus === undefined ? {} : { gitStatus: old.gitStatus }),
   };
   for (const stage of chosen) {
     const below = release.stages.map((record) => record.key);
@@ -145,25 +156,29 @@ async function runStages(
         throw error;
       }
     });
-    release = { ...release, stages: [...release.stages, record] };
+    release = {
+      ...release,
+      stages: [...release.stages, record],
+      ...(stage.source ? { gitStatus: material.gitStatus } : {}),
+    };
     await saveRelease(home, release);
   }
   return release;
 }
 
-/** What a stage makes: the artifact that it may make first is the same in stages of different keys. */
-const madeKey = async (stage: Stage, key: string, material: Workshop["material"]): Promise<string> =>
-  stage.artifact === undefined ? key : await artifactKey(stage.artifact, material);
-
-/** The newest release whose every stage has the key that it would have now. */
+/**
+ * The newest release whose every stage has the key that it would have now. The commit is not asked for: one that changes
+ * nothing of the image is no reason to make a new release of it. What the old one's archives say of their source stays true.
+ */
 async function findEqualRelease(workshop: Workshop): Promise<Release | undefined> {
   for (const release of (await listReleases(workshop.home)).reverse()) {
     if (release.profile !== workshop.lock.profile.name || release.machine !== workshop.machines.kind) continue;
     if (release.stages.length !== stages.length) continue;
+    const material = { ...workshop.material, gitStatus: release.gitStatus ?? workshop.material.gitStatus };
     let before: string | undefined;
     let equal = true;
     for (const [index, stage] of stages.entries()) {
-      before = await stageKey(stage, before, release.stamp, workshop.material);
+      before = await stageKey(stage, before, release.stamp, material);
       equal = release.stages[index]?.key === before && (await workshop.machines.find(before)) !== undefined;
       if (!equal) break;
     }

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { formatBytes, formatDuration } from "../vm/format.js";
 import type { BuildResult } from "./build.js";
+import { describeSource } from "./git-status.js";
 import type { PoolRecord } from "./machines/pool-record.js";
 import type { Release } from "./release.js";
 import { stages } from "./stages.js";
@@ -42,7 +43,7 @@ export function describeReleases(releases: readonly Release[], pool: PoolRecord)
 
 /** What a build did: stages with times, outputs with sizes, where they are. @param durationMs of the whole command */
 export function describeBuild(result: BuildResult, durationMs: number): string {
-  const { release, outputs, unchanged } = result;
+  const { release, outputs, unchanged, gitStatus } = result;
   const lines = [
     table(
       release.stages.map(({ name, reused, durationMs: took }) => [
@@ -53,6 +54,12 @@ export function describeBuild(result: BuildResult, durationMs: number): string {
     "",
   ];
   if (unchanged) lines.push(`nothing has changed since release ${release.stamp}: all of it is reused`);
+  if (unchanged && release.gitStatus !== undefined && release.gitStatus !== gitStatus) {
+    lines.push(
+      `its archives say that they were made from ${describeSource(release.gitStatus)}; here is ${describeSource(gitStatus)}`,
+      `to have them say that: livelab build -r ${release.stamp} create_tgz ...`,
+    );
+  }
   if (outputs === undefined) {
     const next = stages[release.stages.length]?.name;
     lines.push(`release ${release.stamp} has come as far as ${release.stages.at(-1)?.name}`);

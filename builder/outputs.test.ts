@@ -1,4 +1,4 @@
-import { mkdir, readlink, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -21,6 +21,7 @@ async function makeOutputs(outRoot: string, key: string): Promise<void> {
   await writeFile(join(outRoot, STAMP, "vmlinuz"), "kernel");
   const { version, stamp, profile, stages } = release(key);
   const files = [{ name: "vmlinuz", bytes: 6, sha256: "x" }];
+  await writeFile(join(outRoot, STAMP, "SHA256SUMS"), "x  vmlinuz\n");
   await writeFile(
     join(outRoot, STAMP, "build.json"),
     JSON.stringify({ version, stamp, profile, packages: 1, files, stages }),
@@ -39,6 +40,9 @@ test("of another run of the stages, cut short, or with a file missing count as n
   await makeOutputs(dir.path, "one");
   assert.is(await findOutputs(dir.path, release("two")), undefined);
   await writeFile(join(dir.path, STAMP, "vmlinuz"), "ker");
+  assert.is(await findOutputs(dir.path, release("one")), undefined);
+  await makeOutputs(dir.path, "one");
+  await rm(join(dir.path, STAMP, "SHA256SUMS"));
   assert.is(await findOutputs(dir.path, release("one")), undefined);
   await makeOutputs(dir.path, "one");
   await writeFile(join(dir.path, STAMP, "build.json"), '{"version":1,"sta');

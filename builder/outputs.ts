@@ -16,6 +16,9 @@ import { type Release, stageRecord } from "./release.js";
 import { limited, type StageContext } from "./stage-run.js";
 import { extractTar } from "./tar-stream.js";
 
+/** Digests of all outputs, as sha256sum(1) -c reads them. Not of build.json, which tells how long the stages took. */
+export const SUMS = "SHA256SUMS";
+
 /** What out/<stamp>/build.json tells. */
 const outputReport = z.object({
   version: z.literal(1),
@@ -58,22 +61,23 @@ export async function checkOutputFolder(outRoot: string): Promise<void> {
 /** The report of the outputs that a release's stages made, or undefined when there are none, or not these or not all. */
 export async function findOutputs(outRoot: string, release: Release): Promise<OutputReport | undefined> {
   const folder = outputFolder(outRoot, release.stamp);
-  const text = await readFile(join(folder, "build.json"), "utf8").catch(() => undefined);
-  if (text === undefined) return undefined;
-  const report = parseReport(text);
+  const report = await readOutputReport(folder);
   const keys = (stages: Release["stages"]): string => stages.map(({ key }) => key).join();
   if (report === undefined || keys(report.stages) !== keys(release.stages)) return undefined;
-  for (const file of report.files) {
+  for (const file of [...report.files, { name: SUMS, bytes: formatSums(report.files).length }]) {
     const found = await stat(join(folder, file.name)).catch(() => undefined);
     if (found?.size !== file.bytes) return undefined;
   }
   return report;
 }
 
-/** A report that was cut short is as good as none. */
-function parseReport(text: string): OutputReport | undefined {
+const formatSums = (files: OutputReport["files"]): string =>
+  files.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join("");
+
+/** The report in a folder of outputs; one that was cut short is as good as none. */
+export async function readOutputReport(folder: string): Promise<OutputReport | undefined> {
   try {
-    return outputReport.parse(JSON.parse(text));
+    return outputReport.parse(JSON.parse(await readFile(join(folder, "build.json"), "utf8")));
   } catch {
     return undefined;
   }
@@ -121,6 +125,7 @@ export async function exportOutputs(
       files,
       stages: release.stages,
     };
+    await writeFile(join(part, SUMS), formatSums(files));
     await writeFile(join(part, "build.json"), `${JSON.stringify(report, null, 2)}\n`);
     const old = `${folder}.old.${ownerTag()}`;
     await rename(folder, old).catch(ignoreAbsence);

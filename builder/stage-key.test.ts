@@ -18,7 +18,7 @@ async function makeMaterial(folder: string): Promise<KeyMaterial> {
   await writeFile(join(folder, "plain.sh"), "plain");
   await writeFile(join(folder, "helper.sh"), "helper");
   const lock = await loadLock(findProjectRoot(), loadProfile("bookworm"));
-  return { lock, stageFolder: folder, baseKey: "base", protoDigest: "proto" };
+  return { lock, stageFolder: folder, baseKey: "base", protoDigest: "proto", gitStatus: "[]" };
 }
 
 test("is the same for the same inputs, in whichever release", async () => {
@@ -38,6 +38,7 @@ test("changes with each thing that the stage depends on", async () => {
     ...plain,
     proto: true,
     stamped: true,
+    source: true,
     sets: ["image"],
     npm: true,
     scripts: ["helper"],
@@ -48,6 +49,7 @@ test("changes with each thing that the stage depends on", async () => {
     await stageKey(rich, "other", stamp, material),
     await stageKey(rich, "before", "20260101T000001Z", material),
     await stageKey(rich, "before", stamp, { ...material, protoDigest: "other" }),
+    await stageKey(rich, "before", stamp, { ...material, gitStatus: "[1]" }),
     await stageKey({ ...rich, environment: () => ({ A: "2" }) }, "before", stamp, material),
     await stageKey({ ...rich, sets: ["base"] }, "before", stamp, material),
     await stageKey(rich, undefined, stamp, material),

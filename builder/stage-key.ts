@@ -17,6 +17,8 @@ export interface KeyMaterial {
   readonly baseKey: string;
   /** Digest of the proto tree. */
   readonly protoDigest: string;
+  /** What gitstatus says (git-status.ts). */
+  readonly gitStatus: string;
 }
 
 /** A digest over named texts; neither names nor texts can run into each other. */
@@ -47,6 +49,7 @@ export async function stageKey(
   for (const set of stage.sets) parts[`set ${set}`] = formatDigest(lock.set(set).digest);
   if (stage.npm) parts["npm"] = lock.npm.map((file) => `${file.path} ${formatDigest(file.digest)}`).join("\n");
   if (stage.proto) parts["proto"] = material.protoDigest;
+  if (stage.source) parts["source"] = material.gitStatus;
   if (stage.stamped) parts["stamp"] = stamp;
   return digestOf(parts);
 }

@@ -88,7 +88,11 @@ export async function runStage(
     if (!stage.proto) await assertCurrent();
 
     const signal = limited(context, stage.limitMinutes * 60_000, `stage ${stage.name}`);
-    const environment = { ...commonEnvironment(stamp, material.lock), ...stage.environment?.(material.lock) };
+    const environment = {
+      ...commonEnvironment(stamp, material.lock),
+      ...stage.environment?.(material.lock),
+      ...(stage.source ? { GITSTATUS: material.gitStatus } : {}),
+    };
     const words = Object.entries(environment).map(([name, value]) => quoteWord(`${name}=${value}`));
     const servedBefore = gateway.servedBytes;
     const log = createWriteStream(logFile);

@@ -5,6 +5,7 @@
  */
 import { UsageError } from "../vm/livelab-error.js";
 import type { ArtifactSpec } from "./artifacts.js";
+import { formatDigest } from "./inputs/digest.js";
 import type { Lock } from "./inputs/lock.js";
 
 export interface Stage {
@@ -19,6 +20,8 @@ export interface Stage {
   readonly proto?: true;
   /** Whether it runs each time, because it looks at what no key holds: the machine's room and programs. */
   readonly always?: true;
+  /** Whether it writes which commit of livelab the release was made from. */
+  readonly source?: true;
   /** Whether the stamp is written into what it makes: such a layer serves one release only. */
   readonly stamped?: true;
   /** Names of shell files in builder/stages that it uses besides lib.sh. */
@@ -136,8 +139,9 @@ export const stages: readonly Stage[] = [
   },
   {
     name: "prepare_archive_bits",
-    summary: "squashfs, kernel, initrd, their hashes, package list",
+    summary: "squashfs, kernel, initrd, their hashes, what the squashfs holds",
     sets: [],
+    scripts: ["hash", "kernel", "mtree", "sources"],
     environment: ({ profile }) => ({
       SQUASHFS_OPTIONS: profile.tools.squashfsOptions.join(" "),
       SQUASHFS_REPRODUCIBLE: profile.tools.squashfsReproducible ? "yes" : "no",
@@ -146,9 +150,22 @@ export const stages: readonly Stage[] = [
   },
   {
     name: "create_tgz",
-    summary: "platform-<stamp>.tgz",
-    sets: [],
+    summary: "platform.tgz, platform-<stamp>.tgz, build.tgz",
+    sets: ["base", "zfs-build", "image"],
+    npm: true,
+    source: true,
     stamped: true,
+    scripts: ["hash", "mtree"],
+    environment: (lock) => ({
+      LOCK_SETS: "base zfs-build image",
+      BUILD_SETS: "base zfs-build",
+      NPM_LOCK: lock.npm.map(({ name, version, digest }) => `${name} ${version} ${formatDigest(digest)}`).join("\n"),
+      ZFS_SOURCE: lock
+        .set("zfs-build")
+        .packages.filter(({ name }) => name === "zfs-dkms")
+        .map(({ filename }) => `zfs-build/${filename}`)
+        .join(),
+    }),
     limitMinutes: 10,
   },
 ];

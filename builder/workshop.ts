@@ -7,6 +7,7 @@ import type { AcceleratorWish } from "../vm/accelerator.js";
 import { DisposableStack } from "../vm/disposable-stack.js";
 import type { Progress } from "../vm/progress.js";
 import { GATEWAY_PORT } from "../vm/sshd-config.js";
+import { formatGitStatus, readSourceState } from "./git-status.js";
 import { type LivelabHome, openHome } from "./home.js";
 import { markInUse } from "./home-use.js";
 import type { CloudImageSource } from "./inputs/cloud-image.js";
@@ -95,7 +96,8 @@ export class Workshop {
             signal,
           });
     const protoDigest = await digestTree(join(projectRoot, "proto"));
-    const material: KeyMaterial = { lock, stageFolder, baseKey: machines.baseKey, protoDigest };
+    const gitStatus = formatGitStatus(await readSourceState(projectRoot));
+    const material: KeyMaterial = { lock, stageFolder, baseKey: machines.baseKey, protoDigest, gitStatus };
     return new Workshop(options, { home, lock, store, machines, material });
   }
 

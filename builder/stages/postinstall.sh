@@ -37,6 +37,8 @@ rm -f "$CHROOT/etc/apt/sources.list" "$CHROOT"/etc/apt/sources.list.d/*
 rm -rf "$CHROOT"/var/lib/apt/lists/* "$CHROOT"/var/cache/apt/* "$CHROOT"/var/cache/debconf/*-old \
   "$CHROOT"/var/lib/dpkg/*-old "$CHROOT/var/cache/ldconfig/aux-cache" "$CHROOT"/tmp/* "$CHROOT"/var/tmp/* \
   "$CHROOT"/etc/*- "$CHROOT/var/lib/systemd/random-seed" "$CHROOT/etc/mtab" "$CHROOT/var/lib/dbus/machine-id"
+# Of the logs one thing is kept, beside the image: what dpkg did, in order, without its times.
+sed 's/^[^ ]* [^ ]* //' "$CHROOT/var/log/dpkg.log" >"$SCRATCH/dpkg.log"
 find "$CHROOT/var/log" -type f -delete
 find "$CHROOT/run" -mindepth 1 -delete
 : >"$CHROOT/etc/machine-id"

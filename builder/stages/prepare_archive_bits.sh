@@ -1,8 +1,20 @@
 #!/bin/sh
-# prepare_archive_bits: kernel, initrd, squashfs, their hashes and the package list, in image/.
+# prepare_archive_bits: kernel, initrd, squashfs, their hashes, and what the squashfs holds: packages, paths, sources; in image/.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/hash.sh"
+. "$(dirname "$0")/kernel.sh"
+. "$(dirname "$0")/mtree.sh"
+. "$(dirname "$0")/sources.sh"
 
-kernel=$(basename "$CHROOT"/lib/modules/*)
+# Top folders that are empty in the squashfs: kernel and initrd lie beside it, the rest is mounted over.
+EMPTY="boot dev proc run sys tmp"
+
+kernel=$(image_kernel)
+lang=$(sed -n 's/^LANG=//p' "$CHROOT/etc/default/locale")
+# locale(1) lists en_US.UTF-8 as en_US.utf8.
+in_chroot locale -a | tr -d - | grep -q -i -x -e "$(echo "$lang" | tr -d -)" ||
+  fail "the image's language is $lang (/etc/default/locale), and it has no such locale; it has: $(in_chroot locale -a | tr '\n' ' ')"
+
 cp "$CHROOT/boot/vmlinuz-$kernel" "$IMAGE/vmlinuz"
 cp "$CHROOT/boot/initrd.img-$kernel" "$IMAGE/initrd"
 chmod 644 "$IMAGE/vmlinuz" "$IMAGE/initrd"
@@ -13,9 +25,11 @@ if [ "$SQUASHFS_REPRODUCIBLE" = no ]; then
   find "$CHROOT" -newermt "@$SOURCE_DATE_EPOCH" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
   SQUASHFS_OPTIONS="$SQUASHFS_OPTIONS -no-fragments"
 fi
+set --
+for name in $EMPTY; do set -- "$@" "$name/*"; done
 # shellcheck disable=SC2086 # a list of words
 mksquashfs "$CHROOT" "$IMAGE/filesystem.squashfs" -noappend -no-progress -no-exports -no-xattrs \
-  $SQUASHFS_OPTIONS -b 256K -wildcards -e 'boot/*' 'proc/*' 'sys/*' 'dev/*' 'run/*' 'tmp/*'
+  $SQUASHFS_OPTIONS -b 256K -wildcards -e "$@"
 if [ "$SQUASHFS_REPRODUCIBLE" = no ]; then
   # Its own time: a little-endian word at byte 8 (Linux Documentation/filesystems/squashfs.rst; fs/squashfs/squashfs_fs.h).
   for shift in 0 8 16 24; do
@@ -25,11 +39,11 @@ if [ "$SQUASHFS_REPRODUCIBLE" = no ]; then
 fi
 chmod 644 "$IMAGE/filesystem.squashfs"
 
-# Triton's form: the digest in hex and a newline, no file name.
-for file in initrd filesystem.squashfs; do
-  sum=$(sha1sum "$IMAGE/$file")
-  echo "${sum%% *}" >"$IMAGE/$file.hash"
-done
+write_hash "$IMAGE/initrd"
+write_hash "$IMAGE/filesystem.squashfs"
 # shellcheck disable=SC2016 # dpkg-query's own variables
 in_chroot dpkg-query -W -f '${Package} ${Version}\n' >"$SCRATCH/packages"
-LC_ALL=C sort -o "$IMAGE/filesystem.packages" "$SCRATCH/packages"
+sort -o "$IMAGE/filesystem.packages" "$SCRATCH/packages"
+# shellcheck disable=SC2086 # a list of words
+mtree "$CHROOT" $EMPTY >"$IMAGE/filesystem.manifest"
+sources >"$IMAGE/filesystem.sources"

@@ -1,0 +1,58 @@
+# shellcheck shell=sh
+# mtree FOLDER [NAME...]: describes a tree on standard output in mtree(5) form, a line for each path, sorted by bytes:
+# type, mode, owner and, for files, size and SHA-256. Of the top folders NAME the content is left out, as
+# `mksquashfs -e 'NAME/*'` leaves it out. A fixed number of processes, however many files there are: emulated, each
+# one costs 40 ms.
+mtree() {
+  tree=$1
+  shift
+  [ -z "$(find "$tree" -name '*
+*' -print -quit)" ] || fail "a file name below $tree has a line break in it"
+  set -- "$@" end
+  while [ "$1" != end ]; do
+    set -- "$@" -path "$tree/$1" -o
+    shift
+  done
+  shift
+  set -- "(" "(" "$@" -false ")" -prune -o -true ")"
+
+  # "//" parts path and target: a path below the tree has none, and it is the first that counts.
+  find "$tree" "$@" -printf 'entry %y %m %U %G %s %P//%l\n' >"$SCRATCH/mtree.entries"
+  # -z: names as they are; without it sha256sum escapes some.
+  find "$tree" "$@" -type f -printf '%P\0' | (cd "$tree" && xargs -0 -r sha256sum -z --) | tr '\0' '\n' |
+    sed 's/^/digest /' >"$SCRATCH/mtree.digests"
+  awk '
+    BEGIN {
+      for (i = 1; i < 256; i++) code[sprintf("%c", i)] = i
+      split("f file d dir l link p fifo s socket c char b block", words)
+      for (i = 1; i in words; i += 2) type[words[i]] = words[i + 1]
+    }
+    # All but these becomes a backslash and three octal digits.
+    function encode(text,   out, i, c) {
+      if (text !~ /[^A-Za-z0-9_.,:@%+\/~-]/) return text
+      out = ""
+      for (i = 1; i <= length(text); i++) {
+        c = substr(text, i, 1)
+        out = out (c ~ /[A-Za-z0-9_.,:@%+\/~-]/ ? c : sprintf("\\%03o", code[c]))
+      }
+      return out
+    }
+    $1 == "digest" { digest[substr($0, 8 + 64 + 2)] = $2; next }
+    {
+      names = $0
+      sub(/^entry [a-z] [0-7]+ [0-9]+ [0-9]+ [0-9]+ /, "", names)
+      cut = index(names, "//")
+      path = substr(names, 1, cut - 1)
+      printf "%s type=%s mode=0%s uid=%s gid=%s", path == "" ? "." : "./" encode(path), type[$2], $3, $4, $5
+      if ($2 == "f") {
+        if (!(path in digest)) { print "livelab: error: no digest of " path >"/dev/stderr"; exit 1 }
+        printf " size=%s sha256digest=%s", $6, digest[path]
+      }
+      if ($2 == "l") printf " link=%s", encode(substr(names, cut + 2))
+      print ""
+    }
+  ' "$SCRATCH/mtree.digests" "$SCRATCH/mtree.entries" >"$SCRATCH/mtree.lines"
+  echo '#mtree'
+  sort "$SCRATCH/mtree.lines"
+  rm "$SCRATCH/mtree.digests" "$SCRATCH/mtree.entries" "$SCRATCH/mtree.lines"
+}
