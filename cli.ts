@@ -10,6 +10,8 @@ import { join, resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { build } from "./builder/build.js";
 import { chooseMachine, type MachineWish } from "./builder/choose-machine.js";
+import { compareReleases } from "./builder/compare/compare.js";
+import { describeComparison, isDifferent } from "./builder/compare/describe-comparison.js";
 import { describeBuild, describeReleases, describeStages } from "./builder/describe.js";
 import { collectGarbage } from "./builder/gc.js";
 import { openHome } from "./builder/home.js";
@@ -27,7 +29,9 @@ import { poolRecordFile, readPoolRecord } from "./builder/machines/pool-record.j
 import { loadProfile, type Profile, profileNames, withSecurity } from "./builder/profiles.js";
 import { findRelease, listReleases, type Release } from "./builder/release.js";
 import { openShell } from "./builder/shell.js";
+import { describeSources, listDscs, readSources } from "./builder/sources.js";
 import { stampOf } from "./builder/stamp.js";
+import { describeVerification, verify } from "./builder/verify/verify.js";
 import { Workshop, type WorkshopOptions } from "./builder/workshop.js";
 import { bootImage } from "./harness/boot.js";
 import { firmwareNames, mediumNames, transportNames } from "./harness/boot-medium.js";
@@ -446,6 +450,42 @@ async function ensureImage(): Promise<string> {
   }
   return image;
 }
+
+program
+  .command("verify")
+  .summary("check a release's folder, or a platform archive, against all rules")
+  .argument("[path]", "folder or .tgz file", join(projectRoot, "out/latest"))
+  .action(async (path: string) => {
+    const report = await progress.step(`verify ${path}`, (step) => verify(resolve(path), step));
+    print(describeVerification(path, report));
+    if (report.violations.length > 0) process.exitCode = exitCodes.expectation;
+  });
+
+program
+  .command("compare")
+  .summary("name the first stage and the first file in which two releases differ, and show how")
+  .argument("<first>", "stamp of a release, or folder of its outputs")
+  .argument("<second>", "the other")
+  .option("-o, --output <dir>", "folder of the outputs", join(projectRoot, "out"))
+  .action(async (first: string, second: string, options) => {
+    const home = await openHome(homeRoot);
+    const outRoot = resolve(options.output);
+    const report = await progress.step(`compare ${first} with ${second}`, (step) =>
+      compareReleases({ sides: [first, second], outRoot, home, step }),
+    );
+    print(describeComparison(report));
+    if (isDifferent(report)) process.exitCode = exitCodes.expectation;
+  });
+
+program
+  .command("sources")
+  .summary("list the packages of an image with their licences, and the sources to offer with it")
+  .argument("[dir]", "folder of a release's outputs", join(projectRoot, "out/latest"))
+  .option("--dsc", "only the names of the source packages, one a line")
+  .action(async (dir: string, options) => {
+    const packages = await readSources(resolve(dir));
+    print(options.dsc ? listDscs(packages).join("\n") : describeSources(packages));
+  });
 
 program
   .command("doctor")

@@ -166,6 +166,10 @@ async function runStages(
   return release;
 }
 
+/** What a stage makes: the artifact that it may make first is the same in stages of different keys. */
+const madeKey = async (stage: Stage, key: string, material: Workshop["material"]): Promise<string> =>
+  stage.artifact === undefined ? key : await artifactKey(stage.artifact, material);
+
 /**
  * The newest release whose every stage has the key that it would have now. The commit is not asked for: one that changes
  * nothing of the image is no reason to make a new release of it. What the old one's archives say of their source stays true.

@@ -1,0 +1,156 @@
+import { chmod, mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { TempDir } from "../../vm/temp-dir.js";
+import { openHome } from "../home.js";
+import { compareReleases } from "./compare.js";
+import { compareFiles } from "./compare-files.js";
+import { compareTrees, type TreeDifference } from "./compare-trees.js";
+import { describeComparison, isDifferent } from "./describe-comparison.js";
+
+const test = suite("compare");
+const step = { status: () => {}, result: () => {} };
+const ONE = "20260102T030405Z";
+const TWO = "20270102T030405Z";
+const line = (path: string, size: number): string =>
+  `./${path} type=file mode=0644 uid=0 gid=0 size=${size} sha256digest=${String(size).repeat(64)}\n`;
+const manifest = (...lines: string[]): string => `#mtree\n. type=dir mode=0755 uid=0 gid=0\n${lines.join("")}`;
+
+async function writeTree(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), content);
+  }
+}
+
+/** Makes out/<stamp> of files, with the keys of three stages. */
+async function makeRelease(
+  root: string,
+  stamp: string,
+  keys: readonly string[],
+  files: Readonly<Record<string, string>>,
+): Promise<void> {
+  const stages = ["install_live", "install_proto", "postinstall"].map((name, index) => ({
+    name,
+    key: keys[index],
+    reused: false,
+    durationMs: 1,
+  }));
+  const listed = Object.entries(files).map(([name, content]) => ({
+    name,
+    bytes: content.length,
+    sha256: "0".repeat(64),
+  }));
+  const report = { version: 1, stamp, profile: "bookworm", packages: 1, files: listed, stages };
+  await writeTree(join(root, "out", stamp), { ...files, "build.json": JSON.stringify(report) });
+}
+
+const files = (stamp: string): Record<string, string> => ({
+  vmlinuz: "kernel",
+  "filesystem.manifest": manifest(line("etc/a", 1), line("usr/b", 2)),
+  "filesystem.squashfs": "squashfs",
+  [`platform-${stamp}.tgz`]: "archive",
+});
+
+test("two releases whose outputs are equal but for the stamp in a name are equal", async () => {
+  await using dir = await TempDir.create("compare");
+  await makeRelease(dir.path, ONE, ["a", "b", "c"], files(ONE));
+  await makeRelease(dir.path, TWO, ["a", "b", "d"], files(TWO));
+  const home = await openHome(join(dir.path, "home"));
+  const report = await compareReleases({
+    sides: [ONE, join(dir.path, "out", TWO)],
+    outRoot: join(dir.path, "out"),
+    home,
+    step,
+  });
+  assert.is(isDifferent(report), false);
+  assert.match(describeComparison(report), /all outputs are equal$/);
+});
+
+test("the first stage, the first file and the paths in the squashfs are named", async () => {
+  await using dir = await TempDir.create("compare");
+  await makeRelease(dir.path, ONE, ["a", "b1", "c1"], files(ONE));
+  await makeRelease(dir.path, TWO, ["a", "b2", "c2"], {
+    ...files(TWO),
+    "filesystem.manifest": manifest(line("etc/a", 1), line("usr/b", 3), line("usr/c", 4)),
+    "filesystem.squashfs": "squashFS",
+    [`platform-${TWO}.tgz`]: "archive, another",
+  });
+  const home = await openHome(join(dir.path, "home"));
+  // The stage with other inputs left the same; the one after it did not.
+  for (const key of ["b1", "b2"]) await writeTree(join(home.layers, key, "fs"), { "chroot/etc/a": "same" });
+  await writeTree(join(home.layers, "c1/fs"), { "chroot/etc/a": "same", "chroot/usr/b": "12" });
+  await writeTree(join(home.layers, "c2/fs"), { "chroot/etc/a": "same", "chroot/usr/b": "123", "chroot/usr/c": "1" });
+  const report = await compareReleases({ sides: [ONE, TWO], outRoot: join(dir.path, "out"), home, step });
+  const text = describeComparison(report);
+  assert.match(
+    text,
+    "first stage that differs: postinstall, other inputs; first in what it left: chroot/usr/b (2 and 3 bytes, from byte 2 on)",
+  );
+  assert.match(text, "also: install_proto, other inputs, but it left the same");
+  assert.match(text, "first file that differs: filesystem.manifest");
+  assert.match(text, /filesystem\.squashfs: 8 and 8 bytes, from byte 6 on/);
+  assert.match(text, new RegExp(`platform-${ONE}\\.tgz: 7 and 16 bytes, from byte 7 on`));
+  assert.match(text, "in the squashfs 2 paths differ");
+  assert.match(text, /\/usr\/b: size 2 and 3, sha256digest 2+ and 3+/);
+  assert.match(text, "/usr/c: only in the second");
+  assert.not.match(text, "/etc/a");
+});
+
+test("other bytes from the same inputs are called what they are, and a lost layer is told", async () => {
+  await using dir = await TempDir.create("compare");
+  const home = await openHome(join(dir.path, "home"));
+  const outRoot = join(dir.path, "out");
+  await makeRelease(dir.path, ONE, ["a", "b", "c"], files(ONE));
+  await makeRelease(dir.path, TWO, ["a", "b", "c"], { ...files(TWO), vmlinuz: "Kernel", more: "" });
+  const text = describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step }));
+  assert.match(text, /the build is not reproducible/);
+  assert.match(text, /first file that differs: vmlinuz/);
+  assert.match(text, /more: only in the second/);
+  await makeRelease(dir.path, TWO, ["a", "b", "d"], { ...files(TWO), vmlinuz: "Kernel" });
+  assert.match(
+    describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step })),
+    /postinstall, other inputs; what it left is not here/,
+  );
+  try {
+    await compareReleases({ sides: [ONE, "20280102T030405Z"], outRoot, home, step });
+    assert.unreachable();
+  } catch (error) {
+    assert.is((error as { code?: string }).code, "NO_RELEASE");
+  }
+});
+
+test("trees differ by mode, kind, target, content and absence", async () => {
+  await using dir = await TempDir.create("compare");
+  const [one, two] = [join(dir.path, "one"), join(dir.path, "two")];
+  for (const tree of [one, two])
+    await writeTree(tree, { "a/mode": "", "b/kind": "", "c/content": "12345", "d/first": "", "e/same": "" });
+  await chmod(join(two, "a/mode"), 0o600);
+  await rm(join(two, "b/kind"));
+  await mkdir(join(two, "b/kind"));
+  await writeFile(join(two, "c/content"), "12x45");
+  await rm(join(two, "d"), { recursive: true });
+  await symlink("x", join(one, "f"));
+  await symlink("y", join(two, "f"));
+  const found: TreeDifference[] = [];
+  for await (const difference of compareTrees(one, two)) found.push(difference);
+  assert.equal(
+    found.map(({ path }) => path),
+    ["a/mode", "b/kind", "c/content", "d", "f"],
+  );
+  assert.is(found[2]?.how, "5 and 5 bytes, from byte 2 on");
+  assert.is(found[3]?.how, "only in the first");
+});
+
+test("files are compared beyond their first megabyte", async () => {
+  await using dir = await TempDir.create("compare");
+  const bytes = Buffer.alloc(2 ** 21 + 7);
+  await writeFile(join(dir.path, "one"), bytes);
+  assert.is(await compareFiles(join(dir.path, "one"), join(dir.path, "one")), undefined);
+  bytes[2 ** 21 + 3] = 1;
+  await writeFile(join(dir.path, "two"), bytes);
+  assert.is((await compareFiles(join(dir.path, "one"), join(dir.path, "two")))?.offset, 2 ** 21 + 3);
+});
+
+test.run();

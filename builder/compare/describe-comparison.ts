@@ -1,0 +1,37 @@
+/** What `livelab compare` prints. */
+import type { CompareReport, StageDifference } from "./compare.js";
+
+const PATHS_SHOWN = 20;
+
+export const isDifferent = ({ outputs }: CompareReport): boolean => outputs.length > 0;
+
+export function describeComparison(report: CompareReport): string {
+  const [one, two] = report.folders;
+  const { stages, outputs, paths, diffoscope } = report;
+  const lines = [`first: ${one}`, `second: ${two}`, ""];
+  const firstStage = stages.find(({ first }) => first !== undefined) ?? stages.find(({ compared }) => !compared);
+  if (!isDifferent(report)) return [...lines, "all outputs are equal"].join("\n");
+
+  lines.push(
+    firstStage === undefined
+      ? "every stage had the same inputs, or left the same: the build is not reproducible"
+      : `first stage that differs: ${describeStage(firstStage)}`,
+  );
+  for (const stage of stages) if (stage !== firstStage) lines.push(`  also: ${describeStage(stage)}`);
+  lines.push("", `first file that differs: ${outputs[0]?.names[0] || outputs[0]?.names[1]}`);
+  for (const { names, how } of outputs) lines.push(`  ${names[0] || names[1]}: ${how}`);
+  if (paths.length > 0) {
+    lines.push("", `in the squashfs ${paths.length} paths differ:`);
+    for (const { path, how } of paths.slice(0, PATHS_SHOWN)) lines.push(`  /${path}: ${how}`);
+    if (paths.length > PATHS_SHOWN) lines.push(`  and ${paths.length - PATHS_SHOWN} more`);
+  }
+  if (diffoscope !== undefined) lines.push("", diffoscope);
+  return lines.join("\n");
+}
+
+function describeStage({ name, first, compared }: StageDifference): string {
+  if (first !== undefined) return `${name}, other inputs; first in what it left: ${first.path} (${first.how})`;
+  return compared
+    ? `${name}, other inputs, but it left the same`
+    : `${name}, other inputs; what it left is not here to be compared`;
+}

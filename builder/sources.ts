@@ -1,0 +1,60 @@
+/**
+ * `livelab sources`: what whoever passes an image on has to offer with it. The image holds GPL parts, and ZFS under the CDDL;
+ * both licences ask for the source of what is passed on, of exactly that version.
+ * The list is collected from the image itself when it is built (builder/stages/sources.sh).
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { UsageError } from "../vm/livelab-error.js";
+import { table } from "./describe.js";
+
+export interface PackageSource {
+  readonly name: string;
+  readonly version: string;
+  /** Source package, or "npm <name>". */
+  readonly source: string;
+  readonly sourceVersion: string;
+  readonly licences: string;
+}
+
+/** @param folder of a release's outputs @throws UsageError NO_RELEASE, BAD_SOURCES */
+export async function readSources(folder: string): Promise<PackageSource[]> {
+  const file = join(folder, "filesystem.sources");
+  const text = await readFile(file, "utf8").catch((cause: Error) => {
+    throw new UsageError("NO_RELEASE", `cannot read ${file}: ${cause.message}`, {
+      hint: "livelab build makes it; another release: livelab sources out/STAMP",
+      cause,
+    });
+  });
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line, index) => {
+      const [name, version, source, sourceVersion, licences, ...more] = line.split("\t");
+      if (!name || !version || !source || !sourceVersion || !licences || more.length > 0) {
+        throw new UsageError(
+          "BAD_SOURCES",
+          `${file}:${index + 1} is not a package with its source and licences: ${line}`,
+        );
+      }
+      return { name, version, source, sourceVersion, licences };
+    });
+}
+
+/** Name of the file that `apt-get source` begins with; an epoch is not part of it (Debian Policy 5.6.12). */
+export const dscName = ({ source, sourceVersion }: PackageSource): string =>
+  source.startsWith("npm ") ? `${source} ${sourceVersion}` : `${source}_${sourceVersion.replace(/^\d+:/, "")}.dsc`;
+
+/** Source packages, each once. */
+export const listDscs = (packages: readonly PackageSource[]): string[] => [...new Set(packages.map(dscName))].sort();
+
+export function describeSources(packages: readonly PackageSource[]): string {
+  const rows = packages.map((one) => [one.name, one.version, dscName(one), one.licences]);
+  return [
+    table([["package", "version", "source", "licences"], ...rows]),
+    "",
+    `${packages.length} packages from ${listDscs(packages).length} sources. Whoever passes the image on offers these with it: the GPL`,
+    "and the CDDL (ZFS) ask for the source of just these versions. `livelab sources --dsc` lists them for `apt-get source --download-only`;",
+    "what the ZFS modules were compiled from lies in build.tgz.",
+  ].join("\n");
+}

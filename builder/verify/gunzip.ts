@@ -1,0 +1,58 @@
+/**
+ * Reads a gzip file as livelab's stages write it: one member, no name, no time.
+ * Source: RFC 1952.
+ */
+import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
+import type { Complain } from "./violation.js";
+
+/** What a gzip file is read from. */
+export interface GzipSource {
+  readonly bytes: number;
+  /** @param start offset of the first byte wanted @param end offset behind the last one */
+  read(start: number, end: number): Promise<Buffer>;
+  stream(): Readable;
+}
+
+export async function gzipFile(path: string): Promise<GzipSource & AsyncDisposable> {
+  const file = await open(path);
+  return {
+    bytes: (await file.stat()).size,
+    read: async (start, end) => {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(end - start), 0, end - start, start);
+      return buffer.subarray(0, bytesRead);
+    },
+    stream: () => createReadStream(path, { highWaterMark: 2 ** 20 }),
+    [Symbol.asyncDispose]: () => file.close(),
+  };
+}
+
+export const gzipBytes = (bytes: Buffer): GzipSource => ({
+  bytes: bytes.length,
+  read: async (start, end) => bytes.subarray(start, end),
+  stream: () => Readable.from([bytes]),
+});
+
+/** What is compressed in it; what is wrong with the form is complained of, what cannot be read at all throws (code Z_…). */
+export async function* gunzip(source: GzipSource, complain: Complain): AsyncGenerator<Buffer> {
+  const head = await source.read(0, 10);
+  // Magic, method 8 (deflate), no flags, no time; the last two bytes tell level and system.
+  if (!head.subarray(0, 8).equals(Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]))) {
+    complain("the gzip header has neither name nor time", `it begins with ${head.toString("hex")}`);
+  }
+  let total = 0;
+  const unpacked = source.stream().pipe(createGunzip({ chunkSize: 2 ** 18 }));
+  for await (const chunk of unpacked as AsyncIterable<Buffer>) {
+    total += chunk.length;
+    yield chunk;
+  }
+  const told = (await source.read(source.bytes - 4, source.bytes)).readUInt32LE();
+  if (told !== total % 2 ** 32) {
+    complain(
+      "it is one gzip member and nothing behind it",
+      `its last four bytes, which \`gzip -l\` goes by, tell of ${told} bytes, and it holds ${total}: an installer that asks for the size first is misled`,
+    );
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * The rules for the files of one platform image, wherever they lie: loose in a folder, or in an archive.
+ * Sources: Linux Documentation/arch/x86/boot.rst and Documentation/filesystems/squashfs.rst.
+ * Not here: the archives' own form (archive-rules.ts).
+ */
+import { type FileFacts, readFacts } from "./file-facts.js";
+import { gunzip, gzipBytes } from "./gunzip.js";
+import { type ManifestEntry, ManifestMalformed, parseManifest } from "./manifest.js";
+import { readUstar, TarBroken } from "./ustar-stream.js";
+import type { Complain, Violation } from "./violation.js";
+
+/** What x86_64/ of a platform archive holds. */
+export const imageFiles = [
+  ...["build.tgz", "build.tgz.hash", "build.tgz.manifest", "build.tgz.packages"],
+  ...["filesystem.manifest", "filesystem.packages", "filesystem.squashfs", "filesystem.squashfs.hash"],
+  ...["initrd", "initrd.hash", "vmlinuz"],
+] as const;
+
+/** Files that the rules read as a whole. */
+export const isReadWhole = (name: string): boolean => /\.(hash|packages|manifest)$|^build\.tgz$/.test(name);
+
+/** What was found out, for people. */
+export interface ImageSummary {
+  kernel?: string;
+  packages?: number;
+  paths?: number;
+}
+
+type Files = ReadonlyMap<string, FileFacts>;
+
+/** @param place what goes before a file's name in a violation */
+export async function imageViolations(
+  files: Files,
+  place: (name: string) => string,
+): Promise<{ readonly violations: Violation[]; readonly summary: ImageSummary }> {
+  const violations: Violation[] = [];
+  const about =
+    (name: string): Complain =>
+    (rule, found) => {
+      violations.push({ file: place(name), rule, found });
+    };
+  for (const name of imageFiles) {
+    if (!files.has(name)) about(name)("every file of the documented layout is there", "it is missing");
+  }
+  hashRules(files, about);
+  const kernel = kernelRules(files.get("vmlinuz"), about("vmlinuz"));
+  initrdRules(files.get("initrd"), about("initrd"));
+  const packages = packageRules(files.get("filesystem.packages"), about("filesystem.packages"));
+  const manifest = manifestRules(files.get("filesystem.manifest"), about("filesystem.manifest"));
+  if (manifest !== undefined) {
+    squashfsRules(files.get("filesystem.squashfs"), manifest, about("filesystem.squashfs"));
+    contentRules(manifest, kernel, packages, about("filesystem.manifest"));
+  }
+  packageRules(files.get("build.tgz.packages"), about("build.tgz.packages"));
+  const build = manifestRules(files.get("build.tgz.manifest"), about("build.tgz.manifest"));
+  const tgz = files.get("build.tgz")?.content;
+  if (build !== undefined && tgz !== undefined) await buildRules(tgz, build, about("build.tgz"));
+  return {
+    violations,
+    summary: {
+      ...(kernel === undefined ? {} : { kernel }),
+      ...(packages === undefined ? {} : { packages: packages.length }),
+      ...(manifest === undefined ? {} : { paths: manifest.size }),
+    },
+  };
+}
+
+function hashRules(files: Files, about: (name: string) => Complain): void {
+  const pair = ["initrd.hash", "filesystem.squashfs.hash"] as const;
+  const [missing] = pair.filter((name) => !files.has(name));
+  if (pair.some((name) => files.has(name)) && missing !== undefined) {
+    about(missing)(
+      "initrd.hash and filesystem.squashfs.hash are both there or both absent",
+      "one of the two is there: booter goes by initrd.hash and announces both, and iPXE ends the boot at the one that it cannot fetch",
+    );
+  }
+  for (const name of [...pair, "build.tgz.hash"]) {
+    const hash = files.get(name);
+    const of = files.get(name.slice(0, -".hash".length));
+    if (hash === undefined) continue;
+    const text = hash.content?.toString("latin1") ?? "";
+    if (!/^[0-9a-f]{40}\n$/.test(text)) {
+      about(name)(
+        "a hash file is 40 hexadecimal digits and a newline",
+        `it holds ${JSON.stringify(text.slice(0, 80))}`,
+      );
+    } else if (of !== undefined && text.trimEnd() !== of.sha1) {
+      about(name)("a hash file has the SHA-1 of its file", `it says ${text.trimEnd()}, and the file has ${of.sha1}`);
+    }
+  }
+}
+
+/** @returns the kernel's version */
+function kernelRules(vmlinuz: FileFacts | undefined, complain: Complain): string | undefined {
+  if (vmlinuz === undefined) return undefined;
+  const { head } = vmlinuz;
+  if (head.length < 0x210 || head.readUInt16LE(0x1fe) !== 0xaa55 || head.toString("latin1", 0x202, 0x206) !== "HdrS") {
+    complain("vmlinuz is a Linux kernel for x86", "it has no boot header (HdrS at 0x202)");
+    return undefined;
+  }
+  const start = head.readUInt16LE(0x20e) + 0x200;
+  const [version = ""] = head.toString("latin1", start, start + 128).split(/[ \0]/);
+  if (/^\d+\.\d+/.test(version)) return version;
+  complain("vmlinuz tells its version", `at ${start} it says ${JSON.stringify(version)}`);
+  return undefined;
+}
+
+function initrdRules(initrd: FileFacts | undefined, complain: Complain): void {
+  if (initrd === undefined) return;
+  const beginnings = { cpio: "303730373031", zstd: "28b52ffd", gzip: "1f8b08", xz: "fd377a585a00" };
+  const head = initrd.head.toString("hex", 0, 8);
+  if (Object.values(beginnings).some((beginning) => head.startsWith(beginning))) return;
+  complain(`initrd begins as ${Object.keys(beginnings).join(", ")} do`, `it begins with ${head}`);
+}
+
+/** @returns names with versions */
+function packageRules(list: FileFacts | undefined, complain: Complain): [string, string][] | undefined {
+  if (list === undefined) return undefined;
+  const lines = list.content?.toString("utf8").split("\n") ?? [];
+  if (lines.pop() !== "" || lines.length === 0) {
+    complain("a package list has a line for each package", "it is empty, or its last line is cut off");
+    return undefined;
+  }
+  const bad = lines.find(
+    (line, index) => !/^[a-z0-9][a-z0-9+.-]+ [\w.+~:-]+$/.test(line) || line <= (lines[index - 1] ?? ""),
+  );
+  if (bad === undefined) return lines.map((line) => line.split(" ") as [string, string]);
+  complain("a package list has name and version a line, sorted", `line ${lines.indexOf(bad) + 1}: ${bad}`);
+  return undefined;
+}
+
+function manifestRules(facts: FileFacts | undefined, complain: Complain): Map<string, ManifestEntry> | undefined {
+  if (facts === undefined) return undefined;
+  try {
+    return parseManifest(facts.content?.toString("latin1") ?? "");
+  } catch (error) {
+    if (!(error instanceof ManifestMalformed)) throw error;
+    complain("a manifest has every path in mtree(5) form", error.message);
+    return undefined;
+  }
+}
+
+function squashfsRules(
+  squashfs: FileFacts | undefined,
+  manifest: ReadonlyMap<string, ManifestEntry>,
+  complain: Complain,
+): void {
+  if (squashfs === undefined) return;
+  const { head, bytes } = squashfs;
+  if (head.length < 96 || head.toString("latin1", 0, 4) !== "hsqs" || head.readUInt16LE(28) !== 4) {
+    complain("filesystem.squashfs is a squashfs of version 4", "it has no such superblock");
+    return;
+  }
+  const used = Number(head.readBigUInt64LE(40));
+  // mksquashfs fills the last page.
+  if (bytes < used || bytes - used >= 4096) {
+    complain("filesystem.squashfs is as long as its superblock says", `${used} bytes used, and the file has ${bytes}`);
+  }
+  // Paths that are hard links to one file are one inode; such files are equal.
+  const inodes = head.readUInt32LE(4);
+  const distinct = new Set(
+    [...manifest.values()].map(({ path, type, keywords }) => (type === "file" ? keywords.get("sha256digest") : path)),
+  );
+  if (inodes > manifest.size || inodes < distinct.size) {
+    complain(
+      "the squashfs holds what filesystem.manifest lists",
+      `the squashfs has ${inodes} inodes, and the manifest ${manifest.size} paths of which ${distinct.size} differ`,
+    );
+  }
+}
+
+/** What has to be in an image that boots. */
+function contentRules(
+  manifest: ReadonlyMap<string, ManifestEntry>,
+  kernel: string | undefined,
+  packages: readonly [string, string][] | undefined,
+  complain: Complain,
+): void {
+  const folders = [...manifest.keys()].flatMap((path) => /^(?:usr\/)?lib\/modules\/([^/]+)$/.exec(path)?.[1] ?? []);
+  if (kernel !== undefined && (folders.length !== 1 || folders[0] !== kernel)) {
+    complain(
+      "the squashfs has the modules of vmlinuz and of no other kernel",
+      `vmlinuz is ${kernel}, and there are modules of ${folders.join(", ") || "none"}`,
+    );
+  }
+  for (const program of ["usr/lib/systemd/systemd", "usr/sbin/zpool"]) {
+    const at = [program, program.replace(/^usr\//, "")];
+    if (!at.some((path) => manifest.has(path)))
+      complain("the squashfs holds what every platform image has", `${program} is not in it`);
+  }
+  const strays = (packages ?? []).filter(
+    ([name]) => !["", ":amd64", ":all"].some((arch) => manifest.has(`var/lib/dpkg/info/${name}${arch}.list`)),
+  );
+  if (strays.length > 0) {
+    complain(
+      "every package of filesystem.packages is in the squashfs",
+      `dpkg there does not know ${strays.map(([name]) => name).join(", ")}`,
+    );
+  }
+}
+
+/** build.tgz holds what its manifest lists. */
+async function buildRules(
+  tgz: Buffer,
+  manifest: ReadonlyMap<string, ManifestEntry>,
+  complain: Complain,
+): Promise<void> {
+  const missing = new Set([...manifest.values()].flatMap(({ path, type }) => (type === "file" ? [path] : [])));
+  try {
+    for await (const { header, content } of readUstar(gunzip(gzipBytes(tgz), complain))) {
+      if (header.type !== "0") continue;
+      const { sha256 } = await readFacts(content, false);
+      missing.delete(header.name);
+      if (manifest.get(header.name)?.keywords.get("sha256digest") !== sha256) {
+        complain(
+          "build.tgz holds what build.tgz.manifest lists",
+          `${header.name} is another file than the manifest's, or not in it`,
+        );
+      }
+    }
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    complain("build.tgz can be unpacked", (error as Error).message);
+    return;
+  }
+  for (const path of missing) complain("build.tgz holds what build.tgz.manifest lists", `${path} is not in it`);
+}
+
+/** Errors that tell of the archive, not of this host. */
+export const isUnreadable = (error: unknown): boolean =>
+  error instanceof TarBroken || /^Z_/.test((error as NodeJS.ErrnoException).code ?? "");
