@@ -73,7 +73,7 @@ const progress = createProgress(process.stderr, { now: Date.now });
 const openWorkshop = (
   profile: string,
   machine: MachineKind = "sandbox",
-  vm: Pick<WorkshopOptions, "accelerator" | "cloudBase"> = {},
+  vm: Pick<WorkshopOptions, "accelerator" | "cloudBase" | "compression"> = {},
 ): Promise<Workshop> =>
   Workshop.open({
     homeRoot,
@@ -134,6 +134,12 @@ program
     `make the VM's root in this cloud image: ${pinnedCloudImages.map(({ name }) => name).join(", ")}, or a file (default: in the sandbox)`,
   )
   .option("--base-digest <digest>", "of the --base file: sha256:... or sha512:...")
+  .addOption(
+    new Option(
+      "--compression <name[:level]>",
+      "of the squashfs: gzip, xz or zstd (default: the profile's; README.md compares them)",
+    ).conflicts("release"),
+  )
   .option("-o, --output <dir>", "folder of the outputs", join(projectRoot, "out"))
   .addHelpText(
     "after",
@@ -155,7 +161,11 @@ program
     if (cloudBase !== undefined && kind !== "vm") {
       throw new UsageError("BASE_WITHOUT_VM", "--base is for the VM, and stages run in the sandbox here");
     }
-    const workshop = await openWorkshop(profile, kind, { accelerator: options.accel, cloudBase });
+    const workshop = await openWorkshop(profile, kind, {
+      accelerator: options.accel,
+      cloudBase,
+      compression: old?.compression ?? options.compression,
+    });
     const result = await build(workshop, {
       words,
       release: options.release,

@@ -129,6 +129,7 @@ async function runStages(
     profile: workshop.lock.profile.name,
     machine: workshop.machines.kind,
     stages: kept,
+    ...(options.compression === undefined ? {} : { compression: options.compression }),
     ...(old?.gitStatus === undefined ? {} : { gitStatus: old.gitStatus }),
   };
   for (const stage of chosen) {

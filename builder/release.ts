@@ -30,6 +30,8 @@ const releaseRecord = z.object({
   machine: z.enum(machineKinds).default("sandbox"),
   /** In the order run; each layer lies upon the one before it. */
   stages: z.array(stageRecord),
+  /** Of its squashfs, where another than the profile's was asked for. */
+  compression: z.string().optional(),
   /** What gitstatus of its archives says, once they were made. */
   gitStatus: z.string().optional(),
   /** The stage that failed last, if none ended well since; its machine kept what it left. */

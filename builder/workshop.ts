@@ -7,6 +7,7 @@ import type { AcceleratorWish } from "../vm/accelerator.js";
 import { DisposableStack } from "../vm/disposable-stack.js";
 import type { Progress } from "../vm/progress.js";
 import { GATEWAY_PORT } from "../vm/sshd-config.js";
+import { withCompression } from "./compression.js";
 import { formatGitStatus, readSourceState } from "./git-status.js";
 import { type LivelabHome, openHome } from "./home.js";
 import { markInUse } from "./home-use.js";
@@ -41,6 +42,8 @@ export interface WorkshopOptions {
   readonly accelerator?: AcceleratorWish["want"] | undefined;
   /** A cloud image to make the builder VM's root in. @default the sandbox makes it, where the host has one */
   readonly cloudBase?: CloudImageSource | undefined;
+  /** Of the squashfs, as on the command line. @default the profile's */
+  readonly compression?: string | undefined;
   /** $LIVELAB_MIRROR. */
   readonly mirror: string | undefined;
   readonly proxy: ProxySettings;
@@ -72,7 +75,10 @@ export class Workshop {
 
   /** @throws UsageError UNKNOWN_PROFILE; InputError NOT_FOUND, MALFORMED for its lock; BuilderError NOT_WRITABLE */
   static async open(options: WorkshopOptions): Promise<Workshop> {
-    const lock = await loadLock(options.projectRoot, loadProfile(options.profile));
+    const lock = await loadLock(
+      options.projectRoot,
+      withCompression(loadProfile(options.profile), options.compression),
+    );
     const home = await openHome(options.homeRoot);
     const store = await Store.open(home.store);
     const { projectRoot, asRoot, progress, signal } = options;

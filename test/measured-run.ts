@@ -13,14 +13,20 @@ export interface MeasuredRun {
 
 const SAMPLE_MS = 250;
 
-/** Runs a program of ours with its output passed on to stderr. @param onText sees its stderr, and may kill it */
+/**
+ * Runs a program of ours with its output passed on to stderr.
+ * @param onText sees its stderr, and may kill it
+ * @param before a command that runs another, with its words: what the program runs under
+ */
 export async function measuredRun(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
   onText: (text: string, kill: () => void) => void = () => {},
+  before: readonly string[] = [],
 ): Promise<MeasuredRun> {
   const started = performance.now();
-  const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: ["ignore", 2, "pipe"] });
+  const [program, ...words] = [...before, process.execPath, ...args] as [string, ...string[]];
+  const child = spawn(program, words, { env: { ...process.env, ...env }, stdio: ["ignore", 2, "pipe"] });
   child.stderr?.on("data", (chunk: Buffer) => {
     process.stderr.write(chunk);
     onText(chunk.toString("utf8"), () => child.kill("SIGKILL"));
