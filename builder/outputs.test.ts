@@ -1,7 +1,11 @@
+import { execFile } from "node:child_process";
 import { mkdir, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { skipTest } from "../test/runner/skip-test.js";
+import { findProjectRoot } from "../vm/project-root.js";
 import { TempDir } from "../vm/temp-dir.js";
 import { checkOutputFolder, findOutputs, linkLatest } from "./outputs.js";
 import type { Release } from "./release.js";
@@ -68,5 +72,59 @@ test("a folder that cannot be made is told with its path", async () => {
     assert.match((error as Error).message, "file/out cannot be written");
   }
 });
+
+/** Runs fixtures/full-disk-outputs.ts with a file system of its own at out/, which only it sees. */
+async function exportTo(
+  folder: string,
+  mountOptions: string,
+): Promise<{ told: { code: string; message: string; hint: string }[]; entries: string[] }> {
+  await mkdir(join(folder, "out"));
+  const { stdout } = await promisify(execFile)(
+    "unshare",
+    [
+      ...["--mount", "--propagation", "private", "sh", "-euc"],
+      'mount -t tmpfs -o "$2" tmpfs "$1/out"; exec "$3" "$4" "$1/out"',
+      ...["sh", folder, mountOptions, process.execPath, join(findProjectRoot(), "dist/fixtures/full-disk-outputs.js")],
+    ],
+    { env: { ...process.env, TMPDIR: folder } },
+  );
+  return JSON.parse(stdout);
+}
+
+const cases: [string, () => Promise<void>][] = [
+  [
+    "of a disk that is full leave nothing half there, and those of before stay",
+    async () => {
+      await using dir = await TempDir.create("outputs");
+      const { told, entries } = await exportTo(dir.path, "size=2m");
+      assert.is(told[0]?.code, "HOST_DISK_FULL");
+      assert.match(told[0]?.message ?? "", join(dir.path, "out"));
+      assert.match(told[0]?.hint ?? "", `livelab build -r ${STAMP} create_tgz`);
+      assert.equal(entries.sort(), [STAMP, `${STAMP}/old`]);
+    },
+  ],
+  [
+    "of a disk with room are whole, and those of before are gone",
+    async () => {
+      await using dir = await TempDir.create("outputs");
+      const { told, entries } = await exportTo(dir.path, "size=20m");
+      assert.equal(told, []);
+      const names = ["SHA256SUMS", "build.json", "filesystem.packages", "filesystem.squashfs"];
+      assert.equal(entries.sort(), [STAMP, ...names.map((name) => `${STAMP}/${name}`), "latest"].sort());
+    },
+  ],
+  [
+    "go to no folder that is mounted read-only, even where root asks",
+    async () => {
+      await using dir = await TempDir.create("outputs");
+      const { told } = await exportTo(dir.path, "ro");
+      assert.is(told[0]?.code, "NOT_WRITABLE");
+    },
+  ],
+];
+for (const [title, work] of cases) {
+  if (process.getuid?.() === 0) test(title, work);
+  else skipTest(test, title, "only root can mount the small file system");
+}
 
 test.run();
