@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { makeToyPlatform, PLATFORM_STAMP, toyKernel, writeSums } from "../../fixtures/toy-platform.js";
+import { createToyTgz, makeToyPlatform, PLATFORM_STAMP, toyKernel, writeSums } from "../../fixtures/toy-platform.js";
 import { TempDir } from "../../vm/temp-dir.js";
 import { installerStamp } from "./archive-rules.js";
 import { describeVerification, verify } from "./verify.js";
@@ -81,6 +81,17 @@ test("the two archives hold the same and differ in the top folder alone", async 
         ),
       ),
   );
+});
+
+test("the archives are the same bytes with another umask, time zone and file times", async () => {
+  await using dir = await TempDir.create("verify");
+  const sums = join(await makeToyPlatform(dir.path), "SHA256SUMS");
+  const first = await readFile(sums, "utf8");
+  const scratch = join(dir.path, "release/scratch");
+  await run("find", [join(dir.path, "release"), "-exec", "touch", "-d", "2001-02-03", "{}", "+"]);
+  await rm(join(dir.path, "release/image/build.tgz"));
+  await createToyTgz(dir.path, { line: `umask 077; chmod 600 ${scratch}/*`, env: { TZ: "Pacific/Kiritimati" } });
+  assert.is(await readFile(sums, "utf8"), first);
 });
 
 test("one byte that is changed in any file of a release is told with the file and a rule", async () => {
