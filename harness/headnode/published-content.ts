@@ -17,6 +17,9 @@ export interface OpenContent extends AsyncDisposable {
   read(offset: number, length: number): Promise<Buffer>;
 }
 
+/** Read at once for clients that ask for little, in bytes: a disk is asked once for hundreds of TFTP's blocks. */
+const READ_AHEAD_BYTES = 1 << 20;
+
 /** @returns undefined for nothing, and for a file deleted since the start: servers say that it is not there as well */
 export async function openContent(content: PublishedContent | undefined): Promise<OpenContent | undefined> {
   if (content === undefined) return undefined;
@@ -31,14 +34,18 @@ export async function openContent(content: PublishedContent | undefined): Promis
   }
   const file = await open(content.path).catch(() => undefined);
   if (file === undefined) return undefined;
+  let ahead = { start: 0, bytes: Buffer.alloc(0) };
   return {
     sizeBytes: (await file.stat()).size,
     stream: (first, last) =>
       file.createReadStream({ start: first, end: last, autoClose: false, highWaterMark: 1 << 18 }),
     read: async (offset, length) => {
-      const buffer = Buffer.allocUnsafe(length);
-      const { bytesRead } = await file.read(buffer, 0, length, offset);
-      return buffer.subarray(0, bytesRead);
+      if (offset < ahead.start || offset + length > ahead.start + ahead.bytes.length) {
+        const buffer = Buffer.allocUnsafe(Math.max(length, READ_AHEAD_BYTES));
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
+        ahead = { start: offset, bytes: buffer.subarray(0, bytesRead) };
+      }
+      return ahead.bytes.subarray(offset - ahead.start, offset - ahead.start + length);
     },
     [Symbol.asyncDispose]: () => file.close(),
   };
