@@ -56,6 +56,14 @@ test("a line that only looks like one reaches nothing", async () => {
   assert.equal(reached, []);
 });
 
+test("GRUB's welcome is not systemd's", async () => {
+  const recorder = await recording([
+    "\x1b[H\x1b[J\x1b[1;1HWelcome to GRUB!\r\n\r\n",
+    "error: no suitable video mode found.\r\n",
+  ]);
+  assert.equal(recorder.reached, []);
+});
+
 test("keeps the first time of each and the order in which they came", async () => {
   const recorder = await recording([
     "[    0.000000] Linux version 6.1.0-40-amd64\r\n",

@@ -44,7 +44,8 @@ export const milestones = [
   },
   {
     name: "pivot",
-    source: consoleLine(/systemd\[1\]: systemd (\d+)\S* .*running in system mode|^Welcome to (.+)!$/),
+    // GRUB says welcome as well.
+    source: consoleLine(/systemd\[1\]: systemd (\d+)\S* .*running in system mode|^Welcome to (?!GRUB!)(.+)!$/),
     awaited: "systemd's first line in the new root",
   },
   {
