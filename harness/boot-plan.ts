@@ -184,7 +184,7 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     kernelArguments: [
       ...(networking?.hostname === undefined ? [] : [`hostname=${networking.hostname}`]),
       ...append,
-      `admin_nic=${mac}`,
+      ...nicArguments(networking, mac),
     ],
     until,
     run,
@@ -223,6 +223,12 @@ export function parseMilestone(name: string): MilestoneName {
   throw new UsageError("UNKNOWN_MILESTONE", `there is no milestone "${name}"`, {
     hint: `one of: ${milestoneNames.join(", ")}`,
   });
+}
+
+/** There is always an admin_nic. */
+function nicArguments(networking: NetworkingFile | undefined, mac: string): readonly string[] {
+  const given = networking?.nicArguments ?? [];
+  return given.some((argument) => argument.startsWith("admin_nic=")) ? given : [`admin_nic=${mac}`, ...given];
 }
 
 /** @throws UsageError BAD_MAC */

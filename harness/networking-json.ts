@@ -26,6 +26,9 @@ const vnicSchema = z.object({
   resolvers: z.array(ipv4).optional(),
 });
 
+const nictagSchema = z.object({ name: z.string(), mac: z.string() });
+const aggregationSchema = z.object({ name: z.string(), macs: z.array(z.string()), lacp_mode: z.string() });
+
 /** A NIC of the CN that has an address. */
 export type Vnic = z.infer<typeof vnicSchema>;
 
@@ -37,6 +40,8 @@ const fileSchema = z.object({
   dns_domain: z.string().optional(),
   hostname: z.string().optional(),
   datacenter_name: z.string().optional(),
+  nictags: z.unknown().optional(),
+  aggregations: z.unknown().optional(),
 });
 
 export interface NetworkingFile {
@@ -53,6 +58,8 @@ export interface NetworkingFile {
   readonly resolvers: readonly string[];
   readonly hostname: string | undefined;
   readonly dnsDomain: string | undefined;
+  /** What CNAPI makes of nictags and aggregations for the kernel's command line. */
+  readonly nicArguments: readonly string[];
   readonly warnings: readonly FileWarning[];
 }
 
@@ -118,6 +125,13 @@ export function parseNetworkingFile(path: string, bytes: Buffer): NetworkingFile
     resolvers,
     hostname: fields?.hostname,
     dnsDomain: fields?.dns_domain,
+    nicArguments: [
+      ...wellFormed(nictagSchema, fields?.nictags).map(({ name, mac }) => `${name}_nic=${mac}`),
+      ...wellFormed(aggregationSchema, fields?.aggregations).flatMap(({ name, macs, lacp_mode }) => [
+        `${name}_aggr="${macs.join(",")}"`,
+        `${name}_lacp_mode=${lacp_mode}`,
+      ]),
+    ].filter((argument) => /^[\x21-\x7e]+$/.test(argument)),
     warnings,
   };
 }
@@ -137,6 +151,12 @@ function parseFields(
   if (parsed.success) return parsed.data;
   for (const issue of parsed.error.issues) warn(formatPlace(issue.path), issue.message, askBooter);
   return undefined;
+}
+
+/** The entries of a list that are as they should be; the CN has its own word on the others. */
+function wellFormed<T>(schema: z.ZodType<T>, list: unknown): T[] {
+  if (!Array.isArray(list)) return [];
+  return list.flatMap((entry) => schema.safeParse(entry).data ?? []);
 }
 
 /** ["vnics", 0, "ip"] → "vnics[0].ip" */

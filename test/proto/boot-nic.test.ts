@@ -48,6 +48,53 @@ for (const shell of shells) {
     }
   });
 
+  test(`${name}: a boot NIC that is a member of an aggregation carries its address as the bond of that one NIC`, async () => {
+    const files = {
+      ...twoNics,
+      "run/triton/bonds":
+        "aggr1 802.3ad 52:54:00:aa:00:07 52:54:00:aa:00:07\naggr0 802.3ad 52:54:00:aa:00:01 52:54:00:aa:00:02 52:54:00:aa:00:01\n",
+      "sys/class/net/aggr0/bonding/mode": "balance-rr 0\n",
+      "sys/class/net/aggr0/bonding/miimon": "0\n",
+      "sys/class/net/aggr0/carrier": "1\n",
+      "proc/sys/net/ipv6/conf/aggr0/disable_ipv6": "0\n",
+    };
+    const env = { IP: "10.77.0.41:::255.255.255.0::", BOOTIF: "01-52-54-00-aa-00-01" };
+    await using initramfs = await FakeInitramfs.create({ shell, env, files });
+    assert.is(await initramfs.runInLiveBoot(setUp), "DEVICE=aggr0\n");
+    assert.is(
+      await initramfs.read("commands"),
+      [
+        "modprobe bonding max_bonds=0",
+        "ip link add aggr0 type bond",
+        "ip link set dev aggr0 address 52:54:00:aa:00:01",
+        "ip link set dev fake2 down",
+        "ip link set dev fake2 master aggr0",
+        "ip link set dev aggr0 up",
+        "ip address add 10.77.0.41/255.255.255.0 dev aggr0\n",
+      ].join("\n"),
+    );
+    assert.is(await initramfs.read("sys/class/net/aggr0/bonding/mode"), "802.3ad\n");
+    assert.is(await initramfs.read("sys/class/net/aggr0/bonding/miimon"), "100\n");
+    assert.is(await initramfs.read("run/triton/boot-nic"), "aggr0 10.77.0.41/255.255.255.0\n");
+    assert.equal(await initramfs.console(), []);
+  });
+
+  test(`${name}: a bond that cannot be made is told, and the boot NIC goes on by itself`, async () => {
+    const bonds = "aggr0 802.3ad 52:54:00:aa:00:01 52:54:00:aa:00:01\n";
+    const env = { IP: "10.77.0.41:::255.255.255.0::", BOOTIF: "01-52-54-00-aa-00-01" };
+    await using initramfs = await FakeInitramfs.create({
+      shell,
+      env,
+      files: { ...twoNics, "run/triton/bonds": bonds },
+    });
+    assert.is(await initramfs.runInLiveBoot(setUp), "DEVICE=fake2\n");
+    assert.equal(await initramfs.console(), [
+      "triton: error: the bond aggr0 of networking.json cannot be made yet, so fake2 fetches the root by itself; " +
+        "see that the switch lets a single NIC through",
+    ]);
+    assert.is(await initramfs.read("run/triton/boot-nic"), "fake2 10.77.0.41/255.255.255.0\n");
+  });
+
   test(`${name}: a MAC that no NIC has ends in an error after the limit, not in an address elsewhere`, async () => {
     const env = { IP: "10.77.0.41:::255.255.255.0::", BOOTIF: "01-52-54-00-aa-00-09" };
     await using initramfs = await FakeInitramfs.create({ shell, env, files: twoNics });

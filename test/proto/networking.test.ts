@@ -2,6 +2,8 @@
  * From networking.json to the files of systemd-networkd, the hostname and the console: for each input of
  * fixtures/proto-networking all that was written, as <name>.txt has it.
  */
+
+import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -22,15 +24,23 @@ const nics = [
   "storage_back1",
   "sdc_overlay_0",
   "tag_eth0",
+  "aggr0p0",
+  "nic_external0",
+  "nic_instance0",
+  "underlay0",
 ];
 const sysfs = Object.fromEntries(nics.map((nic) => [`sys/class/net/${nic}/address`, ""]));
 const env = { BOOTIF: "01-52-54-00-AA-00-01" };
+
+const sha1 = (text: string | Buffer): string => createHash("sha1").update(text).digest("hex");
 
 type Part = Pick<FakeInitramfsOptions, "shell" | "files">;
 
 /** Runs both networking scripts and tells all that they wrote, as one text. */
 async function outcome({ shell, files }: Part): Promise<string> {
-  await using initramfs = await FakeInitramfs.create({ shell, env, files: { ...sysfs, ...files } });
+  const json = files?.["etc/triton-networking.json"];
+  const hash = json === undefined ? {} : { "etc/triton-networking.json.hash": sha1(json) };
+  await using initramfs = await FakeInitramfs.create({ shell, env, files: { ...sysfs, ...hash, ...files } });
   await initramfs.run("live-premount/triton-networking");
   await initramfs.run("live-bottom/triton-networking");
   assert.is(await initramfs.read("dev/tty0"), await initramfs.read("dev/ttyS1"), "both consoles say the same");
@@ -74,7 +84,7 @@ for (const shell of shells) {
     ] as const) {
       const written = await outcome({ shell, files: { "proc/cmdline": `boot=live ${argument} quiet\n` } });
       const file =
-        "== 999-dhcp-all-nics.network\n[Match]\nType=ether\nKind=!*\n\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nLLMNR=no\n\n" +
+        "== 90-dhcp-all-nics.network\n[Match]\nType=ether\nKind=!*\n\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nLLMNR=no\n\n" +
         "[DHCPv4]\nVendorClassIdentifier=PXEClient.Linux.x86_64\n";
       assert.is(written.endsWith(file), expected, argument);
     }
@@ -86,12 +96,49 @@ for (const shell of shells) {
         "full",
         "udevadm control --reload\nudevadm trigger --action=add --subsystem-match=net\nudevadm settle --timeout=30\n",
       ],
-      ["no-vnics", ""],
+      ["empty-object", ""],
     ] as const) {
       const json = await readFile(join(tables, `${name}.json`), "utf8");
       await using initramfs = await FakeInitramfs.create({ shell, files: { "etc/triton-networking.json": json } });
       await initramfs.run("live-premount/triton-networking");
       assert.is(await initramfs.read("commands"), expected);
+    }
+  });
+
+  test(`${shellName}: run again, it writes the same files again and adds nothing to them`, async () => {
+    const json = await readFile(join(tables, "aggregation.json"), "utf8");
+    await using initramfs = await FakeInitramfs.create({ shell, files: { "etc/triton-networking.json": json } });
+    await initramfs.run("live-premount/triton-networking");
+    const before = await initramfs.folder("run/systemd/network");
+    await initramfs.run("live-premount/triton-networking");
+    assert.is(await initramfs.folder("run/systemd/network"), before);
+  });
+
+  test(`${shellName}: a file that is not the one of its hash is used all the same, and the console says so`, async () => {
+    const json = await readFile(join(tables, "first-boot.json"), "utf8");
+    const right = sha1(json);
+    const wrong = sha1(`${json} `);
+    for (const [hash, expected] of [
+      [right, undefined],
+      [`${right}\n`, undefined],
+      [wrong, `is not the file of networking.json.hash (SHA-1 ${right}, expected ${wrong})`],
+      [right.slice(0, 39), `expected ${right.slice(0, 39)})`],
+      ["", "expected none)"],
+      ["$(reboot)\u001b[2J", "expected reboot2J)"],
+      [null, "came without networking.json.hash"],
+    ] as const) {
+      const files = {
+        ...sysfs,
+        "etc/triton-networking.json": json,
+        ...(hash === null ? {} : { "etc/triton-networking.json.hash": hash }),
+      };
+      await using initramfs = await FakeInitramfs.create({ shell, env, files });
+      await initramfs.run("live-premount/triton-networking");
+      await initramfs.run("live-bottom/triton-networking");
+      const said = (await initramfs.console()).join("\n");
+      assert.match(said, "triton: network admin0 10.77.0.41/24");
+      assert.is(said.includes("triton: error: networking.json"), expected !== undefined, said);
+      assert.match(said, expected ?? "");
     }
   });
 

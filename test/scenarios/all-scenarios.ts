@@ -1,6 +1,9 @@
 /** Every scenario, in the order in which `livelab test` runs them. */
 import type { Scenario } from "../../harness/scenario.js";
+import { bondedNics } from "./bonded-nics.js";
 import { freshCn } from "./fresh-cn.js";
+import { hostileNetworking } from "./hostile-networking.js";
 import { noNetworkingJson } from "./no-networking-json.js";
+import { twoNics } from "./two-nics.js";
 
-export const allScenarios: readonly Scenario[] = [freshCn, noNetworkingJson];
+export const allScenarios: readonly Scenario[] = [freshCn, noNetworkingJson, bondedNics, twoNics, hostileNetworking];

@@ -36,6 +36,32 @@ triton_has_carrier () {
 	{ read -r carrier < "${sysroot?}/sys/class/net/${DEVICE?}/carrier" ; } 2>/dev/null && [ "${carrier}" = 1 ]
 }
 
+# triton_join_bond MAC: where networking.json has the boot NIC in an aggregation, makes the bond with that one NIC in it, and
+# sets $DEVICE to the bond: many a switch lets nothing through before it has heard LACP. systemd-networkd takes the bond
+# over in the new root, and adds the others. Without networking.json, or a bond, $DEVICE stays as it is.
+triton_join_bond () {
+	[ -s "${state_dir?}/bonds" ] || return 0
+	while read -r bond mode bond_mac members
+	do
+		case " ${members} " in
+			*" ${1} "*)
+				if modprobe bonding max_bonds=0 && ip link add "${bond}" type bond &&
+					printf '%s\n' "${mode}" > "${sysroot?}/sys/class/net/${bond}/bonding/mode" &&
+					printf '100\n' > "${sysroot}/sys/class/net/${bond}/bonding/miimon" &&
+					ip link set dev "${bond}" address "${bond_mac}" &&
+					ip link set dev "${DEVICE?}" down && ip link set dev "${DEVICE}" master "${bond}"
+				then
+					note "the boot NIC ${DEVICE} is in the bond ${bond}"
+					DEVICE="${bond}"
+				else
+					problem "the bond ${bond} of networking.json cannot be made yet, so ${DEVICE} fetches the root by itself" \
+						"see that the switch lets a single NIC through"
+				fi
+				;;
+		esac
+	done < "${state_dir}/bonds"
+}
+
 case "${BOOTIF-}=${IP-}" in
 	??-??-??-??-??-??-??=*:*:*:*)
 		# The NIC is chosen in do_netsetup.
@@ -59,6 +85,8 @@ case "${BOOTIF-}=${IP-}" in
 					"check that the image has a driver for it"
 				return 1
 			fi
+
+			triton_join_bond "${mac}"
 
 			# live-boot and the rest of the initramfs go on with $DEVICE.
 			export DEVICE

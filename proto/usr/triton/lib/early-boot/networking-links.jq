@@ -1,0 +1,183 @@
+# Which links a compute node has, after the file:
+#   {bonds, vnics, nics, problems}
+# A link has a key: a physical NIC its MAC, a bond its name. A tag is provided by one link. A vnic is either that link
+# itself (`direct`), or a VLAN or macvlan over it.
+# Source: the meaning that SmartOS gives the file (its net-boot-config).
+include "networking-values";
+
+# So many entries are looked at: far more than a server has, and few enough for a slow processor.
+def most_entries: 64;
+def most_members: 16;
+
+def entries_of($name; $doc):
+  $doc[$name] as $given
+  | ($given | objects) as $usable
+  | {
+      list: $usable[:most_entries],
+      problems: [
+        if $given != null and ($given | type) != "array" then
+          problem("\($name) in networking.json is not a list"; "reboot, so that the booter writes it anew")
+        elif ($given // [] | length) != ($usable | length) then
+          problem("\($name) in networking.json has entries that are not objects"; "reboot, so that the booter writes it anew")
+        elif ($usable | length) > most_entries then
+          problem("\($name) in networking.json has \($usable | length) entries, of which the first \(most_entries) count";
+            "remove NICs that this server has not from NAPI")
+        else empty end
+      ]
+    };
+
+# → {bonds: [{name, macs, mode, tags}], problems}
+def bonds_of($aggregations):
+  reduce $aggregations[] as $aggregation ({bonds: [], problems: []};
+    ([.bonds[].macs[]]) as $used
+    | [.bonds[].name] as $taken
+    | ($aggregation.macs | strings[:most_members] | map(mac) | distinct) as $macs
+    | ($macs | map(select(is_mac and (. as $mac | $used | index([$mac]) | not)))) as $usable
+    | ($aggregation.name | tag) as $name
+    | "aggregation \($name) in networking.json" as $where
+    | if ($usable | length) != ($aggregation.macs | if type == "array" then length else -1 end) then
+        .problems += [problem("\($where) has MAC addresses that are not valid, another's, or more than \(most_members)";
+          "correct it in NAPI and reboot")]
+      else . end
+    | if $usable == [] then
+        .problems += [problem("\($where) has no NIC, so it is not configured"; "correct it in NAPI and reboot")]
+      else
+        .bonds += [{
+          # As it is called on the kernel command line, where Linux can call it that.
+          name: (if ($name | matches("[A-Za-z][A-Za-z0-9_-]{0,13}[0-9]") and (test("\\Aeth[0-9]+\\z") | not))
+              and ($taken | index([$name]) | not)
+            then $name else free_name($name | name_base; $taken) end),
+          given_name: $name,
+          macs: $usable,
+          lacp_mode: $aggregation.lacp_mode,
+          tags: ($aggregation.nic_tags_provided | strings | map(tag))
+        }]
+        | if ["active", "passive", "off", null] | index([$aggregation.lacp_mode]) then .
+          else .problems += [problem("\($where) has no valid lacp_mode, so it is active: \($aggregation.lacp_mode)";
+            "correct it in NAPI and reboot")] end
+      end);
+
+# A vnic with its fields judged. → {vnic} or {problem}
+def judged($config):
+  (.mac | mac) as $mac
+  | (.nic_tag | tag) as $tag
+  | (.netmask | prefix_length) as $prefix
+  | "vnic \($mac) (tag \($tag)) in networking.json" as $where
+  | if $mac | is_mac | not then {problem: problem("vnic \(.mac) (tag \($tag)) in networking.json has no valid MAC address";
+      "correct the NIC in NAPI and reboot")}
+    elif .vlan_id != null and .vlan_id != 0 and (.vlan_id | is_vlan | not) then {problem: problem(
+      "\($where) has no valid VLAN: \(.vlan_id)"; "correct the network's VLAN in NAPI and reboot")}
+    elif .ip | is_host_ipv4 | not then {problem: problem("\($where) has no valid address: ip \(.ip)";
+      "correct the NIC in NAPI and reboot")}
+    elif $prefix == null then {problem: problem("\($where) has no valid netmask: \(.netmask)";
+      "correct the network's netmask in NAPI and reboot")}
+    else {vnic: {
+      $mac, $tag, ip, $prefix,
+      vlan: (.vlan_id // 0),
+      mtu: ([.mtu, ($config.nictags[] | select(.name == $tag) | .mtu)] | map(select(is_mtu)) | first // 1500),
+      gateway: (.gateway // ""),
+      resolvers: (.resolvers | strings),
+      primary: (.primary == true),
+      admin: ($tag == $config.admin_tag)
+    }}
+    end;
+
+# The good ones, each MAC and each address once.
+def vnics_of($vnics; $config):
+  reduce $vnics[] as $vnic ({vnics: [], problems: []};
+    ($vnic | judged($config)) as $judged
+    | if $judged.problem then .problems += [$judged.problem]
+      else
+        [.vnics[] | select(.mac == $judged.vnic.mac or .ip == $judged.vnic.ip)] as $same
+        | if $same == [] then .vnics += [$judged.vnic]
+          else .problems += [problem(
+            "vnic \($judged.vnic.mac) in networking.json has the MAC or the address of another, and is not configured: \($judged.vnic.ip)";
+            "correct the NIC in NAPI and reboot")] end
+      end);
+
+# Tag → key of the link that provides it. An aggregation is named by nictags[].mac, or names the tag; else a NIC's MAC.
+def providers_of($nictags; $bonds; $raw_vnics):
+  ([$raw_vnics[] | {mac: (.mac | mac), tags: (.nic_tags_provided | strings | map(tag))} | select(.mac | is_mac)
+     | {key: .tags[], value: .mac}] | reverse | from_entries)
+  + ([$nictags[] | .mac as $mac | select($mac | mac | is_mac) | {key: .name, value: ($mac | mac)}] | from_entries)
+  + ([$bonds[] | {key: .tags[], value: .name}] | from_entries)
+  + ([$nictags[] as $tag | $bonds[] | select(.given_name == $tag.mac) | {key: $tag.name, value: .name}] | from_entries)
+  # A member's tags are its bond's.
+  | map_values(. as $key | first(($bonds[] | select(.macs | index([$key])) | .name), $key));
+
+# Adds to each vnic how it is had: direct, vlan or macvlan; over: the link's key; name.
+def placed($config; $providers; $bonds; $physical):
+  reduce .[] as $vnic ([];
+    . as $before
+    | ($vnic.mac as $mac | first(($bonds[] | select(.macs | index([$mac])) | .name), $mac)) as $own
+    | ($providers[$vnic.tag] // $own) as $provider
+    | (if $vnic.vlan != 0 then {kind: "vlan", over: $provider}
+       elif $vnic.admin then {kind: "direct", over: $provider}
+       elif $physical | index([$vnic.mac]) then {kind: "direct", over: $own}
+       elif $provider == $own then {kind: "direct", over: $own}
+       else {kind: "macvlan", over: $provider} end) as $place
+    # A link has one vnic of its own.
+    | (if $place.kind == "direct" and any($before[]; .kind == "direct" and .over == $place.over)
+       then $place + {kind: "macvlan"} else $place end) as $place
+    | (if $place.kind == "direct" and any($bonds[]; .name == $place.over) then $place.over
+       else free_name($vnic | if .admin then "admin" else .tag | name_base end; $config.taken + [$before[].name]) end) as $name
+    | . + [$vnic + $place + {$name, position: (length + 1)}]);
+
+def links($boot_mac):
+  . as $doc
+  | (if .admin_tag | type == "string" and . != "" then .admin_tag | tag else "admin" end) as $admin_tag
+  | entries_of("aggregations"; $doc) as $aggregations
+  | entries_of("nictags"; $doc) as $given_tags
+  | entries_of("vnics"; $doc) as $given_vnics
+  | ($given_tags.list | map(. + {name: (.name | tag)} | select(.name != ""))) as $nictags
+  | bonds_of($aggregations.list) as {bonds: $bonds, problems: $bond_problems}
+  # Where the admin tag is a rack's (admin_rack_…), entries tagged plain "admin" are not this machine's: SmartOS.
+  | ($given_vnics.list | map(select($admin_tag == "admin" or .nic_tag != "admin"))) as $raw_vnics
+  | {admin_tag: $admin_tag, nictags: $nictags} as $config
+  | vnics_of($raw_vnics; $config) as {vnics: $vnics, problems: $vnic_problems}
+  | providers_of($nictags; $bonds; $raw_vnics) as $providers
+  | ([$boot_mac, $bonds[].macs[], ($providers[] | select(is_mac)),
+      ($raw_vnics[] | select(.nic_tags_provided | strings != []) | .mac | mac)] | distinct) as $physical
+  | [$bonds[] | .name, (.name as $name | range(0; .macs | length) | "\($name | name_base)p\(.)")] as $bond_names
+  # A fabric's vnic has a link that this image cannot make.
+  | ($doc.nictag_rules | fields | keys) as $fabrics
+  | ($vnics | map(select((.tag | split("/")[0] as $base | $fabrics | index([$base]))
+      and $providers[.tag] == null and (.mac as $mac | $physical | index([$mac]) | not))) | map(.mac)) as $on_fabric
+  | ($vnics | map(select(.mac as $mac | $on_fabric | index([$mac]) | not))
+      | placed($config + {taken: $bond_names}; $providers; $bonds; $physical)) as $placed
+  | def tags_of($key): [$nictags[].name, ($providers | keys[])] | distinct | map(select($providers[.] == $key));
+    def mtu_of($key): [($nictags[] | select($providers[.name] == $key) | .mtu), ($placed[] | select(.over == $key) | .mtu)]
+      | map(select(is_mtu)) | max // 1500;
+    def direct_of($key): first($placed[] | select(.kind == "direct" and .over == $key)) // null;
+    {
+      problems: [
+        $aggregations.problems[], $given_tags.problems[], $given_vnics.problems[], $bond_problems[], $vnic_problems[],
+        ($nictags[] | select(.mtu != null and (.mtu | is_mtu | not))
+          | problem("nictag \(.name) in networking.json has no valid mtu: \(.mtu)"; "correct the nic tag in NAPI and reboot")),
+        (if $given_vnics.list != [] and all($placed[]; .admin | not) then
+          problem("networking.json has no usable vnic with the admin tag \($admin_tag), so this server is not on the admin network";
+            "give it a NIC with an address on the admin network in NAPI, and reboot")
+        else empty end),
+        (if $fabrics != [] then problem("fabric networks are not supported by this image: \($fabrics | join(", "))";
+          "use networks without a fabric on this server") else empty end)
+      ],
+      vnics: $placed,
+      bonds: [$bonds[] | direct_of(.name) as $vnic | . + {
+        key: .name,
+        mtu: mtu_of(.name),
+        tags: tags_of(.name),
+        # The address that the network knows, if it is one of the members'.
+        mac: (if .macs | index([$vnic.mac]) then $vnic.mac else .macs[0] end),
+        members: [.name as $name | .macs | to_entries[] | {name: "\($name | name_base)p\(.key)", mac: .value}]
+      }],
+      nics: (reduce ([$placed[].over, $providers[]] | distinct | map(select(is_mac)))[] as $key ([];
+        tags_of($key) as $tags
+        | direct_of($key) as $vnic
+        | . + [{
+            $key, $tags,
+            mac: $key,
+            mtu: mtu_of($key),
+            name: ($vnic.name // free_name("nic_\($tags[0] // "")" | name_base;
+              $bond_names + [$placed[].name] + map(.name)))
+          }]))
+    };

@@ -1,0 +1,108 @@
+# The links (networking-links.jq) → files for systemd-networkd and udev, and the state that early boot needs.
+#
+# Every name begins with 50-: what has a lower number in /etc/systemd/network, which the system pool may bring, comes
+# before it, and what has the same name replaces it.
+include "networking-values";
+
+def text(line): order("text"; line);
+def file(name): order("file"; "50-\(name)");
+def blank: text("");
+
+# A physical NIC is matched by its permanent address, which is its alone: a bond or a VLAN that borrows the MAC has none.
+def match_nic: text("[Match]", "PermanentMACAddress=\(.mac)");
+def match_name: text("[Match]", "Name=\(.name)");
+
+def alias_setting: if .alias == "" then empty else "Alias=\(.alias)" end;
+def nic_link: file("\(.name).link"), match_nic, blank, text("[Link]", "Name=\(.name)", alias_setting);
+# udev takes the first file that matches: its own default would give virtual links another MAC.
+def virtual_link:
+  file("\(.name).link"), text("[Match]", "OriginalName=\(.name)"), blank, text("[Link]", alias_setting);
+
+def no_autoconfiguration: text("LinkLocalAddressing=no", "IPv6AcceptRA=no", "LLMNR=no");
+
+# What a vnic says of its network, within [Network] and behind it.
+def vnic_settings($config):
+  . as $vnic
+  | (if .admin then .resolvers + $config.resolvers | distinct else .resolvers end | map(select(is_ipv4))) as $dns
+  | text("Address=\(.ip)/\(.prefix)"),
+    no_autoconfiguration,
+    ($dns[] | text("DNS=\(.)")),
+    (if .admin then $config.domains[] | text("Domains=\(.)") else empty end),
+    # A default route each, the primary NIC's first, so that which one is used does not depend on timing.
+    (if .default_gateway then
+      blank, text("[Route]", "Gateway=\(.default_gateway)", "Metric=\(if .primary then 100 else 100 + .position end)")
+    else empty end),
+    ($config.routes[] | select(.mac == $vnic.mac)
+      | blank, text("[Route]", "Destination=\(.destination)", if .gateway then "Gateway=\(.gateway)" else "Scope=link" end));
+
+# The .network file of a link, with what lies over it. Nobody waits for a link that only carries others. Where there is no
+# admin network at all, one of them may be what the root was fetched by, and keeps its address for repair.
+def network($config; match):
+  (.key // "") as $key
+  | file("\(.name).network"), match, blank,
+    text("[Link]", "MTUBytes=\(.mtu)", if .vnic then empty else "RequiredForOnline=no" end),
+    blank, text("[Network]"),
+    ($config.vnics[] | select(.over == $key)
+      | if .kind == "vlan" then text("VLAN=\(.name)") elif .kind == "macvlan" then text("MACVLAN=\(.name)") else empty end),
+    if .vnic then .vnic | vnic_settings($config)
+    else no_autoconfiguration, (if $config.has_admin then empty else text("KeepConfiguration=static") end) end;
+
+def bond_netdev:
+  (.lacp_mode == "off") as $static
+  | file("\(.name).netdev"),
+    text("[NetDev]", "Name=\(.name)", "Kind=bond", "MACAddress=\(.mac)"), blank,
+    text("[Bond]", "Mode=\(if $static then "balance-xor" else "802.3ad" end)", "TransmitHashPolicy=layer2+3",
+      "MIIMonitorSec=100ms", if $static then empty else "LACPTransmitRate=fast" end);
+
+def virtual_netdev:
+  file("\(.name).netdev"),
+  text("[NetDev]", "Name=\(.name)", "Kind=\(.kind)", "MACAddress=\(.mac)"), blank,
+  if .kind == "vlan" then text("[VLAN]", "Id=\(.vlan)") else text("[MACVLAN]", "Mode=bridge") end;
+
+def idle_facts: "without an address, mtu \(.mtu)\(if .alias == "" then "" else ", for \(.alias)" end)";
+def facts: "\(.ip)/\(.prefix) mtu \(.mtu) gateway \(.default_gateway // "none")";
+# For the console: a name, the physical NICs that it needs one of, and what it is.
+def link_order($name; $nics; text): order("link"; "\($name) \($nics | join(",")) \(text)");
+
+def units($config):
+  . as {bonds: $bonds, nics: $nics, vnics: $vnics}
+  | ($config + {$vnics, has_admin: any($vnics[]; .admin)}) as $config
+  | def direct_vnic: .key as $key | first($vnics[] | select(.kind == "direct" and .over == $key)) // null;
+    def lower_name($key): first(($nics[] | select(.key == $key) | .name), $key);
+    def lower_nics($key): [$bonds[] | select(.key == $key) | .members[].name] as $members
+      | if $members == [] then [lower_name($key)] else $members end;
+    (if $config.has_admin then empty else order("no_admin_address"; "true") end),
+    ($bonds[]
+      | direct_vnic as $vnic
+      | . + {$vnic, alias: ([$vnic.tag, .tags[]] | map(select(. != null)) | distinct | join(",") | .[:255] | alias)}
+      | . as $bond
+      | order("bond"; "\(.name) \(if .lacp_mode == "off" then "balance-xor" else "802.3ad" end) \(.mac) \(.macs | join(" "))"),
+        (if .lacp_mode == "passive" then
+          order("notice"; "aggregation \(.name) has lacp_mode passive, and speaks LACP first all the same: networkd knows no other")
+        else empty end),
+        bond_netdev,
+        virtual_link,
+        network($config; match_name),
+        (.members[]
+          | order("nic"; "\(.name) \(.mac) member of \($bond.name)"),
+            (. + {alias: $bond.alias} | nic_link),
+            file("\(.name).network"), match_nic, blank, text("[Link]", "MTUBytes=\($bond.mtu)"), blank,
+            text("[Network]", "Bond=\($bond.name)"), no_autoconfiguration),
+        link_order(.name; lower_nics(.key);
+          "\(if $vnic then $vnic + {mtu} | facts else idle_facts end), of \(.macs | join(" "))")),
+    ($nics[]
+      | direct_vnic as $vnic
+      | . + {$vnic, alias: (if $vnic then $vnic.tag else .tags | join(",") | .[:255] end | alias)}
+      | (if $vnic then $vnic + {mtu} | facts else idle_facts end) as $facts
+      | order("nic"; "\(.name) \(.mac) \($facts)"),
+        nic_link,
+        network($config; match_nic),
+        link_order(.name; [.name]; $facts)),
+    ($vnics[] | select(.kind != "direct")
+      | . as $vnic
+      | . + {$vnic, key: null, alias: (.tag | alias)}
+      | virtual_netdev,
+        virtual_link,
+        network($config; match_name),
+        link_order(.name; lower_nics(.over);
+          "\(facts), \(if .kind == "vlan" then "vlan \(.vlan)" else "macvlan" end) over \(lower_name(.over))"));

@@ -1,0 +1,102 @@
+/**
+ * Whatever networking.json holds, early boot ends well, says something, and writes only what networkd and udev take.
+ * What it says of each file of fixtures/hostile-networking is in its console.txt.
+ */
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { FakeInitramfs, shells } from "../../fixtures/proto-initramfs.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+
+const test = suite("proto: hostile networking.json");
+const folder = join(findProjectRoot(), "fixtures/hostile-networking");
+
+/** The one that Debian's initramfs has; networking.test.ts has both. */
+const shell = shells[0];
+
+const names = (await readdir(folder)).filter((file) => file.endsWith(".json")).sort();
+assert.ok(names.length >= 40, "the set is there");
+
+/** "== NAME" and what the console says of that file, in order. */
+const said = new Map(
+  (await readFile(join(folder, "console.txt"), "utf8"))
+    .split(/^== /m)
+    .slice(1)
+    .map((part) => [part.slice(0, part.indexOf("\n")), part.slice(part.indexOf("\n") + 1)] as const),
+);
+
+const ipv4 = String.raw`\d{1,3}(\.\d{1,3}){3}`;
+const macAddress = "[0-9a-f]{2}(:[0-9a-f]{2}){5}";
+const linkName = "[A-Za-z_][A-Za-z0-9_-]{0,14}";
+const mtu = "(1[5-9]|[2-8][0-9])[0-9]{2}|9000";
+
+/** Every line that may be in a file, by its section. */
+const grammar: Readonly<Record<string, readonly string[]>> = {
+  Match: [`PermanentMACAddress=${macAddress}`, `Name=${linkName}`, `OriginalName=${linkName}`],
+  Link: [`Name=${linkName}`, "Alias=[A-Za-z0-9_./:,?-]{1,255}", `MTUBytes=(${mtu})`, "RequiredForOnline=no"],
+  NetDev: [`Name=${linkName}`, "Kind=(bond|vlan|macvlan)", `MACAddress=${macAddress}`],
+  Bond: [
+    "Mode=(802.3ad|balance-xor)",
+    String.raw`TransmitHashPolicy=layer2\+3`,
+    "MIIMonitorSec=100ms",
+    "LACPTransmitRate=fast",
+  ],
+  VLAN: ["Id=[1-9][0-9]{0,3}"],
+  MACVLAN: ["Mode=bridge"],
+  Network: [
+    `Address=${ipv4}/[0-9]{1,2}`,
+    `DNS=${ipv4}`,
+    "Domains=[A-Za-z0-9][A-Za-z0-9.-]*",
+    `(Bond|VLAN|MACVLAN)=${linkName}`,
+    "(LinkLocalAddressing|IPv6AcceptRA|LLMNR)=no",
+    "KeepConfiguration=static",
+  ],
+  Route: [`Gateway=${ipv4}`, `Destination=${ipv4}/[0-9]{1,2}`, "Metric=[0-9]{3}", "Scope=link"],
+};
+
+/** The lines of a file that its grammar does not have. */
+function strangeLines(text: string): readonly string[] {
+  let section: readonly string[] = [];
+  return text
+    .trimEnd()
+    .split("\n")
+    .filter((line) => {
+      const heading = /^\[(\w+)\]$/.exec(line)?.[1];
+      if (heading !== undefined) section = grammar[heading] ?? [];
+      const isKnown =
+        heading === undefined ? section.some((one) => new RegExp(`^(${one})$`).test(line)) : section.length > 0;
+      return !isKnown && line !== "";
+    });
+}
+
+for (const name of names) {
+  test(`${name} ends no boot, is told as console.txt has it, and makes no file that is not understood`, async () => {
+    const json = await readFile(join(folder, name));
+    await using initramfs = await FakeInitramfs.create({
+      shell,
+      env: { BOOTIF: "01-52-54-00-AA-00-01" },
+      files: {
+        "sys/class/net/admin0/address": "",
+        "etc/triton-networking.json": json,
+        "etc/triton-networking.json.hash": createHash("sha1").update(json).digest("hex"),
+      },
+    });
+    await initramfs.run("live-premount/triton-networking");
+    await initramfs.run("live-bottom/triton-networking");
+
+    assert.is(`${(await initramfs.console()).join("\n")}\n`, said.get(name));
+    const written = await readdir(initramfs.path("run/systemd/network")).catch(() => []);
+    for (const file of written) {
+      assert.match(file, new RegExp(`^50-${linkName}[.](link|netdev|network)$`));
+      assert.equal(strangeLines(await initramfs.read(`run/systemd/network/${file}`)), [], file);
+    }
+    for (const file of written.filter((each) => !each.endsWith(".netdev"))) {
+      const matches = (await initramfs.read(`run/systemd/network/${file}`)).match(/^\[Match\]\n\w+=.+\n\n/);
+      assert.ok(matches, `${file} matches by one thing, and so not by all`);
+    }
+  });
+}
+
+test.run();

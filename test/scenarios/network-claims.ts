@@ -1,0 +1,126 @@
+/** What is claimed of a CN's network, in the words of `ip -j`, networkctl and ping. */
+
+import { listAddressesCommand, parseAddresses } from "../../harness/ip-addr.js";
+import { type BootedCn, type Claim, expectEqual, expectTrue } from "../../harness/scenario.js";
+
+/** One link as `ip -d -j link` tells it: the fields that are claimed. */
+export interface LinkFacts {
+  readonly mac: string;
+  readonly alias: string;
+  readonly mtu: number;
+  /** Name of the link it lies over, or is a member of. */
+  readonly over?: string;
+  /** "bond 802.3ad", "vlan 3105", "macvlan bridge"; none for a NIC. */
+  readonly kind?: string;
+}
+
+interface IpLink {
+  readonly ifname: string;
+  readonly ifalias?: string;
+  readonly address: string;
+  readonly mtu: number;
+  readonly flags: readonly string[];
+  readonly link?: string;
+  readonly master?: string;
+  readonly linkinfo?: {
+    readonly info_kind?: string;
+    readonly info_data?: { readonly mode?: string; readonly id?: number };
+  };
+}
+
+function factsOf({ address, ifalias = "", mtu, link, master, linkinfo }: IpLink): LinkFacts {
+  const over = link ?? master;
+  const { info_kind: kind, info_data: data } = linkinfo ?? {};
+  return {
+    mac: address,
+    alias: ifalias,
+    mtu,
+    ...(over === undefined ? {} : { over }),
+    ...(kind === undefined ? {} : { kind: `${kind} ${data?.id ?? data?.mode}` }),
+  };
+}
+
+/** Waits until networkd has nothing left to do: the login prompt does not. */
+const settle = ({ run }: BootedCn): Promise<string> =>
+  run(
+    "for i in $(seq 60); do networkctl list --no-legend | grep -qE 'configuring|pending|initialized' || exit 0; sleep 1; done; " +
+      "networkctl list; exit 1",
+  );
+
+/** @param expected by name; the loopback is left out */
+export const hasLinks = (expected: Readonly<Record<string, LinkFacts>>): Claim<BootedCn> => ({
+  title: `its links are ${Object.keys(expected).join(", ")}, all up, each with its MAC, alias, MTU and what it lies over`,
+  verify: async (cn) => {
+    await settle(cn);
+    const links = (JSON.parse(await cn.run("ip -d -j link")) as IpLink[]).filter(({ ifname }) => ifname !== "lo");
+    const byName = (one: readonly [string, unknown], other: readonly [string, unknown]): number =>
+      one[0] < other[0] ? -1 : 1;
+    expectEqual(
+      "the list of links",
+      links.map((link) => [link.ifname, factsOf(link)] as const).sort(byName),
+      Object.entries(expected).sort(byName),
+    );
+    const down = links.filter(({ flags }) => !flags.includes("UP") || !flags.includes("LOWER_UP"));
+    expectEqual("the list of links that are down", down, []);
+  },
+});
+
+/** @param expected "10.99.99.38/24" by name of link */
+export const hasAddresses = (expected: Readonly<Record<string, string>>): Claim<BootedCn> => ({
+  title: `its IPv4 addresses are ${Object.values(expected).join(", ")}, and no other is anywhere`,
+  verify: async ({ run }) => {
+    const addresses = parseAddresses(await run(listAddressesCommand));
+    expectEqual(
+      "the list of addresses",
+      addresses.map(({ link, address }) => `${link} ${address}`).sort(),
+      Object.entries(expected)
+        .map(([link, address]) => `${link} ${address}`)
+        .sort(),
+    );
+  },
+});
+
+/** networkd's word on every link but the loopback. */
+export const isConfigured: Claim<BootedCn> = {
+  title: "networkd has configured every link",
+  verify: async (cn) => {
+    await settle(cn);
+    const lines = (await cn.run("networkctl list --no-legend")).split("\n").map((line) => line.trim().split(/\s+/));
+    const others = lines.filter(([, name, , , state]) => name !== "lo" && state !== "configured");
+    expectEqual("the list of links in another state", others, []);
+  },
+};
+
+export const answers = (ip: string, how: string, options = ""): Claim<BootedCn> => ({
+  title: `${ip} answers: ${how}`,
+  verify: async ({ run }) => {
+    const said = await run(`ping -n -c 1 -w 20 ${options} ${ip}`);
+    expectTrue("one reply came", / 1 received/.test(said), said);
+  },
+});
+
+/** @param route "via 10.99.99.60 dev admin0" */
+export const routes = (ip: string, route: string): Claim<BootedCn> => ({
+  title: `${ip} is reached ${route}`,
+  verify: async ({ run }) => {
+    const said = await run(`ip route get ${ip}`);
+    expectTrue(`the route goes ${route}`, said.includes(` ${route} `), said);
+  },
+});
+
+export const hashIsVerified: Claim<BootedCn> = {
+  title: "networking.json was verified in early boot",
+  verify: async ({ run }) => {
+    const log = await run("cat /run/triton/early-boot.log");
+    expectTrue("the log says so", log.includes("networking.json has the SHA-1 of networking.json.hash"), log);
+  },
+};
+
+export const noUnitFailed: Claim<BootedCn> = {
+  title: "no unit has failed",
+  verify: async ({ run }) => {
+    // Ends with another status when a unit has failed, which the list says better.
+    await run("systemctl is-system-running --wait || true");
+    expectEqual("the list of failed units", await run("systemctl list-units --failed --plain --no-legend"), "");
+  },
+};

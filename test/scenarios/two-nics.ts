@@ -1,0 +1,115 @@
+/** A CN with an admin NIC and a storage NIC on one wire: addresses, MTU 9000, routes of all kinds, kernel arguments. */
+import { join } from "node:path";
+import { milestoneNames } from "../../harness/milestones.js";
+import { expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+import {
+  answers,
+  hasAddresses,
+  hashIsVerified,
+  hasLinks,
+  isConfigured,
+  noUnitFailed,
+  routes,
+} from "./network-claims.js";
+
+const fixtures = join(findProjectRoot(), "fixtures");
+const storage = "52:54:00:99:00:39";
+const ip = "ip=10.99.99.38:::255.255.255.0:::none";
+/** Of the kinds that operators and CNAPI give, none of which the image knows. */
+const unknown = [
+  "smt_enabled=true",
+  "rabbitmq=guest:guest:10.99.99.20:5672",
+  "x.noimport=true",
+  "noimport=truly",
+  "destroy_zpools=true2",
+  "novel",
+];
+
+export const twoNics: Scenario = {
+  name: "two-nics",
+  summary: "A CN with two NICs has its addresses on them and nowhere else, large frames, and its static routes.",
+  boots: [
+    {
+      name: "boot",
+      fixtures: {
+        networkingPath: join(fixtures, "networking.two-nics.json"),
+        nodeConfigPath: join(fixtures, "node.config"),
+        nics: [storage],
+        peers: [
+          { ip: "10.99.99.60" },
+          { ip: "10.78.5.5", routed: true },
+          { ip: "203.0.113.9", routed: true },
+          { ip: "10.80.0.2" },
+          { ip: "203.0.113.10" },
+        ],
+        // The last ip= counts; booter's own, without the word at its end, comes before it.
+        append: [ip, ...unknown],
+      },
+      milestones: milestoneNames,
+      claims: [
+        hashIsVerified,
+        hasLinks({
+          admin0: { mac: "52:54:00:99:00:38", alias: "admin", mtu: 1500 },
+          storage0: { mac: storage, alias: "storage", mtu: 9000 },
+        }),
+        hasAddresses({ admin0: "10.99.99.38/24", storage0: "10.80.0.38/16" }),
+        {
+          title: "in the initramfs the address of ip=…:none was the boot NIC's alone",
+          verify: async ({ run }) =>
+            expectEqual("the boot NIC", await run("cat /run/triton/boot-nic"), "admin0 10.99.99.38/255.255.255.0"),
+        },
+        isConfigured,
+        {
+          title: "the kernel has the arguments that nobody knows, and the boot is the same",
+          verify: async ({ run }) => {
+            const given = (await run("cat /proc/cmdline")).split(" ");
+            expectEqual(
+              "the list of missing arguments",
+              [ip, ...unknown].filter((each) => !given.includes(each)),
+              [],
+            );
+          },
+        },
+        routes("10.78.5.5", "via 10.99.99.60 dev admin0"),
+        routes("203.0.113.9", "via 10.80.0.2 dev storage0"),
+        routes("203.0.113.10", "dev storage0"),
+        routes("8.8.8.8", "via 10.99.99.60 dev admin0"),
+        answers("10.99.99.60", "the admin network"),
+        answers("10.80.0.2", "the storage network, with frames of 9000 bytes", "-M do -s 8972"),
+        answers("10.78.5.5", "by the route to a network"),
+        answers("203.0.113.9", "by the route to one host"),
+        answers("203.0.113.10", "on the wire of the NIC that macs[…] names"),
+        {
+          title: "a frame of 9000 bytes does not leave by the NIC whose MTU is 1500",
+          verify: async ({ run }) => {
+            const said = await run("ping -n -c 1 -w 5 -M do -s 8972 10.99.99.60 2>&1 || true");
+            expectTrue("ping is told so", /message too long, mtu=1500/i.test(said), said);
+          },
+        },
+        noUnitFailed,
+        {
+          title: "a file in /etc/systemd/network replaces the one of its name, and a drop-in adds to it",
+          verify: async ({ run }) => {
+            const addresses = (link: string): Promise<string> =>
+              run(`ip -4 -o addr show dev ${link} | awk '{ print $4 }' | sort | xargs`);
+            await run(
+              "mkdir -p /etc/systemd/network/50-admin0.network.d && cd /etc/systemd/network && " +
+                "printf '[Match]\\nName=storage0\\n[Network]\\nAddress=10.80.0.99/16\\n' >50-storage0.network && " +
+                "printf '[Network]\\nAddress=10.99.99.99/24\\n' >50-admin0.network.d/more.conf && " +
+                "networkctl reload && networkctl reconfigure storage0 admin0",
+            );
+            await run(
+              "for i in $(seq 20); do ip -4 addr show dev storage0 | grep -q 10.80.0.99 && break; sleep 1; done",
+            );
+            await run(
+              "for i in $(seq 20); do ip -4 addr show dev admin0 | grep -q 10.99.99.99 && break; sleep 1; done",
+            );
+            expectEqual("the addresses of storage0", await addresses("storage0"), "10.80.0.99/16");
+            expectEqual("the addresses of admin0", await addresses("admin0"), "10.99.99.38/24 10.99.99.99/24");
+          },
+        },
+      ],
+    },
+  ],
+};
