@@ -7,7 +7,7 @@ tar -x -C "$CHROOT" --no-same-owner --keep-directory-symlink -f - --verbose >"$S
 # systemd before 245 does not know PermanentMACAddress=, and of a [Match] that it does not understand it matches all NICs.
 systemd=$(in_chroot systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
 [ -n "$systemd" ] || fail "systemctl in the image does not tell its version"
-[ "$systemd" -ge 245 ] || sed -i 's/PermanentMACAddress=/MACAddress=/' "$CHROOT/usr/triton/lib/early-boot/networking.jq"
+[ "$systemd" -ge 245 ] || sed -i 's/PermanentMACAddress=/MACAddress=/' "$CHROOT/usr/triton/lib/early-boot/networking-units.jq"
 
 # Its preset is the whole list of what runs: a unit that it does not name is off, whatever its package wanted.
 in_chroot systemctl --root=/ preset-all
