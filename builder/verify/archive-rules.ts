@@ -6,7 +6,14 @@ import { basename } from "node:path";
 import { parseStamp } from "../stamp.js";
 import { type FileFacts, readFacts } from "./file-facts.js";
 import { gunzip, gzipFile } from "./gunzip.js";
-import { type ImageSummary, imageFiles, imageViolations, isReadWhole, isUnreadable } from "./image-rules.js";
+import {
+  hashViolations,
+  type ImageSummary,
+  imageFiles,
+  imageViolations,
+  isReadWhole,
+  isUnreadable,
+} from "./image-rules.js";
 import { readUstar, type UstarHeader } from "./ustar-stream.js";
 import type { Complain, Violation } from "./violation.js";
 
@@ -53,6 +60,7 @@ export async function verifyArchive(path: string): Promise<ArchiveReport> {
       violations.push({ file: member === undefined ? name : `${name}: ${member}`, rule, found });
     };
   const complain = about(undefined);
+  const placeOf = (file: string): string => `${name}: x86_64/${file}`;
   const nameStamp = installerStamp(name);
   if (name !== "platform.tgz" && nameStamp === undefined) {
     complain(
@@ -84,6 +92,7 @@ export async function verifyArchive(path: string): Promise<ArchiveReport> {
   } catch (error) {
     if (!isUnreadable(error)) throw error;
     complain("the archive can be unpacked from end to end", (error as Error).message);
+    violations.push(...hashViolations(filesOf(members), placeOf));
     return { violations, refusal: "it cannot be unpacked", files: new Map(), stamp: nameStamp, summary: {} };
   }
   if (times.size > 1) complain("all members have one time", `there are ${times.size} different ones`);
@@ -92,12 +101,8 @@ export async function verifyArchive(path: string): Promise<ArchiveReport> {
   const wanted = name === "platform.tgz" || nameStamp === undefined ? "platform" : `platform-${nameStamp}`;
   if (top !== wanted) complain(`its one top folder is ${wanted}`, `there is ${top || "none"}`);
   const stamp = versionRules(members, nameStamp, about);
-  const files = new Map(
-    [...members].flatMap(([inside, facts]) =>
-      facts !== undefined && inside.startsWith("x86_64/") ? [[inside.slice("x86_64/".length), facts] as const] : [],
-    ),
-  );
-  const image = await imageViolations(files, (file) => `${name}: x86_64/${file}`);
+  const files = filesOf(members);
+  const image = await imageViolations(files, placeOf);
   return {
     violations: [...violations, ...image.violations],
     refusal: installerRefusal(nameStamp, [...tops], members),
@@ -106,6 +111,14 @@ export async function verifyArchive(path: string): Promise<ArchiveReport> {
     summary: image.summary,
   };
 }
+
+/** The files of x86_64/ by name. */
+const filesOf = (members: ReadonlyMap<string, FileFacts | undefined>): Map<string, FileFacts> =>
+  new Map(
+    [...members].flatMap(([inside, facts]) =>
+      facts !== undefined && inside.startsWith("x86_64/") ? [[inside.slice("x86_64/".length), facts] as const] : [],
+    ),
+  );
 
 function headerRules(header: UstarHeader, complain: Complain): void {
   const { type, mode, uid, gid, userName, groupName } = header;

@@ -34,14 +34,11 @@ export async function imageViolations(
   place: (name: string) => string,
 ): Promise<{ readonly violations: Violation[]; readonly summary: ImageSummary }> {
   const violations: Violation[] = [];
-  const about =
-    (name: string): Complain =>
-    (rule, found) => {
-      violations.push({ file: place(name), rule, found });
-    };
+  const about = complainInto(violations, place);
   for (const name of imageFiles) {
     if (!files.has(name)) about(name)("every file of the documented layout is there", "it is missing");
   }
+  pairRule(files, about);
   hashRules(files, about);
   const kernel = kernelRules(files.get("vmlinuz"), about("vmlinuz"));
   initrdRules(files.get("initrd"), about("initrd"));
@@ -65,8 +62,23 @@ export async function imageViolations(
   };
 }
 
-function hashRules(files: Files, about: (name: string) => Complain): void {
-  const pair = ["initrd.hash", "filesystem.squashfs.hash"] as const;
+/** Violations by those files alone that are there: of an archive that cannot be read to its end, they tell where it is spoilt. */
+export function hashViolations(files: Files, place: (name: string) => string): Violation[] {
+  const violations: Violation[] = [];
+  hashRules(files, complainInto(violations, place));
+  return violations;
+}
+
+const complainInto =
+  (violations: Violation[], place: (name: string) => string) =>
+  (name: string): Complain =>
+  (rule, found) => {
+    violations.push({ file: place(name), rule, found });
+  };
+
+const pair = ["initrd.hash", "filesystem.squashfs.hash"] as const;
+
+function pairRule(files: Files, about: (name: string) => Complain): void {
   const [missing] = pair.filter((name) => !files.has(name));
   if (pair.some((name) => files.has(name)) && missing !== undefined) {
     about(missing)(
@@ -74,9 +86,13 @@ function hashRules(files: Files, about: (name: string) => Complain): void {
       "one of the two is there: booter goes by initrd.hash and announces both, and iPXE ends the boot at the one that it cannot fetch",
     );
   }
+}
+
+function hashRules(files: Files, about: (name: string) => Complain): void {
   for (const name of [...pair, "build.tgz.hash"]) {
     const hash = files.get(name);
-    const of = files.get(name.slice(0, -".hash".length));
+    const hashed = name.slice(0, -".hash".length);
+    const of = files.get(hashed);
     if (hash === undefined) continue;
     const text = hash.content?.toString("latin1") ?? "";
     if (!/^[0-9a-f]{40}\n$/.test(text)) {
@@ -85,7 +101,7 @@ function hashRules(files: Files, about: (name: string) => Complain): void {
         `it holds ${JSON.stringify(text.slice(0, 80))}`,
       );
     } else if (of !== undefined && text.trimEnd() !== of.sha1) {
-      about(name)("a hash file has the SHA-1 of its file", `it says ${text.trimEnd()}, and the file has ${of.sha1}`);
+      about(hashed)(`it has the SHA-1 that ${name} says`, `it has ${of.sha1}, and should have ${text.trimEnd()}`);
     }
   }
 }
