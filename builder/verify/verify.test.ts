@@ -82,7 +82,7 @@ test("one byte that is changed in any file of a release is told with the file an
   for (const name of sums.map((line) => line.slice(66))) {
     const file = join(out, name);
     const good = await readFile(file);
-    for (const place of [0, Math.floor(good.length / 2), good.length - 1]) {
+    for (const place of [0, good.length - 1]) {
       const bad = Buffer.from(good);
       bad.writeUInt8((bad[place] ?? 0) ^ 1, place);
       await writeFile(file, bad);
@@ -110,7 +110,7 @@ test("one byte of an archive alone that changes what is unpacked, or the gzip he
   };
   const places = [
     ...Array(8).keys(),
-    ...Array.from({ length: 60 }, (_, step) => 10 + Math.floor((step * (good.length - 11)) / 59)),
+    ...Array.from({ length: 24 }, (_, step) => 10 + Math.floor((step * (good.length - 11)) / 23)),
   ];
   for (const place of places) {
     const bad = Buffer.from(good);
