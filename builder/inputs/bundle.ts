@@ -8,6 +8,7 @@ import { link, lstat, readFile, rename, rm, stat, writeFile } from "node:fs/prom
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { formatBytes } from "../../vm/format.js";
+import { isNoRoomError } from "../../vm/no-room.js";
 import type { Progress } from "../../vm/progress.js";
 import { TempDir } from "../../vm/temp-dir.js";
 import { InputError } from "../builder-error.js";
@@ -144,12 +145,11 @@ function parseHeader(text: string, file: string): { readonly profile: string; re
 }
 
 const isDiskTrouble = (cause: unknown): boolean =>
-  ["ENOSPC", "EDQUOT", "EACCES", "EROFS", "EIO"].includes((cause as NodeJS.ErrnoException).code ?? "");
+  isNoRoomError(cause) || ["EACCES", "EROFS", "EIO"].includes((cause as NodeJS.ErrnoException).code ?? "");
 
 async function writeError(folder: string, cause: unknown): Promise<InputError> {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  if (code === "ENOSPC" || code === "EDQUOT") return await diskFullError(folder, 0, cause);
-  return new InputError("STORE", `${folder} cannot be written: ${message}`, {
+  if (isNoRoomError(cause)) return await diskFullError(folder, 0, cause);
+  return new InputError("STORE", `${folder} cannot be written: ${(cause as Error).message}`, {
     hint: "check the folder and its owner",
     cause,
   });

@@ -8,6 +8,7 @@ import { createHash, type Hash, randomBytes } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { isNoRoomError } from "../../vm/no-room.js";
 import { InputError } from "../builder-error.js";
 import { type Digest, formatDigest } from "./digest.js";
 import { diskFullError } from "./disk-full.js";
@@ -128,9 +129,7 @@ export class PartialFile implements AsyncDisposable {
 
   async #writeError(cause: unknown, wantedBytes: number): Promise<InputError> {
     const folder = dirname(this.#path);
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code !== "ENOSPC" && code !== "EDQUOT") return storeError(folder, cause);
-    return await diskFullError(folder, wantedBytes, cause);
+    return isNoRoomError(cause) ? await diskFullError(folder, wantedBytes, cause) : storeError(folder, cause);
   }
 }
 

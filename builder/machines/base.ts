@@ -5,6 +5,7 @@
  */
 import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { tellsNoRoom } from "../../vm/no-room.js";
 import type { Progress } from "../../vm/progress.js";
 import { BuilderError } from "../builder-error.js";
 import type { LivelabHome } from "../home.js";
@@ -84,7 +85,7 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
       signal?.throwIfAborted();
       if (exitCode !== 0) {
         const output = Buffer.concat(log).toString("utf8");
-        if (/No space left on device/.test(stderr + output)) {
+        if (tellsNoRoom(stderr + output)) {
           throw new BuilderError("HOST_DISK_FULL", `no room for the builder machine's root in ${home.bases}`, {
             hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
           });
