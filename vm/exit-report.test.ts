@@ -34,7 +34,7 @@ test("quotes the last line of a QEMU that ended by itself", () => {
 });
 
 test("names the disk that the host could not write, and why", () => {
-  const diskError = { path: "/pool", noSpace: true, detail: "No space left on device" };
+  const diskError = { path: "/pool", detail: "No space left on device" };
   assert.is(
     describeExit({ reason: "disk-error", code: 0, signal: null, diskError, logTail: [] }),
     "the host could not write the guest's disk /pool: No space left on device",

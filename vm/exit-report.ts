@@ -17,8 +17,6 @@ export type GuestEnd = "guest-shutdown" | "guest-reset" | "guest-panic" | "disk-
 export interface DiskError {
   /** The disk's file. */
   readonly path: string;
-  /** Whether the host had no room left for it. */
-  readonly noSpace: boolean;
   /** In the words of the host's system. */
   readonly detail: string;
 }

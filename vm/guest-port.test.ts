@@ -1,6 +1,8 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { thrownBy, within } from "../fixtures/vm-deadline.js";
@@ -50,6 +52,22 @@ async function nextTime(lines: AsyncIterator<string>): Promise<string | undefine
 }
 
 const now = () => 1_700_000_000_250;
+
+/** Program of a guest whose QEMU has no turn before something comes to its standard input. */
+const BUSY_GUEST = `
+  const server = require("node:net").createServer((socket) => {
+    socket.on("error", () => {});
+    socket.on("close", () => served && process.exit());
+    let served = false;
+    socket.on("data", (data) => {
+      served ||= data.includes("time ");
+      socket.write(served ? "SSH-2.0-Busy\\r\\n" : "livelab ready\\n");
+    });
+  });
+  server.listen({ path: process.argv[1], backlog: 1 }, () => {
+    require("node:fs").writeSync(1, "listening");
+    require("node:fs").readSync(0, Buffer.alloc(16));
+  });`;
 
 test(
   "gives the guest the time and hands over the stream from the banner's first byte",
@@ -106,6 +124,33 @@ test(
     assert.is(error.code, "GUEST_SILENT");
     assert.match(error.message, 'in 300 ms; it sent: "sh: sshd: not found');
     assert.ok(error.hint);
+  }),
+);
+
+test(
+  "waits for a QEMU that is too busy to take connections, and whose queue of them is full",
+  within(8_000, async () => {
+    await using folder = await TempDir.create("guest-port");
+    const path = join(folder.path, "port");
+    // It listens, and does nothing else until somebody speaks to it.
+    const busy = spawn(process.execPath, ["--eval", BUSY_GUEST, path], { stdio: ["pipe", "pipe", "inherit"] });
+    await once(busy.stdout, "data");
+    const queue = new DisposableStack();
+    for (let full = false; !full; ) {
+      const waiting = connect(path);
+      queue.defer(() => waiting.destroy());
+      full = await once(waiting, "connect").then(
+        () => false,
+        () => true,
+      );
+    }
+    const opening = openGuestPort(path, { limitMs: 7_000 });
+    await sleep(300);
+    await queue[Symbol.asyncDispose]();
+    busy.stdin.end("go on");
+    const stream = await opening;
+    stream.destroy();
+    await once(busy, "exit");
   }),
 );
 

@@ -96,7 +96,7 @@ interface Conversation {
 
 /**
  * Brings one connection to the server's banner, which is left in it.
- * @returns false when the guest kept silent; then the socket is destroyed
+ * @returns false when the guest kept silent, or QEMU could take no further connection; then the socket is destroyed
  * @throws Error when the socket ends or does not open
  */
 async function hasBanner(socket: Socket, { now, hear, silenceMs, signal }: Conversation): Promise<boolean> {
@@ -114,7 +114,12 @@ async function hasBanner(socket: Socket, { now, hear, silenceMs, signal }: Conve
       };
       let greeted = false;
       let text = Buffer.alloc(0);
-      socket.on("error", reject);
+      socket.on("error", (error: NodeJS.ErrnoException) => {
+        // Connections that were given up still queue for a QEMU that had no turn since, and there is room for few
+        // (unix(7), connect: EAGAIN; seen on a busy host).
+        if (error.code === "EAGAIN") resolve(false);
+        else reject(error);
+      });
       socket.on("close", () => reject(new Error("end of the stream")));
       socket.on("data", (chunk: Buffer) => {
         hear(chunk);

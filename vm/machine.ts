@@ -13,7 +13,8 @@ import { qemuArgv, uefiVarsPath } from "./qemu-argv.js";
 import { diskSlotName } from "./qemu-drive-args.js";
 import { type QemuProcess, startQemu } from "./qemu-process.js";
 import { parseChardevs, type QmpEvent } from "./qmp-message.js";
-import { loadState, readStateUri, type StateOptions, writeState } from "./saved-state.js";
+import { loadState, openState, readStateUri, type StateOptions, writeState } from "./saved-state.js";
+import { writeStallReport } from "./stall-report.js";
 import { CHANNEL_DESCRIPTOR } from "./tethered-process.js";
 import { VmError } from "./vm-error.js";
 import { waitAtMost } from "./wait-at-most.js";
@@ -72,10 +73,12 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
   const again = argv("terminal", restoreFrom && readStateUri(restoreFrom));
   await writeFile(join(workDir, "argv.txt"), rerunnable(program, again));
 
+  await using state = restoreFrom === undefined ? undefined : await openState(restoreFrom);
   await using cleanup = new DisposableStack();
   const qemu = cleanup.use(
     await startQemu(program, args, {
       logPath: join(workDir, "qemu.log"),
+      stdin: state,
       signal,
       onPid: (pid) => log(`started QEMU, pid ${pid}`),
     }),
@@ -210,6 +213,12 @@ export class RunningMachine implements AsyncDisposable {
     this.#parts.log(`saved the state ${path}`);
   }
 
+  /** Writes what QEMU knows of a guest that answers no more to a file. @throws Error when that cannot be written */
+  async writeStallReport(path: string): Promise<void> {
+    await writeStallReport(this.#parts.qemu.qmp, path, this.#spec.cpus);
+    this.#parts.log(`wrote what QEMU knows of its guest to ${path}`);
+  }
+
   /**
    * Ends the machine: the guest's own shutdown if asked for, QMP quit, SIGTERM, SIGKILL.
    * A second call gets the same answer. @throws VmError STILL_RUNNING
@@ -302,7 +311,6 @@ function diskError({ data }: QmpEvent, { disks }: MachineSpec, plugged: readonly
   const [, kind, index] = /^(disk|plugged)(\d+)$/.exec(node) ?? [];
   return {
     path: (kind === "plugged" ? plugged : disks)[Number(index)]?.path ?? node,
-    noSpace: data["nospace"] === true,
     detail: String(data["reason"]),
   };
 }

@@ -2,6 +2,7 @@
  * A QEMU that was started and has been spoken to: its process and its QMP session, ended as one.
  * Not here: its arguments, and what is said to it (machine.ts, disk-image.ts).
  */
+import type { FileHandle } from "node:fs/promises";
 import { DisposableStack } from "./disposable-stack.js";
 import { readLogTail, startupFailure } from "./exit-report.js";
 import { QmpSession } from "./qmp-session.js";
@@ -19,13 +20,15 @@ export interface QemuProcess extends AsyncDisposable {
 export interface QemuStart {
   /** File for what QEMU writes; emptied first. */
   readonly logPath: string;
+  /** A state that it can be told to load. */
+  readonly stdin?: FileHandle | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told the process id before QEMU has said anything. */
   readonly onPid?: ((pid: number) => void) | undefined;
 }
 
-/** QEMU's time to start and greet, in milliseconds; it needs a tenth of a second. */
-const START_LIMIT_MS = 10_000;
+/** QEMU's time to start and greet, in milliseconds; it needs a tenth of a second, and on a busy host it took 10 s. */
+const START_LIMIT_MS = 60_000;
 /** From its being killed, or its closing of the channel, to its end; in milliseconds. */
 const END_LIMIT_MS = 1_000;
 
@@ -36,9 +39,9 @@ const END_LIMIT_MS = 1_000;
  * QMP_* when it does not speak
  */
 export async function startQemu(program: string, args: readonly string[], start: QemuStart): Promise<QemuProcess> {
-  const { logPath, signal, onPid } = start;
+  const { logPath, stdin, signal, onPid } = start;
   await using cleanup = new DisposableStack();
-  const process = await spawnTethered(program, args, { logPath });
+  const process = await spawnTethered(program, args, { logPath, stdin });
   cleanup.defer(async () => {
     process.kill("SIGKILL");
     // Whoever aborts may look for it at once.

@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import type { Duplex } from "node:stream";
 import { VmError } from "./vm-error.js";
 
@@ -36,20 +36,27 @@ export interface TetheredProcess {
  */
 const guard = '[ "$PPID" = "$0" ] && exec "$@"';
 
+export interface TetheredStart {
+  /** File for stdout and stderr; emptied first. */
+  readonly logPath: string;
+  /** @default nothing to read */
+  readonly stdin?: FileHandle | undefined;
+}
+
 /**
- * Starts a program in a process group of its own, with stdout and stderr in the file `logPath`.
+ * Starts a program in a process group of its own.
  * @throws VmError SETPRIV_NOT_FOUND
  */
 export async function spawnTethered(
   program: string,
   args: readonly string[],
-  options: { readonly logPath: string },
+  { logPath, stdin }: TetheredStart,
 ): Promise<TetheredProcess> {
-  await using log = await open(options.logPath, "w");
+  await using log = await open(logPath, "w");
   const child = spawn(
     "setpriv",
     ["--pdeathsig", "KILL", "--", "/bin/sh", "-c", guard, String(process.pid), program, ...args],
-    { stdio: ["ignore", log.fd, log.fd, "pipe"], detached: true },
+    { stdio: [stdin?.fd ?? "ignore", log.fd, log.fd, "pipe"], detached: true },
   );
   const exited = new Promise<ProcessExit>((resolve) => {
     child.once("exit", (code, signal) => resolve({ code, signal }));

@@ -76,10 +76,12 @@ function notStarted(error: unknown, home: LivelabHome): unknown {
 
 export class BuilderVm implements BuilderMachine {
   readonly ssh: SshConnection;
+  readonly #home: LivelabHome;
   readonly #machine: RunningMachine;
   readonly #resources: DisposableStack;
 
-  private constructor(ssh: SshConnection, machine: RunningMachine, resources: DisposableStack) {
+  private constructor(home: LivelabHome, ssh: SshConnection, machine: RunningMachine, resources: DisposableStack) {
+    this.#home = home;
     this.ssh = ssh;
     this.#machine = machine;
     this.#resources = resources;
@@ -168,7 +170,7 @@ export class BuilderVm implements BuilderMachine {
       }),
     );
     traces.move();
-    return new BuilderVm(ssh, machine, cleanup.move());
+    return new BuilderVm(home, ssh, machine, cleanup.move());
   }
 
   /** In the work folder, where it is swept if we are killed; elsewhere if that path is longer than a socket's may be. */
@@ -186,7 +188,14 @@ export class BuilderVm implements BuilderMachine {
       });
       return `ended: ${describeExit(report)}`;
     } catch {
-      return "runs on, but answers no more";
+      const told = "runs on, but answers no more";
+      const report = join(lastFailure(this.#home), "stall.txt");
+      return mkdir(lastFailure(this.#home), { recursive: true })
+        .then(() => this.#machine.writeStallReport(report))
+        .then(
+          () => `${told}; what QEMU knows of it: ${report}`,
+          () => told, // a full disk is no reason to tell less
+        );
     }
   }
 
