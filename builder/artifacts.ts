@@ -1,6 +1,6 @@
 /**
  * Artifacts (DESIGN D7): costly pure results, kept in the store under a key of their inputs, so that no machine
- * makes them twice. Today: the ZFS kernel modules of one kernel.
+ * makes them twice: the ZFS modules of one kernel, GRUB's images.
  */
 import { createWriteStream } from "node:fs";
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
@@ -23,8 +23,8 @@ export interface ArtifactSpec {
   readonly script: string;
   /** Lock set that it is made with. */
   readonly set: string;
-  /** Package of set "image" that it is made for, told by the beginning of its name. */
-  readonly madeFor: string;
+  /** Package of set "image" that it is made for, told by the beginning of its name. @default none */
+  readonly madeFor?: string;
 }
 
 /** Where the gateway has an artifact, if it has it. */
@@ -44,17 +44,17 @@ export async function artifactKey(
   spec: ArtifactSpec,
   { lock, stageFolder }: Pick<KeyMaterial, "lock" | "stageFolder">,
 ): Promise<string> {
+  const { madeFor } = spec;
+  const madeForPackages = lock
+    .set("image")
+    .packages.filter(({ name }) => madeFor !== undefined && name.startsWith(madeFor));
   return digestOf({
     base: formatDigest(lock.set("base").digest),
     library: await readFile(join(stageFolder, "lib.sh"), "utf8"),
     script: await readFile(join(stageFolder, `${spec.script}.sh`), "utf8"),
     set: formatDigest(lock.set(spec.set).digest),
     packages: lock.profile.sets.find(({ name }) => name === spec.set)?.packages.join(" ") ?? "",
-    madeFor: lock
-      .set("image")
-      .packages.filter(({ name }) => name.startsWith(spec.madeFor))
-      .map(({ digest }) => formatDigest(digest))
-      .join(" "),
+    madeFor: madeForPackages.map(({ digest }) => formatDigest(digest)).join(" "),
   });
 }
 

@@ -137,7 +137,7 @@ export async function exportOutputs(
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOSPC") {
       throw new BuilderError("HOST_DISK_FULL", `no room for the outputs in ${outRoot}`, {
-        hint: `free about 2 GiB there, then: livelab build -r ${release.stamp} create_tgz`,
+        hint: `free about 2 GiB there, then: livelab build -r ${release.stamp}`,
         cause: error,
       });
     }

@@ -21,8 +21,10 @@ test("no word means all stages", () => {
 });
 
 test("... stands for the stages after the one before it", () => {
-  assert.equal(names("prepare_archive_bits", "..."), ["prepare_archive_bits", "create_tgz"]);
-  assert.equal(names("create_tgz", "..."), ["create_tgz"]);
+  assert.equal(names("prepare_archive_bits", "..."), [
+    ...["prepare_archive_bits", "create_tgz", "create_iso", "create_usb"],
+  ]);
+  assert.equal(names("create_usb", "..."), ["create_usb"]);
 });
 
 test("names an unknown stage and the known ones", () => {
@@ -34,7 +36,7 @@ test("names an unknown stage and the known ones", () => {
 
 test("refuses ... without a stage before it, and a second one", () => {
   assert.is(refusal("...").code, "STAGE_ORDER");
-  assert.equal(names("postinstall", "...", "..."), ["postinstall", "prepare_archive_bits", "create_tgz"]);
+  assert.equal(names("create_tgz", "...", "..."), ["create_tgz", "create_iso", "create_usb"]);
 });
 
 test("refuses a gap and a step back, and says what comes next", () => {
@@ -47,7 +49,8 @@ test("every stage and helper has its shell file", async () => {
   const folder = join(findProjectRoot(), "builder/stages");
   for (const stage of stages) {
     await access(join(folder, `${stage.name}.sh`));
-    if (stage.artifact) await access(join(folder, `${stage.artifact.script}.sh`));
+    const helpers = [...(stage.artifact ? [stage.artifact.script] : []), ...(stage.scripts ?? [])];
+    for (const helper of helpers) await access(join(folder, `${helper}.sh`));
   }
 });
 

@@ -57,6 +57,24 @@ export const zfsModules: ArtifactSpec = {
   madeFor: "linux-image-",
 };
 
+/** What boots the media, without their menu. */
+const grubImages: ArtifactSpec = {
+  name: "grub-images.tar",
+  path: "scratch/grub-images.tar",
+  script: "build_grub_images",
+  set: "grub",
+};
+
+/** What both stages that make a boot medium share. */
+const medium = {
+  sets: ["grub"],
+  stamped: true,
+  scripts: ["media"],
+  artifact: grubImages,
+  environment: (lock) => ({ GRUB_PACKAGES: wanted(lock, "grub").join(" ") }),
+  limitMinutes: 10,
+} satisfies Omit<Stage, "name" | "summary">;
+
 /** What build_zfs_modules.sh installs before it compiles. */
 export const zfsBuildPackages = (lock: Lock): string =>
   wanted(lock, "zfs-build")
@@ -168,6 +186,8 @@ export const stages: readonly Stage[] = [
     }),
     limitMinutes: 10,
   },
+  { name: "create_iso", summary: "triton-<stamp>.iso, for CD, DVD and disks, BIOS and UEFI", ...medium },
+  { name: "create_usb", summary: "triton-<stamp>.usb.gz, a disk for sticks, BIOS and UEFI", ...medium },
 ];
 
 /** Stage names, in order. */

@@ -1,0 +1,69 @@
+# shellcheck shell=sh
+# What the boot media have in common; sourced by create_iso and create_usb after lib.sh. Media are made of plain files:
+# nothing is mounted and no loop device is taken, so nothing can be left behind.
+# Environment: GRUB_PACKAGES, for build_grub_images.sh.
+
+# Where the boot files lie on a medium, as in the platform archive. The stamp in it tells two media in one machine apart.
+# shellcheck disable=SC2034 # used by the stages that source this
+BOOT_FILES=platform-$STAMP/x86_64
+
+# The stamp as 14 digits, YYYYMMDDhhmmss, and as the 8 hexadecimal digits of a FAT serial number: seconds since 1970.
+STAMP_DIGITS=$(echo "$STAMP" | tr -d TZ)
+# shellcheck disable=SC2034
+STAMP_SERIAL=$(printf '%08x' "$(date --utc --date="$(echo "$STAMP_DIGITS" | sed 's/^\(.\{8\}\)\(..\)\(..\)/\1 \2:\3:/')" +%s)")
+
+# unpack_grub_images FOLDER: GRUB's images, from the store when some build made them before (the gateway has them).
+unpack_grub_images() {
+  tar=$SCRATCH/grub-images.tar
+  if ! curl --silent --fail --output "$tar" "$GATEWAY/artifact/grub-images.tar"; then
+    sh "$(dirname "$0")/build_grub_images.sh" "$tar"
+  fi
+  tar -x -f "$tar" -C "$1"
+}
+
+# write_menu LABEL FILE: GRUB's menu for the medium whose file system has that label.
+# The firmware's numbering of disks means nothing to Linux, and changes with what is plugged in: both go by the label.
+write_menu() {
+  kernel_arguments="boot=live console=tty0 console=ttyS1,115200n8 live-media=/dev/disk/by-label/$1 live-media-path=/$BOOT_FILES"
+  cat >"$2" <<GRUB
+set default=dhcp
+set timeout=5
+
+# The screen, and the serial ports that there are. On UEFI the firmware itself shows its console on the first one.
+terminal_input console
+terminal_output console
+for unit in 0 1; do
+  if [ "\$grub_platform" = efi -a \$unit = 0 ]; then continue; fi
+  if serial --unit=\$unit --speed=115200; then
+    terminal_input --append serial_com\$unit
+    terminal_output --append serial_com\$unit
+  fi
+done
+
+search --no-floppy --set=root --label $1
+
+$(menu_entry dhcp "Triton Linux $STAMP" triton.dhcp-all-nics)
+$(menu_entry no-dhcp "Triton Linux $STAMP, without DHCP")
+$(menu_entry rescue "Triton Linux $STAMP, rescue: no ZFS pool is imported" "triton.dhcp-all-nics noimport=true")
+GRUB
+}
+
+# menu_entry ID TITLE [KERNEL-ARGUMENTS]. The digest goes into the initramfs under the name that iPXE gives it.
+menu_entry() {
+  cat <<GRUB
+
+menuentry "$2" --id $1 {
+  echo "Loading the kernel ..."
+  linux /$BOOT_FILES/vmlinuz $kernel_arguments${3:+ $3}
+  echo "Loading the initial RAM disk ..."
+  initrd /$BOOT_FILES/initrd newc:filesystem.squashfs.hash:/$BOOT_FILES/filesystem.squashfs.hash
+}
+GRUB
+}
+
+# fill_efi_partition IMAGE GRUB-FOLDER MENU: what UEFI boots, into the FAT file system IMAGE (as mtools name it).
+fill_efi_partition() {
+  mmd -i "$1" ::EFI ::EFI/BOOT ::boot ::boot/grub
+  mcopy -i "$1" "$2/bootx64.efi" ::EFI/BOOT/BOOTX64.EFI
+  mcopy -i "$1" "$3" ::boot/grub/grub.cfg
+}
