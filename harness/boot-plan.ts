@@ -156,7 +156,7 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
   }
 
   const medium = await planMedium(options, image);
-  const way = milestonesOn({ medium, networking });
+  const way = milestonesOn({ medium, networking, image });
   if (!way.includes(until)) {
     throw new UsageError("MILESTONE_OFF_WAY", `a boot like this one does not pass ${until}`, {
       hint: `it passes ${way.join(", ")}`,

@@ -15,6 +15,7 @@ const fatalWords: Record<FatalReason, string> = {
   "kernel-panic": "the kernel panicked",
   "out-of-memory": "the guest ran out of memory",
   "live-boot-failed": "live-boot gave up",
+  "wrong-squashfs": "the early boot refused the root file system",
   "initramfs-shell": "the guest stopped at the initramfs shell",
   "emergency-shell": "systemd went into emergency mode",
   "squashfs-error": "the root file system cannot be read",

@@ -1,5 +1,6 @@
 /** The way of a boot: which milestones lie on it. Those of other ways do not apply to it, and nobody waits for them. */
 import type { BootMedium } from "./boot-medium.js";
+import type { ImageFolder } from "./headnode/image-folder.js";
 import { type MilestoneName, milestoneNames } from "./milestones.js";
 import type { NetworkingFile } from "./networking-json.js";
 
@@ -7,6 +8,7 @@ import type { NetworkingFile } from "./networking-json.js";
 export interface BootWay {
   readonly medium: BootMedium;
   readonly networking: NetworkingFile | undefined;
+  readonly image: Pick<ImageFolder, "hashFiles">;
 }
 
 /** What the headnode sees. */
@@ -19,10 +21,12 @@ const fromHeadnode: readonly MilestoneName[] = [
 ];
 
 /** In the order in which the boot reaches them. */
-export function milestonesOn({ medium, networking }: BootWay): readonly MilestoneName[] {
+export function milestonesOn({ medium, networking, image }: BootWay): readonly MilestoneName[] {
   const applies = (name: MilestoneName): boolean => {
     if (name === "loader-fetch") return medium.kind === "ipxe" && medium.loaderDir !== undefined;
     if (fromHeadnode.includes(name)) return medium.kind === "ipxe";
+    // The root is compared with a digest that the headnode delivers, if the image has one.
+    if (name === "verified") return medium.kind === "ipxe" && image.hashFiles !== undefined;
     // A link is announced when networking.json speaks of it.
     if (name === "networkd") return (networking?.vnics.length ?? 0) > 0;
     return true;

@@ -25,6 +25,7 @@ const lines: readonly (readonly [MilestoneName, string])[] = [
     "kernel",
     "[    0.000000] Linux version 6.1.0-40-amd64 (debian-kernel@lists.debian.org) (gcc-12 (Debian 12.2.0-14) 12.2.0)\r\n",
   ],
+  ["verified", "triton: verified filesystem.squashfs, sha1 da39a3ee5e6b4b0d3255bfef95601890afd80709\r\n"],
   ["hostid", "triton: hostid 73cb1ae8\r\n"],
   [
     "pivot",
@@ -100,6 +101,11 @@ const fatal: readonly (readonly [FatalReason, string, string])[] = [
     "live-boot-failed",
     "  \x1b[1;37mBOOT FAILED!\x1b[0m\r\n\r\n  This Live System image failed to boot.\r\n\r\n  live-boot will now start a shell. The error message was:\r\n\r\n    Unable to find a medium containing a live file system\r\n",
     "Unable to find a medium containing a live file system",
+  ],
+  [
+    "wrong-squashfs",
+    "triton: error: filesystem.squashfs is not the one that its hash is for: expected sha1 0f, got 1f; the boot stops here; x\r\n",
+    "expected sha1 0f, got 1f",
   ],
   [
     "initramfs-shell",

@@ -38,6 +38,11 @@ export const milestones = [
   },
   { name: "live-boot-fetch", source: headnode, awaited: "live-boot to fetch the whole filesystem.squashfs" },
   {
+    name: "verified",
+    source: consoleLine(/^triton: verified filesystem\.squashfs, sha1 ([0-9a-f]{40})$/),
+    awaited: "the early boot to verify the root's digest (triton: verified …)",
+  },
+  {
     name: "hostid",
     source: consoleLine(/^triton: hostid ([0-9a-f]{8})$/),
     awaited: "the early boot to set the hostid (triton: hostid …)",
@@ -77,6 +82,7 @@ export interface MilestoneEvent {
  * - `kernel-panic`: the kernel stopped
  * - `out-of-memory`: the kernel killed PID 1 for want of memory, or had nothing left to kill
  * - `live-boot-failed`: live-boot gave up; `text` is its reason
+ * - `wrong-squashfs`: the early boot refuses a root whose digest is not the one that was delivered
  * - `initramfs-shell`: the prompt of the initramfs
  * - `emergency-shell`: systemd's emergency or rescue mode
  * - `squashfs-error`: the root file system cannot be read
@@ -88,6 +94,7 @@ export type FatalReason =
   | "kernel-panic"
   | "out-of-memory"
   | "live-boot-failed"
+  | "wrong-squashfs"
   | "initramfs-shell"
   | "emergency-shell"
   | "squashfs-error"
@@ -116,6 +123,7 @@ const fatalPatterns: readonly FatalPattern[] = [
     pattern: /Out of memory: Killed process 1 |System is deadlocked on memory|Out of memory and no killable processes/,
   },
   { reason: "kernel-panic", pattern: /Kernel panic - not syncing: / },
+  { reason: "wrong-squashfs", pattern: /^triton: error: filesystem\.squashfs is not the one / },
   { reason: "initramfs-shell", pattern: /^\(initramfs\) $/, on: "prompt" },
   {
     reason: "emergency-shell",

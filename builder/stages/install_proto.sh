@@ -21,3 +21,23 @@ for unit in $brought; do
 done
 # shellcheck disable=SC2086 # a list of words
 [ -z "$units" ] || in_chroot systemctl --root=/ enable $units
+
+# /etc/systemd/system is the operator's: setup may mount a dataset on it, which would hide the links that start the image's
+# own units. So these go below /usr; `systemctl mask`, which writes to /etc, turns a unit off for good.
+system=$CHROOT/usr/lib/systemd/system
+find "$CHROOT/etc/systemd/system" -type l -printf '%P %l\n' >"$SCRATCH/enabled"
+while read -r link target; do
+  case $target in
+  /lib/systemd/system/* | /usr/lib/systemd/system/*) unit=${target##*/} ;;
+  *) fail "/etc/systemd/system/$link leads to $target, which is not a unit of the image" ;;
+  esac
+  case $link in
+  */*)
+    mkdir -p "$system/${link%/*}"
+    ln -sf "../$unit" "$system/$link"
+    ;;
+  *) ln -sf "$unit" "$system/$link" ;;
+  esac
+done <"$SCRATCH/enabled"
+rm -r "$CHROOT/etc/systemd/system"
+mkdir "$CHROOT/etc/systemd/system"

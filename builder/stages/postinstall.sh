@@ -41,5 +41,19 @@ rm -rf "$CHROOT"/var/lib/apt/lists/* "$CHROOT"/var/cache/apt/* "$CHROOT"/var/cac
 sed 's/^[^ ]* [^ ]* //' "$CHROOT/var/log/dpkg.log" >"$SCRATCH/dpkg.log"
 find "$CHROOT/var/log" -type f -delete
 find "$CHROOT/run" -mindepth 1 -delete
+
+# Setup makes /var a dataset, which then outlives the image: what packages are in the image stays with the image. The
+# links go along when setup copies /var.
+mkdir -p "$CHROOT/.var/lib"
+for state in dpkg apt; do
+  mv "$CHROOT/var/lib/$state" "$CHROOT/.var/lib/$state"
+  ln -s "../../.var/lib/$state" "$CHROOT/var/lib/$state"
+done
+
+# Datasets are mounted over these, and hide what is in them.
+mkdir -p "$CHROOT/etc/sysusers.d"
+for folder in etc/systemd/system etc/systemd/network etc/sysusers.d home opt; do
+  [ -z "$(ls -A "$CHROOT/$folder")" ] || fail "/$folder is to be empty in the image, and has: $(ls -A "$CHROOT/$folder")"
+done
 : >"$CHROOT/etc/machine-id"
 ln -s ../proc/self/mounts "$CHROOT/etc/mtab"

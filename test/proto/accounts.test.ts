@@ -62,6 +62,17 @@ for (const shell of shells) {
     assert.is(await initramfs.mode("root/usr/triton/config/triton-networking.json"), 0o600);
   });
 
+  test(`${name}: the agents' environment is the image's default where there is none, and is left alone where there is one`, async () => {
+    await using initramfs = await FakeInitramfs.create({ shell });
+    await initramfs.run(script);
+    assert.is(await initramfs.read("root/usr/triton/config/systemd.env"), "PATH=/bin\n");
+
+    const kept = { "root/usr/triton/config/systemd.env": "PATH=/operators\n" };
+    await using another = await FakeInitramfs.create({ shell, files: kept });
+    await another.run(script);
+    assert.is(await another.read("root/usr/triton/config/systemd.env"), "PATH=/operators\n");
+  });
+
   test(`${name}: a whole boot leaves no trace of the hash in the log or on a console`, async () => {
     const files = { "etc/node.config": `root_shadow='${hash}'\n` };
     await using initramfs = await FakeInitramfs.create({ shell, files });

@@ -1,0 +1,40 @@
+/** Text of the forms that sysinfo reads → values. Text that is not of its form gives what can be used of it. */
+
+/** What JSON text says; undefined if it is none. */
+export function json(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** JSON that has to be an object; undefined for everything else. */
+export function jsonObject(text) {
+  const value = json(text);
+  return isObject(value) ? value : undefined;
+}
+
+/** The objects of a value that ought to be an array of them. */
+export const objects = (value) => (Array.isArray(value) ? value.filter(isObject) : []);
+
+/** node.config: one key='value' a line; of a key that is there twice the last counts. */
+export function nodeConfig(text = "") {
+  return Object.fromEntries([...text.matchAll(/^([^=\n#]+)='([^'\n]*)'$/gm)].map(([, key, value]) => [key, value]));
+}
+
+/**
+ * The kernel's arguments that have a value. Double quotes keep spaces together and are not part of the value, as the
+ * kernel has it (lib/cmdline.c); of a key that is there twice the last counts.
+ */
+export function kernelArguments(text = "") {
+  const words = text.match(/(?:"[^"]*"?|[^\s"])+/g) ?? [];
+  return Object.fromEntries(
+    words
+      .map((word) => word.replaceAll('"', ""))
+      .filter((word) => word.indexOf("=") > 0)
+      .map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]),
+  );
+}

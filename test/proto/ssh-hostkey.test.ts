@@ -1,0 +1,86 @@
+/** SSH host keys: made once, whole, and all of them offered. The real ssh-keygen is in the booted image only. */
+import { execFile } from "node:child_process";
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../vm/project-root.js";
+import { TempDir } from "../../vm/temp-dir.js";
+
+const test = suite("proto: ssh-hostkey");
+const runFile = promisify(execFile);
+const program = join(findProjectRoot(), "proto/usr/triton/bin/ssh-hostkey");
+const keyDir = "usr/triton/config/ssh";
+
+/** Makes keys whose text is their options and a number, and reads those that begin with "key". */
+const sshKeygen = `#!/bin/sh
+case $1 in
+-y) grep -q ^key "$3" ;;
+*)
+	echo "$*" >>"$TRITON_SYSROOT/made"
+	for file do :; done
+	[ ! -e "$TRITON_SYSROOT/cut" ] || { echo hal >"$file"; exit 1; }
+	echo "key $(wc -l <"$TRITON_SYSROOT/made")" >"$file"
+	echo "public" >"$file.pub"
+	;;
+esac
+`;
+
+async function machine(): Promise<TempDir> {
+  const dir = await TempDir.create("ssh-hostkey");
+  await mkdir(join(dir.path, "bin"));
+  await writeFile(join(dir.path, "bin/ssh-keygen"), sshKeygen);
+  await chmod(join(dir.path, "bin/ssh-keygen"), 0o755);
+  return dir;
+}
+
+const run = async ({ path }: TempDir): Promise<string> =>
+  (await runFile(program, { env: { PATH: `${path}/bin:/usr/bin:/bin`, TRITON_SYSROOT: path } })).stdout;
+const text = async ({ path }: TempDir, file: string): Promise<string> => await readFile(join(path, file), "utf8");
+
+test("makes an ed25519 and a 521-bit ECDSA key, and no key a second time", async () => {
+  await using dir = await machine();
+  await run(dir);
+  const key = `${dir.path}/${keyDir}/ssh_host`;
+  assert.is(
+    await text(dir, "made"),
+    `-q -t ed25519 -N  -C  -f ${key}_ed25519_key.new\n-q -t ecdsa -b 521 -N  -C  -f ${key}_ecdsa_key.new\n`,
+  );
+  assert.is(await text(dir, `${keyDir}/ssh_host_ecdsa_key`), "key 2\n");
+  assert.is(await run(dir), "");
+  assert.is(await text(dir, `${keyDir}/ssh_host_ecdsa_key`), "key 2\n");
+});
+
+test("replaces a key that cannot be read, and keeps the others", async () => {
+  await using dir = await machine();
+  await run(dir);
+  await writeFile(join(dir.path, keyDir, "ssh_host_ed25519_key"), "hal");
+  await run(dir);
+  assert.is(await text(dir, `${keyDir}/ssh_host_ed25519_key`), "key 3\n");
+  assert.is(await text(dir, `${keyDir}/ssh_host_ecdsa_key`), "key 2\n");
+});
+
+test("fails when a key cannot be made, and makes it the next time", async () => {
+  await using dir = await machine();
+  await writeFile(join(dir.path, "cut"), "");
+  const failed = await run(dir).then(
+    () => false,
+    () => true,
+  );
+  assert.is(failed, true, "ssh must not start");
+  await writeFile(join(dir.path, "bin/ssh-keygen"), sshKeygen.replace("/cut", "/never"));
+  await run(dir);
+  assert.is(await text(dir, `${keyDir}/ssh_host_ed25519_key`), "key 2\n");
+});
+
+test("lists every key that is there for sshd, an older image's RSA key too", async () => {
+  await using dir = await machine();
+  await mkdir(join(dir.path, keyDir), { recursive: true });
+  await writeFile(join(dir.path, keyDir, "ssh_host_rsa_key"), "key of old\n");
+  await run(dir);
+  const listed = (await text(dir, "run/triton/ssh-host-keys.conf")).replaceAll(dir.path, "");
+  assert.is(listed, ["ecdsa", "ed25519", "rsa"].map((type) => `HostKey /${keyDir}/ssh_host_${type}_key\n`).join(""));
+});
+
+test.run();

@@ -1,0 +1,302 @@
+/** sysinfo's facts from what a machine says of itself: files, and what commands print. */
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { FakeHost } from "../../fixtures/fake-host.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+
+type Sysinfo = (host: FakeHost) => Promise<Readonly<Record<string, unknown>>>;
+const program = join(findProjectRoot(), "proto/usr/triton/lib/sysinfo/sysinfo.mjs");
+const { sysinfo } = (await import(program)) as { sysinfo: Sysinfo };
+
+const test = suite("proto: sysinfo");
+
+const config = "/usr/triton/config";
+const stateFile = `${config}/triton-setup-state.json`;
+const poolFile = "/run/triton/system-pool.state";
+
+interface Link {
+  readonly ifname: string;
+  readonly address: string;
+  readonly permaddr?: string;
+  readonly operstate?: string;
+  readonly flags?: readonly string[];
+  readonly master?: string;
+  readonly link?: string;
+  readonly kind?: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+  readonly ip?: string;
+}
+
+/** What `ip -json -details address` prints of links (iproute2 6.1), as far as sysinfo looks. */
+const ipSays = (...links: Link[]): string =>
+  JSON.stringify(
+    links.map(({ kind, data, ip, ...link }) => ({
+      link_type: "ether",
+      operstate: "UP",
+      ...link,
+      ...(kind !== undefined && { linkinfo: { info_kind: kind, info_data: data } }),
+      addr_info: [
+        { family: "inet6", local: "fe80::1", label: link.ifname },
+        ...(ip === undefined ? [] : [{ family: "inet", local: ip, label: link.ifname }]),
+      ],
+    })),
+  );
+
+const admin: Link = { ifname: "admin0", address: "52:54:00:aa:00:01", ip: "10.77.0.41" };
+const second: Link = { ifname: "eth1", address: "52:54:00:aa:00:02", operstate: "DOWN" };
+
+async function factsOf(files: Record<string, string>, commands: Record<string, string> = {}) {
+  return await sysinfo(new FakeHost({ files, commands }));
+}
+
+test("the UUID is dmidecode's in lower case, with the bytes of its first three fields reversed", async () => {
+  for (const [system, triton] of [
+    ["12345678-9abc-4def-8123-456789abcdef", "78563412-bc9a-ef4d-8123-456789abcdef"],
+    ["4C4C4544-0042-3510-8052-B4C04F384C32", "44454c4c-4200-1035-8052-b4c04f384c32"],
+  ] as const) {
+    assert.is((await factsOf({}, { dmidecode: `${system}\n` }))["UUID"], triton);
+    const sysfs = { "/sys/class/dmi/id/product_uuid": `${system}\n` };
+    for (const dmidecode of ["Not Settable\n", ""]) {
+      assert.is((await factsOf(sysfs, { dmidecode }))["UUID"], triton, "the kernel stands in for dmidecode");
+    }
+  }
+});
+
+test("a machine of which nothing can be read still has every key that CNAPI calls upon, of the right type", async () => {
+  const facts = await factsOf({});
+  assert.is(facts["Setup"], false);
+  for (const key of ["Network Interfaces", "Virtual Network Interfaces", "Link Aggregations", "Disks", "Boot Params"]) {
+    assert.equal(facts[key], {}, key);
+  }
+  assert.equal(facts["SDC Agents"], []);
+  assert.is(facts["Admin NIC Tag"], "admin");
+  assert.is("Zpool" in facts || "Admin IP" in facts, false);
+});
+
+test("the kernel's arguments have the names that agents know, and no quotes", async () => {
+  const cmdline =
+    "boot=live console=tty0 console=ttyS1,115200n8 BOOTIF=01-52-54-00-aa-00-01 ip=10.77.0.41:::255.255.255.0::  " +
+    'hostname=cn7 rabbitmq=guest:guest:10.77.0.9:5672 aggr0_aggr="52:54:00:aa:00:01,52:54:00:aa:00:02" x="a b=c" ' +
+    "triton.dhcp-all-nics fetch=http://10.77.0.7/os/x?y=z\n";
+  assert.equal((await factsOf({ "/proc/cmdline": cmdline }))["Boot Params"], {
+    boot: "live",
+    console: "ttyS1,115200n8",
+    hostname: "cn7",
+    rabbitmq: "guest:guest:10.77.0.9:5672",
+    aggr0_aggr: "52:54:00:aa:00:01,52:54:00:aa:00:02",
+    x: "a b=c",
+    fetch: "http://10.77.0.7/os/x?y=z",
+    admin_ip: "10.77.0.41",
+    admin_netmask: "255.255.255.0",
+    admin_mac: "52-54-00-aa-00-01",
+  });
+});
+
+/** State of the system pool, setup's state file, whether a disk has a ZFS label → Setup. */
+const setups: readonly (readonly [pool: string | undefined, state: string | undefined, label: boolean, is: boolean])[] =
+  [
+    [undefined, undefined, false, false],
+    [undefined, '{"complete": true}', true, true],
+    ["none\n", undefined, false, false],
+    ["imported zones\n", '{"complete": true}', true, true],
+    ["imported zones\n", '{"complete": false, "seen_states": ["zpool_created"]}', true, false],
+    ["imported zones\n", '{"complete": "true"}', true, false],
+    ["imported zones\n", "{", true, false],
+    ["destroyed zones\n", undefined, false, false],
+    ["failed zones: one or more devices is currently unavailable\n", undefined, true, true],
+    ["failed zones: last accessed by another system\n", '{"complete": false}', true, true],
+    ["noimport\n", undefined, true, true],
+    ["noimport\n", undefined, false, false],
+  ];
+
+test("Setup is what setup's state file says, and true while a system pool is there that nobody can look at", async () => {
+  for (const [pool, state, label, expected] of setups) {
+    const files = {
+      ...(pool !== undefined && { [poolFile]: pool }),
+      ...(state !== undefined && { [stateFile]: state }),
+    };
+    const vda1 = { name: "vda1", size: 9e9, type: "part", fstype: label ? "zfs_member" : "ext4" };
+    const lsblk = JSON.stringify({ blockdevices: [{ name: "vda", size: 1e10, type: "disk", children: [vda1] }] });
+    const facts = await factsOf(files, { lsblk });
+    assert.is(facts["Setup"], expected, JSON.stringify([pool, state, label]));
+  }
+});
+
+test("disks are those that hold data: no zvols, loops, optical or empty drives", async () => {
+  const lsblk = JSON.stringify({
+    blockdevices: [
+      { name: "loop0", size: 277872640, type: "loop", fstype: "squashfs" },
+      { name: "fd0", size: 4096, type: "disk", fstype: null },
+      { name: "sr0", size: 1073741312, type: "rom", fstype: null },
+      { name: "sdb", size: 0, type: "disk", fstype: null },
+      { name: "sda", size: "480103981056", type: "disk", fstype: null }, // util-linux before 2.33 quotes numbers
+      { name: "nvme0n1", size: 1600321314816, type: "disk", fstype: "zfs_member" },
+      { name: "zd0", size: 17179869184, type: "disk", fstype: null },
+    ],
+  });
+  assert.equal((await factsOf({}, { lsblk }))["Disks"], {
+    sda: { "Size in GB": 480 },
+    nvme0n1: { "Size in GB": 1600 },
+  });
+});
+
+const zfs = "backup\t/backup\t1700000000\t1024\t1024\nzones\t/zones\t1600000000\t10737418240\t32212254720\n";
+const status = (tree: string): string =>
+  `  pool: zones\n state: ONLINE\nconfig:\n\n\tNAME  STATE READ WRITE CKSUM\n${tree}\nerrors: No known data errors\n`;
+
+/** The tree of `zpool status -LP` → disks and profile. */
+const layouts: readonly (readonly [tree: string, disks: string, profile: string])[] = [
+  ["\tzones ONLINE 0 0 0\n\t  /dev/sda1 ONLINE 0 0 0\n", "sda", "striped"],
+  [
+    "\tzones ONLINE 0 0 0\n\t  mirror-0 ONLINE 0 0 0\n\t    /dev/sda1 ONLINE 0 0 0\n\t    /dev/nvme0n1p1 ONLINE 0 0 0\n" +
+      "\tlogs\t\n\t  mirror-1 ONLINE 0 0 0\n\t    /dev/sdc ONLINE 0 0 0\n\tcache\n\t  /dev/sdd ONLINE 0 0 0\n" +
+      "\tspares\n\t  /dev/sde AVAIL\n",
+    "sda,nvme0n1",
+    "mirror",
+  ],
+  [
+    "\tzones DEGRADED 0 0 0\n\t  raidz1-0 DEGRADED 0 0 0\n\t    /dev/sda1 ONLINE 0 0 0\n\t    /dev/sdz UNAVAIL 0 0 0\n",
+    "sda,sdz",
+    "raidz",
+  ],
+  ["\tzones ONLINE 0 0 0\n\t  raidz2-0 ONLINE 0 0 0\n\t    /dev/sda1 ONLINE 0 0 0\n", "sda", "raidz2"],
+];
+
+test("the system pool is the one with .system_pool in its root; log, cache and spare disks are not its disks", async () => {
+  const lsblk = JSON.stringify({
+    blockdevices: [
+      { name: "sda", size: 1e9, type: "disk", children: [{ name: "sda1", type: "part" }] },
+      { name: "nvme0n1", size: 1e9, type: "disk", children: [{ name: "nvme0n1p1", type: "part" }] },
+    ],
+  });
+  for (const [tree, disks, profile] of layouts) {
+    const facts = await factsOf({ "/zones/.system_pool": "" }, { lsblk, zfs, zpool: status(tree) });
+    assert.equal(
+      ["Zpool", "Zpool Disks", "Profile", "Zpool Profile", "Zpool Creation", "Zpool Size in GiB"].map(
+        (key) => facts[key],
+      ),
+      ["zones", disks, profile, profile, 1600000000, 40],
+    );
+  }
+  assert.is("Zpool" in (await factsOf({}, { zfs })), false, "a pool without .system_pool is none of Triton's");
+});
+
+test("each NIC has the tags that networking.json gives it, and never the name of its interface", async () => {
+  const networking = JSON.stringify({
+    admin_tag: "admin",
+    nictags: [
+      { name: "admin", mac: "52:54:00:AA:00:01" },
+      { name: "external", mac: "52:54:00:aa:00:01" },
+      { name: "storage", mac: "52:54:00:aa:00:09" },
+      { name: "nobody's" },
+      null,
+    ],
+    vnics: [{ mac: "52:54:00:aa:00:01", nic_tag: "admin", ip: "10.77.0.41" }],
+  });
+  const facts = await factsOf({ [`${config}/triton-networking.json`]: networking }, { ip: ipSays(admin, second) });
+  assert.equal(facts["Network Interfaces"], {
+    admin0: {
+      "MAC Address": "52:54:00:aa:00:01",
+      ip4addr: "10.77.0.41",
+      "Link Status": "up",
+      "NIC Names": ["admin", "external"],
+    },
+    eth1: { "MAC Address": "52:54:00:aa:00:02", ip4addr: "", "Link Status": "down", "NIC Names": [] },
+  });
+  assert.is(facts["Admin IP"], "10.77.0.41");
+});
+
+test("without networking.json the tags are those of booter's arguments, and the boot NIC has the admin tag", async () => {
+  const ip = ipSays(admin, { ...second, operstate: "UNKNOWN", flags: ["UP", "LOWER_UP"] });
+  const names = async (cmdline: string, networking?: string) => {
+    const files = { "/proc/cmdline": cmdline, ...(networking && { [`${config}/triton-networking.json`]: networking }) };
+    const facts = await factsOf(files, { ip });
+    const nics = facts["Network Interfaces"] as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+    assert.is(facts["Setup"], false, "Setup is there");
+    return Object.values(nics).map((nic) => nic["NIC Names"]);
+  };
+  assert.equal(await names("admin_nic=52:54:00:aa:00:01 external_nic=52:54:00:aa:00:02 my_nic=fast hostname=x"), [
+    ["admin"],
+    ["external"],
+  ]);
+  assert.equal(await names("BOOTIF=01-52-54-00-AA-00-02"), [[], ["admin"]]);
+  assert.equal(await names("BOOTIF=01-52-54-00-aa-00-02", '{"admin_tag":"admin_rack_a1"}'), [[], ["admin_rack_a1"]]);
+  for (const broken of ["[]", "{", '{"nictags":7,"vnics":"x","aggregations":{}}']) {
+    assert.equal(await names("admin_nic=52:54:00:aa:00:01", broken), [["admin"], []], broken);
+  }
+});
+
+test("an aggregation has Triton's name, its members and its tags; what is on it names its VLAN and its NIC", async () => {
+  const networking = JSON.stringify({
+    admin_tag: "admin",
+    nictags: [
+      { name: "admin", mac: "aggr0" },
+      { name: "external", mac: "aggr0" },
+    ],
+    vnics: [
+      { mac: "52:54:00:aa:00:01", nic_tag: "admin", ip: "10.77.0.41" },
+      { mac: "90:b8:d0:12:34:56", nic_tag: "external", vlan_id: 3105, overlay_nic_tags_provided: ["sdc_overlay"] },
+    ],
+    aggregations: [{ name: "aggr0", macs: ["52:54:00:AA:00:01", "52:54:00:aa:00:02"] }],
+  });
+  const member = { address: "52:54:00:aa:00:01", master: "bond-a" };
+  const ip = ipSays(
+    { ...member, ifname: "eth0" },
+    { ...member, ifname: "eth1", permaddr: "52:54:00:aa:00:02" },
+    {
+      ...admin,
+      ifname: "bond-a",
+      kind: "bond",
+      data: { mode: "802.3ad", ad_lacp_active: "on" },
+    },
+    { ifname: "vlan3105", address: "52:54:00:aa:00:01", link: "bond-a", kind: "vlan", data: { id: 3105 } },
+    { ifname: "external0", address: "90:b8:d0:12:34:56", link: "vlan3105", kind: "macvlan", ip: "198.51.100.41" },
+    { ifname: "veth1", address: "00:16:3e:00:00:01", kind: "veth" },
+  );
+  const facts = await factsOf({ [`${config}/triton-networking.json`]: networking }, { ip });
+  const nic = { ip4addr: "", "Link Status": "up", "NIC Names": [] };
+  assert.equal(facts["Network Interfaces"], {
+    eth0: { ...nic, "MAC Address": "52:54:00:aa:00:01" },
+    eth1: { ...nic, "MAC Address": "52:54:00:aa:00:02" },
+    aggr0: { ...nic, "MAC Address": "52:54:00:aa:00:01", ip4addr: "10.77.0.41", "NIC Names": ["admin", "external"] },
+  });
+  assert.equal(facts["Virtual Network Interfaces"], {
+    external0: {
+      "MAC Address": "90:b8:d0:12:34:56",
+      ip4addr: "198.51.100.41",
+      "Link Status": "up",
+      "Host Interface": "aggr0",
+      VLAN: "3105",
+      "Overlay Nic Tags": ["sdc_overlay"],
+    },
+  });
+  assert.equal(facts["Link Aggregations"], { aggr0: { "LACP mode": "active", Interfaces: ["eth0", "eth1"] } });
+});
+
+test("the datacenter's names are networking.json's, else node.config's", async () => {
+  const nodeConfig = { [`${config}/node.config`]: "datacenter_name='lab-1'\ndns_domain='example.com'\n" };
+  const named = async (files: Record<string, string>) => {
+    const facts = await factsOf(files);
+    return [facts["Datacenter Name"], facts["DNS Domain"]];
+  };
+  assert.equal(await named(nodeConfig), ["lab-1", "example.com"]);
+  const networking = '{"datacenter_name":"lab-2","dns_domain":"example.net"}';
+  assert.equal(await named({ ...nodeConfig, [`${config}/triton-networking.json`]: networking }), [
+    "lab-2",
+    "example.net",
+  ]);
+  assert.equal(await named({}), [undefined, undefined]);
+});
+
+test("agents are told with name and version, whatever else lies beside them", async () => {
+  const folder = "/opt/smartdc/agents/lib/node_modules";
+  const facts = await factsOf({
+    [`${folder}/cn-agent/package.json`]: '{"name":"cn-agent","version":"2.9.0","private":true}',
+    [`${folder}/broken/package.json`]: "{",
+    [`${folder}/.cache/x`]: "",
+  });
+  assert.equal(facts["SDC Agents"], [{ name: "cn-agent", version: "2.9.0" }]);
+});
+
+test.run();

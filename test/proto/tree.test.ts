@@ -1,0 +1,37 @@
+/** Where the image's own files lie, and what several of them have to agree upon. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { listTree } from "../../builder/proto-tree.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+
+const test = suite("proto: tree");
+const proto = join(findProjectRoot(), "proto");
+const paths = (await listTree(proto)).map(({ path }) => path);
+
+test("what configures systemd lies below /usr/lib/systemd, and nothing where datasets are mounted", () => {
+  assert.ok(paths.includes("usr/lib/systemd/system/triton-ssh-hostkey.service"), "the tree is there");
+  const misplaced = /^(etc\/systemd|lib|etc\/sysusers\.d|home|opt|var)\//;
+  assert.equal(
+    paths.filter((path) => misplaced.test(path)),
+    [],
+  );
+});
+
+test("login shells, other sessions, services and agents all have one PATH", async () => {
+  const pathIn = async (file: string, pattern: RegExp): Promise<string | undefined> =>
+    pattern.exec(await readFile(join(proto, file), "utf8"))?.[1];
+  const debian = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"; // root's in Debian's /etc/profile
+  const login = await pathIn("etc/profile.d/triton.sh", /^PATH=\$PATH:(.*)$/m);
+  assert.is(login, "/usr/triton/bin:/usr/node/bin");
+  for (const [file, pattern] of [
+    ["etc/environment", /^PATH=(.*)$/m],
+    ["usr/lib/systemd/system.conf.d/triton.conf", /^DefaultEnvironment=PATH=(.*)$/m],
+    ["usr/triton/defaults/systemd.env", /^PATH=(.*)$/m],
+  ] as const) {
+    assert.is(await pathIn(file, pattern), `${debian}:${login}`, file);
+  }
+});
+
+test.run();
