@@ -6,6 +6,7 @@ import { prefixLength } from "../../harness/ipv4.js";
 import { milestoneNames } from "../../harness/milestones.js";
 import { type Claim, expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
+import { operatorClaims } from "./operator-claims.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");
 
@@ -113,7 +114,7 @@ export const freshCn: Scenario = {
         nodeConfigPath: join(fixtures, "node.config"),
       },
       milestones: milestoneNames,
-      claims,
+      claims: [...claims, ...operatorClaims],
     },
   ],
 };
