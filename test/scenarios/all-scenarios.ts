@@ -5,5 +5,13 @@ import { freshCn } from "./fresh-cn.js";
 import { hostileNetworking } from "./hostile-networking.js";
 import { noNetworkingJson } from "./no-networking-json.js";
 import { twoNics } from "./two-nics.js";
+import { wrongSquashfsHash } from "./wrong-squashfs-hash.js";
 
-export const allScenarios: readonly Scenario[] = [freshCn, noNetworkingJson, bondedNics, twoNics, hostileNetworking];
+export const allScenarios: readonly Scenario[] = [
+  freshCn,
+  noNetworkingJson,
+  bondedNics,
+  twoNics,
+  hostileNetworking,
+  wrongSquashfsHash,
+];

@@ -1,0 +1,44 @@
+/** A root that is not the one its digest is for: it must never be mounted, and the machine must say why. */
+import { join } from "node:path";
+import { milestoneNames } from "../../harness/milestones.js";
+import { consoleNeverSays, consoleSays, expectTrue, type Scenario } from "../../harness/scenario.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+
+const fixtures = join(findProjectRoot(), "fixtures");
+/** SHA-1 of nothing at all. */
+const otherDigest = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
+
+export const wrongSquashfsHash: Scenario = {
+  name: "wrong-squashfs-hash",
+  summary:
+    "A root that does not have the digest which was delivered stops the boot: nothing of it is run, and no shell is opened.",
+  boots: [
+    {
+      name: "refused",
+      refusal: "wrong-squashfs",
+      fixtures: {
+        networkingPath: join(fixtures, "networking.json"),
+        nodeConfigPath: join(fixtures, "node.config"),
+        altered: { "filesystem.squashfs.hash": `${otherDigest}\n` },
+      },
+      milestones: milestoneNames.slice(0, milestoneNames.indexOf("verified")),
+      claims: [
+        consoleSays(
+          "the console names the digest that was expected, the one that was found, and what to do",
+          new RegExp(
+            `^triton: error: filesystem\\.squashfs .* expected sha1 ${otherDigest}, got [0-9a-f]{40}; .*; install the platform`,
+          ),
+        ),
+        consoleNeverSays("no line says that the root was verified", /^triton: verified/),
+        consoleNeverSays("nothing of the new root is run", /^triton: hostid|systemd\[1\]/),
+        {
+          title: "nobody is asked for a login, and no shell is opened",
+          verify: async ({ recorder }) => {
+            const shells = recorder.fatalSigns.filter(({ reason }) => reason !== "wrong-squashfs");
+            expectTrue("the boot ended with the refusal alone", !recorder.has("login") && shells.length === 0, shells);
+          },
+        },
+      ],
+    },
+  ],
+};
