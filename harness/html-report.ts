@@ -5,6 +5,7 @@ import type { MilestoneRow } from "./boot-report.js";
 import { escapeXml } from "./junit-report.js";
 import type { ClaimResult, ScenarioBootResult } from "./scenario-boot.js";
 import type { ScenarioResult, TestReport } from "./scenario-run.js";
+import { describeDigests, type WayCell, wayTable } from "./way-table.js";
 
 const style = `
   body { font: 15px/1.45 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #222; }
@@ -21,9 +22,20 @@ export function formatScenarioHtml(report: TestReport, outDir: string): string {
 <h1>livelab test: ${word(report.ok)}</h1>
 <p>${escapeXml(report.startedAt)}, ${formatDuration(report.durationMs)}:
 ${report.passed} claims passed, ${report.failed} failed</p>
+${formatWays(report)}
 ${report.scenarios.map((scenario) => formatScenario(scenario, outDir)).join("\n")}
 </body></html>
 `;
+}
+
+function formatWays({ scenarios }: TestReport): string {
+  const table = wayTable(scenarios.flatMap(({ boots }) => boots));
+  if (table === undefined) return "";
+  const cell = ({ outcome, text }: WayCell): string => `<td class="${outcome.split(" ")[0]}">${escapeXml(text)}</td>`;
+  return `<h2>Firmware and transport</h2>
+<table><tr><th>to login</th><th>BIOS</th><th>UEFI</th></tr>
+${table.rows.map(({ way, bios, uefi }) => `<tr><td>${escapeXml(way)}</td>${cell(bios)}${cell(uefi)}</tr>`).join("\n")}</table>
+<p>${escapeXml(describeDigests(table.digests))}</p>`;
 }
 
 function formatScenario({ name, summary, passed, boots }: ScenarioResult, outDir: string): string {

@@ -2,6 +2,7 @@
 import { formatDuration } from "../vm/format.js";
 import { formatBootReport } from "./boot-report.js";
 import type { TestReport } from "./scenario-run.js";
+import { formatWayTable, wayTable } from "./way-table.js";
 
 export function formatTestReport(report: TestReport): string {
   const lines: string[] = [];
@@ -14,6 +15,8 @@ export function formatTestReport(report: TestReport): string {
       lines.push("");
     }
   }
+  const table = wayTable(report.scenarios.flatMap(({ boots }) => boots));
+  if (table !== undefined) lines.push(formatWayTable(table), "");
   lines.push(`${report.passed} claims passed, ${report.failed} failed in ${formatDuration(report.durationMs)}`);
   return lines.join("\n");
 }

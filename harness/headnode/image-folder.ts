@@ -112,16 +112,19 @@ export async function digestImage(
   image: ImageFolder,
   signal?: AbortSignal,
 ): Promise<Readonly<Record<ImageFileName, string>>> {
-  const digest = async (name: ImageFileName): Promise<string> => {
-    const hash = createHash("sha256");
-    await pipeline(createReadStream(image.files[name].path), hash, { ...(signal && { signal }) });
-    return hash.digest("hex");
-  };
+  const digest = (name: ImageFileName): Promise<string> => digestFile(image.files[name].path, signal);
   return {
     vmlinuz: await digest("vmlinuz"),
     initrd: await digest("initrd"),
     "filesystem.squashfs": await digest("filesystem.squashfs"),
   };
+}
+
+/** SHA-256, lower-case hex. */
+export async function digestFile(path: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash, { ...(signal && { signal }) });
+  return hash.digest("hex");
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

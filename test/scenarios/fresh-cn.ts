@@ -6,17 +6,14 @@ import { prefixLength } from "../../harness/ipv4.js";
 import { milestoneNames } from "../../harness/milestones.js";
 import { type Claim, expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
+import { isTheImageUnderTest, noUnitHasFailed } from "./every-cn.js";
 import { operatorClaims } from "./operator-claims.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");
 
 /** What is so in every CN that boots with networking.json and node.config. */
 const claims: readonly Claim[] = [
-  {
-    title: "the image that booted is the one under test",
-    verify: async ({ run, plan }) =>
-      expectEqual("TRITON_RELEASE", await run('. /etc/os-release; echo "$TRITON_RELEASE"'), plan.image.stamp),
-  },
+  isTheImageUnderTest,
   {
     title: "the hostid is that of the system UUID, in early boot and after it",
     verify: async ({ run, plan, recorder }) => {
@@ -93,14 +90,7 @@ const claims: readonly Claim[] = [
     verify: async ({ run, plan }) =>
       expectEqual("root's hash", await run("getent shadow root | cut -d: -f2"), plan.nodeConfig?.rootShadow),
   },
-  {
-    title: "no unit has failed",
-    verify: async ({ run }) => {
-      // Ends with another status when a unit has failed, which the list says better.
-      await run("systemctl is-system-running --wait || true");
-      expectEqual("the list of failed units", await run("systemctl list-units --failed --plain --no-legend"), "");
-    },
-  },
+  noUnitHasFailed,
 ];
 
 export const freshCn: Scenario = {
