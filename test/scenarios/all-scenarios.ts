@@ -1,7 +1,7 @@
 /** Every scenario, in the order in which `livelab test` runs them. */
 import type { Scenario } from "../../harness/scenario.js";
 import { bondedNics } from "./bonded-nics.js";
-import { networkWays } from "./boot-ways.js";
+import { mediaWays, networkWays } from "./boot-ways.js";
 import { freshCn } from "./fresh-cn.js";
 import { hostileNetworking } from "./hostile-networking.js";
 import { noNetworkingJson } from "./no-networking-json.js";
@@ -16,4 +16,5 @@ export const allScenarios: readonly Scenario[] = [
   hostileNetworking,
   wrongSquashfsHash,
   ...networkWays,
+  ...mediaWays,
 ];
