@@ -60,7 +60,7 @@ export function nextAwaited(
   const from = last === undefined ? 0 : milestoneNames.indexOf(last.name) + 1;
   const end = milestoneNames.indexOf(until) + 1;
   return (
-    milestones.slice(from, end).find(({ name }) => way.includes(name)) ??
+    milestones.slice(from, end).find(({ name }) => way.includes(name) && !recorder.has(name)) ??
     milestones.find(({ name }) => name === until && !recorder.has(name))
   );
 }
