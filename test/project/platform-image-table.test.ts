@@ -16,7 +16,7 @@ const rows = [...text.matchAll(/^\| (.*) \| (.*) \| (.*) \|$/gm)]
   .filter(({ promise }) => promise !== "promise");
 const named = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name);
 
-/** Files of the image may be named by the end of their path. */
+/** Files of the image may be named by the end of their path, after an ellipsis too. */
 const protoPaths = (await listTree(join(root, "proto"))).map(({ path }) => `/${path}`);
 const projectPaths = new Set(
   (
