@@ -20,15 +20,7 @@ const leftOut = (medium: BootMedium, file: NetworkingFile | undefined = networki
 test("only a chain fetches a loader, and only a medium fetches nothing from the headnode", () => {
   assert.equal(leftOut({ ...ipxe, loaderDir: "/loaders" }), []);
   assert.equal(leftOut(ipxe), ["loader-fetch"]);
-  const fetches = [
-    "loader-fetch",
-    "ipxe-script",
-    "kernel-fetch",
-    "initrd-fetch",
-    "modules-fetch",
-    "live-boot-fetch",
-    "verified",
-  ];
+  const fetches = ["loader-fetch", "ipxe-script", "kernel-fetch", "initrd-fetch", "modules-fetch", "live-boot-fetch"];
   for (const kind of ["iso", "iso-disk", "usb"] as const) assert.equal(leftOut({ kind, path: "/x" }), fetches);
 });
 

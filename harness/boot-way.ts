@@ -25,8 +25,8 @@ export function milestonesOn({ medium, networking, image }: BootWay): readonly M
   const applies = (name: MilestoneName): boolean => {
     if (name === "loader-fetch") return medium.kind === "ipxe" && medium.loaderDir !== undefined;
     if (fromHeadnode.includes(name)) return medium.kind === "ipxe";
-    // The root is compared with a digest that the headnode delivers, if the image has one.
-    if (name === "verified") return medium.kind === "ipxe" && image.hashFiles !== undefined;
+    // The root is compared with a digest that comes beside the initrd, from the headnode or the medium, if the image has one.
+    if (name === "verified") return image.hashFiles !== undefined;
     // A link is announced when networking.json speaks of it.
     if (name === "networkd") return (networking?.vnics.length ?? 0) > 0;
     return true;
