@@ -1,0 +1,105 @@
+/** What a build takes for unchanged, without any stage run: the stages' keys are real, the machines are not. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { silentProgress } from "../vm/progress.js";
+import { findProjectRoot } from "../vm/project-root.js";
+import { TempDir } from "../vm/temp-dir.js";
+import { type BuildResult, build } from "./build.js";
+import { describeBuild } from "./describe.js";
+import { openHome } from "./home.js";
+import { loadLock } from "./inputs/lock.js";
+import { loadProfile } from "./profiles.js";
+import { saveRelease } from "./release.js";
+import { type KeyMaterial, stageKey } from "./stage-key.js";
+import { stages } from "./stages.js";
+import type { Workshop } from "./workshop.js";
+
+const test = suite("build");
+const STAMP = "20260102T030405Z";
+const status = (rev: string, dirty: boolean): string =>
+  JSON.stringify([{ repo: "livelab", branch: null, rev, commit_date: "1", dirty }]);
+const OLD = status("a".repeat(40), true);
+const NEW = status("b".repeat(40), false);
+
+/** A home with one release whose outputs are there, made when gitstatus said OLD. */
+async function makeRelease(folder: string): Promise<{ home: Workshop["home"]; material: KeyMaterial }> {
+  const root = findProjectRoot();
+  const lock = await loadLock(root, loadProfile("bookworm"));
+  const material = {
+    lock,
+    stageFolder: join(root, "builder/stages"),
+    baseKey: "base",
+    protoDigest: "proto",
+    gitStatus: OLD,
+  };
+  const home = await openHome(join(folder, "home"));
+  const records: { name: string; key: string; reused: boolean; durationMs: number }[] = [];
+  for (const stage of stages) {
+    const key = await stageKey(stage, records.at(-1)?.key, STAMP, material);
+    records.push({ name: stage.name, key, reused: false, durationMs: 1 });
+  }
+  await saveRelease(home, {
+    version: 1,
+    stamp: STAMP,
+    profile: "bookworm",
+    machine: "sandbox",
+    stages: records,
+    gitStatus: OLD,
+  });
+  const out = join(folder, "out", STAMP);
+  await mkdir(out, { recursive: true });
+  await writeFile(join(out, "SHA256SUMS"), "");
+  await writeFile(
+    join(out, "build.json"),
+    JSON.stringify({ version: 1, stamp: STAMP, profile: "bookworm", packages: 1, files: [], stages: records }),
+  );
+  return { home, material };
+}
+
+const NEEDED = "a stage has to run";
+
+/** Builds in that home, as far as that takes no machine. */
+function buildWith(folder: string, home: Workshop["home"], material: KeyMaterial): Promise<BuildResult> {
+  const workshop = {
+    home,
+    lock: material.lock,
+    material,
+    machines: { kind: "sandbox", find: async () => ({ stage: "", durationMs: 1 }) },
+    options: { asRoot: false, progress: silentProgress, signal: new AbortController().signal },
+    createGateway: () => ({ [Symbol.asyncDispose]: async () => undefined }),
+    ready: async () => {
+      throw new Error(NEEDED);
+    },
+  } as unknown as Workshop;
+  return build(workshop, { words: [], outRoot: join(folder, "out"), now: new Date() });
+}
+
+test("after a commit that changes nothing of the image it gives the release that is there, and says how it names the commit", async () => {
+  await using dir = await TempDir.create("build");
+  const { home, material } = await makeRelease(dir.path);
+  const result = await buildWith(dir.path, home, { ...material, gitStatus: NEW });
+  assert.is(result.unchanged, true);
+  assert.is(result.release.stamp, STAMP);
+  const text = describeBuild(result, 1);
+  assert.match(
+    text,
+    "made from commit aaaaaaaaaaaa with changes that are not committed; here is commit bbbbbbbbbbbb\n",
+  );
+  assert.match(text, `livelab build -r ${STAMP} create_tgz ...`);
+  assert.not.match(describeBuild(await buildWith(dir.path, home, material), 1), "made from commit");
+});
+
+test("after a change of proto it does not take the old release for the new state", async () => {
+  await using dir = await TempDir.create("build");
+  const { home, material } = await makeRelease(dir.path);
+  try {
+    await buildWith(dir.path, home, { ...material, protoDigest: "other" });
+    assert.unreachable();
+  } catch (error) {
+    assert.is((error as Error).message, NEEDED);
+  }
+});
+
+test.run();
