@@ -99,7 +99,7 @@ const cases: [string, () => Promise<void>][] = [
       const { told, entries } = await exportTo(dir.path, "size=2m");
       assert.is(told[0]?.code, "HOST_DISK_FULL");
       assert.match(told[0]?.message ?? "", join(dir.path, "out"));
-      assert.match(told[0]?.hint ?? "", `livelab build -r ${STAMP} create_tgz`);
+      assert.match(told[0]?.hint ?? "", `livelab build -r ${STAMP}`);
       assert.equal(entries.sort(), [STAMP, `${STAMP}/old`]);
     },
   ],
