@@ -48,6 +48,7 @@ import { createProgress } from "./vm/create-progress.js";
 import { formatBytes } from "./vm/format.js";
 import { describeChecks } from "./vm/host-check.js";
 import { type FailureKind, LivelabError, UsageError } from "./vm/livelab-error.js";
+import { isNoRoomError } from "./vm/no-room.js";
 import { findProjectRoot } from "./vm/project-root.js";
 import { checkQemuHost } from "./vm/qemu-checks.js";
 
@@ -155,7 +156,7 @@ program
     const old =
       options.release === undefined ? undefined : await findRelease(await openHome(homeRoot), options.release);
     const profile = old?.profile ?? options.profile;
-    const cloudBase = readCloudBase(options.base, options.baseDigest);
+    const cloudBase = readCloudBase(options.base, options.baseDigest) ?? baseOf(old);
     const machine = options.machine ?? (cloudBase === undefined ? undefined : "vm");
     const kind = await chooseKind(profile, machine, options.accel, old);
     if (cloudBase !== undefined && kind !== "vm") {
@@ -181,6 +182,10 @@ function readCloudBase(base: string | undefined, digest: string | undefined): Cl
   if (digest === undefined) return undefined;
   throw new UsageError("BAD_BASE", "--base-digest is of a --base file, and none is named");
 }
+
+/** What a release's builder VM was made in, if that was asked for: its stages go on upon the same root. */
+const baseOf = (release: Release | undefined): CloudImageSource | undefined =>
+  release?.base && parseCloudBase(release.base.image, release.base.digest);
 
 /** @param fetch whether inputs may be fetched for it: a build needs them anyway */
 const machineWish = (
@@ -247,8 +252,8 @@ program
     ),
   )
   .action(async (command: string[], options) => {
-    const { profile, machine } = await findRelease(await openHome(homeRoot), options.release);
-    process.exitCode = await openShell(await openWorkshop(profile, machine), {
+    const old = await findRelease(await openHome(homeRoot), options.release);
+    process.exitCode = await openShell(await openWorkshop(old.profile, old.machine, { cloudBase: baseOf(old) }), {
       release: options.release,
       at: options.at,
       command,
@@ -520,20 +525,23 @@ program
   .summary("drop what no kept release, lock or artifact needs")
   .addOption(new Option("--keep <count>", "how many releases stay, the newest").argParser(countOf(0)).default(3))
   .action(async (options) => {
-    const { root } = await openHome(homeRoot);
-    const before = await freeBytes(root);
+    const home = await openHome(homeRoot);
+    const before = await freeBytes(home.root);
     const workshops: Workshop[] = [];
-    for (const name of profileNames)
-      if (await hasLock(projectRoot, loadProfile(name))) {
-        for (const machine of machineKinds) workshops.push(await openWorkshop(name, machine));
-      }
+    const releases = await listReleases(home);
+    for (const name of profileNames) {
+      if (!(await hasLock(projectRoot, loadProfile(name)))) continue;
+      const bases = releases.filter(({ profile }) => profile === name).flatMap((release) => baseOf(release) ?? []);
+      for (const cloudBase of bases) workshops.push(await openWorkshop(name, "vm", { cloudBase }));
+      for (const machine of machineKinds) workshops.push(await openWorkshop(name, machine));
+    }
     const dropped = await collectGarbage({ keep: options.keep, workshops });
     print(
       Object.entries(dropped)
         .map(([kind, count]) => `${count} ${kind}`)
         .join(", "),
     );
-    print(`${formatBytes(Math.max(0, (await freeBytes(root)) - before))} freed`);
+    print(`${formatBytes(Math.max(0, (await freeBytes(home.root)) - before))} freed`);
   });
 
 async function freeBytes(folder: string): Promise<number> {
@@ -569,7 +577,7 @@ function report(error: unknown): number {
     process.stderr.write("livelab: interrupted\n");
     return INTERRUPTED;
   }
-  if (first instanceof Error && (first as NodeJS.ErrnoException).code === "ENOSPC") {
+  if (first instanceof Error && isNoRoomError(first)) {
     process.stderr.write(`livelab: a disk is full: ${first.message}\n`);
     process.stderr.write(
       "livelab: try: livelab gc, or remove what you can spare, in LIVELAB_HOME or the temp folder\n",

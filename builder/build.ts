@@ -5,8 +5,10 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError } from "../vm/livelab-error.js";
+import { isNoRoomError } from "../vm/no-room.js";
 import { artifactKey } from "./artifacts.js";
 import { BuilderError } from "./builder-error.js";
+import { formatCloudBase } from "./inputs/cloud-image.js";
 import { removeTree } from "./machines/remove-tree.js";
 import { claimMaking } from "./made-once.js";
 import { checkOutputFolder, exportOutputs, findOutputs, linkLatest, type OutputReport } from "./outputs.js";
@@ -83,13 +85,11 @@ export async function build(workshop: Workshop, request: BuildRequest): Promise<
       gitStatus,
     };
   } catch (error) {
-    throw isFullDisk(error) ? diskFull(workshop, stamp, error) : error;
+    throw isNoRoomError(error) ? diskFull(workshop, stamp, error) : error;
   } finally {
     if (old === undefined) await dropUnbegun(workshop, stamp);
   }
 }
-
-const isFullDisk = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "ENOSPC";
 
 function diskFull(workshop: Workshop, stamp: string, cause: unknown): BuilderError {
   return new BuilderError(
@@ -123,11 +123,13 @@ async function runStages(
   const kept = (old?.stages ?? [])
     .slice(0, stages.indexOf(chosen[0] as Stage))
     .map((record) => ({ ...record, reused: true }));
+  const { cloudBase } = workshop.options;
   let release: Release = {
     version: 1,
     stamp,
     profile: workshop.lock.profile.name,
     machine: workshop.machines.kind,
+    ...(cloudBase === undefined ? {} : { base: formatCloudBase(cloudBase) }),
     stages: kept,
     ...(options.compression === undefined ? {} : { compression: options.compression }),
     ...(old?.gitStatus === undefined ? {} : { gitStatus: old.gitStatus }),
@@ -249,7 +251,7 @@ async function claimStamp(workshop: Workshop, request: BuildRequest): Promise<st
       () => true,
       (error: NodeJS.ErrnoException) => {
         if (error.code === "EEXIST") return false;
-        throw isFullDisk(error) ? diskFull(workshop, stamp, error) : error;
+        throw isNoRoomError(error) ? diskFull(workshop, stamp, error) : error;
       },
     );
   if (request.newStamp !== undefined) {

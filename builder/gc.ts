@@ -17,7 +17,10 @@ import type { Workshop } from "./workshop.js";
 export interface GcRequest {
   /** How many releases stay, the newest; at least 0. */
   readonly keep: number;
-  /** Workshops of all profiles that have a lock, with each kind of machine: what their locks name stays. */
+  /**
+   * Workshops of all profiles that have a lock, with each kind of machine, and of releases with a base of their own:
+   * what their locks name stays, and what their machines start from.
+   */
   readonly workshops: readonly Workshop[];
 }
 

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { UsageError } from "../vm/livelab-error.js";
 import { BuilderError } from "./builder-error.js";
 import type { LivelabHome } from "./home.js";
+import { cloudBaseWords } from "./inputs/cloud-image.js";
 import { machineKinds } from "./machines/builder-machine.js";
 import { ownerTag } from "./owner.js";
 import { parseStamp } from "./stamp.js";
@@ -28,6 +29,8 @@ const releaseRecord = z.object({
   profile: z.string(),
   /** Where its stages ran: what they left is kept there. */
   machine: z.enum(machineKinds).default("sandbox"),
+  /** The cloud image in which the builder VM's root was made, where one was asked for: --base and --base-digest. */
+  base: cloudBaseWords.optional(),
   /** In the order run; each layer lies upon the one before it. */
   stages: z.array(stageRecord),
   /** Of its squashfs, where another than the profile's was asked for. */

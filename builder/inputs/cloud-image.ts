@@ -6,8 +6,9 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { z } from "zod";
 import { pinnedCloudImages } from "../../vm/bases/cloud-images.js";
 import { formatBytes } from "../../vm/format.js";
 import { UsageError } from "../../vm/livelab-error.js";
@@ -20,6 +21,14 @@ import type { Store } from "./store.js";
 export type CloudImageSource =
   | { readonly kind: "address"; readonly name: string; readonly address: string; readonly digest: Digest }
   | { readonly kind: "file"; readonly path: string; readonly digest: Digest };
+
+/** A source as the command line names it. */
+export const cloudBaseWords = z.object({
+  /** Of --base: a pinned image's name, or a path. */
+  image: z.string(),
+  /** Of --base-digest, for a file. */
+  digest: z.string().optional(),
+});
 
 export interface CloudImage {
   readonly path: string;
@@ -51,6 +60,12 @@ export function parseCloudBase(base: string, digest: string | undefined): CloudI
     });
   return { kind: "file", path: base, digest: parseBaseDigest(digest) };
 }
+
+/** What parseCloudBase() reads, wherever it runs. */
+export const formatCloudBase = (source: CloudImageSource): z.infer<typeof cloudBaseWords> =>
+  source.kind === "address"
+    ? { image: source.name }
+    : { image: resolve(source.path), digest: formatDigest(source.digest) };
 
 /** Reads "sha256:…" or "sha512:…". @throws UsageError BAD_DIGEST */
 export function parseBaseDigest(text: string): Digest {

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { linkHome } from "../../fixtures/toy-stage.js";
+import { parseCloudBase } from "../../builder/inputs/cloud-image.js";
+import type { Release } from "../../builder/release.js";
+import { linkHome, openToyWorkshop } from "../../fixtures/toy-stage.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
 
@@ -173,7 +175,7 @@ test("gc drops old releases and what only they used, and nothing while a build r
   await mkdir(join(home, "layers/unused/fs"), { recursive: true });
   await mkdir(join(home, "layers/used/fs"), { recursive: true });
   await mkdir(join(home, "bases/old/root"), { recursive: true });
-  const release = (stamp: string, key: string): Promise<void> =>
+  const release = (stamp: string, key: string, more: Partial<Release> = {}): Promise<void> =>
     mkdir(join(home, "builds", stamp), { recursive: true }).then(() =>
       writeFile(
         join(home, "builds", stamp, "release.json"),
@@ -181,26 +183,34 @@ test("gc drops old releases and what only they used, and nothing while a build r
           version: 1,
           stamp,
           profile: "bookworm",
+          ...more,
           stages: [{ name: "preflight_check", key, reused: false, durationMs: 1 }],
         }),
       ),
     );
   await release("20260101T000000Z", "unused");
   await release("20260102T000000Z", "used");
+  // What the VM of this release was made in is no file of this host any more; its root is needed all the same.
+  const base = { image: join(home, "gone.qcow2"), digest: `sha256:${"a".repeat(64)}` };
+  const cloudBase = parseCloudBase(base.image, base.digest);
+  const { machines } = await openToyWorkshop(home, { machine: "vm", cloudBase });
+  await mkdir(join(home, "bases", machines.baseKey));
+  await release("20260103T000000Z", "in the pool", { machine: "vm", base });
 
   const self = await readFile(`/proc/${process.pid}/stat`, "latin1");
   const tag = `${process.pid}-${self.slice(self.lastIndexOf(")") + 2).split(" ")[19]}`;
   await mkdir(join(home, "machines"));
   await writeFile(join(home, `machines/in-use.${tag}`), "");
-  assert.is((await livelab(home, "gc", "--keep", "1")).status, 3);
-  assert.equal((await readdir(join(home, "builds"))).length, 2);
+  assert.is((await livelab(home, "gc", "--keep", "2")).status, 3);
+  assert.equal((await readdir(join(home, "builds"))).length, 3);
 
   await rm(join(home, `machines/in-use.${tag}`));
-  const { status, stdout, stderr } = await livelab(home, "gc", "--keep", "1");
+  const { status, stdout, stderr } = await livelab(home, "gc", "--keep", "2");
   assert.is(status, 0, stderr);
   assert.match(stdout, "1 releases, 1 layers, 0 snapshots, 1 bases, 1 inputs, 0 artifacts");
-  assert.equal(await readdir(join(home, "builds")), ["20260102T000000Z"]);
+  assert.equal((await readdir(join(home, "builds"))).sort(), ["20260102T000000Z", "20260103T000000Z"]);
   assert.equal(await readdir(join(home, "layers")), ["used"]);
+  assert.equal(await readdir(join(home, "bases")), [machines.baseKey]);
 });
 
 test.run();
