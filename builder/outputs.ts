@@ -9,8 +9,10 @@ import { join } from "node:path";
 import { finished, pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { formatBytes } from "../vm/format.js";
+import { isNoRoomError } from "../vm/no-room.js";
 import type { Step } from "../vm/progress.js";
 import { BuilderError, StageError } from "./builder-error.js";
+import { releaseInside } from "./machines/builder-machine.js";
 import { abandonedEntries, ownerTag } from "./owner.js";
 import { type Release, stageRecord } from "./release.js";
 import { limited, type StageContext } from "./stage-run.js";
@@ -101,7 +103,7 @@ export async function exportOutputs(
     const unpacked = finished(unpack);
     unpacked.catch(() => undefined); // exec() tells of it first
     step.status("copying image/");
-    const sent = await machine.ssh.exec(`tar -c -C /data/debian-live/${release.stamp}/image .`, {
+    const sent = await machine.ssh.exec(`tar -c -C ${releaseInside(release.stamp)}/image .`, {
       stdout: unpack,
       signal: limited(context, EXPORT_LIMIT_MS, "copying the outputs"),
     });
@@ -135,7 +137,7 @@ export async function exportOutputs(
     step.result(formatBytes(files.reduce((sum, file) => sum + file.bytes, 0)));
     return report;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOSPC") {
+    if (isNoRoomError(error)) {
       throw new BuilderError("HOST_DISK_FULL", `no room for the outputs in ${outRoot}`, {
         hint: `free about 2 GiB there, then: livelab build -r ${release.stamp}`,
         cause: error,

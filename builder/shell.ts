@@ -4,6 +4,7 @@
  */
 import { quoteWord } from "../vm/command-line.js";
 import { UsageError } from "../vm/livelab-error.js";
+import { releaseInside } from "./machines/builder-machine.js";
 import { findRelease, type Release } from "./release.js";
 import { stageNames } from "./stages.js";
 import type { Workshop } from "./workshop.js";
@@ -31,7 +32,7 @@ export async function openShell(workshop: Workshop, request: ShellRequest): Prom
   const failed = request.at === undefined ? release.failedStage : undefined;
   await using machine = await context.machines.show({ stamp: release.stamp, stages, failed });
 
-  const folder = `/data/debian-live/${release.stamp}`;
+  const folder = releaseInside(release.stamp);
   const enter = `cd ${folder} && exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=${quoteWord(request.term)}`;
   const { command, stdin, stdout, stderr, term } = request;
   if (command.length > 0 || !stdin.isTTY) {

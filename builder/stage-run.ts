@@ -2,25 +2,20 @@
  * Runs one stage in one builder machine: machine up, gateway in, scripts in, the stage's shell file run, what it wrote kept.
  * Not here: which stages, in which order (build.ts), where what they wrote is kept (machines/).
  */
-import { createWriteStream } from "node:fs";
 import { join } from "node:path";
-import { finished } from "node:stream/promises";
-import { quoteWord } from "../vm/command-line.js";
 import { formatBytes } from "../vm/format.js";
+import { isNoRoomError, tellsNoRoom } from "../vm/no-room.js";
 import type { Step } from "../vm/progress.js";
 import { SshError } from "../vm/ssh-connection.js";
-import { GATEWAY_PORT } from "../vm/sshd-config.js";
 import { artifactPath, artifactUrl, hasArtifact, keepArtifact } from "./artifacts.js";
 import { BuilderError, StageError } from "./builder-error.js";
 import type { LivelabHome } from "./home.js";
 import type { Gateway } from "./inputs/gateway.js";
-import type { Lock } from "./inputs/lock.js";
 import { limitSignal } from "./limit-signal.js";
-import { lineSink } from "./line-sink.js";
-import type { BuilderMachines } from "./machines/builder-machine.js";
-import type { Maker } from "./machines/maker.js";
+import { type BuilderMachines, releaseInside } from "./machines/builder-machine.js";
 import { streamTree } from "./proto-tree.js";
 import { releaseFolder } from "./release.js";
+import { commonEnvironment, LastLines, runScript, STAGES_INSIDE, sendFiles } from "./script-run.js";
 import type { KeyMaterial } from "./stage-key.js";
 import type { Stage } from "./stages.js";
 
@@ -36,7 +31,6 @@ export interface StageContext {
   readonly signal?: AbortSignal;
 }
 
-const PATH_INSIDE = "/usr/sbin:/usr/bin:/sbin:/bin";
 const LINES_SHOWN_ON_FAILURE = 40;
 
 /** The build's signal with a limit besides. @param limitMs in milliseconds of native speed @param what what it is for */
@@ -63,7 +57,7 @@ export async function runStage(
   const { gateway, material, stamp } = context;
   const started = performance.now();
   const logFile = join(releaseFolder(context.home, stamp), "logs", `${stage.name}.log`);
-  const tail: string[] = [];
+  const tail = new LastLines(LINES_SHOWN_ON_FAILURE);
   const assertCurrent = async (): Promise<void> => {
     if (await isCurrent()) return;
     throw new StageError(
@@ -75,49 +69,44 @@ export async function runStage(
 
   await using machine = await context.machines.begin({ stamp, stage: stage.name, key, below }, step);
   try {
-    await machine.ssh.forwardFrom(GATEWAY_PORT, (stream) => gateway.accept(stream));
-    gateway.stage = stage.name;
     const artifact = stage.artifact && (await artifactPath(context.home, stage.artifact, material));
     if (artifact !== undefined && stage.artifact !== undefined) {
       const url = artifactUrl(stage.artifact);
       if (await hasArtifact(artifact)) gateway.serveFile(url, artifact);
       else gateway.serveAbsence(url);
     }
-    await sendStageFiles(machine, material, limited(context, 60_000, "sending the stages' files"));
+    const limit = limited(context, 60_000, "sending the stages' files");
+    await sendFiles(machine, await streamTree(material.stageFolder, material.lock.profile.epoch), STAGES_INSIDE, limit);
     // Only proto/ is still read while a stage runs.
     if (!stage.proto) await assertCurrent();
 
-    const signal = limited(context, stage.limitMinutes * 60_000, `stage ${stage.name}`);
-    const environment = {
-      ...commonEnvironment(stamp, material.lock),
-      ...stage.environment?.(material.lock),
-      ...(stage.source ? { GITSTATUS: material.gitStatus } : {}),
-    };
-    const words = Object.entries(environment).map(([name, value]) => quoteWord(`${name}=${value}`));
     const servedBefore = gateway.servedBytes;
-    const log = createWriteStream(logFile);
-    const output = lineSink(log, (line) => {
-      tail.push(line);
-      if (tail.length > LINES_SHOWN_ON_FAILURE) tail.shift();
-      const served = gateway.servedBytes - servedBefore;
-      step.status(`${line.replace(/^livelab: /, "")}${served > 0 ? ` (${formatBytes(served)} from the store)` : ""}`);
-    });
-    let result: Awaited<ReturnType<typeof machine.ssh.exec>>;
+    let result: Awaited<ReturnType<typeof runScript>>;
     try {
-      result = await machine.ssh.exec(`exec env -i ${words.join(" ")} sh /run/stages/${stage.name}.sh 2>&1`, {
-        ...(stage.proto ? { stdin: await streamTree(context.proto, material.lock.profile.epoch) } : {}),
-        stdout: output,
-        signal,
+      result = await runScript(machine, {
+        gateway,
+        name: stage.name,
+        words: [`${STAGES_INSIDE}/${stage.name}.sh`],
+        environment: {
+          ...commonEnvironment(stamp, material.lock),
+          ...stage.environment?.(material.lock),
+          ...(stage.source ? { GITSTATUS: material.gitStatus } : {}),
+        },
+        stdin: stage.proto ? await streamTree(context.proto, material.lock.profile.epoch) : undefined,
+        logFile,
+        onLine: (line) => {
+          const served = gateway.servedBytes - servedBefore;
+          step.status(
+            `${line.replace(/^livelab: /, "")}${served > 0 ? ` (${formatBytes(served)} from the store)` : ""}`,
+          );
+        },
+        tail,
+        signal: limited(context, stage.limitMinutes * 60_000, `stage ${stage.name}`),
       });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOSPC") {
-        throw stageFailure(
-          stage,
-          "was ended: No space left on device for its log",
-          [...tail, String(error)],
-          logFile,
-          context,
-        );
+      if (isNoRoomError(error)) {
+        tail.add(String(error));
+        throw stageFailure(stage, "was ended: No space left on device for its log", tail, logFile, context);
       }
       if (error instanceof SshError && error.code === "CONNECTION_LOST") {
         const why = `lost its machine, which ${await machine.whyLost()}`;
@@ -127,11 +116,7 @@ export async function runStage(
         throw new StageError("STAGE_TIMEOUT", error.message, { hint: `its output: ${logFile}`, cause: error });
       }
       throw error;
-    } finally {
-      output.end();
-      await finished(output).catch(() => undefined);
     }
-    gateway.throwIfRefused();
     if (result.killedBy !== undefined)
       throw stageFailure(stage, `was killed by SIG${result.killedBy}`, tail, logFile, context);
     if (result.status !== 0) throw stageFailure(stage, `ended with status ${result.status}`, tail, logFile, context);
@@ -139,7 +124,7 @@ export async function runStage(
     if (artifact !== undefined && stage.artifact !== undefined && !(await hasArtifact(artifact))) {
       await keepArtifact(
         machine.ssh,
-        `${environment.RELEASE}/${stage.artifact.path}`,
+        `${releaseInside(stamp)}/${stage.artifact.path}`,
         artifact,
         limited(context, 5 * 60_000, `copying ${stage.artifact.name}`),
       );
@@ -156,46 +141,13 @@ export async function runStage(
   return durationMs;
 }
 
-/** What lib.sh needs of the environment; no stage sees any other. */
-export const commonEnvironment = (stamp: string, lock: Lock) => ({
-  PATH: PATH_INSIDE,
-  LC_ALL: "C",
-  TZ: "UTC",
-  HOME: "/root",
-  STAMP: stamp,
-  RELEASE: `/data/debian-live/${stamp}`,
-  SOURCE_DATE_EPOCH: String(lock.profile.epoch),
-  GATEWAY: `http://127.0.0.1:${GATEWAY_PORT}`,
-});
-
-/** The stages' shell files, as one tar stream to /run/stages. */
-export async function sendStageFiles(
-  machine: Maker,
-  { stageFolder, lock }: Pick<KeyMaterial, "lock" | "stageFolder">,
-  signal: AbortSignal,
-): Promise<void> {
-  const sent = await machine.ssh.exec("mkdir -p /run/stages && tar -x -f - -C /run/stages", {
-    stdin: await streamTree(stageFolder, lock.profile.epoch),
-    signal,
-  });
-  if (sent.status !== 0) {
-    throw new BuilderError("MACHINE_DIED", `the stages' files did not get into the builder machine: ${sent.stderr}`);
-  }
-}
-
-function stageFailure(
-  stage: Stage,
-  how: string,
-  tail: readonly string[],
-  logFile: string,
-  context: StageContext,
-): StageError {
+function stageFailure(stage: Stage, how: string, tail: LastLines, logFile: string, context: StageContext): StageError {
   const shell = `livelab shell -r ${context.stamp}`;
-  const full = [how, ...tail].some((line) => /No space left on device|ENOSPC/i.test(line));
-  const text = `stage ${stage.name} ${how}; its last lines:\n${tail.map((line) => `  | ${line}`).join("\n")}\nall of it: ${logFile}`;
+  const full = [how, ...tail.lines].some(tellsNoRoom);
+  const text = `stage ${stage.name} ${how}; its last lines:\n${tail}\nall of it: ${logFile}`;
   if (full) {
     // In the VM a program that found no room found none on the VM's own disks; the host's full disk ends the machine.
-    const inside = context.machines.kind === "vm" && !/No space left on device/.test(how);
+    const inside = context.machines.kind === "vm" && !tellsNoRoom(how);
     const disk = inside ? "the builder VM's disk or memory" : `the disk that holds ${context.home.root}`;
     return new StageError("STAGE_DISK_FULL", `${disk} is full: ${text}`, {
       hint: `free some space there (livelab gc), then go on: livelab build -r ${context.stamp}`,

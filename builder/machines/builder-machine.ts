@@ -13,6 +13,9 @@ export type MachineKind = (typeof machineKinds)[number];
 /** Stands for no release where a machine is wanted for its tools alone. */
 export const NO_RELEASE = "19700101T000000Z";
 
+/** Folder of a release in a machine. */
+export const releaseInside = (stamp: string): string => `/data/debian-live/${stamp}`;
+
 export interface BuilderMachine extends AsyncDisposable {
   readonly ssh: SshConnection;
   /** Why the connection was lost, in words that follow "the machine": to be asked after it was. */

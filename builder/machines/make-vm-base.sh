@@ -1,11 +1,12 @@
 #!/bin/sh
 # Makes the packages base of the builder VM in a throw-away machine whose root is the sandbox's base: that root with
 # ZFS added is what the VM will run. Environment: GATEWAY, SOURCE_DATE_EPOCH, FILES (folder with builder/ and vm/ of the
-# project), OUT (empty folder below /tmp: gets vmlinuz, initrd, root.squashfs).
+# project), OUT (folder below /tmp, made here: gets vmlinuz, initrd, root.squashfs).
 # Not here: what runs at boot (those files), what runs in the VM (stages).
 set -eu
 umask 022
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
+mkdir -p "$OUT"
 
 printf 'deb [trusted=yes] %s/vm/ ./\n' "$GATEWAY" >/etc/apt/sources.list
 apt-get -q update

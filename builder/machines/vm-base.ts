@@ -3,13 +3,11 @@
  * It is made in a machine whose root is the sandbox's base; keyed by its inputs and never written to afterwards.
  * Not here: the shell part (make-vm-base.sh), machines upon it (vm.ts).
  */
-import { createWriteStream } from "node:fs";
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
-import { quoteWord } from "../../vm/command-line.js";
+import { isNoRoomError } from "../../vm/no-room.js";
 import type { Progress } from "../../vm/progress.js";
-import { GATEWAY_PORT } from "../../vm/sshd-config.js";
 import { artifactKey, artifactUrl } from "../artifacts.js";
 import { BuilderError } from "../builder-error.js";
 import type { LivelabHome } from "../home.js";
@@ -18,11 +16,13 @@ import { createGateway } from "../inputs/gateway.js";
 import type { Lock } from "../inputs/lock.js";
 import type { Store } from "../inputs/store.js";
 import { limitSignal } from "../limit-signal.js";
-import { lineSink } from "../line-sink.js";
+import { claimMaking } from "../made-once.js";
 import { ownerTag } from "../owner.js";
+import { commonEnvironment, LastLines, runScript, sendFiles } from "../script-run.js";
 import { digestOf } from "../stage-key.js";
 import { zfsModules } from "../stages.js";
 import { createTar, extractTar } from "../tar-stream.js";
+import { NO_RELEASE } from "./builder-machine.js";
 import type { Maker } from "./maker.js";
 
 /** What a builder VM boots. */
@@ -58,6 +58,9 @@ const VM_FILES = [
   "builder/machines/vm-init.sh",
   "vm/bases/serve-ssh.sh",
 ];
+/** In the machine that makes it. */
+const FILES_INSIDE = "/tmp/vm-files";
+const MADE_INSIDE = "/tmp/vm-base";
 /** Longest making, in milliseconds; it took 8 s (measured), and where the maker is emulated minutes. */
 const LIMIT_MS = 30 * 60_000;
 
@@ -80,16 +83,15 @@ export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
   const folder = join(home.bases, key);
   if ((await stat(folder).catch(() => undefined)) === undefined) {
     await progress.step("builder VM's root", async (step) => {
+      await using _making = await claimMaking(home, key, step, request.signal);
+      if ((await stat(folder).catch(() => undefined)) !== undefined) return;
       const part = `${folder}.${ownerTag()}`;
       try {
         await mkdir(part);
         await makeBase(request, part, (line) => step.status(line));
-        await rename(part, folder).catch((error: NodeJS.ErrnoException) => {
-          // Another process was faster, with the same.
-          if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-        });
+        await rename(part, folder);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+        if (!isNoRoomError(error)) throw error;
         throw new BuilderError("HOST_DISK_FULL", `no room for the builder VM's root in ${home.bases}`, {
           hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
           cause: error,
@@ -117,41 +119,26 @@ async function makeBase(request: VmBaseRequest, target: string, onLine: (line: s
   const { lock, store, projectRoot } = request;
   const signal = limitSignal(request.signal, LIMIT_MS, "making the builder VM's root");
   await using gateway = createGateway(lock, store);
-  gateway.stage = "the builder VM's root";
   gateway.serveFile(artifactUrl(zfsModules), request.modules);
   await using maker = await request.openMaker();
-  await maker.ssh.forwardFrom(GATEWAY_PORT, (stream) => gateway.accept(stream));
-
-  const environment = {
-    GATEWAY: `http://127.0.0.1:${GATEWAY_PORT}`,
-    SOURCE_DATE_EPOCH: String(lock.profile.epoch),
-    FILES: "/tmp/vm-files",
-    OUT: "/tmp/vm-base",
-  };
-  const words = Object.entries(environment).map(([name, value]) => quoteWord(`${name}=${value}`));
-  const lines: string[] = [];
-  const log = lineSink(createWriteStream(join(target, "make.log")), (line) => {
-    lines.push(line);
-    if (lines.length > 20) lines.shift();
-    onLine(line);
+  await sendFiles(maker, createTar(projectRoot, VM_FILES, lock.profile.epoch), FILES_INSIDE, signal);
+  const tail = new LastLines(20);
+  const { status } = await runScript(maker, {
+    gateway,
+    name: "the builder VM's root",
+    words: [`${FILES_INSIDE}/builder/machines/make-vm-base.sh`],
+    environment: { ...commonEnvironment(NO_RELEASE, lock), FILES: FILES_INSIDE, OUT: MADE_INSIDE },
+    logFile: join(target, "make.log"),
+    onLine,
+    tail,
+    signal,
   });
-  const made = await maker.ssh.exec(
-    `mkdir -p /tmp/vm-files /tmp/vm-base && tar -x -f - -C /tmp/vm-files && ` +
-      `exec env ${words.join(" ")} sh /tmp/vm-files/builder/machines/make-vm-base.sh 2>&1`,
-    { stdin: createTar(projectRoot, VM_FILES, lock.profile.epoch), stdout: log, signal },
-  );
-  log.end();
-  gateway.throwIfRefused();
-  if (made.status !== 0) {
-    throw new BuilderError(
-      "BASE_FAILED",
-      `making the builder VM's root failed, status ${made.status}:\n${lines.map((line) => `  | ${line}`).join("\n")}`,
-    );
-  }
+  if (status !== 0)
+    throw new BuilderError("BASE_FAILED", `making the builder VM's root failed, status ${status}:\n${tail}`);
   const unpack = extractTar(target);
   const unpacked = finished(unpack);
   unpacked.catch(() => undefined); // exec() tells of it first
-  const sent = await maker.ssh.exec("tar -c -C /tmp/vm-base .", { stdout: unpack, signal });
+  const sent = await maker.ssh.exec(`tar -c -C ${MADE_INSIDE} .`, { stdout: unpack, signal });
   unpack.end();
   await unpacked;
   if (sent.status !== 0)

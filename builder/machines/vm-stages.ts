@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type AcceleratorVerdict, type AcceleratorWish, decideAccelerator } from "../../vm/accelerator.js";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { formatBytes } from "../../vm/format.js";
+import { tellsNoRoom } from "../../vm/no-room.js";
 import type { Progress, Step } from "../../vm/progress.js";
 import { SshError } from "../../vm/ssh-connection.js";
 import { BuilderError } from "../builder-error.js";
@@ -294,7 +295,7 @@ export class VmStages implements BuilderMachines {
     } catch (error) {
       if (!(error instanceof SshError)) throw error;
       const why = await vm.whyLost();
-      if (/No space left on device/.test(why)) throw this.#diskFull(`the builder VM ${why}`);
+      if (tellsNoRoom(why)) throw this.#diskFull(`the builder VM ${why}`);
       throw new BuilderError("MACHINE_DIED", `the builder VM ${why} (${error.message})`, { cause: error });
     }
   }

@@ -6,9 +6,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { linkHome, openToyWorkshop, TOY_STAMP, toyContext } from "../../fixtures/toy-stage.js";
+import { openToyRelease, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
 
 const test = suite("initramfs functions");
 
@@ -42,10 +41,8 @@ copy_file() { echo "copy_file $*" >>/tmp/commands; return 1; } # 1: it is there 
 
 /** Runs shell code with the functions. @returns its output */
 async function runWithFunctions(code: string): Promise<string> {
-  await using dir = await TempDir.create("initramfs-functions");
-  const workshop = await openToyWorkshop(await linkHome(dir.path));
-  await using gateway = workshop.createGateway();
-  const context = await toyContext(workshop, gateway);
+  await using toy = await openToyRelease("initramfs-functions");
+  const { context } = toy;
   await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: [] });
   const functions = await readFile(join(findProjectRoot(), "builder/stages/initramfs_functions.sh"));
   const file = Buffer.concat([Buffer.from("cat >/tmp/functions.sh <<'FUNCTIONS'\n"), functions]);

@@ -7,14 +7,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { failedLayerFolder } from "../../builder/release.js";
 import type { Workshop } from "../../builder/workshop.js";
-import {
-  linkHome,
-  openToyWorkshop,
-  runToyStages,
-  sharedHome,
-  TOY_STAMP,
-  toyContext,
-} from "../../fixtures/toy-stage.js";
+import { openToyRelease, readySharedHome, runToyStages, sharedHome, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
 import type { LivelabError } from "../../vm/livelab-error.js";
 import { findProjectRoot } from "../../vm/project-root.js";
@@ -31,10 +24,8 @@ const layerFile = (workshop: Workshop, key: string, name: string): string =>
 const failureOf = (work: Promise<unknown>): Promise<LivelabError> => thrownBy(work) as Promise<LivelabError>;
 
 test("each stage sees what those before it left, and writes a layer of its own", async () => {
-  await using dir = await TempDir.create("stage");
-  const workshop = await openToyWorkshop(await linkHome(dir.path));
-  await using gateway = workshop.createGateway();
-  const context = await toyContext(workshop, gateway);
+  await using toy = await openToyRelease("stage");
+  const { workshop, context } = toy;
   await runToyStages(context, ["toy_write"]);
   assert.is(await readFile(layerFile(workshop, "toy_write", "stamps"), "utf8"), `${TOY_STAMP}\n`);
   await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: ["toy_write"] });
@@ -46,10 +37,8 @@ test("each stage sees what those before it left, and writes a layer of its own",
 });
 
 test("a machine has no network but its loopback, and no way to the host's files", async () => {
-  await using dir = await TempDir.create("stage");
-  const workshop = await openToyWorkshop(await linkHome(dir.path));
-  await using gateway = workshop.createGateway();
-  const context = await toyContext(workshop, gateway);
+  await using toy = await openToyRelease("stage");
+  const { context } = toy;
   await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: [] });
   const { stdout } = await machine.ssh.exec(
     `ls /sys/class/net; ip route; ls -d ${findProjectRoot()} /.host 2>&1 | grep -c 'No such'`,
@@ -58,10 +47,8 @@ test("a machine has no network but its loopback, and no way to the host's files"
 });
 
 test("status, signal, both outputs and input of a command come through", async () => {
-  await using dir = await TempDir.create("stage");
-  const workshop = await openToyWorkshop(await linkHome(dir.path));
-  await using gateway = workshop.createGateway();
-  const { machines } = await toyContext(workshop, gateway);
+  await using toy = await openToyRelease("stage");
+  const { machines } = toy.context;
   await using machine = await machines.show({ stamp: TOY_STAMP, stages: [] });
   const told = await machine.ssh.exec("cat; echo err >&2; exit 7", { stdin: "in" });
   assert.equal([told.status, told.stdout.toString(), told.stderr], [7, "in", "err\n"]);
@@ -69,22 +56,17 @@ test("status, signal, both outputs and input of a command come through", async (
 });
 
 test("what the lock does not name is refused, and the failure names the stage", async () => {
-  await using dir = await TempDir.create("stage");
-  const workshop = await openToyWorkshop(await linkHome(dir.path));
-  await using gateway = workshop.createGateway();
-  const failure = await failureOf(
-    toyContext(workshop, gateway).then((context) => runToyStages(context, ["toy_forbidden"])),
-  );
+  await using toy = await openToyRelease("stage");
+  const failure = await failureOf(runToyStages(toy.context, ["toy_forbidden"]));
   assert.is(failure.code, "REFUSED");
   assert.match(failure.message, "stage toy_forbidden asked for");
   assert.match(failure.message, "cowsay_3.03_all.deb");
 });
 
 test("a failed stage tells its last lines, its log and how to look, and leaves its state", async () => {
-  await using dir = await TempDir.create("stage");
-  const workshop = await openToyWorkshop(await linkHome(dir.path));
-  await using gateway = workshop.createGateway();
-  const failure = await failureOf(toyContext(workshop, gateway).then((context) => runToyStages(context, ["toy_fail"])));
+  await using toy = await openToyRelease("stage");
+  const { workshop, context } = toy;
+  const failure = await failureOf(runToyStages(context, ["toy_fail"]));
   assert.is(failure.code, "STAGE_FAILED");
   assert.match(failure.message, "stage toy_fail ended with status 9");
   assert.match(failure.message, "| cannot find the thing");
@@ -103,7 +85,7 @@ else skipTest(test, fullDisk, "only root can mount the small file system that is
 async function tellsFullDisk(): Promise<void> {
   await using dir = await TempDir.create("stage");
   await mkdir(join(dir.path, "home"));
-  await openToyWorkshop(sharedHome()).then((workshop) => workshop.ready(TOY_STAMP, workshop.createGateway()));
+  await readySharedHome("sandbox");
   // A file system of 24 MiB that only this child sees, so that nothing is left when it ends.
   const { stdout } = await run("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],

@@ -3,22 +3,18 @@ import { createHash } from "node:crypto";
 import { Duplex, PassThrough, Readable, Writable } from "node:stream";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { linkHome, openToyWorkshop, TOY_STAMP, toyContext } from "../../fixtures/toy-stage.js";
+import { openToyRelease, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { generateSshKeyPair, SshConnection, type SshError } from "../../vm/ssh-connection.js";
 import { SSHD_CONFIG } from "../../vm/sshd-config.js";
-import { TempDir } from "../../vm/temp-dir.js";
 
 const test = suite("SSH to a real sshd");
 const BYTES = 100 * 2 ** 20;
 
 async function startSandbox() {
   const owned = new DisposableStack();
-  const dir = owned.use(await TempDir.create("ssh"));
-  const workshop = await openToyWorkshop(await linkHome(dir.path));
-  const gateway = owned.use(workshop.createGateway());
-  const context = await toyContext(workshop, gateway);
+  const { context } = owned.use(await openToyRelease("ssh"));
   const { ssh } = owned.use(await context.machines.show({ stamp: TOY_STAMP, stages: [] }));
   return { ssh, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }

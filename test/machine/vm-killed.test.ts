@@ -12,7 +12,9 @@ import { qemuOf } from "../../fixtures/qemu-processes.js";
 import { look, snapshots } from "../../fixtures/toy-look.js";
 import {
   linkHome,
+  openToyRelease,
   openToyWorkshop,
+  readySharedHome,
   runToyStages,
   sharedHome,
   TOY_STAMP,
@@ -48,10 +50,8 @@ async function runKilled(home: string, at: RegExp, victim: "livelab" | "qemu"): 
 }
 
 test("a build killed at any point leaves a pool that imports, and goes on to the same result", async () => {
-  await using whole = await TempDir.create("vm-whole");
-  const whole1 = await openToyWorkshop(await linkHome(whole.path), { machine: "vm" });
-  await using gateway = whole1.createGateway();
-  const expected = await toyContext(whole1, gateway);
+  await using whole = await openToyRelease("vm-whole", { machine: "vm" });
+  const expected = whole.context;
   await runToyStages(expected, STAGES);
 
   await using dir = await TempDir.create("vm-killed");
@@ -62,7 +62,7 @@ test("a build killed at any point leaves a pool that imports, and goes on to the
   await runKilled(home, /^toy_more: halfway/, "qemu");
   await runKilled(home, /^toy_more: halfway/, "livelab");
   const workshop = await openToyWorkshop(home, { machine: "vm" });
-  const context = await toyContext(workshop, gateway);
+  const context = await toyContext(workshop, expected.gateway);
   const done = (stage: string): string => `triton/debian-live-${TOY_STAMP}@${stage}-done`;
   assert.equal(await snapshots(context), [done("toy_write"), done("toy_tree")]);
   await runToyStages(context, STAGES);
@@ -80,9 +80,7 @@ else skipTest(test, fullDisk, "only root can mount the small file system that is
 
 async function tellsFullDisk(): Promise<void> {
   await using dir = await TempDir.create("vm-full");
-  await openToyWorkshop(sharedHome(), { machine: "vm" }).then((workshop) =>
-    workshop.ready(TOY_STAMP, workshop.createGateway()),
-  );
+  await readySharedHome("vm");
   // A file system that only this child sees, so that nothing is left when it ends; then it is made larger.
   const { stdout } = await run("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],

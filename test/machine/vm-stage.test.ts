@@ -11,9 +11,10 @@ import { runStage } from "../../builder/stage-run.js";
 import { look, snapshots } from "../../fixtures/toy-look.js";
 import {
   linkHome,
+  openToyRelease,
   openToyWorkshop,
+  readySharedHome,
   runToyStages,
-  sharedHome,
   TOY_STAMP,
   toyContext,
   toyStage,
@@ -32,10 +33,8 @@ const STAGES = ["toy_write", "toy_tree", "toy_more"];
 const failureOf = (work: Promise<unknown>): Promise<LivelabError> => thrownBy(work) as Promise<LivelabError>;
 
 test("each sees what those before it left, in a root of its own, without a network", async () => {
-  await using dir = await TempDir.create("vm-stage");
-  const workshop = await openToyWorkshop(await linkHome(dir.path), { machine: "vm" });
-  await using gateway = workshop.createGateway();
-  const context = await toyContext(workshop, gateway);
+  await using toy = await openToyRelease("vm-stage", { machine: "vm" });
+  const { workshop, context } = toy;
   await runToyStages(context, STAGES);
   assert.equal(
     await snapshots(context),
@@ -54,10 +53,8 @@ test("each sees what those before it left, in a root of its own, without a netwo
 });
 
 test("what the lock does not name is refused; a failed stage leaves its state, its log and the way to look", async () => {
-  await using dir = await TempDir.create("vm-stage");
-  const workshop = await openToyWorkshop(await linkHome(dir.path), { machine: "vm" });
-  await using gateway = workshop.createGateway();
-  const context = await toyContext(workshop, gateway);
+  await using toy = await openToyRelease("vm-stage", { machine: "vm" });
+  const { context } = toy;
   const failure = await failureOf(runToyStages(context, ["toy_write", "toy_fail"]));
   assert.is(failure.code, "STAGE_FAILED");
   assert.match(failure.message, "stage toy_fail ended with status 9");
@@ -74,10 +71,8 @@ test("what the lock does not name is refused; a failed stage leaves its state, i
 });
 
 test("a stage that runs each time, though it was kept, leaves those after it alone", async () => {
-  await using dir = await TempDir.create("vm-always");
-  const workshop = await openToyWorkshop(await linkHome(dir.path), { machine: "vm" });
-  await using gateway = workshop.createGateway();
-  const context = await toyContext(workshop, gateway);
+  await using toy = await openToyRelease("vm-always", { machine: "vm" });
+  const { context } = toy;
   await runToyStages(context, ["toy_write", "toy_tree"]);
   const step = { status: () => {}, result: () => {} };
   await runStage(context, toyStage("toy_write"), "toy_write", [], step, async () => true);
@@ -86,10 +81,8 @@ test("a stage that runs each time, though it was kept, leaves those after it alo
 });
 
 test("releases share what they have in common, and each can go back or go without harm to the other", async () => {
-  await using dir = await TempDir.create("vm-shared");
-  const workshop = await openToyWorkshop(await linkHome(dir.path), { machine: "vm" });
-  await using gateway = workshop.createGateway();
-  const first = await toyContext(workshop, gateway);
+  await using toy = await openToyRelease("vm-shared", { machine: "vm" });
+  const { workshop, context: first } = toy;
   await runToyStages(first, STAGES);
   const second = { ...first, stamp: "20260203T040506Z" };
   await mkdir(join(workshop.home.builds, second.stamp, "logs"), { recursive: true });
@@ -135,9 +128,7 @@ else skipTest(test, outside, "only root can mount all else read-only");
 async function writesNothingOutside(): Promise<void> {
   await using dir = await TempDir.create("vm-outside");
   const home = await linkHome(dir.path);
-  await openToyWorkshop(sharedHome(), { machine: "vm" }).then((workshop) =>
-    workshop.ready(TOY_STAMP, workshop.createGateway()),
-  );
+  await readySharedHome("vm");
   const { stdout } = await run("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     [
