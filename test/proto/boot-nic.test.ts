@@ -55,6 +55,8 @@ for (const shell of shells) {
         "aggr1 802.3ad 52:54:00:aa:00:07 52:54:00:aa:00:07\naggr0 802.3ad 52:54:00:aa:00:01 52:54:00:aa:00:02 52:54:00:aa:00:01\n",
       "sys/class/net/aggr0/bonding/mode": "balance-rr 0\n",
       "sys/class/net/aggr0/bonding/miimon": "0\n",
+      "sys/class/net/aggr0/bonding/xmit_hash_policy": "layer2 0\n",
+      "sys/class/net/aggr0/bonding/lacp_rate": "slow 0\n",
       "sys/class/net/aggr0/carrier": "1\n",
       "proc/sys/net/ipv6/conf/aggr0/disable_ipv6": "0\n",
     };
@@ -75,6 +77,8 @@ for (const shell of shells) {
     );
     assert.is(await initramfs.read("sys/class/net/aggr0/bonding/mode"), "802.3ad\n");
     assert.is(await initramfs.read("sys/class/net/aggr0/bonding/miimon"), "100\n");
+    assert.is(await initramfs.read("sys/class/net/aggr0/bonding/xmit_hash_policy"), "layer2+3\n");
+    assert.is(await initramfs.read("sys/class/net/aggr0/bonding/lacp_rate"), "fast\n");
     assert.is(await initramfs.read("run/triton/boot-nic"), "aggr0 10.77.0.41/255.255.255.0\n");
     assert.equal(await initramfs.console(), []);
   });

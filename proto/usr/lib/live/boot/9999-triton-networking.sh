@@ -36,9 +36,18 @@ triton_has_carrier () {
 	{ read -r carrier < "${sysroot?}/sys/class/net/${DEVICE?}/carrier" ; } 2>/dev/null && [ "${carrier}" = 1 ]
 }
 
+# triton_set_bond BOND MODE: sets what networking-units.jq sets for a bond that systemd-networkd makes. The mode comes first.
+triton_set_bond () {
+	options="${sysroot?}/sys/class/net/${1}/bonding"
+	printf '%s\n' "${2}" > "${options}/mode" &&
+		printf 'layer2+3\n' > "${options}/xmit_hash_policy" &&
+		printf '100\n' > "${options}/miimon" || return 1
+	[ "${2}" != 802.3ad ] || printf 'fast\n' > "${options}/lacp_rate"
+}
+
 # triton_join_bond MAC: where networking.json has the boot NIC in an aggregation, makes the bond with that one NIC in it, and
 # sets $DEVICE to the bond: many a switch lets nothing through before it has heard LACP. systemd-networkd takes the bond
-# over in the new root, and adds the others. Without networking.json, or a bond, $DEVICE stays as it is.
+# over in the new root as it is, whatever its own file says, and adds the others. Without networking.json, or a bond, $DEVICE stays as it is.
 triton_join_bond () {
 	[ -s "${state_dir?}/bonds" ] || return 0
 	while read -r bond mode bond_mac members
@@ -46,8 +55,7 @@ triton_join_bond () {
 		case " ${members} " in
 			*" ${1} "*)
 				if modprobe bonding max_bonds=0 && ip link add "${bond}" type bond &&
-					printf '%s\n' "${mode}" > "${sysroot?}/sys/class/net/${bond}/bonding/mode" &&
-					printf '100\n' > "${sysroot}/sys/class/net/${bond}/bonding/miimon" &&
+					triton_set_bond "${bond}" "${mode}" &&
 					ip link set dev "${bond}" address "${bond_mac}" &&
 					ip link set dev "${DEVICE?}" down && ip link set dev "${DEVICE}" master "${bond}"
 				then
