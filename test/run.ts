@@ -23,7 +23,7 @@ import { findTestFiles, type TestFile, type TestKind, testFileOf } from "./runne
 import { workflowCheck } from "./runner/workflow-check.js";
 
 /** Longest run of one file, in milliseconds. */
-const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = { unit: 60_000, machine: 10 * 60_000 };
+const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = { unit: 5 * 60_000, machine: 10 * 60_000 };
 
 /** Longest run of all boot scenarios, in milliseconds, with a cold build before them on a slow host. */
 const BOOT_TIMEOUT_MS = 2 * 60 * 60_000;

@@ -46,7 +46,7 @@ function related(relations: Readonly<Record<string, string | undefined>>): Small
 
 aptTest(
   "apt itself finds nothing missing and nothing too much in the lock of bookworm",
-  within(15_000, async () => {
+  within(120_000, async () => {
     const lock = await loadLock(projectRoot, loadProfile("bookworm"));
     // No mirror has anything, so what is left of the verdict is that all of the files are unavailable.
     const error = (await thrownBy(verify(lock, []))) as InputError;
