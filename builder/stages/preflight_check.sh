@@ -3,11 +3,12 @@
 . "$(dirname "$0")/lib.sh"
 
 missing=
-for program in "$BOOTSTRAP" apt-get chroot cpio curl dpkg-deb find gzip mksquashfs mount mountpoint pigz sha1sum sort tar xz zstd; do
+for program in "$BOOTSTRAP" apt-get chroot cpio curl dpkg-deb find gzip mcopy mformat mksquashfs \
+  mmd mount mountpoint pigz sfdisk sha1sum sort tar xorriso xz zstd; do
   command -v "$program" >/dev/null || missing="$missing $program"
 done
 [ -z "$missing" ] || fail "the builder machine lacks:$missing (add the packages to the lock set base)"
 
 free_kib=$(df -k --output=avail "$RELEASE" | tail -n 1)
-[ "$free_kib" -ge 3145728 ] ||
-  fail "$((free_kib / 1024)) MiB free for the build, 3072 MiB needed: free some space below LIVELAB_HOME (livelab gc), then build again"
+[ "$free_kib" -ge 4194304 ] ||
+  fail "$((free_kib / 1024)) MiB free for the build, 4096 MiB needed: free some space below LIVELAB_HOME (livelab gc), then build again"
