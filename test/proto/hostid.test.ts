@@ -13,6 +13,7 @@ const vectors = [
   [vector, "73cb1ae8"],
   ["44454c4c-4200-1035-8052-b4c04f384c32", "cbcf617f"],
   ["4c4c4544-0042-3510-8052-000000000050", "0080f270"],
+  ["61104333-2527-7367-4466-461662446460", "00000001"], // its CRC is 0, which is "no hostid" to ZFS
 ] as const;
 
 for (const shell of shells) {
@@ -27,6 +28,11 @@ for (const shell of shells) {
       for (const file of ["etc/hostid", "root/etc/hostid"]) {
         assert.equal(await readFile(initramfs.path(file)), expected, `${file} for ${uuid}`);
       }
+      assert.is(
+        await initramfs.read("run/modprobe.d/triton-hostid.conf"),
+        `options spl spl_hostid=0x${hostid}\n`,
+        "ZFS's kernel threads cannot read the new root's file",
+      );
     }
   });
 

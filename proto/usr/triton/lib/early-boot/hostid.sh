@@ -35,6 +35,7 @@ read_system_uuid() {
 }
 
 # crc32_of_uuid UUID: sets $crc32. Bit by bit: 36 characters do not repay a table.
+# Never 0, which means "no hostid" to ZFS: the one UUID in four thousand million that has it gets 1.
 crc32_of_uuid() {
 	crc32=$((0xffffffff))
 	rest=$1
@@ -55,6 +56,7 @@ crc32_of_uuid() {
 		done
 	done
 	crc32=$((crc32 ^ 0xffffffff))
+	[ "$crc32" -ne 0 ] || crc32=1
 }
 
 # write_hostid FILE NUMBER: replaces FILE by the four bytes, least significant first.
