@@ -1,0 +1,373 @@
+/** The system pool in early boot: what is awaited, imported and destroyed, and what the console says of it. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type FakePool, fakeZfs } from "../../fixtures/fake-zfs.js";
+import { outcome, waiting, zones } from "../../fixtures/pool-boot.js";
+import { FakeInitramfs, shells } from "../../fixtures/proto-initramfs.js";
+
+const script = "live-bottom/triton-system-pool";
+const test = suite("proto: system pool");
+
+const foreignError = `cannot import 'zones': pool was previously in use from another system.
+Last accessed by cn8 (hostid=a1b2c3d4) at Wed Nov 25 12:00:00 2026
+The pool can be imported, use 'zpool import -f' to import the pool.
+`;
+const foreignListing = `  state: ONLINE
+status: The pool was last accessed by another system.
+ action: The pool can be imported using its name or numeric identifier and
+\tthe '-f' flag.
+   see: https://openzfs.github.io/openzfs-docs/msg/ZFS-8000-EY
+ config:
+
+\tzones       ONLINE
+\t  vda       ONLINE
+`;
+const missingListing = `  state: UNAVAIL
+status: One or more devices contains corrupted data.
+ action: The pool cannot be imported due to damaged devices or data.
+   see: https://openzfs.github.io/openzfs-docs/msg/ZFS-8000-5E
+ config:
+
+\tzones       UNAVAIL  insufficient replicas
+\t  vda       ONLINE
+\t  vdb       UNAVAIL
+`;
+const missingError = "cannot import 'zones': no such pool or dataset\n";
+const degradedListing = `  state: DEGRADED
+status: One or more devices are missing from the system.
+ action: The pool can be imported despite missing or damaged devices.  The
+\tfault tolerance of the pool may be compromised if imported.
+   see: https://openzfs.github.io/openzfs-docs/msg/ZFS-8000-2Q
+ config:
+
+\tzones       DEGRADED
+\t  mirror-0  DEGRADED
+\t    vda     ONLINE
+\t    vdb     UNAVAIL
+`;
+const newerListing = `  state: UNAVAIL
+status: The pool uses the following feature(s) not supported on this system:
+\tcom.example:later (What is not invented yet.)
+ action: The pool cannot be imported. Access the pool on a system that supports
+\tthe required feature(s), or recreate the pool from backup.
+ config:
+
+\tzones       UNAVAIL  unsupported feature(s)
+\t  vda       ONLINE
+`;
+
+for (const shell of shells) {
+  const prefix = shell.join(" ");
+
+  test(`${prefix}: a set-up node has its pool imported by ID and its filesystems mounted in mountpoint order, without waiting`, async () => {
+    const { console, state, done, uptime, systemPool, commands } = await outcome(shell, { pools: [zones] });
+    assert.equal(console, ["triton: system pool zones"]);
+    assert.is(state, "imported zones\n");
+    assert.is(systemPool, "/zones/");
+    assert.equal(done, [
+      "zpool import 1001",
+      ...["opt", "var"].map((name) => `zfs mount zones/${name}`),
+      "zfs mount zones",
+      "zfs mount zones/config",
+      "zfs mount zones/cores/global",
+    ]);
+    assert.is(uptime, 12.34);
+    assert.is(commands.includes("modprobe zfs"), true);
+  });
+
+  test(`${prefix}: a disk that comes late is found at once, within the time that zfs_modprobe_sleep gives`, async () => {
+    const late = { ...zones, pluggedAtSeconds: 24 };
+    const found = await outcome(shell, { pools: [late], append: "zfs_modprobe_sleep=15" });
+    assert.equal(found.console, [
+      "triton: waiting up to 15 s for a disk with the system pool on it",
+      "triton: system pool zones",
+    ]);
+    assert.is(found.uptime < 25, true, String(found.uptime));
+    const missed = await outcome(shell, { pools: [late] });
+    assert.equal(missed.console, [waiting, "triton: system pool none: no disk"]);
+  });
+
+  test(`${prefix}: destroy_zpools=true destroys every imported pool before anything is mounted`, async () => {
+    const { console, state, done, systemPool } = await outcome(shell, {
+      pools: [zones, { name: "tank", filesystems: ["/tank\ton\t-\ttank"] }],
+      append: "destroy_zpools=true",
+      files: { "run/triton/system_pool": "stale" },
+    });
+    assert.equal(console, [
+      "triton: pool zones destroyed (destroy_zpools=true)",
+      "triton: pool tank destroyed (destroy_zpools=true)",
+      "triton: system pool none: destroyed zones tank",
+    ]);
+    assert.is(state, "destroyed zones tank\n");
+    assert.equal(done, ["zpool import 1001", "zpool import 1002", "zpool destroy zones", "zpool destroy tank"]);
+    assert.is(systemPool, undefined);
+  });
+
+  test(`${prefix}: smartdc:factoryreset=yes destroys the system pool alone, and the other pools are used`, async () => {
+    const { console, state, done } = await outcome(shell, {
+      pools: [
+        { name: "tank", filesystems: ["/tank\ton\t-\ttank"] },
+        { ...zones, factoryReset: "yes" },
+      ],
+    });
+    assert.equal(console, [
+      "triton: pool zones destroyed (smartdc:factoryreset=yes)",
+      "triton: system pool none: destroyed zones",
+    ]);
+    assert.is(state, "destroyed zones\n");
+    assert.equal(done, ["zpool import 1001", "zpool import 1002", "zpool destroy zones", "zfs mount tank"]);
+  });
+}
+
+// Decisions and texts, which are the same in every shell: once is enough.
+const [shell] = shells;
+
+test("a new node waits 10 s, and not at all with zfs_modprobe_sleep=0", async () => {
+  const slow = await outcome(shell, { files: { "sys/block/vda/size": "2048\n" } });
+  assert.equal(slow.console, [waiting, "triton: system pool none"]);
+  assert.is(slow.state, "none\n");
+  assert.is(Math.floor(slow.uptime), 22);
+  assert.is(slow.commands.filter((line) => line === "zpool import").length, 1, "looks again only when a disk came");
+  const quick = await outcome(shell, { append: "zfs_modprobe_sleep=0" });
+  assert.equal(quick.console, ["triton: system pool none: no disk"]);
+  assert.is(quick.uptime, 12.34);
+});
+
+test("without a disk ZFS is not loaded; a floppy, a CD or the root's loop device is none", async () => {
+  const files = Object.fromEntries(["fd0", "sr0", "loop0", "ram0"].map((name) => [`sys/block/${name}/size`, "8\n"]));
+  const { commands, console } = await outcome(shell, { files });
+  assert.is(commands.includes("modprobe zfs"), false);
+  assert.equal(console, [waiting, "triton: system pool none: no disk"]);
+});
+
+test("zfs_modprobe_sleep counts as a word of its own that is a number, and the last one counts", async () => {
+  const table = [
+    ["zfs_modprobe_sleep=5 zfs_modprobe_sleep=0", 0],
+    ["xzfs_modprobe_sleep=0 zfs_modprobe_sleep zfs_modprobe_sleep_=0", 10],
+  ] as const;
+  for (const [append, seconds] of table) {
+    const { uptime } = await outcome(shell, { append });
+    assert.is(Math.floor(uptime) - 12, seconds, append);
+  }
+  for (const value of ["", "-1", "010", "5s", "99999", "*", "$(reboot)"]) {
+    const { console } = await outcome(shell, { append: `zfs_modprobe_sleep=${value}`, pools: [zones] });
+    assert.is(
+      console[0],
+      `triton: error: the kernel argument zfs_modprobe_sleep=${value} is not a number of seconds below 1000; correct it in CNAPI`,
+    );
+  }
+});
+
+test("a pool that lacks disks is awaited for 30 s, and imported whole as soon as they are there", async () => {
+  const late = { ...zones, listingUnplugged: degradedListing, pluggedAtSeconds: 30 };
+  const { console, done, uptime } = await outcome(shell, { pools: [late] });
+  assert.equal(console, [
+    "triton: waiting up to 30 s for the missing disks of pool zones",
+    "triton: system pool zones",
+  ]);
+  assert.is(done[0], "zpool import 1001");
+  assert.is(Math.floor(uptime), 30);
+});
+
+test("a degraded pool is imported when the time is up, and called degraded", async () => {
+  const degraded = { ...zones, listingUnplugged: degradedListing, pluggedAtSeconds: 1000 };
+  const { console, state, done, uptime } = await outcome(shell, { pools: [degraded] });
+  assert.equal(console, [
+    "triton: waiting up to 30 s for the missing disks of pool zones",
+    "triton: error: pool zones is DEGRADED; see 'zpool status zones', and replace what failed",
+    "triton: system pool zones, degraded",
+  ]);
+  assert.is(state, "imported zones\n");
+  assert.is(done.length, 6);
+  assert.is(Math.floor(uptime), 42);
+});
+
+test("noimport=true wins over everything; nothing of ZFS is touched", async () => {
+  const append = "destroy_zpools=true noimport=true zfs_modprobe_sleep=60";
+  const { console, state, commands, systemPool } = await outcome(shell, {
+    pools: [{ ...zones, factoryReset: "yes" }],
+    append,
+    files: { "run/triton/system_pool": "stale" },
+  });
+  assert.equal(console, ["triton: system pool not imported (noimport=true)"]);
+  assert.is(state, "noimport\n");
+  assert.equal(commands, [""]);
+  assert.is(systemPool, undefined);
+});
+
+test("only the exact words noimport=true and destroy_zpools=true count", async () => {
+  for (const append of [
+    "x.noimport=true noimport=true1 noimport=TRUE noimport noimport= noimport=false triton.noimport=true",
+    "x.destroy_zpools=true destroy_zpools=true, destroy_zpools=yes destroy_zpools a=destroy_zpools=true",
+  ]) {
+    const { console, done } = await outcome(shell, { pools: [zones], append });
+    assert.equal(console, ["triton: system pool zones"], append);
+    assert.is(done.length, 6);
+  }
+});
+
+test("destroy_zpools=true with no pool destroys nothing", async () => {
+  const { console, done } = await outcome(shell, { append: "destroy_zpools=true zfs_modprobe_sleep=0" });
+  assert.equal(console, ["triton: system pool none: no disk"]);
+  assert.equal(done, []);
+});
+
+test("a pool that could not be destroyed is told so, is not mounted, and the node is not a new one", async () => {
+  const { console, state, done } = await outcome(shell, {
+    pools: [{ ...zones, destroyError: "cannot destroy 'zones': pool is busy\n" }],
+    append: "destroy_zpools=true",
+  });
+  assert.equal(console, [
+    "triton: error: pool zones: not destroyed (destroy_zpools=true): cannot destroy 'zones': pool is busy; " +
+      "destroy it by hand: zpool destroy zones",
+    "triton: system pool none, but not a new node: " +
+      "pool zones: not destroyed (destroy_zpools=true): cannot destroy 'zones': pool is busy",
+  ]);
+  assert.match(state, /^failed pool zones: not destroyed/);
+  assert.equal(done, ["zpool import 1001", "zpool destroy zones"]);
+});
+
+test("any other value of smartdc:factoryreset, and the mark on a pool that is not the system pool, destroy nothing", async () => {
+  for (const factoryReset of ["-", "no", "YES", "yes yes", "true"]) {
+    const { done } = await outcome(shell, { pools: [{ ...zones, factoryReset }] });
+    assert.is(done.includes("zpool destroy zones"), false, factoryReset);
+  }
+  const { done } = await outcome(shell, { pools: [zones, { name: "tank", factoryReset: "yes" }] });
+  assert.is(done.includes("zpool destroy tank"), false);
+});
+
+const notImported: readonly (readonly [what: string, pool: FakePool, console: readonly string[], reason: string])[] = [
+  [
+    "another machine's",
+    { name: "zones", listing: foreignListing, importError: foreignError },
+    [
+      "triton: error: pool zones: not imported: pool was previously in use from another system. Last accessed by cn8 " +
+        "(hostid=a1b2c3d4) at Wed Nov 25 12:00:00 2026; see that no other machine uses its disks, boot with " +
+        "noimport=true, run 'zpool import -fN zones', and reboot",
+      waiting,
+    ],
+    "pool zones: not imported: pool was previously in use from another system. Last accessed by cn8 " +
+      "(hostid=a1b2c3d4) at Wed Nov 25 12:00:00 2026",
+  ],
+  [
+    "one that lacks disks",
+    { name: "zones", listing: missingListing, importError: missingError },
+    [
+      "triton: waiting up to 30 s for the missing disks of pool zones",
+      "triton: error: pool zones: not imported: One or more devices contains corrupted data " +
+        "(vdb is missing or not readable); attach the disks that it lacks, and reboot",
+    ],
+    "pool zones: not imported: One or more devices contains corrupted data (vdb is missing or not readable)",
+  ],
+  [
+    "a newer one",
+    { name: "zones", listing: newerListing, importError: "cannot import 'zones': unsupported feature\n" },
+    [
+      "triton: waiting up to 30 s for the missing disks of pool zones",
+      "triton: error: pool zones: not imported: The pool uses the following feature(s) not supported on this system: " +
+        "com.example:later (What is not invented yet.); boot a platform image whose ZFS is new enough for it",
+    ],
+    "pool zones: not imported: The pool uses the following feature(s) not supported on this system: " +
+      "com.example:later (What is not invented yet.)",
+  ],
+  [
+    "one refused for a reason that nobody thought of",
+    { name: "zones", importError: "internal error: Invalid exchange\n" },
+    [
+      "triton: error: pool zones: not imported: internal error: Invalid exchange; " +
+        "see what 'zpool import' says, mend it, and reboot",
+      waiting,
+    ],
+    "pool zones: not imported: internal error: Invalid exchange",
+  ],
+];
+for (const [what, pool, lines, reason] of notImported) {
+  test(`${what} is loud and not forced, and the node is not a new one`, async () => {
+    const { console, state, done, systemPool } = await outcome(shell, { pools: [pool] });
+    assert.equal(console, [...lines, `triton: system pool none, but not a new node: ${reason}`]);
+    assert.is(state, `failed ${reason}\n`);
+    assert.equal(done, ["zpool import 1001"]);
+    assert.is(systemPool, undefined);
+  });
+}
+
+test("destroy_zpools=true does not make a new node of one whose pool could not be imported", async () => {
+  const pools = [{ name: "tank" }, { name: "zones", listing: foreignListing, importError: foreignError }];
+  const { state } = await outcome(shell, { pools, append: "destroy_zpools=true" });
+  assert.match(state, /^failed pool zones: not imported/);
+});
+
+test("a foreign pool beside the system pool is loud, and the system pool is used", async () => {
+  const pools = [zones, { name: "zones", listing: foreignListing, importError: foreignError }];
+  const { console, state } = await outcome(shell, { pools });
+  assert.match(console[0] ?? "", /^triton: error: pool zones: not imported: pool was previously in use/);
+  assert.is(console[1], "triton: system pool zones");
+  assert.is(state, "imported zones\n");
+});
+
+test("ZFS that does not work is loud, and the node is not a new one", async () => {
+  const zfs = await fakeZfs([zones]);
+  await using initramfs = await FakeInitramfs.create({
+    shell,
+    files: zfs.files,
+    programs: { ...zfs.programs, modprobe: "#!/bin/sh\necho 'modprobe: ERROR: could not insert zfs' >&2\nexit 1\n" },
+  });
+  await initramfs.run(script);
+  assert.match(await initramfs.read("run/triton/system-pool.state"), /^failed pool of any name: ZFS does not work/);
+});
+
+test("a pool without .system_pool is used, and is not the system pool", async () => {
+  const tank = { name: "tank", filesystems: ["/tank\ton\t-\ttank", "/data\ton\t-\ttank/data"] };
+  const { console, state, done } = await outcome(shell, { pools: [tank] });
+  assert.equal(console, [waiting, "triton: system pool none"]);
+  assert.is(state, "none\n");
+  assert.equal(done, ["zpool import 1001", "zfs mount tank/data", "zfs mount tank"]);
+});
+
+test("of two system pools the first is used, and nothing of the second is mounted", async () => {
+  const old = { name: "old", isSystem: true, filesystems: ["/old\ton\t-\told", "/var\ton\t-\told/var"] };
+  const { console, done } = await outcome(shell, { pools: [zones, old] });
+  assert.equal(console, [
+    "triton: error: pool old has .system_pool in it, as has the system pool zones: nothing of old is mounted; " +
+      "remove .system_pool from the one that is not the system pool, or take its disks out",
+    "triton: system pool zones",
+  ]);
+  assert.is(
+    done.some((line) => line.startsWith("zfs mount old")),
+    false,
+  );
+});
+
+test("a root dataset is looked into whatever its mountpoint is", async () => {
+  for (const [rootMountpoint, option] of [
+    ["/elsewhere", "zfsutil,ro"],
+    ["none", "zfsutil,ro"],
+    ["legacy", "ro"],
+  ]) {
+    const { commands, systemPool } = await outcome(shell, {
+      pools: [{ name: "zones", isSystem: true, ...(rootMountpoint && { rootMountpoint }) }],
+    });
+    assert.is(commands.includes(`mount -t zfs -o ${option} zones /run/triton/pool`), true, rootMountpoint);
+    assert.is(systemPool, "/zones/");
+  }
+});
+
+test("a pool whose root dataset cannot be read does not make a new node", async () => {
+  const { console, state } = await outcome(shell, { pools: [{ name: "zones", unmountable: ["zones"] }] });
+  assert.is(
+    console[0],
+    "triton: error: pool zones: its root dataset cannot be mounted to look for .system_pool: " +
+      "cannot mount 'zones': encryption key not loaded; see that it is neither encrypted nor damaged",
+  );
+  assert.match(state, /^failed pool zones: its root dataset cannot be mounted/);
+});
+
+test("a pool with spaces in its name is one pool", async () => {
+  const pool = { name: "my zones", isSystem: true, filesystems: ["/my zones\ton\t-\tmy zones"] };
+  const { console, state, done } = await outcome(shell, { pools: [pool] });
+  assert.equal(console, ["triton: system pool my zones"]);
+  assert.is(state, "imported my zones\n");
+  assert.equal(done, ["zpool import 1001", "zfs mount my zones"]);
+});
+
+test.run();
