@@ -1,0 +1,151 @@
+/** sdc-factoryreset: what it asks, what it marks, and how it ends. */
+import { spawn } from "node:child_process";
+import { chmod, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { shells } from "../../fixtures/proto-initramfs.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+import { TempDir } from "../../vm/temp-dir.js";
+
+const test = suite("proto: factory reset");
+const program = join(findProjectRoot(), "proto/usr/triton/bin/sdc-factoryreset");
+const exporter = join(findProjectRoot(), "proto/usr/lib/systemd/system-shutdown/triton-export-pools");
+
+interface Run {
+  readonly program?: string;
+  readonly args?: readonly string[];
+  readonly input?: string;
+  /** Target of the link /run/triton/system_pool. @default there is none */
+  readonly link?: string;
+  /** A command that fails when it has this as its arguments. */
+  readonly fails?: string;
+}
+
+/** Runs it with commands that only note what they were told. */
+async function run({ program: file = program, args = [], input = "", link, fails = "nothing" }: Run) {
+  await using root = await TempDir.create("factory-reset");
+  for (const folder of ["bin", "run/triton", "sys/module/zfs", "dev"]) {
+    await mkdir(join(root.path, folder), { recursive: true });
+  }
+  await writeFile(join(root.path, "done"), "");
+  await writeFile(join(root.path, "dev/kmsg"), "");
+  if (link !== undefined) await symlink(link, join(root.path, "run/triton/system_pool"));
+  for (const name of ["zfs", "zpool", "sleep", "systemctl"]) {
+    const path = join(root.path, "bin", name);
+    await writeFile(
+      path,
+      `#!/bin/sh
+echo "${name} $*" >>"$TRITON_SYSROOT/done"
+[ "${name} $*" != "zpool list -H -o name" ] || printf 'zones\\nmy tank\\n'
+[ "${name} $*" != "${fails}" ] || { echo "${name}: pool is busy" >&2; exit 1; }
+`,
+    );
+    await chmod(path, 0o755);
+  }
+  const outcomes = [];
+  for (const [shell, ...first] of shells) {
+    await writeFile(join(root.path, "done"), "");
+    await writeFile(join(root.path, "dev/kmsg"), "");
+    const child = spawn(shell, [...first, file, ...args], {
+      env: { PATH: `${join(root.path, "bin")}:/usr/bin:/bin`, TRITON_SYSROOT: root.path },
+      timeout: 30_000,
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (chunk) => {
+      stdout += String(chunk);
+    });
+    child.stderr.on("data", (chunk) => {
+      stderr += String(chunk);
+    });
+    child.stdin.on("error", () => {}); // not everything that runs here reads its input
+    child.stdin.end(input);
+    const status = await new Promise<number | null>((resolve) => child.on("close", resolve));
+    const done = (await readFile(join(root.path, "done"), "utf8")).split("\n").slice(0, -1);
+    outcomes.push({ status, stdout, stderr, done, log: await readFile(join(root.path, "dev/kmsg"), "utf8") });
+  }
+  const [first, second] = outcomes;
+  assert.equal(first, second, "all shells do the same");
+  if (first === undefined) throw new Error("no shell");
+  return first;
+}
+
+const marked = (pool: string, end: string): string[] => [
+  `zfs list -H -o name ${pool}/var`,
+  "sleep 5",
+  `zfs set smartdc:factoryreset=yes ${pool}/var`,
+  `systemctl ${end}`,
+];
+
+test("after two times yes and five seconds the system pool is marked, and the machine reboots", async () => {
+  const { status, done } = await run({ input: "y\ny\n", link: "/rpool/" });
+  assert.is(status, 0);
+  assert.equal(done, marked("rpool", "reboot"));
+});
+
+test("-s powers off instead of rebooting", async () => {
+  const { done } = await run({ args: ["-s"], input: "yes\nY\n", link: "/zones/" });
+  assert.equal(done, marked("zones", "poweroff"));
+});
+
+test("without a system pool's link the pool is zones", async () => {
+  const { done } = await run({ input: "y\ny\n" });
+  assert.equal(done, marked("zones", "reboot"));
+});
+
+test("anything but two times yes changes nothing", async () => {
+  for (const input of ["", "n\n", "y\nn\n", "y\n", "maybe\nN\n", "y y\nyep\n", "no\ny\n"]) {
+    const { status, done, stdout } = await run({ input, link: "/zones/" });
+    assert.is(status, 1, input);
+    assert.match(stdout, "Nothing was changed.");
+    assert.equal(done, ["zfs list -H -o name zones/var"], input);
+  }
+});
+
+test("an answer that is neither yes nor no is asked for again", async () => {
+  const { done, stdout } = await run({ input: "what?\ny\n\ny\n", link: "/zones/" });
+  assert.is(stdout.split("[y/n]").length - 1, 4);
+  assert.equal(done, marked("zones", "reboot"));
+});
+
+test("without a dataset to mark nothing is asked", async () => {
+  const { status, stdout, stderr } = await run({ input: "y\ny\n", fails: "zfs list -H -o name zones/var" });
+  assert.is(status, 1);
+  assert.is(stdout, "");
+  assert.match(stderr, "there is no zones/var to mark");
+});
+
+test("a mark that could not be made is told, and the machine goes on", async () => {
+  const { status, stderr, done } = await run({ input: "y\ny\n", fails: "zfs set smartdc:factoryreset=yes zones/var" });
+  assert.is(status, 1);
+  assert.match(stderr, "zones/var could not be marked, so nothing was changed");
+  assert.is(done.at(-1), "zfs set smartdc:factoryreset=yes zones/var");
+});
+
+test("--help and -h tell the usage; anything unknown is refused with it", async () => {
+  for (const option of ["--help", "-h"]) {
+    const { status, stdout, done } = await run({ args: [option] });
+    assert.is(status, 0);
+    assert.match(stdout, /^usage: sdc-factoryreset \[-s\]/);
+    assert.equal(done, []);
+  }
+  for (const args of [["-x"], ["-s", "-s"], ["now"], [""]]) {
+    const { status, stderr, done } = await run({ args, input: "y\ny\n" });
+    assert.is(status, 2, args.join(" "));
+    assert.match(stderr, /^usage: /);
+    assert.equal(done, []);
+  }
+});
+
+test("at shutdown each pool is exported by its name, and what could not be is told on the console", async () => {
+  const { done, log } = await run({ program: exporter, args: ["reboot"], fails: "zpool export zones" });
+  assert.equal(done, ["zpool list -H -o name", "zpool export zones", "zpool export my tank"]);
+  assert.is(
+    log,
+    "<3>triton: error: pool zones is not exported: zpool: pool is busy; only this machine can import it\n" +
+      "<5>triton: pool my tank exported\n",
+  );
+});
+
+test.run();
