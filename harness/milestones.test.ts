@@ -27,6 +27,8 @@ const lines: readonly (readonly [MilestoneName, string])[] = [
   ],
   ["verified", "triton: verified filesystem.squashfs, sha1 da39a3ee5e6b4b0d3255bfef95601890afd80709\r\n"],
   ["hostid", "triton: hostid 73cb1ae8\r\n"],
+  ["system-pool", "triton: system pool zones, degraded\r\n"],
+  ["system-pool", "triton: system pool not imported (noimport=true)\r\n"],
   [
     "pivot",
     "[   30.113927] systemd[1]: systemd 252.39-1~deb12u1 running in system mode (+PAM +AUDIT +SELINUX -BPF_FRAMEWORK)\r\n",
@@ -50,6 +52,8 @@ for (const [name, text] of lines) {
 test("a line that only looks like one reaches nothing", async () => {
   const { reached } = await recording([
     "triton: hostid unknown\r\n",
+    "triton: waiting up to 10 s for a disk with the system pool on it\r\n",
+    "triton: error: pool zones: not imported: what says 'triton: system pool none'\r\n",
     "Last login: Sun Nov 23 00:00:00 UTC 2025 on ttyS1\r\n",
     "Starting login: done\r\n",
     "Stopped systemd-networkd\r\n",

@@ -48,6 +48,11 @@ export const milestones = [
     awaited: "the early boot to set the hostid (triton: hostid …)",
   },
   {
+    name: "system-pool",
+    source: consoleLine(/^triton: system pool (\S.*)$/),
+    awaited: "the early boot to tell of the system pool (triton: system pool …)",
+  },
+  {
     name: "pivot",
     // GRUB says welcome as well.
     source: consoleLine(/systemd\[1\]: systemd (\d+)\S* .*running in system mode|^Welcome to (?!GRUB!)(.+)!$/),

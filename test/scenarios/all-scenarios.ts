@@ -5,6 +5,8 @@ import { mediaWays, networkWays } from "./boot-ways.js";
 import { freshCn } from "./fresh-cn.js";
 import { hostileNetworking } from "./hostile-networking.js";
 import { noNetworkingJson } from "./no-networking-json.js";
+import { poolTrouble } from "./pool-trouble.js";
+import { setUpNode } from "./set-up-node.js";
 import { twoNics } from "./two-nics.js";
 import { wrongSquashfsHash } from "./wrong-squashfs-hash.js";
 
@@ -15,6 +17,8 @@ export const allScenarios: readonly Scenario[] = [
   twoNics,
   hostileNetworking,
   wrongSquashfsHash,
+  setUpNode,
+  poolTrouble,
   ...networkWays,
   ...mediaWays,
 ];

@@ -1,0 +1,8 @@
+/** What early boot leaves of its search for the system pool, for sysinfo and setup. */
+import { type Claim, expectEqual } from "../../harness/scenario.js";
+
+/** A claim that the first line of the state file is `expected`. */
+export const systemPoolState = (expected: string): Claim => ({
+  title: `early boot says of the system pool: ${expected}`,
+  verify: async ({ run }) => expectEqual("the state", await run("head -n 1 /run/triton/system-pool.state"), expected),
+});
