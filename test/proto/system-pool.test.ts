@@ -169,6 +169,13 @@ test("a pool that lacks disks is awaited for 30 s, and imported whole as soon as
   assert.is(Math.floor(uptime), 30);
 });
 
+test("a pool that lacks disks is awaited when the system pool is there already, too", async () => {
+  const late = { name: "tank", listingUnplugged: degradedListing, pluggedAtSeconds: 20 };
+  const { console, uptime } = await outcome(shell, { pools: [zones, late] });
+  assert.equal(console, ["triton: waiting up to 30 s for the missing disks of pool tank", "triton: system pool zones"]);
+  assert.is(Math.floor(uptime), 20);
+});
+
 test("a degraded pool is imported when the time is up, and called degraded", async () => {
   const degraded = { ...zones, listingUnplugged: degradedListing, pluggedAtSeconds: 1000 };
   const { console, state, done, uptime } = await outcome(shell, { pools: [degraded] });
