@@ -14,6 +14,7 @@ import {
   type Scenario,
 } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
+import { installedUnits, installUnits } from "./installed-units.js";
 import { systemPoolState } from "./system-pool-state.js";
 
 const fixturesFolder = join(findProjectRoot(), "fixtures");
@@ -196,7 +197,7 @@ export const setUpNode: Scenario = {
       fixtures,
       disks: ["system"],
       milestones: milestoneNames,
-      claims: setUp,
+      claims: [...setUp, installUnits],
       ending: { command: "poweroff", end: "guest-shutdown" },
     },
     {
@@ -204,7 +205,7 @@ export const setUpNode: Scenario = {
       fixtures: { ...fixtures, append: ["zfs_modprobe_sleep=120"] },
       plugs: [{ disk: "system", when: /^triton: waiting up to 120 s for a disk/ }],
       milestones: milestoneNames,
-      claims: backAgain,
+      claims: [...backAgain, ...installedUnits],
       ending: { command: "printf 'y\\ny\\n' | sdc-factoryreset", end: "guest-reset" },
     },
     { name: "factory-reset", fixtures, disks: ["system"], milestones: milestoneNames, claims: asNew },
