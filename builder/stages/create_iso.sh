@@ -8,6 +8,7 @@ work=$(mktemp -d)
 unpack_grub_images "$work"
 label=TRITON_$STAMP
 write_menu "$label" "$work/grub.cfg"
+write_digest_initrd "$work/digest.cpio"
 # 2880 KiB: the largest that every UEFI takes for an El Torito image.
 mformat -C -i "$work/efi.img" -f 2880 -N "$STAMP_SERIAL" ::
 fill_efi_partition "$work/efi.img" "$work" "$work/grub.cfg"
@@ -23,4 +24,5 @@ xorriso -as mkisofs -quiet -o "$IMAGE/triton-$STAMP.iso" \
   --grub2-mbr "$work/mbr-iso.img" --protective-msdos-label --mbr-force-bootable \
   -eltorito-boot boot/grub/iso.img -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info \
   --efi-boot boot/grub/efi.img -efi-boot-part --efi-boot-image \
-  -graft-points "/boot/grub/grub.cfg=$work/grub.cfg" "/boot/grub/iso.img=$work/iso.img" "/boot/grub/efi.img=$work/efi.img" "$@"
+  -graft-points "/boot/grub/grub.cfg=$work/grub.cfg" "/boot/grub/digest.cpio=$work/digest.cpio" \
+  "/boot/grub/iso.img=$work/iso.img" "/boot/grub/efi.img=$work/efi.img" "$@"

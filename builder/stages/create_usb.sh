@@ -9,6 +9,7 @@ unpack_grub_images "$work"
 # Eleven characters are all that FAT has: the stamp to the minute.
 label=T$(echo "$STAMP_DIGITS" | cut -c 3-12)
 write_menu "$label" "$work/grub.cfg"
+write_digest_initrd "$work/digest.cpio"
 
 sector_bytes=512
 mib=$((1024 * 1024 / sector_bytes)) # in sectors, as all numbers below
@@ -70,7 +71,7 @@ fill_efi_partition "$disk@@$((efi_start * sector_bytes))" "$work" "$work/grub.cf
 format $data_start $data_size 8 "$STAMP_SERIAL" "$label"
 data=$disk@@$((data_start * sector_bytes))
 mmd -i "$data" ::boot ::boot/grub "::${BOOT_FILES%/*}" "::$BOOT_FILES"
-mcopy -i "$data" "$work/grub.cfg" ::boot/grub/grub.cfg
+mcopy -i "$data" "$work/grub.cfg" "$work/digest.cpio" ::boot/grub/
 for file in $files; do mcopy -i "$data" "$IMAGE/$file" "::$BOOT_FILES/$file"; done
 
 say "compressing the disk"

@@ -48,7 +48,18 @@ $(menu_entry rescue "Triton Linux $STAMP, rescue: no ZFS pool is imported" "trit
 GRUB
 }
 
-# menu_entry ID TITLE [KERNEL-ARGUMENTS]. The digest goes into the initramfs under the name that iPXE gives it.
+# write_digest_initrd FILE: a second initrd that holds the root's digest under the name that iPXE gives it. GRUB itself could
+# make one of the hash file (newc:), but before 2.12 with a name that lacks its NUL, which Linux refuses.
+write_digest_initrd() {
+  tree=$(mktemp -d)
+  cp "$IMAGE/filesystem.squashfs.hash" "$tree/filesystem.squashfs.hash"
+  chmod 644 "$tree/filesystem.squashfs.hash"
+  touch --date="@$SOURCE_DATE_EPOCH" "$tree/filesystem.squashfs.hash"
+  (cd "$tree" && echo filesystem.squashfs.hash | cpio --quiet --create --format=newc --reproducible --owner=0:0) >"$1"
+  rm -r "$tree"
+}
+
+# menu_entry ID TITLE [KERNEL-ARGUMENTS].
 menu_entry() {
   cat <<GRUB
 
@@ -56,7 +67,7 @@ menuentry "$2" --id $1 {
   echo "Loading the kernel ..."
   linux /$BOOT_FILES/vmlinuz $kernel_arguments${3:+ $3}
   echo "Loading the initial RAM disk ..."
-  initrd /$BOOT_FILES/initrd newc:filesystem.squashfs.hash:/$BOOT_FILES/filesystem.squashfs.hash
+  initrd /$BOOT_FILES/initrd /boot/grub/digest.cpio
 }
 GRUB
 }

@@ -195,9 +195,23 @@ test("each menu finds its medium by label, names no device, and starts the three
       `live-media=/dev/disk/by-label/${label} live-media-path=/${bootFiles}`;
     assert.equal(kernels, [`${common} triton.dhcp-all-nics`, common, `${common} triton.dhcp-all-nics noimport=true`]);
     const initrds = [...menu.matchAll(/^ {2}initrd (.*)$/gm)].map((match) => match[1]);
-    const initrd = `/${bootFiles}/initrd newc:filesystem.squashfs.hash:/${bootFiles}/filesystem.squashfs.hash`;
+    const initrd = `/${bootFiles}/initrd /boot/grub/digest.cpio`;
     assert.equal(initrds, [initrd, initrd, initrd]);
   }
+});
+
+test("the second initrd of both media holds the root's digest under the name that iPXE gives it, and ends that name with NUL", async () => {
+  const data = only(readGpt(usb), partitionTypes.basicData).first * SECTOR_BYTES;
+  const said =
+    await look(`xorriso -report_about SORRY -osirrox on -indev ./*.iso -extract boot/grub/digest.cpio iso.cpio >/dev/null 2>&1
+    mtype -i "$(echo ./*.usb)@@${data}" ::boot/grub/digest.cpio >usb.cpio; cmp iso.cpio usb.cpio
+    cpio --quiet --list <iso.cpio; cpio --quiet --extract --to-stdout <iso.cpio | sha256sum; head -c 110 iso.cpio`);
+  const name = "filesystem.squashfs.hash";
+  const [list, sum, header = ""] = said.split("\n");
+  assert.is(list, name);
+  const hash = image.find(([file]) => file === name)?.[1] ?? "";
+  assert.is(sum, `${createHash("sha256").update(hash).digest("hex")}  -`);
+  assert.is(Number.parseInt(header.slice(94, 102), 16), name.length + 1, "its length, with the NUL");
 });
 
 test("a stage that was interrupted leaves nothing, and makes the same bytes when it runs again", async () => {
