@@ -15,6 +15,8 @@ export interface Scenario {
   readonly name: string;
   /** One sentence for the report. */
   readonly summary: string;
+  /** Runs only when it is named: it was written, but nobody has seen all of it pass yet. @default it is one of all */
+  readonly onlyByName?: true;
   /** Empty disks by name, with their sizes in MiB: made for each run, kept from boot to boot. @default none */
   readonly disks?: Readonly<Record<string, number>>;
   /** One after the other. */

@@ -75,6 +75,7 @@ udevadm test-builtin net_setup_link /sys/class/net/lo >/tmp/early/udev.log 2>&1
 
 export const hostileNetworking: Scenario = {
   name: "hostile-networking",
+  onlyByName: true,
   summary: "Whatever networking.json holds, the CN boots to login and says what is wrong with it.",
   boots: [
     {

@@ -139,6 +139,7 @@ const gone: readonly Claim[] = [
 
 export const poolTrouble: Scenario = {
   name: "pool-trouble",
+  onlyByName: true,
   summary: "Pools are imported without force or not at all, and destroyed only when the operator says so.",
   disks: { zones: 256, pair1: 256, pair2: 256, stripe1: 256, stripe2: 256, moved: 256 },
   boots: [

@@ -188,6 +188,7 @@ const asNew: readonly Claim[] = [
 
 export const setUpNode: Scenario = {
   name: "set-up-node",
+  onlyByName: true,
   summary:
     "A server keeps its pool, keys, configuration and units from boot to boot, and is new after a factory reset.",
   disks: { system: 1024 },
