@@ -29,7 +29,7 @@ async function run({ program: file = program, args = [], input = "", link, fails
     await mkdir(join(root.path, folder), { recursive: true });
   }
   await writeFile(join(root.path, "done"), "");
-  await writeFile(join(root.path, "dev/kmsg"), "");
+  await writeFile(join(root.path, "dev/console"), "");
   if (link !== undefined) await symlink(link, join(root.path, "run/triton/system_pool"));
   for (const name of ["zfs", "zpool", "sleep", "systemctl"]) {
     const path = join(root.path, "bin", name);
@@ -46,7 +46,7 @@ echo "${name} $*" >>"$TRITON_SYSROOT/done"
   const outcomes = [];
   for (const [shell, ...first] of shells) {
     await writeFile(join(root.path, "done"), "");
-    await writeFile(join(root.path, "dev/kmsg"), "");
+    await writeFile(join(root.path, "dev/console"), "");
     const child = spawn(shell, [...first, file, ...args], {
       env: { PATH: `${join(root.path, "bin")}:/usr/bin:/bin`, TRITON_SYSROOT: root.path },
       timeout: 30_000,
@@ -63,7 +63,7 @@ echo "${name} $*" >>"$TRITON_SYSROOT/done"
     child.stdin.end(input);
     const status = await new Promise<number | null>((resolve) => child.on("close", resolve));
     const done = (await readFile(join(root.path, "done"), "utf8")).split("\n").slice(0, -1);
-    outcomes.push({ status, stdout, stderr, done, log: await readFile(join(root.path, "dev/kmsg"), "utf8") });
+    outcomes.push({ status, stdout, stderr, done, log: await readFile(join(root.path, "dev/console"), "utf8") });
   }
   const [first, second] = outcomes;
   assert.equal(first, second, "all shells do the same");
@@ -138,13 +138,13 @@ test("--help and -h tell the usage; anything unknown is refused with it", async 
   }
 });
 
-test("at shutdown each pool is exported by its name, and what could not be is told on the console", async () => {
+test("at shutdown each pool is exported by its name, and the console says so, or why it could not be", async () => {
   const { done, log } = await run({ program: exporter, args: ["reboot"], fails: "zpool export zones" });
   assert.equal(done, ["zpool list -H -o name", "zpool export zones", "zpool export my tank"]);
   assert.is(
     log,
-    "<3>triton: error: pool zones is not exported: zpool: pool is busy; only this machine can import it\n" +
-      "<5>triton: pool my tank exported\n",
+    "triton: error: pool zones is not exported: zpool: pool is busy; only this machine can import it\n" +
+      "triton: pool my tank exported\n",
   );
 });
 
