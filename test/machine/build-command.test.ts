@@ -200,7 +200,6 @@ test("gc drops old releases and what only they used, and nothing while a build r
 
   const self = await readFile(`/proc/${process.pid}/stat`, "latin1");
   const tag = `${process.pid}-${self.slice(self.lastIndexOf(")") + 2).split(" ")[19]}`;
-  await mkdir(join(home, "machines"));
   await writeFile(join(home, `machines/in-use.${tag}`), "");
   assert.is((await livelab(home, "gc", "--keep", "2")).status, 3);
   assert.equal((await readdir(join(home, "builds"))).length, 3);
