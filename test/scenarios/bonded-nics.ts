@@ -6,15 +6,8 @@ import { join } from "node:path";
 import { milestoneNames } from "../../harness/milestones.js";
 import { expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
-import {
-  answers,
-  hasAddresses,
-  hashIsVerified,
-  hasLinks,
-  isConfigured,
-  noUnitFailed,
-  routes,
-} from "./network-claims.js";
+import { noUnitHasFailed } from "./every-cn.js";
+import { answers, hasAddresses, hashIsVerified, hasLinks, isConfigured, routes } from "./network-claims.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");
 const nics = ["52:54:00:99:00:38", "52:54:00:99:00:39", "52:54:00:99:00:3a"] as const;
@@ -87,7 +80,7 @@ export const bondedNics: Scenario = {
         answers("198.51.100.1", "VLAN 3105 over the bond"),
         answers("192.0.2.60", "the macvlan over the bond, with 9000 bytes", "-M do -s 8972"),
         answers("10.80.0.60", "VLAN 20 over a NIC that has no address itself"),
-        noUnitFailed,
+        noUnitHasFailed,
       ],
     },
   ],

@@ -15,7 +15,7 @@ import {
   type Scenario,
 } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
-import { noUnitFailed } from "./network-claims.js";
+import { noUnitHasFailed } from "./every-cn.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");
 const hostile = join(fixtures, "hostile-networking");
@@ -93,7 +93,7 @@ export const hostileNetworking: Scenario = {
         ),
         consoleSays("it says which gateway it does not take", /^triton: error: the gateway of vnic 52:54:00:aa:00:01/),
         consoleSays("it has the admin address all the same", /^triton: network admin0 10\.77\.0\.41\/24/),
-        noUnitFailed,
+        noUnitHasFailed,
         {
           title: "early boot can be run again in a folder of its own",
           verify: async ({ run }) => void (await run(prepare)),

@@ -115,12 +115,3 @@ export const hashIsVerified: Claim<BootedCn> = {
     expectTrue("the log says so", log.includes("networking.json has the SHA-1 of networking.json.hash"), log);
   },
 };
-
-export const noUnitFailed: Claim<BootedCn> = {
-  title: "no unit has failed",
-  verify: async ({ run }) => {
-    // Ends with another status when a unit has failed, which the list says better.
-    await run("systemctl is-system-running --wait || true");
-    expectEqual("the list of failed units", await run("systemctl list-units --failed --plain --no-legend"), "");
-  },
-};

@@ -14,6 +14,7 @@ import {
   type Scenario,
 } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
+import { noUnitHasFailed } from "./every-cn.js";
 import { installedUnits, installUnits } from "./installed-units.js";
 import { systemPoolState } from "./system-pool-state.js";
 
@@ -160,13 +161,7 @@ const backAgain: readonly Claim[] = [
         await run("cat /opt/machine-id"),
       ),
   },
-  {
-    title: "no unit has failed",
-    verify: async ({ run }) => {
-      await run("systemctl is-system-running --wait || true");
-      expectEqual("the list of failed units", await run("systemctl list-units --failed --plain --no-legend"), "");
-    },
-  },
+  noUnitHasFailed,
 ];
 
 const asNew: readonly Claim[] = [

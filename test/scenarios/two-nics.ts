@@ -3,15 +3,8 @@ import { join } from "node:path";
 import { milestoneNames } from "../../harness/milestones.js";
 import { expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
-import {
-  answers,
-  hasAddresses,
-  hashIsVerified,
-  hasLinks,
-  isConfigured,
-  noUnitFailed,
-  routes,
-} from "./network-claims.js";
+import { noUnitHasFailed } from "./every-cn.js";
+import { answers, hasAddresses, hashIsVerified, hasLinks, isConfigured, routes } from "./network-claims.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");
 const storage = "52:54:00:99:00:39";
@@ -87,7 +80,7 @@ export const twoNics: Scenario = {
             expectTrue("ping is told so", /message too long, mtu=1500/i.test(said), said);
           },
         },
-        noUnitFailed,
+        noUnitHasFailed,
         {
           title: "a file in /etc/systemd/network replaces the one of its name, and a drop-in adds to it",
           verify: async ({ run }) => {
