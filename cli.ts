@@ -74,14 +74,14 @@ const progress = createProgress(process.stderr, { now: Date.now });
 const openWorkshop = (
   profile: string,
   machine: MachineKind = "sandbox",
-  vm: Pick<WorkshopOptions, "accelerator" | "cloudBase" | "compression"> = {},
+  more: Pick<WorkshopOptions, "accelerator" | "cloudBase" | "compression" | "absentSets"> = {},
 ): Promise<Workshop> =>
   Workshop.open({
     homeRoot,
     projectRoot,
     profile,
     machine,
-    ...vm,
+    ...more,
     mirror: process.env["LIVELAB_MIRROR"],
     proxy: proxySettingsFrom(process.env),
     asRoot,
@@ -206,6 +206,7 @@ async function chooseKind(
   asked: "auto" | MachineKind | undefined,
   accelerator: AcceleratorWish["want"],
   old: Release | undefined,
+  absentSets?: WorkshopOptions["absentSets"],
 ): Promise<MachineKind> {
   if (old !== undefined) {
     if (asked !== undefined && asked !== "auto" && asked !== old.machine) {
@@ -216,7 +217,11 @@ async function chooseKind(
     return old.machine;
   }
   const choice = await chooseMachine(
-    machineWish(await openWorkshop(profile), { want: asked ?? "auto", accelerator, fetch: true }),
+    machineWish(await openWorkshop(profile, "sandbox", { absentSets }), {
+      want: asked ?? "auto",
+      accelerator,
+      fetch: true,
+    }),
   );
   if (choice.kind === "sandbox" && asked !== "sandbox") {
     progress.note(`builder machine: sandbox (Linux namespaces); a VM would run with ${choice.reason}`);
@@ -267,7 +272,9 @@ program
 const resolveRequest = async (profile: Profile): Promise<ResolveRequest> => {
   // The default profile's apt resolves for all of them: one without a lock has no machine, and apt of Debian 10 no patterns.
   const first = profileNames[0] as string;
-  const workshop = await openWorkshop(first, await chooseKind(first, undefined, "auto", undefined));
+  const absentSets = "leave out"; // a set that the profile has only just got is what the lock is updated for
+  const kind = await chooseKind(first, undefined, "auto", undefined, absentSets);
+  const workshop = await openWorkshop(first, kind, { absentSets });
   return {
     projectRoot,
     store: workshop.store,

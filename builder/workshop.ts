@@ -44,6 +44,8 @@ export interface WorkshopOptions {
   readonly cloudBase?: CloudImageSource | undefined;
   /** Of the squashfs, as on the command line. @default the profile's */
   readonly compression?: string | undefined;
+  /** What becomes of sets without a lock file; see loadLock(). @default "refuse" */
+  readonly absentSets?: "refuse" | "leave out" | undefined;
   /** $LIVELAB_MIRROR. */
   readonly mirror: string | undefined;
   readonly proxy: ProxySettings;
@@ -78,6 +80,7 @@ export class Workshop {
     const lock = await loadLock(
       options.projectRoot,
       withCompression(loadProfile(options.profile), options.compression),
+      options.absentSets,
     );
     const home = await openHome(options.homeRoot);
     const store = await Store.open(home.store);

@@ -7,7 +7,7 @@ import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
 import { InputError } from "../builder-error.js";
 import { loadProfile, suiteOf, withSecurity } from "../profiles.js";
-import { loadLock } from "./lock.js";
+import { IPXE_SET, loadLock } from "./lock.js";
 import { parseLockSet } from "./lock-set.js";
 import { parseNpmLock } from "./npm-lock.js";
 
@@ -127,6 +127,18 @@ test("a lock of which a file is missing is not taken for none", async () => {
   await mkdir(join(root.path, "builder/lock/buster"), { recursive: true });
   const error = await loadLock(root.path, loadProfile("buster")).catch((reason) => reason);
   assert.match(error.message, /the lock of profile buster is not whole: .*base\.Packages cannot be read/);
+});
+
+test("an update may read a lock of which a set was never made; all the others are in it", async () => {
+  const profile = loadProfile("bookworm");
+  const more = { ...profile, sets: [...profile.sets, { name: "later", packages: ["x"] }] };
+  const refused = await loadLock(findProjectRoot(), more).catch((reason) => reason);
+  assert.match(refused.message, /later\.Packages cannot be read/);
+  const lock = await loadLock(findProjectRoot(), more, "leave out");
+  assert.equal(
+    lock.sets.map(({ name }) => name),
+    [...profile.sets.map(({ name }) => name), IPXE_SET],
+  );
 });
 
 test("tells the archive of a security update by its file name", () => {

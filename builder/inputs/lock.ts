@@ -65,22 +65,31 @@ const ipxeLockFile = (projectRoot: string): string => join(projectRoot, "builder
 
 /** Whether a profile has a lock at all: some have none until `livelab lock update` made it. */
 export async function hasLock(projectRoot: string, profile: Profile): Promise<boolean> {
-  return access(lockFolder(projectRoot, profile)).then(
+  return isThere(lockFolder(projectRoot, profile));
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
     () => true,
     () => false,
   );
-}
 
 /**
  * Reads the lock of a profile.
+ * @param absent of a set that has no file yet: `refuse` it, or `leave out` the set, for `livelab lock update` to make it
  * @throws InputError NOT_FOUND when the lock or a file of it is missing, MALFORMED with file and line when one is not a lock file
  */
-export async function loadLock(projectRoot: string, profile: Profile): Promise<Lock> {
+export async function loadLock(
+  projectRoot: string,
+  profile: Profile,
+  absent: "refuse" | "leave out" = "refuse",
+): Promise<Lock> {
   if (!(await hasLock(projectRoot, profile))) throw noLock(profile);
   const folder = lockFolder(projectRoot, profile);
   const sets: LockSet[] = [];
   for (const { name } of profile.sets) {
     const file = join(folder, `${name}.Packages`);
+    if (absent === "leave out" && !(await isThere(file))) continue;
     sets.push(parseLockSet(name, await readLockFile(file, profile), file));
   }
   const ipxeFile = ipxeLockFile(projectRoot);

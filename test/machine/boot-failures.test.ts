@@ -74,12 +74,13 @@ test("as from a booter a vmlinuz that is no kernel is told in iPXE's words, and 
   );
   const requests = (await readFile(join(options.reportDir, "headnode.jsonl"), "utf8")).trimEnd().split("\n");
   assert.equal([...new Set(requests.map((line) => (JSON.parse(line) as HeadnodeRequest).method))], ["RRQ"]);
+  // On a busy host iPXE asks again before it has read the answer: the same words twice are the same question.
+  const asked = report.dhcp.map(({ type, userClass, answer }) =>
+    [type, userClass, answer.kind === "reply" && answer.file].join(" "),
+  );
   assert.equal(
-    report.dhcp.map(({ type, userClass, answer }) => [type, userClass, answer.kind === "reply" && answer.file]),
-    [
-      ["DISCOVER", "iPXE", "boot.ipxe.01525400990038"],
-      ["REQUEST", "iPXE", "boot.ipxe.01525400990038"],
-    ],
+    [...new Set(asked)],
+    ["DISCOVER iPXE boot.ipxe.01525400990038", "REQUEST iPXE boot.ipxe.01525400990038"],
   );
 });
 
