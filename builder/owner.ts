@@ -30,7 +30,7 @@ export function ownerIsAlive(tag: string): boolean {
 }
 
 /** Whether a name ends in an owner tag: something that is being written. */
-export const isTagged = (name: string): boolean => /\.\d+-\d+$/.test(name);
+const isTagged = (name: string): boolean => /\.\d+-\d+$/.test(name);
 
 /** Entries of `folder` named "<anything>.<owner tag>" whose owner is gone. */
 export async function abandonedEntries(folder: string): Promise<string[]> {

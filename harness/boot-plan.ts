@@ -217,7 +217,7 @@ function refuseHeadnodeMatters(options: BootOptions): void {
 }
 
 /** @throws UsageError UNKNOWN_MILESTONE */
-export function parseMilestone(name: string): MilestoneName {
+function parseMilestone(name: string): MilestoneName {
   const known = milestoneNames.find((each) => each === name);
   if (known !== undefined) return known;
   throw new UsageError("UNKNOWN_MILESTONE", `there is no milestone "${name}"`, {

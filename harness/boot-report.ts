@@ -101,7 +101,7 @@ export interface CommandReport {
   readonly durationMs: number;
 }
 
-export const reportFileName = "report.json";
+const reportFileName = "report.json";
 
 /** Writes report.json. */
 export async function writeBootReport(folder: string, report: BootReport): Promise<void> {
@@ -109,7 +109,7 @@ export async function writeBootReport(folder: string, report: BootReport): Promi
 }
 
 /** The milestones as a table, one line each: time since power-on, time since the one before, name, what was seen. */
-export function formatMilestoneTable(rows: readonly MilestoneRow[]): string {
+function formatMilestoneTable(rows: readonly MilestoneRow[]): string {
   let before = 0;
   return inOrderOfTime(rows)
     .filter(({ state }) => state !== "not awaited" && state !== "not applicable")

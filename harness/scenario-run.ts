@@ -61,7 +61,7 @@ export interface TestReport {
 const QEMU_MIB = 512;
 
 /** How many CNs this host bears at once: one a processor (a boot keeps one busy), as far as its free memory goes. */
-export const parallelScenarios = (): number =>
+const parallelScenarios = (): number =>
   Math.max(1, Math.min(availableParallelism(), Math.floor(freemem() / 1024 / 1024 / (DEFAULT_MEMORY_MIB + QEMU_MIB))));
 
 /**

@@ -7,7 +7,7 @@ import { VmError } from "./vm-error.js";
 const run = promisify(execFile);
 
 /** The program that runs machines. */
-export const QEMU_PROGRAM = "qemu-system-x86_64";
+const QEMU_PROGRAM = "qemu-system-x86_64";
 
 /** How QEMU and its iPXE ROMs are installed, for each of the families of distributions. */
 export const QEMU_INSTALL_HINT = [

@@ -57,7 +57,7 @@ export const lockFolder = (projectRoot: string, profile: Profile): string =>
   join(projectRoot, "builder", "lock", profile.name);
 
 /** The folder of the npm lock: what goes under /usr/triton is the same in every profile. */
-export const npmLockFolder = (projectRoot: string): string => join(projectRoot, "builder", "lock", "npm");
+const npmLockFolder = (projectRoot: string): string => join(projectRoot, "builder", "lock", "npm");
 
 /** The lock of the iPXE that the harness boots CNs with: one for all profiles, for none of them builds with it. */
 export const IPXE_SET = "ipxe";

@@ -20,7 +20,7 @@ const MAP_IDS = ["--map-root-user", "--map-auto"];
 export const overlayOptions = (asRoot: boolean): string => (asRoot ? "" : ",userxattr");
 
 /** Command line that runs `script` in new namespaces. @param asRoot whether livelab itself runs as root */
-export function namespaceArgv(script: string, asRoot: boolean): readonly string[] {
+function namespaceArgv(script: string, asRoot: boolean): readonly string[] {
   return [
     // --kill-child covers unshare's death; pdeathsig covers ours, by SIGKILL too.
     ...["setpriv", "--pdeathsig", "KILL", "--"],

@@ -7,7 +7,7 @@ import { createRawDisk } from "../../vm/disk-image.js";
 import { ownerTag } from "../owner.js";
 
 /** What the guest sees; the file takes what is written. A release takes 2 GiB. */
-export const POOL_DISK_BYTES = 64 * 2 ** 30;
+const POOL_DISK_BYTES = 64 * 2 ** 30;
 const SECTOR_BYTES = 512;
 /** 1 MiB, as partitioning tools do. */
 const FIRST_SECTOR = 2048;

@@ -95,7 +95,7 @@ function openLog(path: string): number {
 }
 
 /** The line as it stands in the text log. */
-export function formatLine(line: SplitLine): string {
+function formatLine(line: SplitLine): string {
   const guestMs = kernelTimeMs(line.text);
   const guest = guestMs === undefined ? "" : (guestMs / 1000).toFixed(6);
   const text = guestMs === undefined ? line.text : line.text.slice(line.text.indexOf("]") + 2);
