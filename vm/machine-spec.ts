@@ -135,23 +135,19 @@ export interface RelaySpec {
 }
 
 /**
- * QEMU's user-mode network: it needs no privilege, and has DHCP and TFTP of its own. IPv4 only.
+ * QEMU's user-mode network: it needs no privilege, and has a DHCP of its own. IPv4 only.
  * The host's address reaches the host's loopback, with ports unchanged.
  */
 export interface UserNetworkSpec {
   readonly kind: "user";
   /** The subnet in CIDR form, e.g. "10.99.99.0/24". */
   readonly net: string;
-  /** The host's address in it, which is also the gateway and the DHCP and TFTP server. */
+  /** The host's address in it, which is also the gateway and the DHCP server. */
   readonly host: string;
   /** The first address that DHCP hands out. */
   readonly dhcpStart: string;
   /** Address of the DNS relay. @default the third address of the subnet */
   readonly dns?: string | undefined;
-  /** Folder served by TFTP. @default no TFTP */
-  readonly tftpDir?: string | undefined;
-  /** The boot file named by DHCP: a path below tftpDir or a URL. */
+  /** The boot file named by DHCP: a URL. */
   readonly bootfile?: string | undefined;
-  /** Whether the guest is kept from everything beside DHCP and TFTP. @default false */
-  readonly restrict?: boolean | undefined;
 }

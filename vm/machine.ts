@@ -32,18 +32,6 @@ export interface LaunchOptions {
   readonly restoreFrom?: string | undefined;
 }
 
-/** Something that happened to the guest; each is the machine's end. */
-export interface MachineEvent {
-  readonly kind: GuestEnd;
-  /** QEMU's own words on it. */
-  readonly detail: string;
-}
-
-export interface StopOptions {
-  /** Presses the power button first and gives the guest so long to shut down, in milliseconds. @default it is not asked */
-  readonly powerdownMs?: number | undefined;
-}
-
 /** After the guest's end, time for the readers of its ptys to take what is in them: they lose it when QEMU goes. */
 const DRAIN_MS = 150;
 /** Each rung of the ladder that ends QEMU, in milliseconds. */
@@ -129,13 +117,8 @@ export class RunningMachine implements AsyncDisposable {
   readonly exited: Promise<ExitReport>;
   readonly #spec: MachineSpec;
   readonly #parts: MachineParts;
-  readonly #listeners = new Set<(event: MachineEvent) => void>();
   #guestEnd: GuestEnd | undefined;
   #diskError: DiskError | undefined;
-  #announceGuestEnd = () => {};
-  readonly #guestEnded = new Promise<void>((resolve) => {
-    this.#announceGuestEnd = resolve;
-  });
   readonly #plugged: DiskSpec[] = [];
   #stopping: Promise<ExitReport> | undefined;
 
@@ -195,15 +178,6 @@ export class RunningMachine implements AsyncDisposable {
   }
 
   /**
-   * Calls `listener` with each event as it happens, before `exited` settles.
-   * @returns a function that stops it
-   */
-  onEvent(listener: (event: MachineEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  /**
    * Stops the guest and writes its state to a file, whole or not at all; launchMachine() loads it with the same spec.
    * What the guest's disks hold must be the same then. After this the machine can only be stopped.
    * @throws VmError STATE_NOT_SAVED
@@ -219,12 +193,9 @@ export class RunningMachine implements AsyncDisposable {
     this.#parts.log(`wrote what QEMU knows of its guest to ${path}`);
   }
 
-  /**
-   * Ends the machine: the guest's own shutdown if asked for, QMP quit, SIGTERM, SIGKILL.
-   * A second call gets the same answer. @throws VmError STILL_RUNNING
-   */
-  stop(options: StopOptions = {}): Promise<ExitReport> {
-    this.#stopping ??= this.#stop(options);
+  /** Ends the machine: QMP quit, SIGTERM, SIGKILL. A second call gets the same answer. @throws VmError STILL_RUNNING */
+  stop(): Promise<ExitReport> {
+    this.#stopping ??= this.#stop();
     return this.#stopping;
   }
 
@@ -232,7 +203,7 @@ export class RunningMachine implements AsyncDisposable {
     await this.stop();
   }
 
-  async #stop({ powerdownMs }: StopOptions): Promise<ExitReport> {
+  async #stop(): Promise<ExitReport> {
     const { log } = this.#parts;
     const { process, qmp } = this.#parts.qemu;
     const rungs: readonly (readonly [name: string, limitMs: number, act: () => unknown])[] = [
@@ -241,11 +212,6 @@ export class RunningMachine implements AsyncDisposable {
       ["SIGTERM", TERM_MS, () => process.kill("SIGTERM")],
       ["SIGKILL", KILL_MS, () => process.kill("SIGKILL")],
     ];
-    if (powerdownMs !== undefined) {
-      log("stop: power button");
-      qmp.execute("system_powerdown").catch(() => {});
-      await within(Promise.race([this.#guestEnded, process.exited]), powerdownMs);
-    }
     if (this.#guestEnd !== undefined) await within(process.exited, DRAIN_MS);
     if (await within(process.exited, 0)) return this.exited;
     for (const [name, limitMs, act] of rungs) {
@@ -269,10 +235,7 @@ export class RunningMachine implements AsyncDisposable {
     if (kind === undefined || this.#guestEnd !== undefined) return;
     this.#guestEnd = kind;
     if (kind === "disk-error") this.#diskError = diskError(event, this.#spec, this.#plugged);
-    const detail = `${event.name} ${JSON.stringify(event.data)}`;
-    this.#parts.log(`qmp <- ${detail}`);
-    for (const listener of this.#listeners) listener({ kind, detail });
-    this.#announceGuestEnd();
+    this.#parts.log(`qmp <- ${event.name} ${JSON.stringify(event.data)}`);
     // Whoever owns the machine calls stop() too, and is told of its failure there.
     this.stop().catch(() => {});
   }

@@ -56,28 +56,26 @@ test("boots from the first NIC alone, on the network it is told of", () => {
   const second = { mac: "52:54:00:99:00:39", model: "e1000", network: { ...spec.nics[0]?.network } } as const;
   const argv = argvOf({ nics: [...spec.nics, second as MachineSpec["nics"][number]] });
   assert.equal(valuesOf(argv, "-netdev"), [
-    "user,id=net0,net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38,restrict=off",
-    "user,id=net1,net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38,restrict=off",
+    "user,id=net0,net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38",
+    "user,id=net1,net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38",
   ]);
   const devices = valuesOf(argv, "-device");
   assert.ok(devices.includes("virtio-net-pci,netdev=net0,mac=52:54:00:99:00:38,bootindex=0"));
   assert.ok(devices.includes("e1000,netdev=net1,mac=52:54:00:99:00:39"));
 });
 
-test("hands the boot file, the TFTP folder, DNS and restrict to the network", () => {
+test("hands the boot file and DNS to the network", () => {
   const network = {
     kind: "user" as const,
     net: "10.99.99.0/24",
     host: "10.99.99.7",
     dhcpStart: "10.99.99.38",
     dns: "10.99.99.11",
-    tftpDir: "/tftp",
     bootfile: "boot.ipxe.01525400990038",
-    restrict: true,
   };
   assert.equal(valuesOf(argvOf({ nics: [{ mac: "52:54:00:99:00:38", network }] }), "-netdev"), [
     "user,id=net0,net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38,dns=10.99.99.11," +
-      "tftp=/tftp,bootfile=boot.ipxe.01525400990038,restrict=on",
+      "bootfile=boot.ipxe.01525400990038",
   ]);
 });
 
@@ -164,7 +162,7 @@ test("ends a user network's cable at a socket by way of a hub of its own", () =>
       { network, stream: stream("/b") },
     ],
   });
-  const user = "net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38,restrict=off";
+  const user = "net=10.99.99.0/24,host=10.99.99.7,dhcpstart=10.99.99.38";
   assert.equal(valuesOf(argv, "-netdev").slice(1), [
     `user,id=relay0user,${user}`,
     "stream,id=relay0stream,server=off,addr.type=unix,addr.path=/a",
@@ -190,7 +188,6 @@ test("writes a comma within a path twice, so that QEMU does not split there", ()
       net: "10.0.2.0/24",
       host: "10.0.2.2",
       dhcpStart: "10.0.2.15",
-      tftpDir: "/t,x",
       bootfile: "b,x",
     },
   };
@@ -199,7 +196,7 @@ test("writes a comma within a path twice, so that QEMU does not split there", ()
     { workDir: "/w,x", control: { descriptor: 3 } },
   );
   const all = argv.join(" ");
-  for (const doubled of ["/t,,x", "b,,x", "/d,,x", "/w,,x/ttyS1.log"]) assert.ok(all.includes(doubled), doubled);
+  for (const doubled of ["b,,x", "/d,,x", "/w,,x/ttyS1.log"]) assert.ok(all.includes(doubled), doubled);
 });
 
 test("shows a folder as a disk that nobody writes to", () => {

@@ -35,7 +35,7 @@ test("is put together from lines in any order, and asks for what is missing or c
   assert.is(answer.missing(100), undefined);
   const result = answer.result();
   assert.is(result?.status, 4);
-  assert.equal(result?.stdoutBytes, stdout);
+  assert.is(result?.stdout, stdout.toString());
   assert.is(result?.stderr, "warned");
 });
 

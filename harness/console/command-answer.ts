@@ -7,10 +7,9 @@ import { cksum } from "./cksum.js";
 export interface CommandResult {
   /** Exit status; 128 + N when signal N ended it. */
   readonly status: number;
-  /** Decoded as UTF-8; the bytes themselves are in `stdoutBytes`. */
+  /** Decoded as UTF-8, as stderr is. */
   readonly stdout: string;
   readonly stderr: string;
-  readonly stdoutBytes: Buffer;
 }
 
 interface Header {
@@ -81,7 +80,7 @@ export class CommandAnswer {
       this.#lines.clear();
       return undefined;
     }
-    return { status: header.status, stdout: stdout.toString(), stderr: stderr.toString(), stdoutBytes: stdout };
+    return { status: header.status, stdout: stdout.toString(), stderr: stderr.toString() };
   }
 
   #decode({ from, to, sum }: Part): Buffer | undefined {

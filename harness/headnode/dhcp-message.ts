@@ -28,7 +28,6 @@ export interface DhcpMessage {
 /** Codes of the options that a booter knows. */
 export const dhcpOptions = {
   subnetMask: 1,
-  router: 3,
   domainNameServers: 6,
   leaseTime: 51,
   messageType: 53,

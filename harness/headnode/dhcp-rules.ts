@@ -14,12 +14,6 @@ export interface BooterConfig {
   readonly serverIp: string;
   /** dhcp_lease_time. */
   readonly leaseSeconds: number;
-  /** Offered where it is set. @default none */
-  readonly defaultGateway?: string | undefined;
-  /** Offered after those of the client. @default none */
-  readonly resolvers?: readonly string[] | undefined;
-  /** Whether clients without a class are answered too. @default false */
-  readonly allowMissingClassId?: boolean | undefined;
   /** What NAPI holds for a NIC, or makes for one that is new. */
   readonly addressOf: (mac: string) => BooterAddress | undefined;
 }
@@ -52,8 +46,8 @@ export class BooterDhcp {
       return silence(`message type ${type ?? "none"} is neither DISCOVER nor REQUEST`);
     }
     const classId = request.options.get(dhcpOptions.classId)?.toString("latin1");
-    if (classId === undefined && this.#config.allowMissingClassId !== true) return silence("no class (option 60)");
-    if (classId !== undefined && !/^(?:PXEClient|SUNW)/.test(classId) && this.#config.allowMissingClassId !== true) {
+    if (classId === undefined) return silence("no class (option 60)");
+    if (!/^(?:PXEClient|SUNW)/.test(classId)) {
       return silence(`class "${classId}" (option 60) begins with neither PXEClient nor SUNW`);
     }
     const address =
@@ -70,9 +64,8 @@ export class BooterDhcp {
   }
 
   #reply(request: DhcpMessage, type: number, address: BooterAddress): DhcpMessage {
-    const { serverIp, leaseSeconds, defaultGateway, resolvers = [] } = this.#config;
+    const { serverIp, leaseSeconds } = this.#config;
     const relayAgent = request.options.get(dhcpOptions.relayAgent);
-    const servers = [...address.resolvers, ...resolvers];
     return {
       ...request, // xid, flags, sname and whatever else it came with
       op: BOOT_REPLY,
@@ -81,10 +74,9 @@ export class BooterDhcp {
       file: bootFileFor(request),
       options: new Map([
         [dhcpOptions.subnetMask, ipBytes(address.netmask)],
-        ...(defaultGateway === undefined ? [] : [[dhcpOptions.router, ipBytes(defaultGateway)] as const]),
-        ...(servers.length === 0
+        ...(address.resolvers.length === 0
           ? []
-          : [[dhcpOptions.domainNameServers, Buffer.concat(servers.map(ipBytes))] as const]),
+          : [[dhcpOptions.domainNameServers, Buffer.concat(address.resolvers.map(ipBytes))] as const]),
         [dhcpOptions.leaseTime, uint32(leaseSeconds)],
         [
           dhcpOptions.messageType,
