@@ -4,11 +4,12 @@ import { formatData, formatError, formatOptionsAck, parseTftp } from "./tftp-pac
 
 const test = suite("TFTP packet");
 
-test("a read names its file and options, whose names may be in any case", () => {
-  const bytes = Buffer.from("\0\x01/os/vmlinuz\0octet\0BLKSIZE\0" + "1432\0tsize\0" + "0\0", "latin1");
+test("a read names its file, mode and options; the last two may be in any case", () => {
+  const bytes = Buffer.from("\0\x01/os/vmlinuz\0OCTET\0BLKSIZE\0" + "1432\0tsize\0" + "0\0", "latin1");
   assert.equal(parseTftp(bytes), {
     kind: "read",
     path: "/os/vmlinuz",
+    mode: "octet",
     options: new Map([
       ["blksize", "1432"],
       ["tsize", "0"],

@@ -1,15 +1,21 @@
 /**
  * TFTP's packets, as far as a server of files needs them.
- * Source: RFC 1350; RFC 2347 (options), RFC 2348 (blksize), RFC 2349 (tsize).
+ * Source: RFC 1350 (codes of errors: its appendix); RFC 2347 (options), RFC 2348 (blksize), RFC 2349 (tsize).
  */
 
 export type TftpPacket =
-  | { readonly kind: "read"; readonly path: string; readonly options: ReadonlyMap<string, string> }
+  | {
+      readonly kind: "read";
+      readonly path: string;
+      /** Lower case: "octet", "netascii". */
+      readonly mode: string;
+      readonly options: ReadonlyMap<string, string>;
+    }
   | { readonly kind: "write" }
   | { readonly kind: "ack"; readonly block: number }
   | { readonly kind: "error"; readonly code: number; readonly text: string };
 
-export const tftpErrors = { notFound: 1, accessViolation: 2, illegalOperation: 4 } as const;
+export const tftpErrors = { notFound: 1, accessViolation: 2, illegalOperation: 4, unknownTransfer: 5 } as const;
 
 const opcodes = { read: 1, write: 2, data: 3, ack: 4, error: 5, optionsAck: 6 } as const;
 
@@ -24,7 +30,7 @@ export function parseTftp(bytes: Buffer): TftpPacket | undefined {
       const options = new Map<string, string>();
       for (let at = 0; at + 1 < words.length; at += 2)
         options.set((words[at] ?? "").toLowerCase(), words[at + 1] ?? "");
-      return { kind: "read", path, options };
+      return { kind: "read", path, mode: mode.toLowerCase(), options };
     }
     case opcodes.write:
       return { kind: "write" };

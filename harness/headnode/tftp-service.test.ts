@@ -171,6 +171,33 @@ test("sends again what nobody confirms, and nothing twice for what is confirmed 
   );
 });
 
+test("a packet from another port leaves the transfer as it is, and is error 5; an error is not answered", async () => {
+  await using cleanup = new DisposableStack();
+  const { service, client } = await start(cleanup);
+  const stranger = new Client(service, 2_071);
+  client.read("/even");
+  const { port } = await client.next();
+  stranger.ack(port, 1);
+  const answer = await stranger.next();
+  assert.equal([answer.port, answer.data.toString("hex", 0, 4)], [port, "00050005"]);
+  stranger.send(port, Buffer.from("\0\x05\0\0enough\0", "latin1"));
+  assert.equal([client.got, stranger.got], [[], []]);
+  client.ack(port, 1);
+  assert.is((await client.next()).data.readUInt16BE(2), 2);
+});
+
+test("any mode but octet, in whatever case, is error 4", async () => {
+  await using cleanup = new DisposableStack();
+  const { client, transcript } = await start(cleanup);
+  for (const mode of ["netascii", "mail", "octets"]) {
+    client.send(69, Buffer.from(`\0\x01small\0${mode}\0`, "latin1"));
+    assert.is((await client.next()).data.toString("hex", 0, 4), "00050004", mode);
+  }
+  assert.equal(transcript.open, []);
+  client.send(69, Buffer.from("\0\x01small\0Octet\0", "latin1"));
+  assert.is((await client.next()).data.toString("latin1"), "\0\x03\0\x01hello");
+});
+
 test("a client that gives up, or is gone, is noted as incomplete", async () => {
   await using cleanup = new DisposableStack();
   const { client, transcript } = await start(cleanup, 5);

@@ -50,8 +50,14 @@ export class TftpService implements FrameService, AsyncDisposable {
     const transfer = this.#transfers.get(destinationPort);
     if (destinationPort !== PORT && transfer === undefined) return false;
     const packet = parseTftp(data);
-    if (transfer !== undefined) transfer.take(packet);
-    else if (packet !== undefined) this.#begin(packet, frame, send);
+    if (transfer === undefined) {
+      if (packet !== undefined) this.#begin(packet, frame, send);
+    } else if (transfer.peer === peerOf(frame)) {
+      transfer.take(packet);
+    } else if (packet?.kind !== "error") {
+      // Somebody else's packet leaves the transfer as it is (RFC 1350, 4); no error is answered with another.
+      this.#reply(frame, destinationPort, formatError(tftpErrors.unknownTransfer, "not your transfer"), send);
+    }
     return true;
   }
 
@@ -61,25 +67,34 @@ export class TftpService implements FrameService, AsyncDisposable {
 
   #begin(packet: TftpPacket, frame: UdpFrame, send: (frame: Buffer) => void): void {
     const port = FIRST_TRANSFER_PORT + (this.#begun++ % TRANSFER_PORTS);
-    const reply = (data: Buffer): void => {
-      const answer = answerTo(frame, data);
-      this.#identification += 1;
-      const datagram = { ...answer.datagram, sourcePort: port };
-      for (const each of formatUdpFrames({ ...answer, datagram }, this.#identification)) send(each);
-    };
+    const reply = (data: Buffer): void => this.#reply(frame, port, data, send);
     if (packet.kind === "write") reply(formatError(tftpErrors.accessViolation, "this headnode takes no files"));
     if (packet.kind !== "read") return;
+    if (packet.mode !== "octet") {
+      reply(formatError(tftpErrors.illegalOperation, "this headnode sends files in mode octet alone"));
+      return;
+    }
     const { retryMs = 2_000, transcript } = this.#options;
     // Its root is the tree's, whether a name begins with a slash or not.
     const path = `/${packet.path.replace(/^\/+/, "")}`;
-    const peer = `${formatIpv4(frame.datagram.sourceIp)}:${frame.datagram.sourcePort}`;
-    const transfer = new Transfer({ path, peer, packet, reply, retryMs, transcript }, () =>
+    const transfer = new Transfer({ path, peer: peerOf(frame), packet, reply, retryMs, transcript }, () =>
       this.#transfers.delete(port),
     );
     this.#transfers.set(port, transfer);
     void transfer.begin(this.#options.find(path));
   }
+
+  /** @param port at the server's end */
+  #reply(frame: UdpFrame, port: number, data: Buffer, send: (frame: Buffer) => void): void {
+    const answer = answerTo(frame, data);
+    this.#identification += 1;
+    const datagram = { ...answer.datagram, sourcePort: port };
+    for (const each of formatUdpFrames({ ...answer, datagram }, this.#identification)) send(each);
+  }
 }
+
+/** Whom a frame is from: "10.99.99.38:2070". */
+const peerOf = ({ datagram }: UdpFrame): string => `${formatIpv4(datagram.sourceIp)}:${datagram.sourcePort}`;
 
 interface TransferOptions {
   readonly path: string;
@@ -130,6 +145,11 @@ class Transfer {
     const agreed = this.#agree(content.sizeBytes);
     if (agreed.size > 0) this.#send(formatOptionsAck(agreed));
     else await this.#next();
+  }
+
+  /** Who has asked for it. */
+  get peer(): string {
+    return this.#options.peer;
   }
 
   /** @param packet undefined for one that is not TFTP */
