@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
-import { request } from "node:http";
+import { type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -82,14 +82,25 @@ test("a range gives that part, one beyond the end gives 416, an empty file is em
 
 test("what is not in the tree, or deleted, is 404, and other methods are refused", async () => {
   await using cleanup = new DisposableStack();
-  const { url, transcript } = await startServer(cleanup);
-  for (const path of ["/nothing", "/gone", "/../../etc/passwd"]) {
-    assert.is((await fetch(url + path)).status, 404, path);
+  const { url, port, transcript } = await startServer(cleanup);
+  for (const path of ["/nothing", "/gone", "/../../etc/passwd", "/os/%2e%2e/%2e%2e/etc/passwd"]) {
+    // Not fetch(): it would resolve the dots itself.
+    const asked = request({ host: "127.0.0.1", port, path, agent: false }).end();
+    const [answer] = (await once(asked, "response")) as [IncomingMessage];
+    answer.resume();
+    await once(answer, "close");
+    assert.is(answer.statusCode, 404, path);
   }
   assert.is((await fetch(`${url}/small`, { method: "POST", body: "x" })).status, 405);
   assert.equal(
-    transcript.requests.map((entry) => entry.status),
-    [404, 404, 404, 405],
+    transcript.requests.map(({ path, status }) => [path, status]),
+    [
+      ["/nothing", 404],
+      ["/gone", 404],
+      ["/../../etc/passwd", 404],
+      ["/os/../../etc/passwd", 404],
+      ["/small", 405],
+    ],
   );
 });
 

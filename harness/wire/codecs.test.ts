@@ -58,13 +58,9 @@ test("sums as RFC 1071 does, odd lengths and carries included", () => {
 });
 
 // `ping -c1 -s 8 10.77.0.2`, as the kernel sends it.
-const pinged = hex("4500 0024 1c46 4000 4001 09f9 0a4d0029 0a4d0002  0800 2b1a 0007 0001 1122 3344 5566 7788");
+const pinged = hex("4500 0024 1c46 4000 4001 09cf 0a4d0029 0a4d0002  0800 e6a2 0007 0001 1122 3344 5566 7788");
 
 test("reads an echo request and answers with right checksums", () => {
-  pinged.writeUInt16BE(0, 10);
-  pinged.writeUInt16BE(internetChecksum(pinged.subarray(0, 20)), 10);
-  pinged.writeUInt16BE(0, 22);
-  pinged.writeUInt16BE(internetChecksum(pinged.subarray(20)), 22);
   const request = parseEcho(Buffer.concat([pinged, Buffer.alloc(10)]));
   assert.equal(request, {
     kind: "request",
@@ -76,8 +72,7 @@ test("reads an echo request and answers with right checksums", () => {
   });
   assert.ok(request);
   const reply = formatEcho({ ...request, kind: "reply", source: request.destination, destination: request.source });
-  assert.is(internetChecksum(reply.subarray(0, 20)), 0);
-  assert.is(internetChecksum(reply.subarray(20)), 0);
+  assert.equal(reply, hex("4500 0024 0000 4000 4001 2615 0a4d0002 0a4d0029  0000 eea2 0007 0001 1122 3344 5566 7788"));
   assert.is(parseEcho(reply)?.kind, "reply");
 });
 
