@@ -503,7 +503,7 @@ program
   .command("sources")
   .summary("list the packages of an image with their licences, and the sources to offer with it")
   .argument("[dir]", "folder of a release's outputs", join(projectRoot, "out/latest"))
-  .option("--dsc", "only the names of the source packages, one a line")
+  .option("--dsc", "only Debian's sources with their versions, one a line, for apt-get source --download-only")
   .action(async (dir: string, options) => {
     const packages = await readSources(resolve(dir));
     print(options.dsc ? listDscs(packages).join("\n") : describeSources(packages));

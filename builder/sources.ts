@@ -35,26 +35,33 @@ export async function readSources(folder: string): Promise<PackageSource[]> {
         throw new UsageError(
           "BAD_SOURCES",
           `${file}:${index + 1} is not a package with its source and licences: ${line}`,
+          { hint: "bring the outputs back: livelab build -r STAMP create_tgz ..." },
         );
       }
       return { name, version, source, sourceVersion, licences };
     });
 }
 
-/** Name of the file that `apt-get source` begins with; an epoch is not part of it (Debian Policy 5.6.12). */
-export const dscName = ({ source, sourceVersion }: PackageSource): string =>
-  source.startsWith("npm ") ? `${source} ${sourceVersion}` : `${source}_${sourceVersion.replace(/^\d+:/, "")}.dsc`;
+const isOfNpm = ({ source }: PackageSource): boolean => source.startsWith("npm ");
 
-/** Source packages, each once. */
-export const listDscs = (packages: readonly PackageSource[]): string[] => [...new Set(packages.map(dscName))].sort();
+/** Name of the file that a source package of Debian begins with; an epoch is not part of it (Debian Policy 5.6.12). */
+const dscName = (one: PackageSource): string =>
+  isOfNpm(one) ? `${one.source} ${one.sourceVersion}` : `${one.source}_${one.sourceVersion.replace(/^\d+:/, "")}.dsc`;
+
+/** Debian's source packages, each once, as `apt-get source` takes them: it wants the whole version, with its epoch. */
+export function listDscs(packages: readonly PackageSource[]): string[] {
+  const ofDebian = packages.filter((one) => !isOfNpm(one));
+  return [...new Set(ofDebian.map(({ source, sourceVersion }) => `${source}=${sourceVersion}`))].sort();
+}
 
 export function describeSources(packages: readonly PackageSource[]): string {
   const rows = packages.map((one) => [one.name, one.version, dscName(one), one.licences]);
+  const sources = new Set(packages.map(dscName));
   return [
     table([["package", "version", "source", "licences"], ...rows]),
     "",
-    `${packages.length} packages from ${listDscs(packages).length} sources. Whoever passes the image on offers these with it: the GPL`,
-    "and the CDDL (ZFS) ask for the source of just these versions. `livelab sources --dsc` lists them for `apt-get source --download-only`;",
-    "what the ZFS modules were compiled from lies in build.tgz.",
+    `${packages.length} packages from ${sources.size} sources. Whoever passes the image on offers these with it: the GPL`,
+    "and the CDDL (ZFS) ask for the source of just these versions. `livelab sources --dsc` lists Debian's for",
+    "`apt-get source --download-only`; what the ZFS modules were compiled from lies in build.tgz.",
   ].join("\n");
 }
