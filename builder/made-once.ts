@@ -30,6 +30,6 @@ export async function claimMaking(
       if (!(error instanceof BuilderError && error.code === "BUSY")) throw error;
       step.status(`waiting: ${error.message}`);
     }
-    await sleep(LOOK_AGAIN_MS, undefined, { signal });
+    await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => signal?.throwIfAborted()); // not its AbortError
   }
 }
