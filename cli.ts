@@ -478,7 +478,7 @@ program
   .summary("check a release's folder, or a platform archive, against all rules")
   .argument("[path]", "folder or .tgz file", join(projectRoot, "out/latest"))
   .action(async (path: string) => {
-    const report = await progress.step(`verify ${path}`, (step) => verify(resolve(path), step));
+    const report = await progress.step(`verify ${path}`, (step) => verify(resolve(path), { step, signal }));
     print(describeVerification(path, report));
     if (report.violations.length > 0) process.exitCode = exitCodes.expectation;
   });

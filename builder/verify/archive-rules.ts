@@ -51,7 +51,8 @@ export function installerStamp(name: string): string | undefined {
   }
 }
 
-export async function verifyArchive(path: string): Promise<ArchiveReport> {
+/** @throws AbortError when the signal is aborted */
+export async function verifyArchive(path: string, signal?: AbortSignal): Promise<ArchiveReport> {
   const name = basename(path);
   const violations: Violation[] = [];
   const about =
@@ -72,7 +73,7 @@ export async function verifyArchive(path: string): Promise<ArchiveReport> {
   const members = new Map<string, FileFacts | undefined>();
   const tops = new Set<string>();
   const times = new Set<number>();
-  await using source = await gzipFile(path);
+  await using source = await gzipFile(path, signal);
   try {
     for await (const { header, content } of readUstar(gunzip(source, complain))) {
       const [top = "", ...rest] = header.name.replace(/\/$/, "").split("/");

@@ -7,6 +7,11 @@ export class BlockReader {
     this.#chunks = stream[Symbol.asyncIterator]();
   }
 
+  /** Gives the stream back, wherever in it the reader is. */
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
+  }
+
   /** The next bytes, at most `limit`; empty at the end. */
   async some(limit: number): Promise<Buffer> {
     while (this.#rest.length === 0) {

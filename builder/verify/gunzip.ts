@@ -4,7 +4,7 @@
  */
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
-import { Readable } from "node:stream";
+import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import type { Complain } from "./violation.js";
 
@@ -16,7 +16,8 @@ export interface GzipSource {
   stream(): Readable;
 }
 
-export async function gzipFile(path: string): Promise<GzipSource & AsyncDisposable> {
+/** @param signal ends the reading of its stream */
+export async function gzipFile(path: string, signal?: AbortSignal): Promise<GzipSource & AsyncDisposable> {
   const file = await open(path);
   return {
     bytes: (await file.stat()).size,
@@ -24,7 +25,7 @@ export async function gzipFile(path: string): Promise<GzipSource & AsyncDisposab
       const { buffer, bytesRead } = await file.read(Buffer.alloc(end - start), 0, end - start, start);
       return buffer.subarray(0, bytesRead);
     },
-    stream: () => createReadStream(path, { highWaterMark: 2 ** 20 }),
+    stream: () => createReadStream(path, { highWaterMark: 2 ** 20, ...(signal && { signal }) }),
     [Symbol.asyncDispose]: () => file.close(),
   };
 }
@@ -35,7 +36,10 @@ export const gzipBytes = (bytes: Buffer): GzipSource => ({
   stream: () => Readable.from([bytes]),
 });
 
-/** What is compressed in it; what is wrong with the form is complained of, what cannot be read at all throws (code Z_…). */
+/**
+ * What is compressed in it; what is wrong with the form is complained of. Its stream is closed at the end, whoever ends it.
+ * @throws what is no gzip (code Z_…), and errors of the source
+ */
 export async function* gunzip(source: GzipSource, complain: Complain): AsyncGenerator<Buffer> {
   const head = await source.read(0, 10);
   // Magic, method 8 (deflate), no flags, no time; the last two bytes tell level and system.
@@ -43,10 +47,16 @@ export async function* gunzip(source: GzipSource, complain: Complain): AsyncGene
     complain("the gzip header has neither name nor time", `it begins with ${head.toString("hex")}`);
   }
   let total = 0;
-  const unpacked = source.stream().pipe(createGunzip({ chunkSize: 2 ** 18 }));
-  for await (const chunk of unpacked as AsyncIterable<Buffer>) {
-    total += chunk.length;
-    yield chunk;
+  const packed = source.stream();
+  // An error of either ends both, and the loop is told of it.
+  const unpacked = pipeline(packed, createGunzip({ chunkSize: 2 ** 18 }), () => undefined);
+  try {
+    for await (const chunk of unpacked as AsyncIterable<Buffer>) {
+      total += chunk.length;
+      yield chunk;
+    }
+  } finally {
+    packed.destroy();
   }
   const told = (await source.read(source.bytes - 4, source.bytes)).readUInt32LE();
   if (told !== total % 2 ** 32) {

@@ -66,36 +66,42 @@ function parseHeader(block: Buffer): UstarHeader {
 
 /**
  * The members of a tar stream, in order. The content of one has to be read, or left, before the next is asked for.
+ * The stream is closed at the end, also at an early one.
  * @throws TarBroken also for bytes behind the end other than zero
  */
 export async function* readUstar(
   stream: AsyncIterable<Buffer>,
 ): AsyncGenerator<{ readonly header: UstarHeader; readonly content: AsyncIterable<Buffer> }> {
   const reader = new BlockReader(stream);
-  for (;;) {
-    const block = await reader.take(BLOCK);
-    if (block.length < BLOCK)
-      throw new TarBroken("the archive ends without the two blocks of zeros that end a tar stream");
-    if (block.every((byte) => byte === 0)) break;
-    const header = parseHeader(block);
-    let left = header.size;
-    const content = (async function* () {
-      while (left > 0) {
-        const part = await reader.some(left);
-        if (part.length === 0) throw new TarBroken(`the archive ends within ${header.name}`);
-        left -= part.length;
-        yield part;
-      }
-    })();
-    yield { header, content };
-    for await (const _ of content);
-    const padding = await reader.take((BLOCK - (header.size % BLOCK)) % BLOCK);
-    if (padding.some((byte) => byte !== 0)) throw new TarBroken(`bytes other than zero behind ${header.name}`);
+  try {
+    for (;;) {
+      const block = await reader.take(BLOCK);
+      if (block.length < BLOCK)
+        throw new TarBroken("the archive ends without the two blocks of zeros that end a tar stream");
+      if (block.every((byte) => byte === 0)) break;
+      const header = parseHeader(block);
+      let left = header.size;
+      const content = (async function* () {
+        while (left > 0) {
+          const part = await reader.some(left);
+          if (part.length === 0) throw new TarBroken(`the archive ends within ${header.name}`);
+          left -= part.length;
+          yield part;
+        }
+      })();
+      yield { header, content };
+      for await (const _ of content);
+      const padding = await reader.take((BLOCK - (header.size % BLOCK)) % BLOCK);
+      if (padding.some((byte) => byte !== 0)) throw new TarBroken(`bytes other than zero behind ${header.name}`);
+    }
+    let zeros = BLOCK;
+    for (let part = await reader.some(2 ** 20); part.length > 0; part = await reader.some(2 ** 20)) {
+      zeros += part.length;
+      if (part.some((byte) => byte !== 0))
+        throw new TarBroken("bytes other than zero behind the end of the tar stream");
+    }
+    if (zeros < 2 * BLOCK) throw new TarBroken("the tar stream ends with one block of zeros instead of two");
+  } finally {
+    await reader.close();
   }
-  let zeros = BLOCK;
-  for (let part = await reader.some(2 ** 20); part.length > 0; part = await reader.some(2 ** 20)) {
-    zeros += part.length;
-    if (part.some((byte) => byte !== 0)) throw new TarBroken("bytes other than zero behind the end of the tar stream");
-  }
-  if (zeros < 2 * BLOCK) throw new TarBroken("the tar stream ends with one block of zeros instead of two");
 }

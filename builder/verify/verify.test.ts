@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
-import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { createToyTgz, makeToyPlatform, PLATFORM_STAMP, writeSums } from "../../fixtures/toy-platform.js";
+import type { UsageError } from "../../vm/livelab-error.js";
 import { TempDir } from "../../vm/temp-dir.js";
 import { describeVerification, verify } from "./verify.js";
 
@@ -17,7 +18,7 @@ const TOP = `platform-${PLATFORM_STAMP}`;
 
 /** File and rule of each violation, a line each. */
 const rulesOf = async (path: string): Promise<string> =>
-  (await verify(path, silent)).violations.map(({ file, rule }) => `${file}: ${rule}`).join("\n");
+  (await verify(path, { step: silent })).violations.map(({ file, rule }) => `${file}: ${rule}`).join("\n");
 
 /** What all tests begin with. Those that change it take a copy. */
 const base = await TempDir.create("verify");
@@ -31,7 +32,7 @@ async function copyOf(dir: TempDir): Promise<string> {
 }
 
 test("a release that the stage made keeps all rules, and is told what an installer makes of each archive", async () => {
-  const report = await verify(made, silent);
+  const report = await verify(made, { step: silent });
   assert.equal(report.violations, []);
   const text = describeVerification(made, report);
   assert.match(text, /kernel 6\.1\.0-1-amd64, 2 packages/);
@@ -136,6 +137,35 @@ test("a folder whose archive is of another build, that lacks a file or has one t
   assert.match(await rulesOf(out), /SHA256SUMS: it tells the digest of every output/);
 });
 
+test("what is no file in a release's folder is told as that, whatever its name", async () => {
+  await using dir = await TempDir.create("verify");
+  const out = await copyOf(dir);
+  await mkdir(join(out, "more.tgz"));
+  await symlink("/nowhere", join(out, "link"));
+  await rm(join(out, "platform.tgz"));
+  await mkdir(join(out, "platform.tgz"));
+  const { violations } = await verify(out, { step: silent });
+  assert.equal(
+    violations.map(({ file, found }) => `${file}: ${found}`),
+    [
+      "link: it is a link that leads to nothing",
+      "more.tgz: it is a folder",
+      "platform.tgz: it is a folder",
+      "platform.tgz: it is missing",
+    ],
+  );
+});
+
+test("an interruption ends it", async () => {
+  for (const path of [made, join(made, ARCHIVE)]) {
+    const error = await verify(path, { step: silent, signal: AbortSignal.abort() }).then(
+      () => undefined,
+      (reason: Error) => reason,
+    );
+    assert.is(error?.name, "AbortError");
+  }
+});
+
 test("what is no release is refused as such", async () => {
   await using dir = await TempDir.create("verify");
   for (const [path, code] of [
@@ -144,10 +174,11 @@ test("what is no release is refused as such", async () => {
     ["/dev/null", "NO_ARCHIVE"],
   ] as const) {
     try {
-      await verify(path, silent);
+      await verify(path, { step: silent });
       assert.unreachable();
     } catch (error) {
-      assert.is((error as { code?: string }).code, code);
+      assert.is((error as UsageError).code, code);
+      assert.match((error as UsageError).hint ?? "", "livelab verify out/latest");
     }
   }
 });

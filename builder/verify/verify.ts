@@ -20,17 +20,26 @@ export interface VerifyReport {
   readonly facts: readonly string[];
 }
 
-/** @throws UsageError when there is nothing to verify at `path` */
-export async function verify(path: string, step: Step): Promise<VerifyReport> {
-  const found = await stat(path).catch((cause: Error) => {
-    throw new UsageError("NOTHING_THERE", `cannot look at ${path}: ${cause.message}`, { cause });
-  });
-  if (found.isDirectory()) return verifyFolder(path, step);
-  if (!found.isFile()) throw new UsageError("NO_ARCHIVE", `${path} is neither a file nor a folder`);
-  return verifyFile(path, step);
+export interface VerifyContext {
+  readonly step: Step;
+  /** Ends it, with an AbortError. */
+  readonly signal?: AbortSignal;
 }
 
-const stream = (path: string): AsyncIterable<Buffer> => createReadStream(path, { highWaterMark: 2 ** 20 });
+const hint = "livelab verify out/latest, or livelab verify FILE.tgz";
+
+/** @throws UsageError when there is nothing to verify at `path` */
+export async function verify(path: string, context: VerifyContext): Promise<VerifyReport> {
+  const found = await stat(path).catch((cause: Error) => {
+    throw new UsageError("NOTHING_THERE", `cannot look at ${path}: ${cause.message}`, { hint, cause });
+  });
+  if (found.isDirectory()) return verifyFolder(path, context);
+  if (!found.isFile()) throw new UsageError("NO_ARCHIVE", `${path} is neither a file nor a folder`, { hint });
+  return verifyFile(path, context);
+}
+
+const stream = (path: string, signal: AbortSignal | undefined): AsyncIterable<Buffer> =>
+  createReadStream(path, { highWaterMark: 2 ** 20, ...(signal && { signal }) });
 
 const isArchive = (name: string): boolean => /^platform.*\.tgz$/.test(name);
 
@@ -43,7 +52,7 @@ const describeInstall = (refusal: string | undefined): string =>
     ? "`sdcadm platform install` takes it"
     : `\`sdcadm platform install\` would refuse it: ${refusal}`;
 
-async function verifyFile(path: string, step: Step): Promise<VerifyReport> {
+async function verifyFile(path: string, { step, signal }: VerifyContext): Promise<VerifyReport> {
   const name = basename(path);
   const facts: string[] = [];
   const violations: Violation[] = [];
@@ -53,10 +62,10 @@ async function verifyFile(path: string, step: Step): Promise<VerifyReport> {
     facts.push(`no ${SUMS} beside it tells of it: an edit that changes nothing of its content would not be seen`);
   } else {
     step.status(`digest of ${name}`);
-    violations.push(...sumViolations(name, told, (await readFacts(stream(path), false)).sha256));
+    violations.push(...sumViolations(name, told, (await readFacts(stream(path, signal), false)).sha256));
   }
   step.status(name);
-  const archive = await verifyArchive(path);
+  const archive = await verifyArchive(path, signal);
   violations.push(...archive.violations);
   facts.unshift(
     `${name}: ${archive.files.size} image files, ${describeImage(archive.summary)}`,
@@ -65,11 +74,11 @@ async function verifyFile(path: string, step: Step): Promise<VerifyReport> {
   return { violations, facts };
 }
 
-async function verifyFolder(folder: string, step: Step): Promise<VerifyReport> {
+async function verifyFolder(folder: string, { step, signal }: VerifyContext): Promise<VerifyReport> {
   const names = (await readdir(folder)).sort();
   if (!names.includes(SUMS) && !names.includes("vmlinuz")) {
     throw new UsageError("NO_RELEASE", `${folder} is no folder of a release: it has neither ${SUMS} nor vmlinuz`, {
-      hint: "livelab verify out/latest, or livelab verify FILE.tgz",
+      hint,
     });
   }
   const violations: Violation[] = [];
@@ -77,16 +86,21 @@ async function verifyFolder(folder: string, step: Step): Promise<VerifyReport> {
   const files = new Map<string, FileFacts>();
   for (const name of names) {
     if (name === SUMS || name === "build.json") continue;
+    const stray = await whatElse(join(folder, name));
+    if (stray !== undefined) {
+      violations.push({ file: name, rule: "a release's folder holds files and nothing else", found: `it is ${stray}` });
+      continue;
+    }
     step.status(`digest of ${name}`);
-    files.set(name, await readFacts(stream(join(folder, name)), isReadWhole(name)));
+    files.set(name, await readFacts(stream(join(folder, name), signal), isReadWhole(name)));
   }
   violations.push(...(await folderSums(folder, files)));
   const image = await imageViolations(files, (name) => name);
   violations.push(...image.violations);
   facts.push(`image: ${describeImage(image.summary)}`);
-  for (const name of names.filter(isArchive)) {
+  for (const name of [...files.keys()].filter(isArchive)) {
     step.status(name);
-    const archive = await verifyArchive(join(folder, name));
+    const archive = await verifyArchive(join(folder, name), signal);
     violations.push(...archive.violations);
     for (const [file, { sha256 }] of archive.files) {
       if (files.get(file)?.sha256 === sha256) continue;
@@ -101,6 +115,17 @@ async function verifyFolder(folder: string, step: Step): Promise<VerifyReport> {
   const total = [...files.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   facts.unshift(`${files.size} files, ${formatBytes(total)}, as ${SUMS} says`);
   return { violations, facts };
+}
+
+/** What something is that is neither a file nor a link to one. */
+async function whatElse(path: string): Promise<string | undefined> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ELOOP") return undefined;
+    throw error;
+  });
+  if (found === undefined) return "a link that leads to nothing";
+  if (found.isFile()) return undefined;
+  return found.isDirectory() ? "a folder" : "neither file nor folder";
 }
 
 /** Lines of sha256sum(1). */
