@@ -493,7 +493,7 @@ program
     const home = await openHome(homeRoot);
     const outRoot = resolve(options.output);
     const report = await progress.step(`compare ${first} with ${second}`, (step) =>
-      compareReleases({ sides: [first, second], outRoot, home, step }),
+      compareReleases({ sides: [first, second], outRoot, home, step, signal }),
     );
     print(describeComparison(report));
     if (isDifferent(report)) process.exitCode = exitCodes.expectation;

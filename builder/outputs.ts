@@ -115,7 +115,7 @@ export async function exportOutputs(
     for (const name of (await readdir(part)).sort()) {
       step.status(`digest of ${name}`);
       const hash = createHash("sha256");
-      await pipeline(createReadStream(join(part, name)), hash);
+      await pipeline(createReadStream(join(part, name)), hash, { ...(context.signal && { signal: context.signal }) });
       files.push({ name, bytes: (await stat(join(part, name))).size, sha256: hash.digest("hex") });
     }
     const packages = (await readFile(join(part, "filesystem.packages"), "utf8")).trimEnd().split("\n").length;

@@ -10,12 +10,17 @@ export interface FileDifference {
 
 const CHUNK = 2 ** 20;
 
-/** @returns undefined where the two are equal */
-export async function compareFiles(one: string, two: string): Promise<FileDifference | undefined> {
+/** @returns undefined where the two are equal @throws the signal's reason */
+export async function compareFiles(
+  one: string,
+  two: string,
+  signal?: AbortSignal,
+): Promise<FileDifference | undefined> {
   await using first = await open(one);
   await using second = await open(two);
   const bytes = [(await first.stat()).size, (await second.stat()).size] as const;
   for (let offset = 0; offset < Math.min(...bytes); offset += CHUNK) {
+    signal?.throwIfAborted();
     const [a, b] = [await readAt(first, offset), await readAt(second, offset)];
     if (a.equals(b)) continue;
     const length = Math.min(a.length, b.length);

@@ -1,7 +1,8 @@
-import { chmod, mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { UsageError } from "../../vm/livelab-error.js";
 import { TempDir } from "../../vm/temp-dir.js";
 import { openHome } from "../home.js";
 import { compareReleases } from "./compare.js";
@@ -113,12 +114,64 @@ test("other bytes from the same inputs are called what they are, and a lost laye
     describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step })),
     /postinstall, other inputs; what it left is not here/,
   );
-  try {
-    await compareReleases({ sides: [ONE, "20280102T030405Z"], outRoot, home, step });
-    assert.unreachable();
-  } catch (error) {
-    assert.is((error as { code?: string }).code, "NO_RELEASE");
+});
+
+test("an output that somebody removed is a difference, and so is a manifest that nobody can read", async () => {
+  await using dir = await TempDir.create("compare");
+  const home = await openHome(join(dir.path, "home"));
+  const outRoot = join(dir.path, "out");
+  await makeRelease(dir.path, ONE, ["a", "b", "c"], { ...files(ONE), initrd: "initrd" });
+  await makeRelease(dir.path, TWO, ["a", "b", "c"], {
+    ...files(TWO),
+    initrd: "initrd",
+    "filesystem.manifest": manifest("./b type=dir mode=0755 uid=0 gid=0\n", "./a type=dir mode=0755 uid=0 gid=0\n"),
+  });
+  await rm(join(outRoot, ONE, "vmlinuz"));
+  for (const stamp of [ONE, TWO]) await rm(join(outRoot, stamp, "initrd"));
+  await rm(join(outRoot, TWO, `platform-${TWO}.tgz`));
+  const text = describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step }));
+  assert.match(text, /first file that differs: vmlinuz\n {2}vmlinuz: missing in the first, whose/);
+  assert.match(text, /initrd: missing in both/);
+  assert.match(text, new RegExp(`platform-${ONE}\\.tgz: missing in the second`));
+  assert.match(text, new RegExp(`cannot be compared: ${outRoot}/${TWO}/filesystem\\.manifest: line 4 is not sorted`));
+});
+
+test("a stage that only one of the two has is told in its place", async () => {
+  await using dir = await TempDir.create("compare");
+  const home = await openHome(join(dir.path, "home"));
+  const outRoot = join(dir.path, "out");
+  await makeRelease(dir.path, ONE, ["a", "b", "c"], files(ONE));
+  await makeRelease(dir.path, TWO, ["a", "b", "c2"], { ...files(TWO), vmlinuz: "Kernel" });
+  const file = join(outRoot, TWO, "build.json");
+  const report = JSON.parse(await readFile(file, "utf8")) as { stages: object[] };
+  report.stages.splice(1, 0, { name: "early", key: "e", reused: false, durationMs: 1 });
+  await writeFile(file, JSON.stringify(report));
+  const compare = async (...sides: [string, string]): Promise<string> =>
+    describeComparison(await compareReleases({ sides, outRoot, home, step }));
+  assert.match(await compare(ONE, TWO), /stage that differs: early, only in the second\n {2}also: postinstall, other/);
+  assert.match(await compare(TWO, ONE), /stage that differs: early, only in the first\n {2}also: postinstall, other/);
+});
+
+test("what is no release is told with a remedy, and an interruption ends it", async () => {
+  await using dir = await TempDir.create("compare");
+  const home = await openHome(join(dir.path, "home"));
+  const outRoot = join(dir.path, "out");
+  await makeRelease(dir.path, ONE, ["a", "b", "c"], files(ONE));
+  await writeTree(join(outRoot, TWO), { "build.json": '{"version":1,"sta' });
+  const errorOf = (second: string, signal?: AbortSignal): Promise<unknown> =>
+    compareReleases({ sides: [ONE, second], outRoot, home, step, ...(signal && { signal }) }).catch(
+      (error: unknown) => error,
+    );
+  for (const [second, hint] of [
+    ["20280102T030405Z", /`livelab releases`.*livelab build -r STAMP/],
+    [TWO, /livelab build -r STAMP create_tgz \.\.\./],
+  ] as const) {
+    const error = (await errorOf(second)) as UsageError;
+    assert.is(error.code, "NO_RELEASE");
+    assert.match(error.hint ?? "", hint);
   }
+  const reason = new Error("enough");
+  assert.is(await errorOf(ONE, AbortSignal.abort(reason)), reason);
 });
 
 test("trees differ by mode, kind, target, content and absence", async () => {

@@ -11,7 +11,7 @@ import { UsageError } from "../../vm/livelab-error.js";
 import type { Step } from "../../vm/progress.js";
 import type { LivelabHome } from "../home.js";
 import { type OutputReport, readOutputReport } from "../outputs.js";
-import { parseManifest } from "../verify/manifest.js";
+import { ManifestMalformed, parseManifest } from "../verify/manifest.js";
 import { compareFiles } from "./compare-files.js";
 import { compareManifests } from "./compare-manifests.js";
 import { compareTrees, type TreeDifference } from "./compare-trees.js";
@@ -23,11 +23,14 @@ export interface CompareRequest {
   /** Holds the layers of releases that were built here. */
   readonly home: LivelabHome;
   readonly step: Step;
+  /** Ends it with its reason. */
+  readonly signal?: AbortSignal;
 }
 
-/** A stage whose key, the digest of all that shapes what it leaves, is another. */
+/** A stage whose key, the digest of all that shapes what it leaves, is another, or which only one of the two has. */
 export interface StageDifference {
   readonly name: string;
+  readonly onlyIn: "first" | "second" | undefined;
   /** The first path of what it left that differs; undefined where none does or the layers are not here. */
   readonly first: TreeDifference | undefined;
   /** Whether what it left could be compared. */
@@ -38,14 +41,18 @@ export interface OutputDifference {
   /** In the first and in the second: a stamp may be part of it. */
   readonly names: readonly [string, string];
   readonly how: string;
+  /** Whether there are two files to be looked at. */
+  readonly bothThere: boolean;
 }
 
 export interface CompareReport {
   readonly folders: readonly [string, string];
   readonly stages: readonly StageDifference[];
   readonly outputs: readonly OutputDifference[];
-  /** Paths in the squashfs that differ. */
+  /** Paths in the squashfs that differ, by its manifests. */
   readonly paths: readonly TreeDifference[];
+  /** Why the paths could not be compared, where that is so. */
+  readonly pathsTrouble: string | undefined;
   /** What diffoscope says of the first output, or why it was not asked. */
   readonly diffoscope: string | undefined;
 }
@@ -64,17 +71,19 @@ const order = [
   "filesystem.squashfs",
 ];
 
-/** @throws UsageError for a side that is no release */
-export async function compareReleases({ sides, outRoot, home, step }: CompareRequest): Promise<CompareReport> {
+/** What makes the outputs of a release anew. */
+const REMEDY = "livelab build -r STAMP create_tgz ...";
+
+/** @throws UsageError for a side that is no release; the signal's reason */
+export async function compareReleases(request: CompareRequest): Promise<CompareReport> {
+  const { sides, outRoot } = request;
   const folders = [await findFolder(sides[0], outRoot), await findFolder(sides[1], outRoot)] as const;
   const reports = [await readReport(folders[0]), await readReport(folders[1])] as const;
-  const stages = await compareStages(reports, home, step);
-  const outputs = await compareOutputs(folders, reports, step);
-  const differs = (name: string): boolean => outputs.some(({ names }) => names[0] === name && names[1] === name);
-  const paths = differs("filesystem.manifest")
-    ? compareManifests(await readManifest(folders[0]), await readManifest(folders[1]))
-    : [];
-  return { folders, stages, outputs, paths, diffoscope: await askDiffoscope(folders, outputs[0], step) };
+  const stages = await compareStages(reports, request);
+  const outputs = await compareOutputs(folders, reports, request);
+  const manifest = outputs.find(({ names }) => names.includes("filesystem.manifest"));
+  const found = manifest?.bothThere ? await comparePaths(folders) : { paths: [], pathsTrouble: undefined };
+  return { folders, stages, outputs, ...found, diffoscope: await askDiffoscope(folders, outputs[0], request) };
 }
 
 async function findFolder(side: string, outRoot: string): Promise<string> {
@@ -85,7 +94,7 @@ async function findFolder(side: string, outRoot: string): Promise<string> {
     "NO_RELEASE",
     `${side} is neither a folder of outputs nor a stamp that ${outRoot} has: no build.json there`,
     {
-      hint: "`livelab releases` lists the releases; outputs that were removed come back by: livelab build -r STAMP create_tgz ...",
+      hint: `\`livelab releases\` lists the releases; outputs that were removed come back by: ${REMEDY}`,
     },
   );
 }
@@ -93,30 +102,48 @@ async function findFolder(side: string, outRoot: string): Promise<string> {
 async function readReport(folder: string): Promise<OutputReport> {
   const report = await readOutputReport(folder);
   if (report !== undefined) return report;
-  throw new UsageError("NO_RELEASE", `${join(folder, "build.json")} is not what livelab writes`);
+  throw new UsageError("NO_RELEASE", `${join(folder, "build.json")} is not what livelab writes`, {
+    hint: `bring the outputs back: ${REMEDY}`,
+  });
 }
 
 async function compareStages(
-  [one, two]: readonly [OutputReport, OutputReport],
-  home: LivelabHome,
-  step: Step,
+  reports: readonly [OutputReport, OutputReport],
+  { home, step, signal }: CompareRequest,
 ): Promise<StageDifference[]> {
   const differences: StageDifference[] = [];
-  for (const { name, key } of one.stages) {
-    const other = two.stages.find((stage) => stage.name === name);
-    if (other?.key === key) continue;
+  for (const name of namesInOrder(reports)) {
+    const [one, two] = reports.map(({ stages }) => stages.find((stage) => stage.name === name)?.key);
+    if (one === two) continue;
+    if (one === undefined || two === undefined) {
+      const onlyIn = one === undefined ? "second" : "first";
+      differences.push({ name, onlyIn, first: undefined, compared: false });
+      continue;
+    }
     step.status(`what stage ${name} left`);
-    const layers = [key, other?.key ?? "none"].map((each) => join(home.layers, each, "fs"));
-    const found = await firstOf(layers as [string, string]);
-    differences.push({ name, ...found });
+    const found = await firstOf([join(home.layers, one, "fs"), join(home.layers, two, "fs")], signal);
+    differences.push({ name, onlyIn: undefined, ...found });
   }
   return differences;
 }
 
+/** All stages of both: those of the second alone come after what they follow there. */
+function namesInOrder([one, two]: readonly [OutputReport, OutputReport]): string[] {
+  const names = one.stages.map(({ name }) => name);
+  for (const [index, { name }] of two.stages.entries()) {
+    const before = two.stages[index - 1]?.name ?? "";
+    if (!names.includes(name)) names.splice(names.indexOf(before) + 1, 0, name);
+  }
+  return names;
+}
+
 /** The first difference of two layers, where both are in this home and may be read. */
-async function firstOf(layers: readonly [string, string]): Promise<Pick<StageDifference, "first" | "compared">> {
+async function firstOf(
+  [one, two]: readonly [string, string],
+  signal: AbortSignal | undefined,
+): Promise<Pick<StageDifference, "first" | "compared">> {
   try {
-    const { value } = await compareTrees(...layers).next();
+    const { value } = await compareTrees(one, two, signal).next();
     return { first: value === undefined ? undefined : (value as TreeDifference), compared: true };
   } catch (error) {
     if (!["ENOENT", "EACCES"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
@@ -127,7 +154,7 @@ async function firstOf(layers: readonly [string, string]): Promise<Pick<StageDif
 async function compareOutputs(
   folders: readonly [string, string],
   reports: readonly [OutputReport, OutputReport],
-  step: Step,
+  { step, signal }: CompareRequest,
 ): Promise<OutputDifference[]> {
   // A name with the release's own stamp stands for the same output of the other.
   const names = reports.map(
@@ -142,11 +169,19 @@ async function compareOutputs(
     const pair = [names[0].get(generic), names[1].get(generic)] as const;
     const [a, b] = pair;
     if (a === undefined || b === undefined) {
-      differences.push({ names: [a ?? "", b ?? ""], how: `only in the ${a === undefined ? "second" : "first"}` });
+      const how = `only in the ${a === undefined ? "second" : "first"}`;
+      differences.push({ names: [a ?? "", b ?? ""], how, bothThere: false });
+      continue;
+    }
+    const files = [join(folders[0], a), join(folders[1], b)] as const;
+    const missing = await whereMissing(files);
+    if (missing !== undefined) {
+      const how = `missing in ${missing}, whose build.json tells of it`;
+      differences.push({ names: [a, b], how, bothThere: false });
       continue;
     }
     step.status(generic);
-    const found = await compareFiles(join(folders[0], a), join(folders[1], b));
+    const found = await compareFiles(...files, signal);
     if (found === undefined) continue;
     const digests = reports.map(({ files }, side) =>
       files.find(({ name }) => name === pair[side])?.sha256.slice(0, 16),
@@ -154,20 +189,49 @@ async function compareOutputs(
     differences.push({
       names: [a, b],
       how: `${found.bytes.join(" and ")} bytes, from byte ${found.offset} on; built as sha256 ${digests.join("… and ")}…`,
+      bothThere: true,
     });
   }
   return differences;
 }
 
-const readManifest = async (folder: string): Promise<ReturnType<typeof parseManifest>> =>
-  parseManifest(await readFile(join(folder, "filesystem.manifest"), "latin1"));
+/** Which of the two is no file: somebody removed it. */
+async function whereMissing(files: readonly [string, string]): Promise<string | undefined> {
+  const isThere = async (file: string): Promise<boolean> =>
+    (await stat(file).catch(() => undefined))?.isFile() ?? false;
+  const [first, second] = [await isThere(files[0]), await isThere(files[1])];
+  if (first && second) return undefined;
+  return first ? "the second" : second ? "the first" : "both";
+}
+
+async function comparePaths([one, two]: readonly [string, string]): Promise<
+  Pick<CompareReport, "paths" | "pathsTrouble">
+> {
+  try {
+    return { paths: compareManifests(await readManifest(one), await readManifest(two)), pathsTrouble: undefined };
+  } catch (error) {
+    if (!(error instanceof ManifestMalformed)) throw error;
+    return { paths: [], pathsTrouble: error.message };
+  }
+}
+
+/** @throws ManifestMalformed with the file's name */
+async function readManifest(folder: string): Promise<ReturnType<typeof parseManifest>> {
+  const file = join(folder, "filesystem.manifest");
+  const text = await readFile(file, "latin1");
+  try {
+    return parseManifest(text);
+  } catch (error) {
+    throw error instanceof ManifestMalformed ? new ManifestMalformed(`${file}: ${error.message}`) : error;
+  }
+}
 
 async function askDiffoscope(
   folders: readonly [string, string],
   first: OutputDifference | undefined,
-  step: Step,
+  { step, signal }: CompareRequest,
 ): Promise<string | undefined> {
-  if (first === undefined || first.names.includes("")) return undefined;
+  if (!first?.bothThere) return undefined;
   if ((await findProgram("diffoscope")) === undefined)
     return "diffoscope is not installed: it would show what is in the files";
   step.status(`diffoscope ${first.names[0]}`);
@@ -175,9 +239,12 @@ async function askDiffoscope(
   const files = first.names.map((name, side) => join(folders[side as 0 | 1], name));
   const words = ["--no-progress", "--text", "-", "--max-text-report-size", String(DIFFOSCOPE_SHOWN_BYTES), ...files];
   // It ends with status 1 where files differ.
-  return run("diffoscope", words, { timeout: DIFFOSCOPE_LIMIT_MS, maxBuffer: 2 ** 26 }).then(
+  const limits = { timeout: DIFFOSCOPE_LIMIT_MS, maxBuffer: 2 ** 26, ...(signal && { signal }) };
+  return run("diffoscope", words, limits).then(
     () => "diffoscope sees no difference",
-    (error: { code?: number; stdout?: string; message: string }) =>
-      error.code === 1 && error.stdout ? error.stdout.trimEnd() : `diffoscope failed: ${error.message}`,
+    (error: { code?: number; stdout?: string; message: string }) => {
+      signal?.throwIfAborted();
+      return error.code === 1 && error.stdout ? error.stdout.trimEnd() : `diffoscope failed: ${error.message}`;
+    },
   );
 }

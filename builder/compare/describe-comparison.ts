@@ -7,9 +7,11 @@ export const isDifferent = ({ outputs }: CompareReport): boolean => outputs.leng
 
 export function describeComparison(report: CompareReport): string {
   const [one, two] = report.folders;
-  const { stages, outputs, paths, diffoscope } = report;
+  const { stages, outputs, paths, pathsTrouble, diffoscope } = report;
   const lines = [`first: ${one}`, `second: ${two}`, ""];
-  const firstStage = stages.find(({ first }) => first !== undefined) ?? stages.find(({ compared }) => !compared);
+  const firstStage =
+    stages.find(({ first, onlyIn }) => first !== undefined || onlyIn !== undefined) ??
+    stages.find(({ compared }) => !compared);
   if (!isDifferent(report)) return [...lines, "all outputs are equal"].join("\n");
 
   lines.push(
@@ -25,11 +27,13 @@ export function describeComparison(report: CompareReport): string {
     for (const { path, how } of paths.slice(0, PATHS_SHOWN)) lines.push(`  /${path}: ${how}`);
     if (paths.length > PATHS_SHOWN) lines.push(`  and ${paths.length - PATHS_SHOWN} more`);
   }
+  if (pathsTrouble !== undefined) lines.push("", `the paths in the squashfs cannot be compared: ${pathsTrouble}`);
   if (diffoscope !== undefined) lines.push("", diffoscope);
   return lines.join("\n");
 }
 
-function describeStage({ name, first, compared }: StageDifference): string {
+function describeStage({ name, onlyIn, first, compared }: StageDifference): string {
+  if (onlyIn !== undefined) return `${name}, only in the ${onlyIn}`;
   if (first !== undefined) return `${name}, other inputs; first in what it left: ${first.path} (${first.how})`;
   return compared
     ? `${name}, other inputs, but it left the same`
