@@ -98,13 +98,15 @@ const profileOption = (): Option =>
 const acceleratorOption = (): Option =>
   new Option("--accel <accelerator>", "KVM or emulation").choices(["auto", "kvm", "tcg"]).default("auto");
 
-/** Reads a whole number, `least` or more. The function throws UsageError BAD_COUNT. */
-const countOf =
-  (least: number) =>
-  (text: string): number => {
+/** An option whose value is a whole number, `least` or more. Reading it throws UsageError BAD_COUNT. */
+function countOption(flags: string, description: string, least: number): Option {
+  const option = new Option(flags, description);
+  return option.argParser((text): number => {
     if (/^\d+$/.test(text) && Number(text) >= least) return Number(text);
-    throw new UsageError("BAD_COUNT", `${JSON.stringify(text)} is not a whole number, ${least} or more`);
-  };
+    const message = `${option.long} ${JSON.stringify(text)} is not a whole number, ${least} or more`;
+    throw new UsageError("BAD_COUNT", message, { hint: `write it in digits, or leave ${option.long} out` });
+  });
+}
 
 /** Command lines with what they do, for the end of a command's help. */
 const examples = (...lines: readonly (readonly [string, string])[]): string =>
@@ -160,7 +162,9 @@ program
     const machine = options.machine ?? (cloudBase === undefined ? undefined : "vm");
     const kind = await chooseKind(profile, machine, options.accel, old);
     if (cloudBase !== undefined && kind !== "vm") {
-      throw new UsageError("BASE_WITHOUT_VM", "--base is for the VM, and stages run in the sandbox here");
+      throw new UsageError("BASE_WITHOUT_VM", "--base is for the VM, and stages run in the sandbox here", {
+        hint: "a new release with --machine vm, or leave --base out",
+      });
     }
     const workshop = await openWorkshop(profile, kind, {
       accelerator: options.accel,
@@ -180,7 +184,9 @@ program
 function readCloudBase(base: string | undefined, digest: string | undefined): CloudImageSource | undefined {
   if (base !== undefined) return parseCloudBase(base, digest);
   if (digest === undefined) return undefined;
-  throw new UsageError("BAD_BASE", "--base-digest is of a --base file, and none is named");
+  throw new UsageError("BAD_BASE", "--base-digest is of a --base file, and none is named", {
+    hint: "name it with --base FILE, or leave --base-digest out",
+  });
 }
 
 /** What a release's builder VM was made in, if that was asked for: its stages go on upon the same root. */
@@ -355,7 +361,7 @@ program
     ).choices(transportNames),
   )
   .option("--chain", "let the NIC's PXE load an iPXE first, as on real hardware; with UEFI it always does")
-  .option("--port <port>", "the headnode's HTTP port (default: any free one)", Number)
+  .addOption(countOption("--port <port>", "the headnode's HTTP port (default: any free one)", 1))
   .option("--until <milestone>", "the boot is good when it came so far", "login")
   .option("--run <command>", "log in on ttyS1 and run this; may be given again", collect, [])
   .option("--interactive", "join this terminal to ttyS1; Ctrl-] leaves; not with --run")
@@ -418,14 +424,11 @@ ${examples(
 program
   .command("test")
   .summary("run the boot scenarios; builds the image first if there is none")
-  .argument("[scenario...]", "names of scenarios (default: all)")
+  .argument("[scenario...]", "names of scenarios (default: all but those that run only by name; --list says which)")
   .option("--image <dir>", "folder with vmlinuz, initrd and filesystem.squashfs (default: out/latest)")
   .option("--list", "list the scenarios and run none")
   .addOption(
-    new Option(
-      "-j, --jobs <count>",
-      "how many scenarios run at once (default: one a processor, as memory allows)",
-    ).argParser(countOf(1)),
+    countOption("-j, --jobs <count>", "how many scenarios run at once (default: one a processor, as memory allows)", 1),
   )
   .addOption(acceleratorOption())
   .option(
@@ -530,7 +533,7 @@ program
 program
   .command("gc")
   .summary("drop what no kept release, lock or artifact needs")
-  .addOption(new Option("--keep <count>", "how many releases stay, the newest").argParser(countOf(0)).default(3))
+  .addOption(countOption("--keep <count>", "how many releases stay, the newest", 0).default(3))
   .action(async (options) => {
     const home = await openHome(homeRoot);
     const before = await freeBytes(home.root);

@@ -68,6 +68,21 @@ test("words that name no stage, profile or release are refused before anything i
   assert.equal(await readdir(join(home, "builds")), []);
 });
 
+test("a count that is none, and a digest of no file, are refused with a remedy", async () => {
+  await using dir = await TempDir.create("build");
+  const cases: [string[], RegExp][] = [
+    [["boot", "--port", "abc"], /--port "abc" is not a whole number, 1 or more\n.*try: .*leave --port out/],
+    [["test", "-j", "0"], /--jobs "0" is not a whole number, 1 or more\n.*try: /],
+    [["gc", "--keep", "1.5"], /--keep "1\.5" is not a whole number, 0 or more\n.*try: /],
+    [["build", "--base-digest", "sha256:00"], /--base-digest is of a --base file.*\n.*try: .*--base FILE/],
+  ];
+  for (const [args, message] of cases) {
+    const { status, stderr } = await livelab(dir.path, ...args);
+    assert.is(status, 2, args.join(" "));
+    assert.match(stderr, message);
+  }
+});
+
 test("an output folder that cannot be written fails before the build, with exit 3", async () => {
   await using dir = await TempDir.create("build");
   const home = await linkHome(dir.path);
