@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -44,6 +44,22 @@ test("a networking.json of another CN is warned of, and used", async () => {
   });
   assert.ok(networking);
   assert.match(warnings.map(({ problem }) => problem).join(), "no vnic has the MAC 52:54:00:00:00:01");
+});
+
+test("an admin netmask that leaves no room for a headnode is warned of, and the file used", async () => {
+  await using dir = await TempDir.create("boot-plan");
+  const networkingPath = join(dir.path, "networking.json");
+  const text = await readFile(fixture("networking.json"), "utf8");
+  for (const [netmask, isWarned] of [
+    ["255.255.255.0", false],
+    ["255.255.255.255", true],
+  ] as const) {
+    await writeFile(networkingPath, text.replaceAll("255.255.255.0", netmask));
+    const { warnings, networking } = await plan({ networkingPath });
+    assert.is(networking?.adminVnic?.netmask, netmask);
+    const problems = warnings.map(({ problem }) => problem).join();
+    assert.is(problems.includes(`netmask ${netmask} makes no subnet that a headnode can be on`), isWarned, problems);
+  }
 });
 
 test("what is wrong with the command line is refused by name", async () => {

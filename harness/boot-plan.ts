@@ -10,6 +10,7 @@ import { type BootMedium, type MediumOptions, notForMedium, parseMedium, planMed
 import { milestonesOn } from "./boot-way.js";
 import type { FileWarning } from "./file-warning.js";
 import { type ImageFolder, readImageFolder } from "./headnode/image-folder.js";
+import { canBePlayed, defaultCnAddress } from "./headnode/user-network.js";
 import { type MilestoneName, milestoneNames } from "./milestones.js";
 import { type NetworkingFile, readNetworkingFile } from "./networking-json.js";
 import { type NodeConfigFile, passwordPath, readNodeConfigFile } from "./node-config.js";
@@ -199,6 +200,7 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
       ...(networking?.warnings ?? []),
       ...(nodeConfig?.warnings ?? []),
       ...strangerWarnings(networking, mac),
+      ...subnetWarnings(networking),
     ],
   };
 }
@@ -249,6 +251,20 @@ function strangerWarnings(networking: NetworkingFile | undefined, mac: string): 
       place: "vnics",
       problem: `no vnic has the MAC ${mac} of the boot NIC, so the CN has no NIC that the file speaks of`,
       remedy: "give --mac the MAC of the admin vnic, or leave it out",
+    },
+  ];
+}
+
+/** A netmask that leaves no room for a headnode: the CN gets the file, and boots from elsewhere. */
+function subnetWarnings(networking: NetworkingFile | undefined): FileWarning[] {
+  const vnic = networking?.adminVnic;
+  if (networking === undefined || vnic === undefined || canBePlayed(vnic)) return [];
+  return [
+    {
+      file: networking.path,
+      place: "vnics",
+      problem: `the admin vnic's netmask ${vnic.netmask} makes no subnet that a headnode can be on, so the CN boots as ${defaultCnAddress.ip}`,
+      remedy: "give it a netmask between 240.0.0.0 and 255.255.255.252",
     },
   ];
 }

@@ -63,6 +63,16 @@ test("without networking.json the script offers none, and the CN gets the defaul
   assert.match(headnode.bootScript, "ip=10.99.99.38:::255.255.255.0::");
 });
 
+test("on an admin network that has room for the CN alone, the CN gets the default address and its networking.json", async () => {
+  await using cleanup = new DisposableStack();
+  const networking = await readNetworkingFile(fixture("networking.json"));
+  const adminVnic = networking.adminVnic && { ...networking.adminVnic, ip: "10.1.2.3", netmask: "255.255.255.255" };
+  const headnode = await startHeadnode(cleanup, { networking: { ...networking, adminVnic } });
+  assert.is(headnode.network.net, "10.99.99.0/24");
+  assert.match(headnode.bootScript, "ip=10.99.99.38:::255.255.255.0::");
+  assert.match(headnode.bootScript, "networking.json");
+});
+
 test("a file declared missing is 404 although it is there", async () => {
   await using cleanup = new DisposableStack();
   const path = "/os/19700101T000000Z/platform/x86_64/vmlinuz";

@@ -18,7 +18,7 @@ import type { ImageFolder } from "./image-folder.js";
 import { bootFilesOf, loaderNames, type PublishedTree, publishedTree } from "./published-tree.js";
 import { TftpService } from "./tftp-service.js";
 import { Transcript } from "./transcript.js";
-import { type CnAddress, defaultCnAddress, type UserNetwork, userNetworkFor } from "./user-network.js";
+import { cnAddressFor, type UserNetwork, userNetworkFor } from "./user-network.js";
 
 /** dhcp_lease_time of a headnode's default, in seconds. */
 const LEASE_SECONDS = 2_592_000;
@@ -99,7 +99,7 @@ export class Headnode implements AsyncDisposable {
       }),
     );
 
-    const address: CnAddress = networking?.adminVnic ?? defaultCnAddress;
+    const address = cnAddressFor(networking?.adminVnic);
     const network = userNetworkFor(address);
     const script = bootScript({
       stamp: image.stamp,

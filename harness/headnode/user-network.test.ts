@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { userNetworkFor } from "./user-network.js";
+import { cnAddressFor, defaultCnAddress, userNetworkFor } from "./user-network.js";
 
 const test = suite("user network");
 
@@ -23,6 +23,14 @@ test("keeps out of the CN's way", () => {
   assert.is(userNetworkFor({ ip: "10.0.0.7", netmask: "255.255.0.0" }).host, "10.0.0.3");
   const small = userNetworkFor({ ip: "10.0.0.2", netmask: "255.255.255.252" });
   assert.is(small.host, "10.0.0.1");
+});
+
+test("is another than the CN's own where that has no room for a headnode, or is none that QEMU plays", () => {
+  const addressWith = (netmask: string) => cnAddressFor({ ip: "10.0.0.2", netmask });
+  for (const netmask of ["255.255.255.252", "240.0.0.0"]) assert.is(addressWith(netmask).ip, "10.0.0.2", netmask);
+  for (const netmask of ["255.255.255.255", "255.255.255.254", "224.0.0.0", "0.0.0.0"])
+    assert.is(addressWith(netmask), defaultCnAddress, netmask);
+  assert.is(cnAddressFor(undefined), defaultCnAddress);
 });
 
 test.run();

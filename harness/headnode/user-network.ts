@@ -1,7 +1,7 @@
 /**
  * The subnet that QEMU's user networking plays for a CN: the headnode's real addresses, on loopback.
  * Whatever the CN sends to `host` reaches 127.0.0.1 of this machine with its port unchanged.
- * Source: QEMU docs, "-netdev user" (net, host, dns, dhcpstart).
+ * Source: QEMU docs, "-netdev user" (net, host, dns, dhcpstart); net/slirp.c (which masks it takes).
  */
 import { formatIpv4, parseIpv4, prefixLength } from "../ipv4.js";
 
@@ -14,6 +14,19 @@ export interface CnAddress {
 /** The address of a CN when no networking.json tells of one. */
 export const defaultCnAddress: CnAddress = { ip: "10.99.99.38", netmask: "255.255.255.0" };
 
+/** Prefix lengths of subnets that QEMU plays and that have an address beside the CN's. */
+const PREFIXES = { least: 4, most: 30 } as const;
+
+/** Whether there can be a headnode on the CN's subnet. */
+export function canBePlayed({ netmask }: CnAddress): boolean {
+  const prefix = prefixLength(netmask);
+  return prefix >= PREFIXES.least && prefix <= PREFIXES.most;
+}
+
+/** What the CN is called while it boots. @param told what networking.json tells of it, if it does */
+export const cnAddressFor = (told: CnAddress | undefined): CnAddress =>
+  told !== undefined && canBePlayed(told) ? told : defaultCnAddress;
+
 export interface UserNetwork {
   /** "10.99.99.0/24" */
   readonly net: string;
@@ -25,7 +38,10 @@ export interface UserNetwork {
   readonly dhcpStart: string;
 }
 
-/** The headnode is .7 of the subnet, and the forwarder .3, unless the CN is there or the subnet is too small for it. */
+/**
+ * The headnode is .7 of the subnet, and the forwarder .3, unless the CN is there or the subnet is too small for it.
+ * @param cn whose subnet canBePlayed()
+ */
 export function userNetworkFor(cn: CnAddress): UserNetwork {
   const prefix = prefixLength(cn.netmask);
   const size = 2 ** (32 - prefix);
