@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFile, truncate, writeFile } from "node:fs/promises";
+import { mkdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
@@ -108,6 +108,22 @@ if (process.getuid?.() !== 0) {
     }),
   );
 }
+
+test(
+  "tells UEFI that is not there from a work folder that does not take its variables",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const template = join(dir.path, "template.fd");
+    const firmware = { kind: "uefi", codePath: "/code.fd", varsTemplatePath: template } as const;
+    const launch = () => launchMachine(smallMachine(join(dir.path, "disk"), { firmware }), { workDir: dir.path });
+    const absent = (await thrownBy(launch())) as VmError;
+    assert.is(absent.code, "UEFI_NOT_FOUND");
+    assert.match(absent.hint ?? "", "apt-get install ovmf");
+    await writeFile(template, "");
+    await mkdir(join(dir.path, "uefi-vars.fd"));
+    assert.is(((await thrownBy(launch())) as NodeJS.ErrnoException).code, "EISDIR");
+  }),
+);
 
 test(
   "tells of a guest that answers no more where its processor is and what waits in its port",

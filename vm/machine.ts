@@ -2,12 +2,13 @@
  * A running machine: one QEMU process from its start, paused, to its end.
  * Not here: its arguments (qemu-argv.ts), its console (serial-line.ts), what its guest should do (harness).
  */
-import { chmod, copyFile, mkdir, writeFile } from "node:fs/promises";
+import { access, chmod, constants, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formatCommandLine } from "./command-line.js";
 import { DisposableStack } from "./disposable-stack.js";
 import { type DiskError, describeExit, type ExitReport, type GuestEnd, readLogTail } from "./exit-report.js";
 import { findQemu } from "./find-qemu.js";
+import { UEFI_INSTALL_HINT } from "./find-uefi.js";
 import type { DiskSpec, MachineSpec } from "./machine-spec.js";
 import { qemuArgv, uefiVarsPath } from "./qemu-argv.js";
 import { diskSlotName } from "./qemu-drive-args.js";
@@ -41,7 +42,7 @@ const KILL_MS = 5_000;
 
 /**
  * Starts a machine, paused: attach to its serial lines, then resume() it.
- * @throws VmError QEMU_NOT_FOUND, SETPRIV_NOT_FOUND, BAD_SPEC; EXITED_EARLY, KVM_UNUSABLE, ROM_NOT_FOUND or
+ * @throws VmError QEMU_NOT_FOUND, SETPRIV_NOT_FOUND, UEFI_NOT_FOUND, BAD_SPEC; EXITED_EARLY, KVM_UNUSABLE, ROM_NOT_FOUND or
  * PTY_UNAVAILABLE with QEMU's own words; STATE_REJECTED; QMP_* when it does not speak
  */
 export async function launchMachine(spec: MachineSpec, options: LaunchOptions): Promise<RunningMachine> {
@@ -85,12 +86,15 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
   return new RunningMachine(spec, { qemu, serialPaths, log });
 }
 
+/** @throws VmError UEFI_NOT_FOUND without the template; what the work folder does not take, as it came */
 async function layOutUefiVars(template: string, path: string): Promise<void> {
-  await copyFile(template, path).catch((cause) => {
-    throw new VmError("UEFI_NOT_FOUND", `cannot copy UEFI's variables ${template} to ${path}: ${cause.message}`, {
+  await access(template, constants.R_OK).catch((cause: Error) => {
+    throw new VmError("UEFI_NOT_FOUND", `cannot read UEFI's variables: ${cause.message}`, {
+      hint: UEFI_INSTALL_HINT,
       cause,
     });
   });
+  await copyFile(template, path);
   await chmod(path, 0o600); // the template may be read-only, and a copy is as the original
 }
 
