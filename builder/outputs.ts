@@ -4,13 +4,14 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access, constants, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { finished, pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { formatBytes } from "../vm/format.js";
 import { isNoRoomError } from "../vm/no-room.js";
 import type { Step } from "../vm/progress.js";
+import { makeWritableFolder } from "../vm/writable-folder.js";
 import { BuilderError, StageError } from "./builder-error.js";
 import { releaseInside } from "./machines/builder-machine.js";
 import { abandonedEntries, ownerTag } from "./owner.js";
@@ -42,12 +43,7 @@ const outputFolder = (outRoot: string, stamp: string): string => join(outRoot, s
 /** Fails before the build rather than after it. @throws BuilderError NOT_WRITABLE */
 export async function checkOutputFolder(outRoot: string): Promise<void> {
   try {
-    await mkdir(outRoot, { recursive: true });
-    await access(outRoot, constants.W_OK);
-    // Root may write where the file system says no (a read-only mount): only a write tells.
-    const probe = join(outRoot, `.probe.${ownerTag()}`);
-    await writeFile(probe, "");
-    await rm(probe);
+    await makeWritableFolder(outRoot);
   } catch (cause) {
     throw new BuilderError(
       "NOT_WRITABLE",

@@ -8,8 +8,8 @@
  *
  * Written at once and in order, so that the files are whole up to the last byte seen, whatever ends livelab.
  */
-import { closeSync, openSync, writeSync } from "node:fs";
-import { HarnessError } from "../harness-error.js";
+import { closeSync, writeSync } from "node:fs";
+import { openLog } from "../open-log.js";
 import type { SplitLine } from "./line-splitter.js";
 import { kernelTimeMs } from "./torn-lines.js";
 
@@ -80,17 +80,6 @@ export class ConsoleLog implements Disposable {
       const path = file === this.#raw ? this.rawPath : this.textPath;
       this.#onTrouble(`the console is no longer kept: ${path}: ${(error as Error).message}`);
     }
-  }
-}
-
-function openLog(path: string): number {
-  try {
-    return openSync(path, "w");
-  } catch (cause) {
-    throw new HarnessError("LOG_NOT_WRITABLE", `cannot write the console log ${path}: ${(cause as Error).message}`, {
-      hint: "Name a folder that can be written to with --report.",
-      cause,
-    });
   }
 }
 

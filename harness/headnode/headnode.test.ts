@@ -6,6 +6,7 @@ import * as assert from "uvu/assert";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
+import type { HarnessError } from "../harness-error.js";
 import { formatIpv4, parseIpv4 } from "../ipv4.js";
 import { readNetworkingFile } from "../networking-json.js";
 import { readNodeConfigFile } from "../node-config.js";
@@ -78,6 +79,16 @@ test("a file declared missing is 404 although it is there", async () => {
   const path = "/os/19700101T000000Z/platform/x86_64/vmlinuz";
   const headnode = await startHeadnode(cleanup, { missing: ["vmlinuz"] });
   assert.is((await fetch(`http://127.0.0.1:${headnode.port}${path}`)).status, 404);
+});
+
+test("a transcript that cannot be written is no boot without one", async () => {
+  await using cleanup = new DisposableStack();
+  const error = await startHeadnode(cleanup, { transcriptPath: "/proc/none/headnode.jsonl" }).then(
+    () => undefined,
+    (reason: HarnessError) => reason,
+  );
+  assert.is(error?.code, "LOG_NOT_WRITABLE");
+  assert.match(error?.message ?? "", "/proc/none/headnode.jsonl");
 });
 
 /** Sends a datagram of the CN to the services. @returns what is answered, which may grow */

@@ -81,7 +81,7 @@ export class Headnode implements AsyncDisposable {
     this.#resources = resources;
   }
 
-  /** @throws UsageError PORT_IN_USE */
+  /** @throws UsageError PORT_IN_USE; HarnessError LOG_NOT_WRITABLE for its transcript */
   static async start(options: HeadnodeOptions): Promise<Headnode> {
     await using cleanup = new DisposableStack();
     const { image, mac, networking, nodeConfig, medium = { transport: "http", loaderDir: undefined } } = options;

@@ -5,6 +5,7 @@
 
 import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
+import { openLog } from "../open-log.js";
 
 export interface HeadnodeRequest {
   /** Start of the request, in milliseconds since power-on. */
@@ -43,10 +44,11 @@ export class Transcript implements AsyncDisposable {
   /**
    * @param now milliseconds since power-on
    * @param path where the JSON lines go; none when undefined
+   * @throws HarnessError LOG_NOT_WRITABLE when it cannot be opened
    */
   constructor(now: () => number, path?: string) {
     this.#now = now;
-    this.#file = path === undefined ? undefined : createWriteStream(path, { flags: "w" });
+    this.#file = path === undefined ? undefined : createWriteStream(path, { fd: openLog(path) });
     // A full disk must not end the boot: what cannot be written is still in memory.
     this.#file?.on("error", () => undefined);
   }

@@ -2,9 +2,8 @@
  * What went over the wire, as a file that packet analysers open.
  * Source: the libpcap file format (draft-ietf-opsawg-pcap).
  */
-
-import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
+import { openLog } from "../open-log.js";
 import { etherTypes } from "./ethernet.js";
 import { ipProtocols } from "./ipv4-packet.js";
 
@@ -25,10 +24,9 @@ export class Capture implements AsyncDisposable {
     file.on("error", () => {});
   }
 
-  /** @param path replaced if it is there @throws Error when it cannot be written */
-  static async create(path: string): Promise<Capture> {
-    const file = createWriteStream(path);
-    await once(file, "open");
+  /** @param path replaced if it is there @throws HarnessError LOG_NOT_WRITABLE */
+  static create(path: string): Capture {
+    const file = createWriteStream(path, { fd: openLog(path) });
     const header = Buffer.alloc(24);
     header.writeUInt32LE(0xa1b2c3d4, 0);
     header.writeUInt16LE(2, 4);

@@ -68,11 +68,11 @@ export class Wire implements AsyncDisposable {
     resources.defer(() => clearInterval(timer));
   }
 
-  /** @throws Error when the capture cannot be written */
+  /** @throws HarnessError LOG_NOT_WRITABLE when the capture cannot be opened */
   static async create({ capturePath }: WireOptions = {}): Promise<Wire> {
     await using cleanup = new DisposableStack();
     const folder = cleanup.use(await TempDir.create("wire"));
-    const capture = capturePath === undefined ? undefined : cleanup.use(await Capture.create(capturePath));
+    const capture = capturePath === undefined ? undefined : cleanup.use(Capture.create(capturePath));
     return new Wire(folder, capture, cleanup.move());
   }
 
