@@ -18,7 +18,7 @@ import { milestonesOn } from "./boot-way.js";
 import type { Console } from "./console/console.js";
 import { ExpectationFailed } from "./harness-error.js";
 import type { Headnode } from "./headnode/headnode.js";
-import type { ImageFileName } from "./headnode/image-folder.js";
+import type { ImageDigests, ImageFileName } from "./headnode/image-folder.js";
 import { type MilestoneName, type MilestoneRecorder, milestoneNames, milestones } from "./milestones.js";
 
 /** Lines of the console that a failure quotes. */
@@ -43,8 +43,7 @@ export interface SeenBoot {
 export interface BootEnding
   extends Pick<BootReport, "durationMs" | "verdict" | "refusedPaths" | "commands" | "qemuVersion" | "machineEnd"> {
   readonly startedAt: Date;
-  /** SHA-256 of each file of the image. */
-  readonly digests: Readonly<Record<ImageFileName, string>>;
+  readonly digests: ImageDigests;
   /** Load average over one minute. */
   readonly loadAtStart: number;
 }
@@ -95,14 +94,14 @@ export function reportOf(
   { startedAt, digests, loadAtStart, ...ending }: BootEnding,
 ): BootReport {
   const { image } = plan;
-  const file = (name: ImageFileName) => ({ sizeBytes: image.files[name].sizeBytes, sha256: digests[name] });
+  const file = (name: ImageFileName) => ({ sizeBytes: image.files[name].sizeBytes, sha256: digests.sha256[name] });
   return {
     schema: bootReportSchema,
     startedAt: startedAt.toISOString(),
     ...ending,
     milestones: milestoneRows(plan, recorder),
     fatalSigns: recorder.fatalSigns,
-    warnings: plan.warnings,
+    warnings: [...plan.warnings, ...digests.warnings],
     accelerator,
     image: {
       path: image.path,

@@ -37,7 +37,10 @@ export interface BootReport {
   readonly image: {
     readonly path: string;
     readonly stamp: string;
-    readonly files: Readonly<Record<ImageFileName, { readonly sizeBytes: number; readonly sha256: string }>>;
+    /** A digest is missing where the file could not be read to its end: `warnings` has why, unless the boot was interrupted. */
+    readonly files: Readonly<
+      Record<ImageFileName, { readonly sizeBytes: number; readonly sha256: string | undefined }>
+    >;
   };
   readonly options: {
     readonly networking: string | undefined;

@@ -25,7 +25,7 @@ import { SerialShell } from "./console/serial-shell.js";
 import { ExpectationFailed } from "./harness-error.js";
 import type { DhcpExchange } from "./headnode/dhcp-service.js";
 import { Headnode, type HeadnodeNetwork } from "./headnode/headnode.js";
-import { digestImage, type ImageFileName } from "./headnode/image-folder.js";
+import { digestImage, type ImageDigests } from "./headnode/image-folder.js";
 import { followTranscript } from "./headnode/milestone-feed.js";
 import { defaultCnAddress, userNetworkFor } from "./headnode/user-network.js";
 import { type FatalReason, type MilestoneName, MilestoneRecorder } from "./milestones.js";
@@ -64,7 +64,7 @@ interface Parts {
   readonly console: Console;
   /** ttyS0, where firmware and iPXE speak. */
   readonly firmware: Console;
-  readonly digests: Promise<Readonly<Record<ImageFileName, string>>>;
+  readonly digests: Promise<ImageDigests>;
   readonly clock: Clock;
 }
 
@@ -114,8 +114,9 @@ export class RunningCn implements AsyncDisposable {
 
     await using cleanup = new DisposableStack();
     const clock = new Clock();
-    const digests = digestImage(image, signal);
-    digests.catch(() => undefined); // looked at when the report is made
+    const digesting = new AbortController();
+    cleanup.defer(() => digesting.abort());
+    const digests = digestImage(image, AbortSignal.any([signal, digesting.signal])); // looked at when the report is made
     const { medium } = plan;
     const headnode =
       medium.kind === "ipxe"
@@ -377,12 +378,13 @@ export class RunningCn implements AsyncDisposable {
   }
 
   async #end(error: unknown): Promise<BootReport> {
-    const { plan, machine, digests, clock } = this.#parts;
+    const { plan, machine, clock } = this.#parts;
     const seen: SeenBoot = { ...this.#parts, recorder: this.recorder };
     const durationMs = this.nowMs;
     const verdict = verdictOf(seen, error); // before the machine's end adds to the console
     this.#trouble[Symbol.dispose]();
     const machineEnd = await machine.stop();
+    const digests = await this.#parts.digests; // before the resources, whose end aborts them
     await this.#resources[Symbol.asyncDispose]();
     const report = reportOf(seen, {
       startedAt: clock.startedAt,
@@ -392,7 +394,7 @@ export class RunningCn implements AsyncDisposable {
       commands: this.#commands,
       qemuVersion: machine.qemuVersion,
       machineEnd,
-      digests: await digests,
+      digests,
       loadAtStart: clock.loadAtStart,
     });
     await writeBootReport(plan.reportDir, report);

@@ -43,7 +43,7 @@ export function wayTable(boots: readonly ScenarioBootResult[]): WayTable | undef
   });
   const taken = rows.flatMap(({ bios, uefi }) => [bios, uefi]).filter(({ outcome }) => outcome !== "not run");
   if (taken.length < 2) return undefined;
-  const digests = new Set(toLogin.map(({ report }) => report.image.files["filesystem.squashfs"].sha256));
+  const digests = new Set(toLogin.map(({ report }) => report.image.files["filesystem.squashfs"].sha256 ?? "unknown"));
   return { rows, digests: [...digests] };
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -22,7 +22,10 @@ test("takes the stamp from the folder, also through a link and below x86_64/", a
   assert.is(image.files.vmlinuz.sizeBytes, 7);
   assert.is(image.hashFiles, undefined);
   // printf vmlinuz | sha256sum
-  assert.is((await digestImage(image)).vmlinuz, "42f083196bf0997a4f9c37295e311eb5012aa59e383c15b8ba466070af14cd8f");
+  assert.is(
+    (await digestImage(image)).sha256.vmlinuz,
+    "42f083196bf0997a4f9c37295e311eb5012aa59e383c15b8ba466070af14cd8f",
+  );
 
   await makeImage(join(dir.path, "platform-20260708T091011Z/x86_64"), parts);
   assert.is((await readImageFolder(join(dir.path, "platform-20260708T091011Z"))).stamp, "20260708T091011Z");
@@ -56,6 +59,19 @@ test("a vmlinuz that is no kernel is warned of", async () => {
   assert.match(image.warnings[0]?.problem ?? "", "is not a Linux kernel");
   await writeFile(join(dir.path, "vmlinuz"), Buffer.concat([Buffer.alloc(0x202), Buffer.from("HdrS")]));
   assert.is((await readImageFolder(dir.path)).kernelIsLinux, true);
+});
+
+test("a part that is gone has no digest and a warning, and an interruption ends the digests", async () => {
+  await using dir = await TempDir.create("image-folder");
+  await makeImage(dir.path, parts);
+  const image = await readImageFolder(dir.path);
+  await rm(join(dir.path, "initrd"));
+  const { sha256, warnings } = await digestImage(image);
+  assert.equal(Object.keys(sha256), ["vmlinuz", "filesystem.squashfs"]);
+  assert.is(warnings.length, 1);
+  assert.is(warnings[0]?.file, join(dir.path, "initrd"));
+  assert.match(warnings[0]?.problem ?? "", "ENOENT");
+  assert.equal(await digestImage(image, AbortSignal.abort()), { sha256: {}, warnings: [] });
 });
 
 test("a folder that lacks parts is refused by their names", async () => {

@@ -107,17 +107,29 @@ async function isLinuxKernel(path: string): Promise<boolean> {
   return bytesRead === 4 && buffer.toString("latin1") === "HdrS";
 }
 
-/** SHA-256 of each part, lower-case hex. */
-export async function digestImage(
-  image: ImageFolder,
-  signal?: AbortSignal,
-): Promise<Readonly<Record<ImageFileName, string>>> {
-  const digest = (name: ImageFileName): Promise<string> => digestFile(image.files[name].path, signal);
-  return {
-    vmlinuz: await digest("vmlinuz"),
-    initrd: await digest("initrd"),
-    "filesystem.squashfs": await digest("filesystem.squashfs"),
-  };
+/** What the parts are, as far as they could be read. */
+export interface ImageDigests {
+  /** SHA-256, lower-case hex. */
+  readonly sha256: Readonly<Partial<Record<ImageFileName, string>>>;
+  /** Why the others have none, unless the signal ended it. */
+  readonly warnings: readonly FileWarning[];
+}
+
+/** Never rejects: a boot goes on without digests. */
+export async function digestImage(image: ImageFolder, signal?: AbortSignal): Promise<ImageDigests> {
+  const sha256: Partial<Record<ImageFileName, string>> = {};
+  const warnings: FileWarning[] = [];
+  for (const name of imageFileNames) {
+    const { path } = image.files[name];
+    try {
+      sha256[name] = await digestFile(path, signal);
+    } catch (error) {
+      if (signal?.aborted) break;
+      const problem = `cannot be read to its end, so its digest is not told: ${(error as Error).message}`;
+      warnings.push({ file: path, place: "", problem, remedy: "see that nobody removes it, and look at its disk" });
+    }
+  }
+  return { sha256, warnings };
 }
 
 /** SHA-256, lower-case hex. */
