@@ -50,6 +50,7 @@ export async function bootImage(options: BootOptions, context: BootContext): Pro
   } catch (error) {
     const report = await cn.end(error);
     if (error instanceof ExpectationFailed) return report;
+    progress.note(`folder: ${plan.reportDir}`); // which a report that is returned is told with
     throw error;
   }
   return await cn.end();
