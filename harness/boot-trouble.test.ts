@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { BootTrouble } from "./boot-trouble.js";
+import { BootTrouble, errorOfEnd } from "./boot-trouble.js";
 
 const test = suite("boot trouble");
 
@@ -39,6 +39,11 @@ test("a QEMU that fails is the host's matter", async () => {
   const reason = await reasonOf(trouble);
   assert.is(reason.kind, "host");
   assert.match(reason.message, "SIGSEGV");
+});
+
+test("a machine that the guest ends is the guest's matter", () => {
+  const error = errorOfEnd({ reason: "guest-reset", code: 0, signal: null, logTail: [] });
+  assert.equal([error.kind, error.message], ["expectation", "the guest rebooted"]);
 });
 
 test("after its end nothing is trouble", async () => {

@@ -24,6 +24,18 @@ const fatalWords: Record<FatalReason, string> = {
   restarted: "the kernel started a second time",
 };
 
+/**
+ * What it means that a machine ended by itself: a QEMU that failed is the host's matter, all else the guest's.
+ * @param signs what was told before it
+ */
+export function errorOfEnd(exit: ExitReport, signs: readonly string[] = []): ExpectationFailed | VmError {
+  const ending = describeExit(exit);
+  if (exit.reason === "failed" || exit.reason === "killed" || exit.reason === "disk-error") {
+    return new VmError("EXITED_EARLY", ending, { hint: "see qemu.log in the boot's folder" });
+  }
+  return new ExpectationFailed("CONSOLE_ENDED", [...signs, ending].join("; "));
+}
+
 export class BootTrouble implements Disposable {
   readonly #controller = new AbortController();
   readonly #signs: string[] = [];
@@ -56,15 +68,9 @@ export class BootTrouble implements Disposable {
     this.#abort(error);
   }
 
-  /** The machine is gone; nothing more will come. A QEMU that failed is the host's matter, not the guest's. */
+  /** The machine is gone; nothing more will come. */
   machineEnded(exit: ExitReport): void {
-    const ending = describeExit(exit);
-    if (exit.reason === "failed" || exit.reason === "killed" || exit.reason === "disk-error") {
-      this.#abort(new VmError("EXITED_EARLY", ending, { hint: "see qemu.log in the boot's folder" }));
-    } else {
-      this.#signs.push(ending);
-      this.#abort(new ExpectationFailed("CONSOLE_ENDED", this.#signs.join("; ")));
-    }
+    this.#abort(errorOfEnd(exit, this.#signs));
   }
 
   /** From now on nothing is trouble. */

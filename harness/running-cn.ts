@@ -16,7 +16,7 @@ import { waitAtMost } from "../vm/wait-at-most.js";
 import { nextAwaited, reportOf, type SeenBoot, verdictOf } from "./boot-outcome.js";
 import type { BootPlan } from "./boot-plan.js";
 import { type BootReport, type CommandReport, writeBootReport } from "./boot-report.js";
-import { BootTrouble } from "./boot-trouble.js";
+import { BootTrouble, errorOfEnd } from "./boot-trouble.js";
 import { layOutMedium } from "./cn-medium.js";
 import { connectCn } from "./cn-network.js";
 import { Console } from "./console/console.js";
@@ -30,7 +30,7 @@ import { followTranscript } from "./headnode/milestone-feed.js";
 import { defaultCnAddress, userNetworkFor } from "./headnode/user-network.js";
 import { type FatalReason, type MilestoneName, MilestoneRecorder } from "./milestones.js";
 import { makeReportFolder } from "./report-folder.js";
-import { expectSuccess, type GuestEnding } from "./scenario.js";
+import { expectEqual, expectSuccess, type GuestEnding } from "./scenario.js";
 import { type CnTerminal, joinTerminal } from "./terminal.js";
 
 /** Longest time between two milestones on an ordinary host with KVM, in milliseconds. */
@@ -210,11 +210,6 @@ export class RunningCn implements AsyncDisposable {
     for (const plug of parts.plan.plugs) this.#plugWhenSaid(plug);
   }
 
-  /** How much longer than on an ordinary host with KVM its guest may take. */
-  get timeScale(): number {
-    return this.#parts.accelerator.timeScale;
-  }
-
   /** Milliseconds since power-on. */
   get nowMs(): number {
     return this.#parts.clock.nowMs();
@@ -275,6 +270,28 @@ export class RunningCn implements AsyncDisposable {
       throw error;
     }
     throw new ExpectationFailed("WRONG_VALUE", `the boot went on to a login, and should have stopped with ${reason}`);
+  }
+
+  /**
+   * Watches that nothing becomes of a boot that has stopped.
+   * @param nativeMs how long, in milliseconds of native speed
+   * @throws ExpectationFailed CONSOLE_ENDED when the guest ends the machine; WRONG_VALUE when it reaches a milestone
+   * @throws VmError EXITED_EARLY when QEMU failed
+   */
+  async standStill(nativeMs: number): Promise<void> {
+    const before = this.recorder.reached.length;
+    const itStood = new Error("nothing became of it");
+    const exit = await waitAtMost(this.#parts.machine.exited, {
+      limitMs: this.#scaled(nativeMs),
+      signal: this.#parts.context.signal,
+      onLimit: () => itStood,
+    }).catch((error) => {
+      if (error !== itStood) throw error;
+      return undefined;
+    });
+    if (exit !== undefined) throw errorOfEnd(exit);
+    const later = this.recorder.reached.slice(before).map(({ name }) => name);
+    expectEqual("the list of later milestones", later, []);
   }
 
   /**
@@ -363,7 +380,7 @@ export class RunningCn implements AsyncDisposable {
   }
 
   #scaled(ms: number): number {
-    return ms * this.timeScale;
+    return ms * this.#parts.accelerator.timeScale;
   }
 
   async #run(shell: SerialShell, command: string): Promise<CommandReport> {
