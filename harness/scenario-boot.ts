@@ -113,6 +113,7 @@ export async function runScenarioBoot(
   };
 }
 
+const LOGIN_TITLE = "root logs in on ttyS1";
 const plugTitle = (disk: string): string => `disk ${disk} is plugged in`;
 const endTitle = ({ command, end }: NonNullable<LoginBoot["ending"]>): string => `${command} ends in ${end}`;
 const stopTitle = ({ refusal }: RefusedBoot): string => `the boot stops with ${refusal}, and does not go on`;
@@ -121,7 +122,7 @@ const stopTitle = ({ refusal }: RefusedBoot): string => `the boot stops with ${r
 function ownTitles(boot: ScenarioBoot): string[] {
   const plugs = (boot.plugs ?? []).map(({ disk }) => plugTitle(disk));
   if (boot.refusal !== undefined) return [...plugs, stopTitle(boot)];
-  return boot.ending === undefined ? plugs : [...plugs, endTitle(boot.ending)];
+  return [LOGIN_TITLE, ...plugs, ...(boot.ending === undefined ? [] : [endTitle(boot.ending)])];
 }
 
 /** What was asked so far, and what came of it. */
@@ -134,13 +135,17 @@ class AskedClaims {
     this.#signal = signal;
   }
 
-  /** Never rejects for what the claim says. @throws the signal's reason when it is aborted */
-  async ask(title: string, verify: () => Promise<void>): Promise<void> {
+  /**
+   * Never rejects for what the claim says.
+   * @returns what `verify` gives, or undefined where it is not so @throws the signal's reason when it is aborted
+   */
+  async ask<T>(title: string, verify: () => Promise<T>): Promise<T | undefined> {
     const startMs = performance.now();
     const outcome = await attempt(verify);
     this.#asked.set(title, { title, ...outcome.result, durationMs: performance.now() - startMs });
     this.firstError ??= outcome.error;
     this.#signal.throwIfAborted();
+    return outcome.value;
   }
 
   /** Asks each in order. */
@@ -164,7 +169,8 @@ class AskedClaims {
 
 async function runToLogin(boot: LoginBoot, cn: RunningCn, plan: BootPlan, asked: AskedClaims): Promise<void> {
   await cn.reach("login");
-  await using shell = await cn.logIn();
+  await using shell = await asked.ask(LOGIN_TITLE, () => cn.logIn());
+  if (shell === undefined) return;
   await askPlugs(boot, cn, plan, asked);
   await asked.askAll(boot.claims, { ...seen(cn, plan), run: (command) => runChecked(shell, command) });
   const { ending } = boot;
@@ -218,15 +224,15 @@ async function runChecked(shell: CnShell, command: string): Promise<string> {
   return report.stdout.replace(/\n$/, "");
 }
 
-interface Attempt {
+interface Attempt<T> {
+  readonly value?: T;
   readonly result: Pick<ClaimResult, "outcome" | "message">;
   readonly error?: unknown;
 }
 
-async function attempt(verify: () => Promise<void>): Promise<Attempt> {
+async function attempt<T>(verify: () => Promise<T>): Promise<Attempt<T>> {
   try {
-    await verify();
-    return { result: { outcome: "passed" } };
+    return { value: await verify(), result: { outcome: "passed" } };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { result: { outcome: outcomeOf(error), message }, error };

@@ -112,6 +112,7 @@ test("a QEMU that is killed is reported within 2 s as the host's matter, and the
   assert.match(error.message ?? "", "SIGKILL");
   const report = JSON.parse(await readFile(join(options.reportDir, "report.json"), "utf8")) as BootReport;
   assert.is(failureOf(report).outcome, "broken");
+  assert.is(power.notes.at(-1), `folder: ${options.reportDir}`);
 });
 
 test("an abort ends the boot with its reason", async () => {
@@ -148,9 +149,9 @@ test("a scenario whose boot fails leaves no claim unmentioned, and every report"
   assert.is(report.ok, false);
   assert.equal(
     report.scenarios[0]?.boots[0]?.claims.map(({ title, outcome }) => `${title}: ${outcome}`),
-    ["reaches ipxe-script: passed", "reaches login: failed", "never asked: not run"],
+    ["reaches ipxe-script: passed", "reaches login: failed", "never asked: not run", "root logs in on ttyS1: not run"],
   );
-  assert.equal([report.passed, report.failed], [1, 2]);
+  assert.equal([report.passed, report.failed], [1, 3]);
   for (const file of ["report.json", "junit.xml", "index.html"])
     assert.ok((await readdir(outDir)).includes(file), file);
 });
@@ -193,6 +194,29 @@ test("a boot that stops as it should passes, beside one that stops for another r
   assert.equal((await readdir(join(outDir, "otherwise"))).sort(), ["disks", "only"]);
 });
 
+test("a QEMU that ends while its boot should stand still is no stop", async () => {
+  await using dir = await TempDir.create("boot-no-stop");
+  const { imageDir, stateDir } = await makeImage(dir);
+  const boot = { name: "only", fixtures: {}, milestones: [], refusal: "ipxe-prompt", claims: [] } as const;
+  const scenario: Scenario = { name: "stops", summary: "Stops, and is killed then.", boots: [boot] };
+  const outDir = join(dir.path, "out");
+  const running = runScenarios([scenario], { imageDir, stateDir, outDir }, { signal: signal() });
+  running.catch(() => undefined); // awaited below
+  const folder = join(outDir, "stops/only");
+  const pid = await findQemu(folder);
+  const hasStopped = async (): Promise<boolean> => {
+    const said = await readFile(join(folder, "firmware.log"), "utf8").catch(() => ""); // QEMU is there first
+    return said.includes("Could not boot image: ");
+  };
+  for (const from = performance.now(); !(await hasStopped()) && performance.now() - from < 120_000; ) await sleep(50);
+  process.kill(pid, "SIGKILL");
+  const { scenarios } = await running;
+  assert.equal(
+    scenarios[0]?.boots[0]?.claims.map(({ title, outcome, message }) => [title, outcome, message]),
+    [["the boot stops with ipxe-prompt, and does not go on", "broken", "QEMU was killed by SIGKILL"]],
+  );
+});
+
 test("a scenario that names a disk which it has not is told so, and ends those beside it", async () => {
   await using dir = await TempDir.create("boot-no-disk");
   const { imageDir, stateDir } = await makeImage(dir);
@@ -220,19 +244,24 @@ test("no scenarios at all is no success", async () => {
 });
 
 /** Tells when the machine has been powered on, which is when its boot becomes a step. */
-function powerSwitch(): { readonly on: Promise<void>; readonly progress: Progress } {
+function powerSwitch(): {
+  readonly on: Promise<void>;
+  readonly progress: Progress;
+  readonly notes: readonly string[];
+} {
+  const notes: string[] = [];
   let turnOn = (): void => {};
   const on = new Promise<void>((resolve) => {
     turnOn = resolve;
   });
   const progress: Progress = {
-    ...silentProgress,
+    note: (text) => notes.push(text),
     step: (title, work) => {
       turnOn();
       return silentProgress.step(title, work);
     },
   };
-  return { on, progress };
+  return { on, progress, notes };
 }
 
 /** Waits for the QEMU whose log is in a folder. */
