@@ -57,6 +57,8 @@ const setUp: readonly Claim[] = [
     "zfs create -o canmount=off -o mountpoint=none zones/platform",
     "zfs create -o canmount=off zones/platform/etc && zfs create -o canmount=off zones/platform/etc/systemd",
     "for kind in system network; do zfs create -o mountpoint=/etc/systemd/$kind zones/platform/etc/systemd/$kind; done",
+    "zfs create -o mountpoint=/etc/sysusers.d zones/platform/etc/sysusers.d",
+    "echo 'u operator 4000 - /home/operator' >/etc/sysusers.d/kept.conf",
     "printf '[Service]\\nType=oneshot\\nExecStart=/bin/sh -c \"echo ran >/run/kept\"\\n[Install]\\nWantedBy=multi-user.target\\n' >/etc/systemd/system/kept.service",
     "systemctl enable kept.service && systemctl mask zfs-zed.service",
     "printf '[NetDev]\\nName=kept0\\nKind=dummy\\n' >/etc/systemd/network/90-kept.netdev",
@@ -89,6 +91,7 @@ const backAgain: readonly Claim[] = [
       expectEqual("what is mounted", await mounted(cn), [
         "/etc/systemd/network zones/platform/etc/systemd/network",
         "/etc/systemd/system zones/platform/etc/systemd/system",
+        "/etc/sysusers.d zones/platform/etc/sysusers.d",
         "/opt zones/opt",
         "/var zones/var",
         "/zones zones",
@@ -140,6 +143,10 @@ const backAgain: readonly Claim[] = [
         "active\nactive",
       );
     },
+  },
+  {
+    title: "users kept on the pool are there",
+    verify: async ({ run }) => expectEqual("the user's number", await run("id -u operator"), "4000"),
   },
   {
     title: "network configuration kept on the pool counts",
