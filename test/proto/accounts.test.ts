@@ -1,4 +1,5 @@
 /** root's password from node.config, and what is kept of the booter's files. */
+import { chmod, readdir } from "node:fs/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { FakeInitramfs, shells } from "../../fixtures/proto-initramfs.js";
@@ -60,6 +61,33 @@ for (const shell of shells) {
     assert.is(await initramfs.mode("root/usr/triton/config"), 0o700);
     assert.is(await initramfs.mode("root/usr/triton/config/node.config"), 0o600);
     assert.is(await initramfs.mode("root/usr/triton/config/triton-networking.json"), 0o600);
+  });
+
+  test(`${name}: what an older image left for all to read is root's alone then, and this boot's`, async () => {
+    const kept = "root/usr/triton/config/node.config";
+    const files = { "etc/node.config": `root_shadow='${hash}'\n`, [kept]: "old\n" };
+    await using initramfs = await FakeInitramfs.create({ shell, files });
+    await chmod(initramfs.path("root/usr/triton/config"), 0o755);
+    await chmod(initramfs.path(kept), 0o644);
+    await initramfs.run(script);
+    assert.is(await initramfs.read(kept), files["etc/node.config"]);
+    assert.is(await initramfs.mode("root/usr/triton/config"), 0o700);
+    assert.is(await initramfs.mode(kept), 0o600);
+  });
+
+  test(`${name}: a file that cannot be kept whole leaves the one of before, and is told of`, async () => {
+    const kept = "root/usr/triton/config/node.config";
+    const files = { "etc/node.config": `root_shadow='${hash}'\n`, [kept]: "old\n" };
+    const full = '#!/bin/sh\necho half >"$2"\necho "cp: write error: No space left on device" >&2\nexit 1\n';
+    await using initramfs = await FakeInitramfs.create({ shell, files, programs: { cp: full } });
+    await initramfs.run(script);
+    assert.is(await initramfs.read(kept), "old\n");
+    assert.equal(await readdir(initramfs.path("root/usr/triton/config")), ["node.config"]);
+    assert.is(
+      (await initramfs.console())[0],
+      "triton: error: node.config cannot be kept in /usr/triton/config, where that of an earlier boot may be; " +
+        "see whether the system pool is full, and reboot",
+    );
   });
 
   test(`${name}: the agents' environment is the image's default where there is none, and is left alone where there is one`, async () => {

@@ -148,4 +148,12 @@ test("at shutdown each pool is exported by its name, and the console says so, or
   );
 });
 
+test("pools that cannot even be listed at shutdown are told of, too", async () => {
+  const { done, log, status } = await run({ program: exporter, args: ["reboot"], fails: "zpool list -H -o name" });
+  assert.is(status, 0);
+  assert.equal(done, ["zpool list -H -o name"]);
+  assert.match(log, "whatever pool there is is not exported: ");
+  assert.match(log, "zpool: pool is busy");
+});
+
 test.run();

@@ -171,6 +171,30 @@ test("a node whose configuration could not be mounted is not a new one", async (
   }
 });
 
+test("a pool whose filesystems cannot be listed is told of, and its node is not a new one", async () => {
+  const why = "the filesystems of pool zones cannot be listed: cannot iterate filesystems: I/O error";
+  const { console, state, done } = await outcome(shell, { pools: [{ ...zones, unlistable: true }] });
+  assert.equal(console, [
+    `triton: error: ${why}; see 'zfs list -r zones'`,
+    `triton: system pool zones, without its configuration: ${why}`,
+  ]);
+  assert.is(state, `failed ${why}\n`);
+  assert.equal(done.slice(1), []);
+});
+
+test("what is mounted at /usr/triton/config is not emptied for the configuration that setup moved to /opt", async () => {
+  const zfs = await fakeZfs([zones]);
+  const files = {
+    ...zfs.files,
+    "root/opt/triton/config/triton-setup-state.json": "{}",
+    "root/usr/triton/config/kept": "kept",
+  };
+  await using initramfs = await FakeInitramfs.create({ shell, programs: zfs.programs, files });
+  await initramfs.run(script);
+  assert.is(await initramfs.read("root/usr/triton/config/kept"), "kept");
+  assert.match((await initramfs.console()).join("\n"), "error: the configuration in /opt/triton/config is not used");
+});
+
 test("without a pool's configuration /usr/triton/config is a folder of its own", async () => {
   const zfs = await fakeZfs([zones]);
   await using initramfs = await FakeInitramfs.create({ shell, programs: zfs.programs, files: zfs.files });

@@ -102,7 +102,7 @@ const setups: readonly (readonly [pool: string | undefined, state: string | unde
     ["imported zones\n", '{"complete": true}', true, true],
     ["imported zones\n", '{"complete": false, "seen_states": ["zpool_created"]}', true, false],
     ["imported zones\n", '{"complete": "true"}', true, false],
-    ["imported zones\n", "{", true, false],
+    ["imported zones\n", "{", true, true], // damaged
     ["destroyed zones\n", undefined, false, false],
     ["failed zones: one or more devices is currently unavailable\n", undefined, true, true],
     ["failed zones: last accessed by another system\n", '{"complete": false}', true, true],
@@ -121,6 +121,17 @@ test("Setup is what setup's state file says, and true while a system pool is the
     const facts = await factsOf(files, { lsblk });
     assert.is(facts["Setup"], expected, JSON.stringify([pool, state, label]));
   }
+});
+
+test("a pool whose disks came after early boot had looked is not taken for none", async () => {
+  const lsblk = JSON.stringify({
+    blockdevices: [{ name: "vda", size: 1e10, type: "disk", fstype: "zfs_member" }],
+  });
+  const zpool = "   pool: zones\n     id: 1\n  state: ONLINE\n";
+  const setUp = async (commands: Record<string, string>): Promise<unknown> =>
+    (await factsOf({ [poolFile]: "none\n" }, commands))["Setup"];
+  assert.is(await setUp({ lsblk, zpool }), true);
+  assert.is(await setUp({ lsblk }), false, "the label of a pool that was destroyed");
 });
 
 test("disks are those that hold data: no zvols, loops, optical or empty drives", async () => {

@@ -1,5 +1,5 @@
 /** The operator's units in /opt/custom/systemd and the agents' own: which are linked, and which are enabled. */
-import { mkdir, readdir, readlink } from "node:fs/promises";
+import { mkdir, readdir, readlink, symlink } from "node:fs/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { FakeInitramfs, type FakeInitramfsOptions, shells } from "../../fixtures/proto-initramfs.js";
@@ -19,9 +19,14 @@ interface Outcome {
   readonly console: readonly string[];
 }
 
-async function outcome(options: FakeInitramfsOptions): Promise<Outcome> {
+/** @param arrange what is done to the initramfs before the script runs. @default nothing */
+async function outcome(
+  options: FakeInitramfsOptions,
+  arrange: (path: (inside: string) => string) => Promise<void> = async () => {},
+): Promise<Outcome> {
   await using initramfs = await FakeInitramfs.create(options);
   await mkdir(initramfs.path("root/opt/custom/systemd"), { recursive: true });
+  await arrange((inside) => initramfs.path(inside));
   await initramfs.run("live-bottom/triton-units");
   const folder = initramfs.path("run/systemd/system");
   const names = (await readdir(folder).catch(() => [])).sort();
@@ -57,6 +62,20 @@ for (const shell of shells) {
       enabled: ["one.service three.timer two@.service"],
       console: ["triton: units enabled: one.service three.timer two@.service"],
     });
+  });
+
+  test(`${name}: a unit may be a link to where it is in the booted system, and one that leads nowhere is told of`, async () => {
+    const files = { "root/opt/custom/pkg/far.service": wanted, [`${custom}/near.service`]: plain };
+    const { links, enabled, console } = await outcome({ shell, files }, async (path) => {
+      await symlink("/opt/custom/pkg/far.service", path(`${custom}/far.service`));
+      await symlink("/opt/custom/pkg/lost.service", path(`${custom}/lost.service`));
+    });
+    assert.equal(Object.keys(links), ["far.service", "near.service"]);
+    assert.equal(enabled, ["far.service"]);
+    assert.equal(console, [
+      "triton: error: unit /opt/custom/systemd/lost.service is a link that leads nowhere; mend the link, or remove it",
+      "triton: units enabled: far.service",
+    ]);
   });
 
   test(`${name}: what is no unit is left alone: other files, folders and what is in them`, async () => {

@@ -29,6 +29,7 @@ export const bondedNics: Scenario = {
           { ip: "198.51.100.1", vlan: 3105 },
           { ip: "192.0.2.60" },
           { ip: "10.80.0.60", vlan: 20 },
+          { ip: "10.80.1.60", vlan: 20 },
         ],
       },
       milestones: milestoneNames,
@@ -55,6 +56,13 @@ export const bondedNics: Scenario = {
             over: "nic_instance0",
             kind: "vlan 20",
           },
+          instances1: {
+            mac: "90:b8:d0:12:34:59",
+            alias: "instances",
+            mtu: 1400,
+            over: "instances0",
+            kind: "macvlan bridge",
+          },
           nic_instance0: { mac: third, alias: "instances", mtu: 1500 },
         }),
         hasAddresses({
@@ -62,6 +70,7 @@ export const bondedNics: Scenario = {
           external0: "198.51.100.38/25",
           external1: "192.0.2.38/24",
           instances0: "10.80.0.38/24",
+          instances1: "10.80.1.38/24",
         }),
         isConfigured,
         {
@@ -80,6 +89,7 @@ export const bondedNics: Scenario = {
         answers("198.51.100.1", "VLAN 3105 over the bond"),
         answers("192.0.2.60", "the macvlan over the bond, with 9000 bytes", "-M do -s 8972"),
         answers("10.80.0.60", "VLAN 20 over a NIC that has no address itself"),
+        answers("10.80.1.60", "another network on VLAN 20"),
         noUnitHasFailed,
       ],
     },

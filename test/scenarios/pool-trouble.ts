@@ -74,7 +74,7 @@ const foreign: readonly Claim[] = [
   ),
   consoleSays(
     "the missing disks were awaited",
-    /^triton: waiting up to 15 s for the missing disks of pool (pair|striped)$/,
+    /^triton: waiting up to \d+ s for the missing disks of pool (pair|striped)$/,
   ),
   consoleSays(
     "a pool that lacks a disk it can do without is imported, and called degraded",
@@ -139,7 +139,6 @@ const gone: readonly Claim[] = [
 
 export const poolTrouble: Scenario = {
   name: "pool-trouble",
-  onlyByName: true,
   summary: "Pools are imported without force or not at all, and destroyed only when the operator says so.",
   disks: { zones: 256, pair1: 256, pair2: 256, stripe1: 256, stripe2: 256, moved: 256 },
   boots: [
@@ -152,7 +151,7 @@ export const poolTrouble: Scenario = {
     },
     {
       name: "machine-b",
-      fixtures: { ...machineB, append: ["zfs_modprobe_sleep=15"] },
+      fixtures: { ...machineB, append: ["zfs_modprobe_sleep=30"] },
       disks: ["zones", "pair1", "stripe1", "moved"],
       milestones,
       claims: foreign,

@@ -57,6 +57,8 @@ const setUp: readonly Claim[] = [
     "zfs create -o canmount=off -o mountpoint=none zones/platform",
     "zfs create -o canmount=off zones/platform/etc && zfs create -o canmount=off zones/platform/etc/systemd",
     "for kind in system network; do zfs create -o mountpoint=/etc/systemd/$kind zones/platform/etc/systemd/$kind; done",
+    "zfs create -o mountpoint=/etc/sysusers.d zones/platform/etc/sysusers.d",
+    "echo 'u operator 4000 - /home/operator' >/etc/sysusers.d/kept.conf",
     "printf '[Service]\\nType=oneshot\\nExecStart=/bin/sh -c \"echo ran >/run/kept\"\\n[Install]\\nWantedBy=multi-user.target\\n' >/etc/systemd/system/kept.service",
     "systemctl enable kept.service && systemctl mask zfs-zed.service",
     "printf '[NetDev]\\nName=kept0\\nKind=dummy\\n' >/etc/systemd/network/90-kept.netdev",
@@ -73,7 +75,7 @@ const setUp: readonly Claim[] = [
 ];
 
 const backAgain: readonly Claim[] = [
-  consoleSays("the late disk was awaited", /^triton: waiting up to 120 s for a disk with the system pool on it$/),
+  consoleSays("the late disk was awaited", /^triton: waiting up to 1\d\d s for a disk with the system pool on it$/),
   systemPoolState("imported zones"),
   {
     title: "the console names the pool, and the link to it is there",
@@ -89,6 +91,7 @@ const backAgain: readonly Claim[] = [
       expectEqual("what is mounted", await mounted(cn), [
         "/etc/systemd/network zones/platform/etc/systemd/network",
         "/etc/systemd/system zones/platform/etc/systemd/system",
+        "/etc/sysusers.d zones/platform/etc/sysusers.d",
         "/opt zones/opt",
         "/var zones/var",
         "/zones zones",
@@ -142,6 +145,10 @@ const backAgain: readonly Claim[] = [
     },
   },
   {
+    title: "users kept on the pool are there",
+    verify: async ({ run }) => expectEqual("the user's number", await run("id -u operator"), "4000"),
+  },
+  {
     title: "network configuration kept on the pool counts",
     verify: async ({ run }) => expectTrue("kept0 is there", (await run("ip link show kept0")).includes("kept0"), ""),
   },
@@ -183,7 +190,6 @@ const asNew: readonly Claim[] = [
 
 export const setUpNode: Scenario = {
   name: "set-up-node",
-  onlyByName: true,
   summary:
     "A server keeps its pool, keys, configuration and units from boot to boot, and is new after a factory reset.",
   disks: { system: 1024 },
@@ -199,7 +205,7 @@ export const setUpNode: Scenario = {
     {
       name: "late-disk",
       fixtures: { ...fixtures, append: ["zfs_modprobe_sleep=120"] },
-      plugs: [{ disk: "system", when: /^triton: waiting up to 120 s for a disk/ }],
+      plugs: [{ disk: "system", when: /^triton: waiting up to 1\d\d s for a disk/ }],
       milestones: milestoneNames,
       claims: [...backAgain, ...installedUnits],
       ending: { command: "printf 'y\\ny\\n' | sdc-factoryreset", end: "guest-reset" },

@@ -1,7 +1,7 @@
 # Which links a compute node has, after the file:
 #   {bonds, vnics, nics, problems}
 # A link has a key: a physical NIC its MAC, a bond its name. A tag is provided by one link. A vnic is either that link
-# itself (`direct`), or a VLAN or macvlan over it.
+# itself (`direct`), or a VLAN or macvlan over it; a second one of a VLAN is a macvlan over the first one's link.
 # Source: the meaning that SmartOS gives the file (its net-boot-config).
 include "networking-values";
 
@@ -74,7 +74,8 @@ def judged($config):
     else {vnic: {
       $mac, $tag, ip, $prefix,
       vlan: (.vlan_id // 0),
-      mtu: ([.mtu, ($config.nictags[] | select(.name == $tag) | .mtu)] | map(select(is_mtu)) | first // 1500),
+      mtu: ([(.mtu | select(is_network_mtu)), ($config.nictags[] | select(.name == $tag) | .mtu | select(is_tag_mtu))]
+        | first // 1500),
       gateway: (.gateway // ""),
       resolvers: (.resolvers | strings),
       primary: (.primary == true),
@@ -89,7 +90,11 @@ def vnics_of($vnics; $config):
     | if $judged.problem then .problems += [$judged.problem]
       else
         [.vnics[] | select(.mac == $judged.vnic.mac or .ip == $judged.vnic.ip)] as $same
-        | if $same == [] then .vnics += [$judged.vnic]
+        | if $same == [] then
+            .vnics += [$judged.vnic]
+            | if $vnic.mtu == null or ($vnic.mtu | is_network_mtu) then . else .problems += [problem(
+                "vnic \($judged.vnic.mac) in networking.json has no valid mtu: \($vnic.mtu)";
+                "correct the network's MTU in NAPI and reboot")] end
           else .problems += [problem(
             "vnic \($judged.vnic.mac) in networking.json has the MAC or the address of another, and is not configured: \($judged.vnic.ip)";
             "correct the NIC in NAPI and reboot")] end
@@ -116,12 +121,18 @@ def placed($config; $providers; $bonds; $physical):
        elif $physical | index([$vnic.mac]) then {kind: "direct", over: $own}
        elif $provider == $own then {kind: "direct", over: $own}
        else {kind: "macvlan", over: $provider} end) as $place
-    # A link has one vnic of its own.
+    # A link has one vnic of its own, and one link of each VLAN.
+    | (if $place.kind == "vlan" then first($before[] | select(.kind == "vlan" and .over == $place.over and .vlan == $vnic.vlan))
+       else null end // null) as $same_vlan
+    | (if $same_vlan != null then {kind: "macvlan", over: $same_vlan.name} else $place end) as $place
     | (if $place.kind == "direct" and any($before[]; .kind == "direct" and .over == $place.over)
        then $place + {kind: "macvlan"} else $place end) as $place
     | (if $place.kind == "direct" and any($bonds[]; .name == $place.over) then $place.over
        else free_name($vnic | if .admin then "admin" else .tag | name_base end; $config.taken + [$before[].name]) end) as $name
-    | . + [$vnic + $place + {$name, position: (length + 1)}]);
+    | . + [$vnic + $place + {$name, position: (length + 1)}])
+  # What is over a VLAN's link has frames no longer than it.
+  | . as $placed
+  | map(.name as $name | .mtu = ([.mtu, ($placed[] | select(.over == $name) | .mtu)] | max));
 
 def links($boot_mac):
   . as $doc
@@ -146,13 +157,14 @@ def links($boot_mac):
   | ($vnics | map(select(.mac as $mac | $on_fabric | index([$mac]) | not))
       | placed($config + {taken: $bond_names}; $providers; $bonds; $physical)) as $placed
   | def tags_of($key): [$nictags[].name, ($providers | keys[])] | distinct | map(select($providers[.] == $key));
-    def mtu_of($key): [($nictags[] | select($providers[.name] == $key) | .mtu), ($placed[] | select(.over == $key) | .mtu)]
-      | map(select(is_mtu)) | max // 1500;
+    # 1500 is the least that NAPI lets a nic tag have, so it does not say that the network takes that much.
+    def mtu_of($key): [($nictags[] | select($providers[.name] == $key) | .mtu | select(is_tag_mtu and . > 1500)),
+      ($placed[] | select(.over == $key) | .mtu)] | max // 1500;
     def direct_of($key): first($placed[] | select(.kind == "direct" and .over == $key)) // null;
     {
       problems: [
         $aggregations.problems[], $given_tags.problems[], $given_vnics.problems[], $bond_problems[], $vnic_problems[],
-        ($nictags[] | select(.mtu != null and (.mtu | is_mtu | not))
+        ($nictags[] | select(.mtu != null and (.mtu | is_tag_mtu | not))
           | problem("nictag \(.name) in networking.json has no valid mtu: \(.mtu)"; "correct the nic tag in NAPI and reboot")),
         (if $given_vnics.list != [] and all($placed[]; .admin | not) then
           problem("networking.json has no usable vnic with the admin tag \($admin_tag), so this server is not on the admin network";

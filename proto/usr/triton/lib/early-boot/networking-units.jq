@@ -69,8 +69,10 @@ def units($config):
   | ($config + {$vnics, has_admin: any($vnics[]; .admin)}) as $config
   | def direct_vnic: .key as $key | first($vnics[] | select(.kind == "direct" and .over == $key)) // null;
     def lower_name($key): first(($nics[] | select(.key == $key) | .name), $key);
-    def lower_nics($key): [$bonds[] | select(.key == $key) | .members[].name] as $members
-      | if $members == [] then [lower_name($key)] else $members end;
+    def lower_nics($key):
+      first(($vnics[] | select(.kind == "vlan" and .name == $key) | .over), $key) as $link
+      | [$bonds[] | select(.key == $link) | .members[].name] as $members
+      | if $members == [] then [lower_name($link)] else $members end;
     (if $config.has_admin then empty else order("no_admin_address"; "true") end),
     ($bonds[]
       | direct_vnic as $vnic
@@ -100,7 +102,7 @@ def units($config):
         link_order(.name; [.name]; $facts)),
     ($vnics[] | select(.kind != "direct")
       | . as $vnic
-      | . + {$vnic, key: null, alias: (.tag | alias)}
+      | . + {$vnic, key: .name, alias: (.tag | alias)}
       | virtual_netdev,
         virtual_link,
         network($config; match_name),

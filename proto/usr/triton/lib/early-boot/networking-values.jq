@@ -16,8 +16,10 @@ def is_ipv4: matches("(0|[1-9][0-9]{0,2})([.](0|[1-9][0-9]{0,2})){3}") and all(s
 def is_mac: matches("[0-9a-f][02468ace](:[0-9a-f]{2}){5}") and . != "00:00:00:00:00:00";
 def is_host_name: matches("[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?");
 def is_vlan: type == "number" and . == floor and . >= 1 and . <= 4094;
-# NAPI's limits.
-def is_mtu: type == "number" and . == floor and . >= 1500 and . <= 9000;
+# NAPI's limits of a nic tag, and of a network.
+def is_mtu($least): type == "number" and . == floor and . >= $least and . <= 9000;
+def is_tag_mtu: is_mtu(1500);
+def is_network_mtu: is_mtu(576);
 
 def mac: if type == "string" and length <= 64 then ascii_downcase else "" end;
 def tag: if type == "string" then .[:31] else "" end;

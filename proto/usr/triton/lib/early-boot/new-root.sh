@@ -1,9 +1,10 @@
 # shellcheck shell=sh
 # Running programs of the new root in it, before it has taken over.
 
-# in_root COMMAND...: runs a program of the new root in it, with messages in English and no standard input.
+# in_root COMMAND...: runs a program of the new root in it, with messages in English and no standard input. What
+# initramfs-tools says to modprobe, to be quiet, is not for it.
 in_root() {
-	LC_ALL=C chroot "${rootmnt:?}" "$@" </dev/null
+	MODPROBE_OPTIONS='' LC_ALL=C chroot "${rootmnt:?}" "$@" </dev/null
 }
 
 # enter_root, leave_root: what programs in the new root need of the kernel while in_root runs them. /run has the

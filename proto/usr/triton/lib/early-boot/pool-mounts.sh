@@ -5,13 +5,14 @@
 : "${state_dir:?}" "${early_boot_log:?}" "${pools_imported:?}" "${system_pool?}" "${other_system_pools?}" "${tab:?}"
 
 # mount_pools: mounts, in the order of mountpoints and so parents first, each filesystem that has canmount=on and a
-# mountpoint of its own. Of two with one mountpoint the system pool's is mounted. If one that the configuration is on
-# is not mounted, sets $configuration_hidden to why.
+# mountpoint of its own. Of two with one mountpoint the system pool's is mounted. If what the configuration is on may
+# not be mounted, sets $configuration_hidden to why.
 # shellcheck disable=SC2034 # configuration_hidden is for the caller
 mount_pools() {
 	configuration_hidden=
-	list_filesystems >"$state_dir/filesystems"
-	LC_ALL=C sort "$state_dir/filesystems" >"$state_dir/filesystems.sorted"
+	filesystems=$state_dir/filesystems
+	list_filesystems
+	LC_ALL=C sort "$filesystems" >"$filesystems.sorted"
 	taken=
 	while IFS=$tab read -r mountpoint rank key dataset; do
 		if mount_filesystem; then
@@ -22,26 +23,32 @@ mount_pools() {
 		case $rank,/opt/triton/config/ in
 		0,"$mountpoint"/*) configuration_hidden="$dataset is not mounted: $why" ;;
 		esac
-	done <"$state_dir/filesystems.sorted"
+	done <"$filesystems.sorted"
 }
 
-# list_filesystems: prints mountpoint, rank (0 for the system pool), state of the key and name of each filesystem that
-# is to be mounted, with tabs between them. The mountpoint comes first, for sort.
+# list_filesystems: writes to $filesystems mountpoint, rank (0 for the system pool), state of the key and name of each
+# filesystem that is to be mounted, with tabs between them. The mountpoint comes first, for sort.
 list_filesystems() {
+	: >"$filesystems"
 	while IFS= read -r pool; do
 		case $other_system_pools in
 		*"/$pool/"*) continue ;;
 		esac
 		rank=1
 		[ "$pool" != "$system_pool" ] || rank=0
-		in_root zfs list -H -r -t filesystem -o mountpoint,canmount,keystatus,name "$pool" 2>>"$early_boot_log" |
-			while IFS=$tab read -r place canmount keystatus name; do
-				# A tab or a line break in a mountpoint makes lines that are not of this form.
-				case $place,$canmount,$name/ in
-				/*,on,"$pool/lxdpool/"*) ;; # LXD mounts what is in its storage pool
-				/*,on,"$pool/"*) printf '%s\t%s\t%s\t%s\n' "$place" "$rank" "$keystatus" "$name" ;;
-				esac
-			done
+		listing=$state_dir/zfs-list
+		if ! in_root zfs list -H -r -t filesystem -o mountpoint,canmount,keystatus,name "$pool" >"$listing" 2>"$listing.error"; then
+			why="the filesystems of pool $pool cannot be listed: $(one_line "$(cat "$listing.error")")"
+			problem "$why" "see 'zfs list -r $pool'"
+			[ "$rank" != 0 ] || configuration_hidden=$why
+		fi
+		while IFS=$tab read -r place canmount keystatus name; do
+			# A tab or a line break in a mountpoint makes lines that are not of this form.
+			case $place,$canmount,$name/ in
+			/*,on,"$pool/lxdpool/"*) ;; # LXD mounts what is in its storage pool
+			/*,on,"$pool/"*) printf '%s\t%s\t%s\t%s\n' "$place" "$rank" "$keystatus" "$name" >>"$filesystems" ;;
+			esac
+		done <"$listing"
 	done <"$pools_imported"
 }
 

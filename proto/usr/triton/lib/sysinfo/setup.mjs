@@ -5,8 +5,8 @@
 
 import { jsonObject } from "./parse.mjs";
 
-/** @param {boolean} poolMembers whether a disk carries a ZFS label */
-export function setUp({ host, configDir }, poolMembers) {
+/** @param {boolean} poolMembers whether a disk carries a ZFS label, be it that of a pool that was destroyed */
+export async function setUp({ host, configDir }, poolMembers) {
   // Left by early boot; its first line: imported NAME, none, noimport, destroyed NAME, or failed REASON.
   const [pool = ""] = (host.read("/run/triton/system-pool.state") ?? "").split("\n");
   if (/^failed\b/.test(pool)) {
@@ -17,10 +17,21 @@ export function setUp({ host, configDir }, poolMembers) {
     host.warn("no pool was imported (kernel argument noimport=true) and the disks belong to one: taken as set up");
     return true;
   }
+  // Early boot waits for disks no longer than it must: some may have come since.
+  if (pool === "none" && poolMembers) {
+    const [, late] = /^ {3}pool: (.*)$/m.exec((await host.run("/usr/sbin/zpool", "import")) ?? "") ?? [];
+    if (late !== undefined) {
+      host.warn(`the disks of pool ${late} came after early boot had looked for them: taken as set up; reboot`);
+      return true;
+    }
+  }
 
   const text = host.read(`${configDir}/triton-setup-state.json`);
   if (text === undefined) return false;
   const state = jsonObject(text);
-  if (state === undefined) host.warn(`${configDir}/triton-setup-state.json is not JSON: taken as not set up`);
-  return state?.complete === true;
+  if (state === undefined) {
+    host.warn(`${configDir}/triton-setup-state.json is not JSON: taken as set up`);
+    return true;
+  }
+  return state.complete === true;
 }

@@ -30,7 +30,7 @@ export async function sysinfo(host) {
   const { poolMembers, ...disks } = stored;
   return {
     ...who,
-    Setup: setUp(context, poolMembers),
+    Setup: await setUp(context, poolMembers),
     ...processors(context),
     ...disks,
     ...linked,
