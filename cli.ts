@@ -424,7 +424,7 @@ ${examples(
 program
   .command("test")
   .summary("run the boot scenarios; builds the image first if there is none")
-  .argument("[scenario...]", "names of scenarios (default: all but those that run only by name; --list says which)")
+  .argument("[scenario...]", "names of scenarios (default: all; --list says which)")
   .option("--image <dir>", "folder with vmlinuz, initrd and filesystem.squashfs (default: out/latest)")
   .option("--list", "list the scenarios and run none")
   .addOption(

@@ -103,7 +103,9 @@ export interface BootPlan {
 /** The vector of triton's hostid: 73cb1ae8. */
 const defaultUuid = "12345678-9abc-4def-8123-456789abcdef";
 const defaultMac = "52:54:00:99:00:38";
-/** Of a CN, in MiB. */
+/** Of a CN. */
+export const DEFAULT_CPUS = 2;
+/** Likewise, in MiB. */
 export const DEFAULT_MEMORY_MIB = 2048;
 
 /**
@@ -194,7 +196,7 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     altered: new Map(Object.entries(options.altered ?? {}).map(([name, content]) => [name, Buffer.from(content)])),
     accelerator: options.accelerator ?? "auto",
     memoryMib: options.memoryMib ?? DEFAULT_MEMORY_MIB,
-    cpus: options.cpus ?? 2,
+    cpus: options.cpus ?? DEFAULT_CPUS,
     warnings: [
       ...image.warnings,
       ...(networking?.warnings ?? []),

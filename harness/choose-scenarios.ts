@@ -2,7 +2,7 @@
 import { UsageError } from "../vm/livelab-error.js";
 import type { Scenario } from "./scenario.js";
 
-/** Those named, in the order of `all`; none named means all but those that run only by name. @throws UsageError UNKNOWN_SCENARIO */
+/** Those named, in the order of `all`; none named means all. @throws UsageError UNKNOWN_SCENARIO */
 export function chooseScenarios(all: readonly Scenario[], names: readonly string[]): readonly Scenario[] {
   for (const name of names) {
     if (all.some((scenario) => scenario.name === name)) continue;
@@ -10,15 +10,11 @@ export function chooseScenarios(all: readonly Scenario[], names: readonly string
       hint: `scenarios: ${all.map((scenario) => scenario.name).join(", ")}`,
     });
   }
-  return all.filter(({ name, onlyByName }) => (names.length === 0 ? !onlyByName : names.includes(name)));
+  return all.filter(({ name }) => names.length === 0 || names.includes(name));
 }
 
 /** A line a scenario. */
 export function describeScenarios(all: readonly Scenario[]): string {
   const width = Math.max(...all.map((scenario) => scenario.name.length));
-  return all
-    .map(
-      ({ name, summary, onlyByName }) => `${name.padEnd(width)}  ${summary}${onlyByName ? " (runs only by name)" : ""}`,
-    )
-    .join("\n");
+  return all.map(({ name, summary }) => `${name.padEnd(width)}  ${summary}`).join("\n");
 }

@@ -53,6 +53,8 @@ export interface ScenarioBootOptions {
   /** See MediumOptions. */
   readonly findLoaders?: (() => Promise<string>) | undefined;
   readonly disks: ScenarioDisks;
+  /** Virtual CPUs of the CN, where the boot does not say how many. */
+  readonly cpus: number;
 }
 
 export interface ScenarioBootContext {
@@ -75,8 +77,9 @@ export async function runScenarioBoot(
 ): Promise<ScenarioBootResult> {
   const folder = join(options.folder, boot.name);
   await rm(folder, { recursive: true, force: true });
-  const { imageDir, stateDir, accelerator, findLoaders, disks } = options;
+  const { imageDir, stateDir, accelerator, findLoaders, disks, cpus } = options;
   const plan = await planBoot({
+    cpus,
     ...boot.fixtures,
     disks: (boot.disks ?? []).map((name) => disks.path(name)),
     plugs: (boot.plugs ?? []).map(({ disk, when }) => ({ path: disks.path(disk), when })),

@@ -15,13 +15,14 @@ export interface Scenario {
   readonly name: string;
   /** One sentence for the report. */
   readonly summary: string;
-  /** Runs only when it is named: it was written, but nobody has seen all of it pass yet. @default it is one of all */
-  readonly onlyByName?: true;
   /** Empty disks by name, with their sizes in MiB: made for each run, kept from boot to boot. @default none */
   readonly disks?: Readonly<Record<string, number>>;
   /** One after the other. */
   readonly boots: readonly ScenarioBoot[];
 }
+
+/** For CNs without a disk whose system pool is not what is looked at: early boot need not wait for one to come. */
+export const awaitNoDisk = "zfs_modprobe_sleep=0";
 
 /** What a boot is to come to: a login, or a stop that the image makes on purpose. */
 export type ScenarioBoot = LoginBoot | RefusedBoot;

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { milestoneNames } from "../../harness/milestones.js";
-import { expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
+import { awaitNoDisk, expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { noUnitHasFailed } from "./every-cn.js";
 import { answers, hasAddresses, hashIsVerified, hasLinks, isConfigured, routes } from "./network-claims.js";
@@ -24,6 +24,7 @@ export const bondedNics: Scenario = {
         networkingPath: join(fixtures, "networking.bond.json"),
         nodeConfigPath: join(fixtures, "node.config"),
         nics: [second, third],
+        append: [awaitNoDisk],
         peers: [
           { ip: "10.99.99.60" },
           { ip: "198.51.100.1", vlan: 3105 },

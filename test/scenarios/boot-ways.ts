@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { bootScriptName } from "../../harness/headnode/boot-script.js";
 import { milestoneNames } from "../../harness/milestones.js";
-import { type Claim, expectEqual, type LoginBoot, type Scenario } from "../../harness/scenario.js";
+import { awaitNoDisk, type Claim, expectEqual, type LoginBoot, type Scenario } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { isTheImageUnderTest, noUnitHasFailed, runsFromTheSquashfs } from "./every-cn.js";
 
@@ -13,6 +13,7 @@ const fixtures = join(findProjectRoot(), "fixtures");
 const fromHeadnode = {
   networkingPath: join(fixtures, "networking.json"),
   nodeConfigPath: join(fixtures, "node.config"),
+  append: [awaitNoDisk],
 };
 
 /** @param firmware what its PXE says in options 93 and 77; QEMU's BIOS ROM owns up to being an iPXE */

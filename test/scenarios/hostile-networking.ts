@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { milestoneNames } from "../../harness/milestones.js";
 import {
+  awaitNoDisk,
   type BootedCn,
   type Claim,
   consoleSays,
@@ -86,6 +87,7 @@ export const hostileNetworking: Scenario = {
         networkingPath: join(hostile, "newline-injection.json"),
         nodeConfigPath: join(fixtures, "node.config"),
         mac,
+        append: [awaitNoDisk],
       },
       milestones: milestoneNames,
       claims: [

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { listAddressesCommand, parseAddresses } from "../../harness/ip-addr.js";
 import { milestoneNames } from "../../harness/milestones.js";
-import { expectEqual, type Scenario } from "../../harness/scenario.js";
+import { awaitNoDisk, expectEqual, type Scenario } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 
 const nodeConfigPath = join(findProjectRoot(), "fixtures/node.config");
@@ -34,7 +34,7 @@ export const noNetworkingJson: Scenario = {
     },
     {
       name: "dhcp-all-nics",
-      fixtures: { nodeConfigPath, append: ["triton.dhcp-all-nics"] },
+      fixtures: { nodeConfigPath, append: ["triton.dhcp-all-nics", awaitNoDisk] },
       milestones,
       claims: [
         {

@@ -98,7 +98,7 @@ export const operatorClaims: readonly Claim[] = [
         await run("timedatectl show-timesync --value -p SystemNTPServers"),
         list("ntp_hosts"),
       );
-      const fallback = await run("resolvectl status | sed -n 's/^ *Fallback DNS Servers: *//p'");
+      const fallback = await run("resolvectl status | sed -n 's/^ *Fallback DNS Servers:* *//p'");
       expectEqual("the list of fallback resolvers", fallback, list("dns_resolvers"));
     },
   },

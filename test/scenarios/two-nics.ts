@@ -1,7 +1,7 @@
 /** A CN with an admin NIC and a storage NIC on one wire: addresses, MTU 9000, routes of all kinds, kernel arguments. */
 import { join } from "node:path";
 import { milestoneNames } from "../../harness/milestones.js";
-import { expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
+import { awaitNoDisk, expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { noUnitHasFailed } from "./every-cn.js";
 import { answers, hasAddresses, hashIsVerified, hasLinks, isConfigured, routes } from "./network-claims.js";
@@ -37,7 +37,7 @@ export const twoNics: Scenario = {
           { ip: "203.0.113.10" },
         ],
         // The last ip= counts; booter's own, without the word at its end, comes before it.
-        append: [ip, ...unknown],
+        append: [ip, ...unknown, awaitNoDisk],
       },
       milestones: milestoneNames,
       claims: [
