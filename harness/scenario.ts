@@ -21,9 +21,6 @@ export interface Scenario {
   readonly boots: readonly ScenarioBoot[];
 }
 
-/** For CNs without a disk whose system pool is not what is looked at: early boot need not wait for one to come. */
-export const awaitNoDisk = "zfs_modprobe_sleep=0";
-
 /** What a boot is to come to: a login, or a stop that the image makes on purpose. */
 export type ScenarioBoot = LoginBoot | RefusedBoot;
 

@@ -4,9 +4,9 @@
  */
 import { join } from "node:path";
 import { milestoneNames } from "../../harness/milestones.js";
-import { awaitNoDisk, expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
+import { expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
-import { noUnitHasFailed } from "./every-cn.js";
+import { awaitNoDisk, noUnitHasFailed } from "./every-cn.js";
 import { answers, hasAddresses, hashIsVerified, hasLinks, isConfigured, routes } from "./network-claims.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");

@@ -5,9 +5,9 @@
 import { join } from "node:path";
 import { bootScriptName } from "../../harness/headnode/boot-script.js";
 import { milestoneNames } from "../../harness/milestones.js";
-import { awaitNoDisk, type Claim, expectEqual, type LoginBoot, type Scenario } from "../../harness/scenario.js";
+import { type Claim, expectEqual, type LoginBoot, type Scenario } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
-import { isTheImageUnderTest, noUnitHasFailed, runsFromTheSquashfs } from "./every-cn.js";
+import { awaitNoDisk, isTheImageUnderTest, noUnitHasFailed, runsFromTheSquashfs } from "./every-cn.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");
 const fromHeadnode = {

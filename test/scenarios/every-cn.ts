@@ -2,6 +2,9 @@
 import { digestFile } from "../../harness/headnode/image-folder.js";
 import { type Claim, expectEqual } from "../../harness/scenario.js";
 
+/** For CNs without a disk whose system pool is not what is looked at: early boot need not wait for one to come. */
+export const awaitNoDisk = "zfs_modprobe_sleep=0";
+
 export const isTheImageUnderTest: Claim = {
   title: "the image that booted is the one under test",
   verify: async ({ run, plan }) =>

@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { milestoneNames } from "../../harness/milestones.js";
 import {
-  awaitNoDisk,
   type BootedCn,
   type Claim,
   consoleSays,
@@ -16,7 +15,7 @@ import {
   type Scenario,
 } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
-import { noUnitHasFailed } from "./every-cn.js";
+import { awaitNoDisk, noUnitHasFailed } from "./every-cn.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");
 const hostile = join(fixtures, "hostile-networking");

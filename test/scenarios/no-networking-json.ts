@@ -2,8 +2,9 @@
 import { join } from "node:path";
 import { listAddressesCommand, parseAddresses } from "../../harness/ip-addr.js";
 import { milestoneNames } from "../../harness/milestones.js";
-import { awaitNoDisk, expectEqual, type Scenario } from "../../harness/scenario.js";
+import { expectEqual, type Scenario } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
+import { awaitNoDisk } from "./every-cn.js";
 
 const nodeConfigPath = join(findProjectRoot(), "fixtures/node.config");
 // No NIC is configured, so none is announced.

@@ -1,9 +1,9 @@
 /** A CN with an admin NIC and a storage NIC on one wire: addresses, MTU 9000, routes of all kinds, kernel arguments. */
 import { join } from "node:path";
 import { milestoneNames } from "../../harness/milestones.js";
-import { awaitNoDisk, expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
+import { expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
-import { noUnitHasFailed } from "./every-cn.js";
+import { awaitNoDisk, noUnitHasFailed } from "./every-cn.js";
 import { answers, hasAddresses, hashIsVerified, hasLinks, isConfigured, routes } from "./network-claims.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");
