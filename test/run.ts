@@ -20,6 +20,7 @@ import { outcomeLines, summaryLines, total } from "./runner/report-lines.js";
 import { runTestFile } from "./runner/run-test-file.js";
 import { shellCheck } from "./runner/shell-check.js";
 import { findTestFiles, type TestFile, type TestKind, testFileOf } from "./runner/test-files.js";
+import { verifyCheck } from "./runner/verify-check.js";
 import { workflowCheck } from "./runner/workflow-check.js";
 
 /** Longest run of one file, in milliseconds. */
@@ -94,6 +95,7 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
     const reportDir = join(root, "out", "test-report");
     const options = { reportDir, timeoutMs: BOOT_TIMEOUT_MS, env: process.env, signal };
     await run(runBootScenarios(join(dist, "cli.js"), options));
+    await run(runCheck(verifyCheck, root));
   }
   return outcomes;
 }

@@ -9,6 +9,11 @@ import { type ManifestEntry, ManifestMalformed, parseManifest } from "./manifest
 import { readUstar, TarBroken } from "./ustar-stream.js";
 import type { Complain, Violation } from "./violation.js";
 
+/** dpkg's folder in the squashfs: not below /var, which a dataset of the system pool may hide (postinstall.sh). */
+const dpkgFolder = ".var/lib/dpkg";
+/** So many names are told. */
+const MOST_NAMES = 10;
+
 /** What x86_64/ of a platform archive holds. */
 export const imageFiles = [
   ...["build.tgz", "build.tgz.hash", "build.tgz.manifest", "build.tgz.packages"],
@@ -205,15 +210,20 @@ function contentRules(
       complain("the squashfs holds what every platform image has", `${program} is not in it`);
   }
   const strays = (packages ?? []).filter(
-    ([name]) => !["", ":amd64", ":all"].some((arch) => manifest.has(`var/lib/dpkg/info/${name}${arch}.list`)),
+    ([name]) => !["", ":amd64", ":all"].some((arch) => manifest.has(`${dpkgFolder}/info/${name}${arch}.list`)),
   );
   if (strays.length > 0) {
     complain(
       "every package of filesystem.packages is in the squashfs",
-      `dpkg there does not know ${strays.map(([name]) => name).join(", ")}`,
+      `dpkg there does not know ${enumerate(strays.map(([name = ""]) => name))}`,
     );
   }
 }
+
+const enumerate = (names: readonly string[]): string =>
+  [...names.slice(0, MOST_NAMES), ...(names.length > MOST_NAMES ? [`and ${names.length - MOST_NAMES} more`] : [])].join(
+    ", ",
+  );
 
 /** build.tgz holds what its manifest lists. */
 async function buildRules(
