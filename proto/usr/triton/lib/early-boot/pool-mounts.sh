@@ -40,6 +40,7 @@ list_filesystems() {
 		if ! in_root zfs list -H -r -t filesystem -o mountpoint,canmount,keystatus,name "$pool" >"$listing" 2>"$listing.error"; then
 			why="the filesystems of pool $pool cannot be listed: $(one_line "$(cat "$listing.error")")"
 			problem "$why" "see 'zfs list -r $pool'"
+			# shellcheck disable=SC2034 # for whoever calls mount_pools
 			[ "$rank" != 0 ] || configuration_hidden=$why
 		fi
 		while IFS=$tab read -r place canmount keystatus name; do
