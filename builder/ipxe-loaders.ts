@@ -2,8 +2,9 @@
  * The iPXE that a booter hands to firmware, undionly.kpxe and snponly.efi, cut out of the locked package into a folder:
  * the harness serves what is in there.
  */
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { isThere } from "../vm/is-there.js";
 import { markInUse } from "./home-use.js";
 import { fetchInputs } from "./inputs/fetch.js";
 import { IPXE_SET, Lock } from "./inputs/lock.js";
@@ -24,8 +25,8 @@ export async function readyIpxeLoaders(
   await markInUse(home);
   const set = workshop.lock.set(IPXE_SET);
   const folder = join(home.store, "artifacts", `ipxe-${set.digest.hex.slice(0, 16)}`);
-  const missing = await Promise.all(LOADERS.map((name) => isMissing(join(folder, name))));
-  if (!missing.includes(true)) return folder;
+  const there = await Promise.all(LOADERS.map((name) => isThere(join(folder, name))));
+  if (!there.includes(false)) return folder;
   const lock = new Lock(workshop.lock.profile, [set], []);
   await fetchInputs({ lock, store, mirrors: () => workshop.findMirrors(), progress, proxy, signal });
   await mkdir(folder, { recursive: true });
@@ -34,9 +35,3 @@ export async function readyIpxeLoaders(
   }
   return folder;
 }
-
-const isMissing = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => false,
-    () => true,
-  );

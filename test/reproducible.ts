@@ -5,7 +5,7 @@
  * layers of its own, 3 GB, which are removed.
  */
 import { execFile } from "node:child_process";
-import { access, cp, mkdir, readFile, symlink } from "node:fs/promises";
+import { cp, mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { readSourceState } from "../builder/git-status.js";
@@ -13,6 +13,7 @@ import { SUMS } from "../builder/outputs.js";
 import { linkHome } from "../fixtures/toy-stage.js";
 import { findProgram } from "../vm/find-program.js";
 import { formatDuration } from "../vm/format.js";
+import { isThere } from "../vm/is-there.js";
 import { findProjectRoot } from "../vm/project-root.js";
 import { TempDir } from "../vm/temp-dir.js";
 import { measuredRun } from "./measured-run.js";
@@ -67,12 +68,7 @@ async function elsewhere(): Promise<Build> {
     HOME: dir.path,
     SOURCE_DATE_EPOCH: "1",
   };
-  if (
-    await access(FAKETIME).then(
-      () => true,
-      () => false,
-    )
-  ) {
+  if (await isThere(FAKETIME)) {
     Object.assign(env, { LD_PRELOAD: FAKETIME, FAKETIME: "+4000d", FAKETIME_DONT_FAKE_MONOTONIC: "1" });
   } else process.stdout.write(`the clock is not changed: ${FAKETIME} is not there\n`);
   const pin = (await findProgram("taskset")) === undefined ? [] : ["taskset", "--cpu-list", "0"];

@@ -1,5 +1,5 @@
 /** OVMF, UEFI for QEMU, on this host: where distributions put it, or how to install it. */
-import { access } from "node:fs/promises";
+import { isThere } from "./is-there.js";
 import type { FirmwareSpec } from "./machine-spec.js";
 import { VmError } from "./vm-error.js";
 
@@ -26,7 +26,7 @@ export const UEFI_INSTALL_HINT = [
 /** @param candidates pairs of program and variables, the first that is whole is taken @throws VmError UEFI_NOT_FOUND */
 export async function findUefi(candidates = pairs): Promise<UefiFirmware> {
   for (const [codePath, varsTemplatePath] of candidates) {
-    if ((await readable(codePath)) && (await readable(varsTemplatePath))) {
+    if ((await isThere(codePath)) && (await isThere(varsTemplatePath))) {
       return { kind: "uefi", codePath, varsTemplatePath };
     }
   }
@@ -38,9 +38,3 @@ export async function findUefi(candidates = pairs): Promise<UefiFirmware> {
     },
   );
 }
-
-const readable = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

@@ -1,7 +1,7 @@
 /** What this host has for running machines, for `livelab doctor`. */
 
 import { execFile } from "node:child_process";
-import { access, open, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { type AcceleratorWish, decideAccelerator } from "./accelerator.js";
@@ -9,6 +9,7 @@ import { findProgram } from "./find-program.js";
 import { findQemu, QEMU_INSTALL_HINT, readQemuVersion } from "./find-qemu.js";
 import { findUefi, UEFI_INSTALL_HINT } from "./find-uefi.js";
 import type { HostCheck } from "./host-check.js";
+import { isThere } from "./is-there.js";
 import { LivelabError } from "./livelab-error.js";
 
 const run = promisify(execFile);
@@ -51,7 +52,7 @@ async function checkNicRom(qemu: string): Promise<HostCheck> {
   const folders = stdout.split("\n").filter((line) => line !== "");
   for (const folder of folders) {
     const path = join(folder, NIC_ROM);
-    if (await exists(path)) return { name, state: "ok", detail: path };
+    if (await isThere(path)) return { name, state: "ok", detail: path };
   }
   return {
     name,
@@ -103,9 +104,3 @@ function failed(name: string, error: unknown, remedy?: string): HostCheck {
   const mend = remedy ?? (error instanceof LivelabError ? error.hint : undefined);
   return { name, state: "missing", detail, ...(mend !== undefined && { remedy: mend }) };
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

@@ -3,8 +3,9 @@
  * Not here: recomputing it (lock-update.ts), the bytes that it names (store.ts).
  */
 import { createHash } from "node:crypto";
-import { access, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isThere } from "../../vm/is-there.js";
 import { InputError } from "../builder-error.js";
 import type { Profile } from "../profiles.js";
 import { type Digest, formatDigest } from "./digest.js";
@@ -67,12 +68,6 @@ const ipxeLockFile = (projectRoot: string): string => join(projectRoot, "builder
 export async function hasLock(projectRoot: string, profile: Profile): Promise<boolean> {
   return isThere(lockFolder(projectRoot, profile));
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 /**
  * Reads the lock of a profile.

@@ -2,8 +2,8 @@
  * The lock's kernel, which builder VMs run: its package; and as a file, for finding out whether KVM runs one on a host
  * that has no other kernel to try with. Cut out of its .deb with the host's tar and xz.
  */
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { isThere } from "../../vm/is-there.js";
 import { InputError } from "../builder-error.js";
 import type { LivelabHome } from "../home.js";
 import type { Lock } from "../inputs/lock.js";
@@ -26,9 +26,9 @@ export const lockedKernelVersion = (lock: Lock): string => kernelPackage(lock).n
 export async function findLockedKernel(home: LivelabHome, store: Store, lock: Lock): Promise<string | undefined> {
   const deb = kernelPackage(lock);
   const target = join(home.vm, `vmlinuz-${deb.digest.hex.slice(0, 16)}`);
-  if (await exists(target)) return target;
+  if (await isThere(target)) return target;
   const path = store.pathOf(deb.digest);
-  if (!(await exists(path))) return undefined;
+  if (!(await isThere(path))) return undefined;
   try {
     await extractFile(path, "./boot/vmlinuz-*", target);
     return target;
@@ -36,9 +36,3 @@ export async function findLockedKernel(home: LivelabHome, store: Store, lock: Lo
     return undefined; // without it KVM is not tried, which is told
   }
 }
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );

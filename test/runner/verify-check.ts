@@ -1,13 +1,13 @@
 /** The outputs that the scenarios have booted are what an installer takes. */
 import { join } from "node:path";
 import { verify } from "../../builder/verify/verify.js";
+import { silentProgress } from "../../vm/progress.js";
 import type { Check } from "./check.js";
 
 export const verifyCheck: Check = {
   name: "livelab verify: the outputs of the image that booted keep all rules",
   async problems(root) {
-    const step = { status: () => {}, result: () => {} };
-    const { violations } = await verify(join(root, "out/latest"), { step });
+    const { violations } = await silentProgress.step("verify", (step) => verify(join(root, "out/latest"), { step }));
     return violations.map(({ file, rule, found }) => `${file}: ${rule}: ${found}`);
   },
 };
