@@ -38,6 +38,9 @@ export type OutputReport = z.infer<typeof outputReport>;
 /** Longest copy of the outputs, in milliseconds. */
 const EXPORT_LIMIT_MS = 10 * 60_000;
 
+/** What makes the outputs of a release anew. */
+export const OUTPUTS_REMEDY = "livelab build -r STAMP create_tgz ...";
+
 const outputFolder = (outRoot: string, stamp: string): string => join(outRoot, stamp);
 
 /** Fails before the build rather than after it. @throws BuilderError NOT_WRITABLE */

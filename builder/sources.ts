@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError } from "../vm/livelab-error.js";
 import { table } from "./describe.js";
+import { OUTPUTS_REMEDY } from "./outputs.js";
 
 export interface PackageSource {
   readonly name: string;
@@ -35,7 +36,7 @@ export async function readSources(folder: string): Promise<PackageSource[]> {
         throw new UsageError(
           "BAD_SOURCES",
           `${file}:${index + 1} is not a package with its source and licences: ${line}`,
-          { hint: "bring the outputs back: livelab build -r STAMP create_tgz ..." },
+          { hint: `bring the outputs back: ${OUTPUTS_REMEDY}` },
         );
       }
       return { name, version, source, sourceVersion, licences };

@@ -10,7 +10,7 @@ import { findProgram } from "../../vm/find-program.js";
 import { UsageError } from "../../vm/livelab-error.js";
 import type { Step } from "../../vm/progress.js";
 import type { LivelabHome } from "../home.js";
-import { type OutputReport, readOutputReport } from "../outputs.js";
+import { OUTPUTS_REMEDY, type OutputReport, readOutputReport } from "../outputs.js";
 import { ManifestMalformed, parseManifest } from "../verify/manifest.js";
 import { compareFiles } from "./compare-files.js";
 import { compareManifests } from "./compare-manifests.js";
@@ -71,9 +71,6 @@ const order = [
   "filesystem.squashfs",
 ];
 
-/** What makes the outputs of a release anew. */
-const REMEDY = "livelab build -r STAMP create_tgz ...";
-
 /** @throws UsageError for a side that is no release; the signal's reason */
 export async function compareReleases(request: CompareRequest): Promise<CompareReport> {
   const { sides, outRoot } = request;
@@ -94,7 +91,7 @@ async function findFolder(side: string, outRoot: string): Promise<string> {
     "NO_RELEASE",
     `${side} is neither a folder of outputs nor a stamp that ${outRoot} has: no build.json there`,
     {
-      hint: `\`livelab releases\` lists the releases; outputs that were removed come back by: ${REMEDY}`,
+      hint: `\`livelab releases\` lists the releases; outputs that were removed come back by: ${OUTPUTS_REMEDY}`,
     },
   );
 }
@@ -103,7 +100,7 @@ async function readReport(folder: string): Promise<OutputReport> {
   const report = await readOutputReport(folder);
   if (report !== undefined) return report;
   throw new UsageError("NO_RELEASE", `${join(folder, "build.json")} is not what livelab writes`, {
-    hint: `bring the outputs back: ${REMEDY}`,
+    hint: `bring the outputs back: ${OUTPUTS_REMEDY}`,
   });
 }
 
