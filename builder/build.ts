@@ -15,6 +15,7 @@ import { checkOutputFolder, exportOutputs, findOutputs, linkLatest, type OutputR
 import { OwnerLock } from "./owner.js";
 import { digestTree } from "./proto-tree.js";
 import { findRelease, listReleases, type Release, releaseFolder, saveRelease } from "./release.js";
+import { assertRoom, RELEASE_BYTES, STAGE_BYTES } from "./room.js";
 import { stageKey } from "./stage-key.js";
 import { runStage, type StageContext } from "./stage-run.js";
 import { parseStageWords, type Stage, stages } from "./stages.js";
@@ -140,10 +141,11 @@ async function runStages(
     const record = await options.progress.step(stage.name, async (step) => {
       await using _making = await claimMaking(home, await madeKey(stage, key, material), step, options.signal);
       const found = await workshop.machines.find(key);
-      if (found !== undefined && !stage.always) {
+      if (found !== undefined) {
         step.result("reused");
         return { name: stage.name, key, reused: true, durationMs: found.durationMs };
       }
+      await assertRoom(home.root, below.length === 0 ? RELEASE_BYTES : STAGE_BYTES, stamp);
       try {
         const durationMs = await runStage(context, stage, key, below, step, async () => {
           const protoDigest = await digestTree(context.proto);

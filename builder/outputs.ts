@@ -6,18 +6,17 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { finished, pipeline } from "node:stream/promises";
+import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { formatBytes } from "../vm/format.js";
 import { isNoRoomError } from "../vm/no-room.js";
 import type { Step } from "../vm/progress.js";
 import { makeWritableFolder } from "../vm/writable-folder.js";
-import { BuilderError, StageError } from "./builder-error.js";
+import { BuilderError } from "./builder-error.js";
 import { releaseInside } from "./machines/builder-machine.js";
 import { abandonedEntries, ownerTag } from "./owner.js";
 import { type Release, stageRecord } from "./release.js";
 import { limited, type StageContext } from "./stage-run.js";
-import { extractTar } from "./tar-stream.js";
 
 /** Digests of all outputs, as sha256sum(1) -c reads them. Not of build.json, which tells how long the stages took. */
 export const SUMS = "SHA256SUMS";
@@ -98,17 +97,9 @@ export async function exportOutputs(
     await mkdir(part, { recursive: true });
     const stages = release.stages.map(({ key }) => key);
     await using machine = await context.machines.show({ stamp: release.stamp, stages });
-    const unpack = extractTar(part);
-    const unpacked = finished(unpack);
-    unpacked.catch(() => undefined); // exec() tells of it first
     step.status("copying image/");
-    const sent = await machine.ssh.exec(`tar -c -C ${releaseInside(release.stamp)}/image .`, {
-      stdout: unpack,
-      signal: limited(context, EXPORT_LIMIT_MS, "copying the outputs"),
-    });
-    unpack.end();
-    await unpacked;
-    if (sent.status !== 0) throw new StageError("STAGE_OUTPUT", `image/ could not be copied: ${sent.stderr}`);
+    const limit = limited(context, EXPORT_LIMIT_MS, "copying the outputs");
+    await machine.copyOut(`${releaseInside(release.stamp)}/image`, part, limit);
 
     const files: { name: string; bytes: number; sha256: string }[] = [];
     for (const name of (await readdir(part)).sort()) {

@@ -18,8 +18,6 @@ export interface Stage {
   readonly npm?: true;
   /** Whether it reads the proto tree, a tar stream on its standard input. */
   readonly proto?: true;
-  /** Whether it runs each time, because it looks at what no key holds: the machine's room and programs. */
-  readonly always?: true;
   /** Whether it writes which commit of livelab the release was made from. */
   readonly source?: true;
   /** Whether the stamp is written into what it makes: such a layer serves one release only. */
@@ -86,7 +84,6 @@ export const stages: readonly Stage[] = [
     name: "preflight_check",
     summary: "the builder machine has all that the stages need",
     sets: [],
-    always: true,
     environment: ({ profile }) => ({ BOOTSTRAP: profile.tools.bootstrap }),
     limitMinutes: 1,
   },

@@ -20,6 +20,11 @@ export interface BuilderMachine extends AsyncDisposable {
   readonly ssh: SshConnection;
   /** Why the connection was lost, in words that follow "the machine": to be asked after it was. */
   whyLost(): Promise<string>;
+  /**
+   * Copies the files of a folder in the machine to one of the host, which is there.
+   * @throws StageError STAGE_OUTPUT when they cannot be read; what the host says, e.g. ENOSPC
+   */
+  copyOut(folder: string, target: string, signal: AbortSignal): Promise<void>;
 }
 
 /** A machine for one stage. What the stage writes is thrown away unless it is committed. */

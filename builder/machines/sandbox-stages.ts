@@ -11,6 +11,7 @@ import type {
   StagePlace,
   StageResult,
 } from "./builder-machine.js";
+import { copyOverSsh } from "./copy-out.js";
 import { assertNamespaces } from "./namespace-check.js";
 import { removeTree } from "./remove-tree.js";
 import { Sandbox } from "./sandbox.js";
@@ -58,8 +59,7 @@ export class SandboxStages implements BuilderMachines {
       throw error;
     });
     return {
-      ssh: machine.ssh,
-      whyLost,
+      ...inside(machine),
       commit: async (info) => {
         await machine[Symbol.asyncDispose]();
         await layer.commit(info);
@@ -80,7 +80,7 @@ export class SandboxStages implements BuilderMachines {
     const left = failedLayerFolder(this.#options.home, stamp);
     if (failed !== undefined && (await stat(left).catch(() => undefined)) !== undefined) lower.push(left);
     const machine = await this.#start(stamp, lower);
-    return { ssh: machine.ssh, whyLost, [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose]() };
+    return { ...inside(machine), [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose]() };
   }
 
   async collectGarbage(kept: readonly Release[]): Promise<number> {
@@ -116,4 +116,8 @@ export class SandboxStages implements BuilderMachines {
   }
 }
 
-const whyLost = async (): Promise<string> => "ended (a lack of memory can do that)";
+const inside = ({ ssh }: Sandbox): Omit<BuilderMachine, typeof Symbol.asyncDispose> => ({
+  ssh,
+  whyLost: async () => "ended (a lack of memory can do that)",
+  copyOut: (folder, target, signal) => copyOverSsh(ssh, folder, target, signal),
+});

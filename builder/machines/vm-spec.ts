@@ -21,9 +21,21 @@ export interface VmParts {
 /** Guest memory in MiB: the throw-away root and the compiling of ZFS live in it; a host with little gives half of its own. */
 const MEMORY_MIB = { most: 4096, least: 1536 };
 const PORT = "org.livelab.ssh";
+/** The third disk, in which the guest leaves what is to be copied to the host; it takes what is written. */
+export const OUTBOX_BYTES = 64 * 2 ** 30;
+export const OUTBOX_INSIDE = "/dev/vdc";
 
-/** @param keys folder of makeVmKeys() @param socketPath where QEMU is to listen for whoever speaks SSH */
-export function vmSpec({ base, disk, verdict }: VmParts, keys: string, socketPath: string): MachineSpec {
+/** What one machine has to itself. */
+export interface VmPaths {
+  /** Folder of makeVmKeys(). */
+  readonly keys: string;
+  /** Where QEMU is to listen for whoever speaks SSH. */
+  readonly socket: string;
+  /** A disk of OUTBOX_BYTES. */
+  readonly outbox: string;
+}
+
+export function vmSpec({ base, disk, verdict }: VmParts, { keys, socket, outbox }: VmPaths): MachineSpec {
   const halfMib = Math.floor(totalmem() / 2 ** 21);
   return {
     name: "builder",
@@ -42,10 +54,11 @@ export function vmSpec({ base, disk, verdict }: VmParts, keys: string, socketPat
     disks: [
       { path: base.root, format: "raw", readOnly: true },
       { path: disk, format: "raw" },
+      { path: outbox, format: "raw" },
     ],
     nics: [],
     serial: ["null"],
-    ports: [{ name: PORT, socketPath }],
+    ports: [{ name: PORT, socketPath: socket }],
     firmwareFiles: ["host_key", "authorized_keys", "sshd_config"].map((file) => ({
       name: `opt/org.livelab/${file}`,
       path: join(keys, file),

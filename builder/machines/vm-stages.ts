@@ -3,11 +3,10 @@
  * on the second disk (DESIGN D7). One machine at a time uses the disk.
  * Not here: the machine (vm.ts), what is said to the pool inside (pool.sh), the base (vm-base.ts).
  */
-import { readFile, rm, stat, statfs } from "node:fs/promises";
+import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type AcceleratorVerdict, type AcceleratorWish, decideAccelerator } from "../../vm/accelerator.js";
 import { DisposableStack } from "../../vm/disposable-stack.js";
-import { formatBytes } from "../../vm/format.js";
 import { tellsNoRoom } from "../../vm/no-room.js";
 import type { Progress, Step } from "../../vm/progress.js";
 import { SshError } from "../../vm/ssh-connection.js";
@@ -64,8 +63,6 @@ const POOL_LIMIT_MS = 60_000;
 const DROP_LIMIT_MS = 10 * 60_000;
 /** For exporting the pool at a machine's end, in milliseconds with KVM; not exporting it loses nothing. */
 const CLOSE_LIMIT_MS = 5_000;
-/** Below this no stage is begun: QEMU stops a machine whose disk cannot be written. */
-const ROOM_NEEDED_BYTES = 1024 ** 3;
 
 export class VmStages implements BuilderMachines {
   readonly kind = "vm";
@@ -162,19 +159,12 @@ export class VmStages implements BuilderMachines {
   }
 
   async begin({ stamp, stage, key, below }: StagePlace, step: Step): Promise<StageMachine> {
-    await this.#assertRoom();
     step.status("starting the builder VM");
-    const from = below.at(-1) ?? "-";
-    // A stage that runs although it was kept already changes nothing: those after it are there, and stay.
-    const isKept = (await this.find(key)) !== undefined;
-    const session = await this.#open(isKept ? ["show", stamp, from] : ["begin", stamp, stage, from]);
+    const session = await this.#open(["begin", stamp, stage, below.at(-1) ?? "-"]);
     return {
-      ssh: session.vm.ssh,
-      whyLost: () => session.vm.whyLost(),
+      ...this.#inside(session),
       commit: async ({ durationMs }) => {
-        if (!isKept) {
-          await this.#keepRecord(await session.pool(["commit", stamp, stage, key, String(Math.round(durationMs))]));
-        }
+        await this.#keepRecord(await session.pool(["commit", stamp, stage, key, String(Math.round(durationMs))]));
         await session[Symbol.asyncDispose]();
       },
       // The dataset stays as it is; the next stage rolls it back, a shell shows a clone of it.
@@ -185,10 +175,17 @@ export class VmStages implements BuilderMachines {
 
   async show({ stamp, stages, failed }: ReleaseView): Promise<BuilderMachine> {
     const session = await this.#open(["show", stamp, stages.at(-1) ?? "-", ...(failed === undefined ? [] : [failed])]);
+    return { ...this.#inside(session), [Symbol.asyncDispose]: () => session[Symbol.asyncDispose]() };
+  }
+
+  #inside({ vm }: PoolSession): Omit<BuilderMachine, typeof Symbol.asyncDispose> {
     return {
-      ssh: session.vm.ssh,
-      whyLost: () => session.vm.whyLost(),
-      [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+      ssh: vm.ssh,
+      whyLost: () => vm.whyLost(),
+      copyOut: (folder, target, signal) =>
+        vm.copyOut(folder, target, signal).catch(async (error) => {
+          throw await this.#whatHappened(vm, error);
+        }),
     };
   }
 
@@ -240,14 +237,6 @@ export class VmStages implements BuilderMachines {
     await makePoolDisk(this.#disk);
   }
 
-  async #assertRoom(): Promise<void> {
-    const { root } = this.#options.home;
-    const { bavail, bsize } = await statfs(root);
-    if (bavail * bsize >= ROOM_NEEDED_BYTES) return;
-    const needed = formatBytes(ROOM_NEEDED_BYTES);
-    throw this.#diskFull(`${formatBytes(bavail * bsize)} free for the builder VM's disk in ${root}, ${needed} needed`);
-  }
-
   #diskFull(message: string): BuilderError {
     return new BuilderError("HOST_DISK_FULL", message, {
       hint: `free some space in ${this.#options.home.root} (livelab gc), then go on: livelab build -r STAMP`,
@@ -293,11 +282,16 @@ export class VmStages implements BuilderMachines {
       const remedy = `where the pool is beyond repair, remove ${this.#disk}: all stages are run again then`;
       throw new BuilderError("POOL_FAILED", said, words[0] === "open" ? { hint: remedy } : {});
     } catch (error) {
-      if (!(error instanceof SshError)) throw error;
-      const why = await vm.whyLost();
-      if (tellsNoRoom(why)) throw this.#diskFull(`the builder VM ${why}`);
-      throw new BuilderError("MACHINE_DIED", `the builder VM ${why} (${error.message})`, { cause: error });
+      throw await this.#whatHappened(vm, error);
     }
+  }
+
+  /** What a connection that was lost tells of the machine; any other error as it is. */
+  async #whatHappened(vm: BuilderVm, error: unknown): Promise<unknown> {
+    if (!(error instanceof SshError)) return error;
+    const why = await vm.whyLost();
+    if (tellsNoRoom(why)) return this.#diskFull(`the builder VM ${why}`);
+    return new BuilderError("MACHINE_DIED", `the builder VM ${why} (${error.message})`, { cause: error });
   }
 }
 

@@ -1,12 +1,13 @@
 /**
  * The builder VM (DESIGN D1, D2, D5): the packages base under QEMU, SSH on a virtio-serial port, no network device,
- * the pool's disk as its second. A machine that was booted once is kept as a saved state, from which others start.
+ * the pool's disk as its second, a disk for what goes out as its third. A machine that was booted once is kept as a saved state, from which others start.
  * Not here: what is done with the pool (vm-stages.ts, pool.sh), the guest's side (vm-init.sh, serve-ssh.sh).
  */
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { createRawDisk } from "../../vm/disk-image.js";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { describeExit } from "../../vm/exit-report.js";
 import { findQemu, readQemuVersion } from "../../vm/find-qemu.js";
@@ -25,7 +26,8 @@ import { ownerTag } from "../owner.js";
 import { digestOf } from "../stage-key.js";
 import { savedStates } from "../sweep.js";
 import type { BuilderMachine } from "./builder-machine.js";
-import { makeVmKeys, readVmKeys, type VmParts, vmSpec } from "./vm-spec.js";
+import { copyOverDisk } from "./copy-out.js";
+import { makeVmKeys, OUTBOX_BYTES, OUTBOX_INSIDE, readVmKeys, type VmParts, vmSpec } from "./vm-spec.js";
 
 export interface VmOptions extends VmParts {
   readonly home: LivelabHome;
@@ -78,12 +80,20 @@ export class BuilderVm implements BuilderMachine {
   readonly ssh: SshConnection;
   readonly #home: LivelabHome;
   readonly #machine: RunningMachine;
+  readonly #outbox: string;
   readonly #resources: DisposableStack;
 
-  private constructor(home: LivelabHome, ssh: SshConnection, machine: RunningMachine, resources: DisposableStack) {
+  private constructor(
+    home: LivelabHome,
+    ssh: SshConnection,
+    machine: RunningMachine,
+    outbox: string,
+    resources: DisposableStack,
+  ) {
     this.#home = home;
     this.ssh = ssh;
     this.#machine = machine;
+    this.#outbox = outbox;
     this.#resources = resources;
   }
 
@@ -154,13 +164,16 @@ export class BuilderVm implements BuilderMachine {
     // A machine that did not come up leaves what it said; this runs before the folder is removed.
     cleanup.use(traces);
     traces.defer(() => keepTraces(workDir, lastFailure(home)));
-    const socketPath = await BuilderVm.#socketPath(workDir, cleanup);
+    await mkdir(workDir, { recursive: true });
+    const socket = await BuilderVm.#socketPath(workDir, cleanup);
+    const outbox = join(workDir, "outbox.raw");
+    await createRawDisk(outbox, OUTBOX_BYTES);
     const machine = cleanup.use(
-      await launchMachine(vmSpec(options, keys, socketPath), { workDir, signal, restoreFrom }),
+      await launchMachine(vmSpec(options, { keys, socket, outbox }), { workDir, signal, restoreFrom }),
     );
     await machine.resume();
     const limitMs = (restoreFrom === undefined ? BOOT_LIMIT_MS : RESTORE_LIMIT_MS) * verdict.timeScale;
-    const port = await openGuestPort(socketPath, { limitMs, signal });
+    const port = await openGuestPort(socket, { limitMs, signal });
     const ssh = cleanup.use(
       await SshConnection.connect(port, {
         ...(await readVmKeys(keys)),
@@ -170,7 +183,7 @@ export class BuilderVm implements BuilderMachine {
       }),
     );
     traces.move();
-    return new BuilderVm(home, ssh, machine, cleanup.move());
+    return new BuilderVm(home, ssh, machine, outbox, cleanup.move());
   }
 
   /** In the work folder, where it is swept if we are killed; elsewhere if that path is longer than a socket's may be. */
@@ -199,6 +212,10 @@ export class BuilderVm implements BuilderMachine {
     }
   }
 
+  copyOut(folder: string, target: string, signal: AbortSignal): Promise<void> {
+    return copyOverDisk(this.ssh, { path: this.#outbox, inside: OUTBOX_INSIDE }, folder, target, signal);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources[Symbol.asyncDispose]();
   }
@@ -211,7 +228,7 @@ export class BuilderVm implements BuilderMachine {
 async function stateFolder(options: VmOptions): Promise<string> {
   const { home, base, disk, verdict } = options;
   const files = { disk: "disk", base: { key: base.key, kernel: "kernel", initrd: "initrd", root: "root" } };
-  const argv = qemuArgv(vmSpec({ ...options, ...files }, "keys", "socket"), {
+  const argv = qemuArgv(vmSpec({ ...options, ...files }, { keys: "keys", socket: "socket", outbox: "outbox" }), {
     workDir: "work",
     control: { descriptor: 0 },
   });

@@ -8,7 +8,3 @@ for program in "$BOOTSTRAP" apt-get chroot cpio curl dpkg-deb find gzip mcopy mf
   command -v "$program" >/dev/null || missing="$missing $program"
 done
 [ -z "$missing" ] || fail "the builder machine lacks:$missing (add the packages to the lock set base)"
-
-free_kib=$(df -k --output=avail "$RELEASE" | tail -n 1)
-[ "$free_kib" -ge 4194304 ] ||
-  fail "$((free_kib / 1024)) MiB free for the build, 4096 MiB needed: free some space below LIVELAB_HOME (livelab gc), then build again"

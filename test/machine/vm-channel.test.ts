@@ -6,9 +6,10 @@ import { pipeline } from "node:stream/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { vmBaseAt } from "../../builder/machines/vm-base.js";
-import { makeVmKeys, readVmKeys, vmSpec } from "../../builder/machines/vm-spec.js";
+import { makeVmKeys, OUTBOX_BYTES, readVmKeys, vmSpec } from "../../builder/machines/vm-spec.js";
 import { linkHome, openToyWorkshop, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { decideAccelerator } from "../../vm/accelerator.js";
+import { createRawDisk } from "../../vm/disk-image.js";
 import { openGuestPort } from "../../vm/guest-port.js";
 import { launchMachine } from "../../vm/machine.js";
 import { SshConnection } from "../../vm/ssh-connection.js";
@@ -40,14 +41,14 @@ test("carries bulk both ways and many commands at once, and comes back after eit
   const verdict = await decideAccelerator({ want: "auto", kernelPath: base.kernel, stateDir: home.root, signal });
   const limitMs = 30_000 * verdict.timeScale;
   await makeVmKeys(dir.path);
-  const socketPath = join(dir.path, "ssh");
-  await using machine = await launchMachine(
-    vmSpec({ base, disk: join(home.vm, "pool.raw"), verdict }, dir.path, socketPath),
-    { workDir: join(dir.path, "work") },
-  );
+  const paths = { keys: dir.path, socket: join(dir.path, "ssh"), outbox: join(dir.path, "outbox") };
+  await createRawDisk(paths.outbox, OUTBOX_BYTES);
+  await using machine = await launchMachine(vmSpec({ base, disk: join(home.vm, "pool.raw"), verdict }, paths), {
+    workDir: join(dir.path, "work"),
+  });
   await machine.resume();
   const connect = async (): Promise<SshConnection> =>
-    SshConnection.connect(await openGuestPort(socketPath, { limitMs, signal }), {
+    SshConnection.connect(await openGuestPort(paths.socket, { limitMs, signal }), {
       ...(await readVmKeys(dir.path)),
       handshakeTimeoutMs: limitMs,
     });

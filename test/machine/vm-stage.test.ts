@@ -1,13 +1,13 @@
 /** Stages in the real builder VM: what they see and leave, what is told of their failures, and what releases share. */
 import { execFile } from "node:child_process";
-import { mkdir, readdir, rm, stat, truncate } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Release } from "../../builder/release.js";
-import { runStage } from "../../builder/stage-run.js";
 import { look, snapshots } from "../../fixtures/toy-look.js";
 import {
   linkHome,
@@ -17,7 +17,6 @@ import {
   runToyStages,
   TOY_STAMP,
   toyContext,
-  toyStage,
 } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
 import type { LivelabError } from "../../vm/livelab-error.js";
@@ -70,14 +69,29 @@ test("what the lock does not name is refused; a failed stage leaves its state, i
   assert.is(await look(context, ["toy_write"], "ls"), "stamps\n", "what failed is rolled back");
 });
 
-test("a stage that runs each time, though it was kept, leaves those after it alone", async () => {
-  await using toy = await openToyRelease("vm-always", { machine: "vm" });
+test("what stages left is copied out over a disk; a folder that is not there is told", async () => {
+  await using toy = await openToyRelease("vm-out", { machine: "vm" });
   const { context } = toy;
-  await runToyStages(context, ["toy_write", "toy_tree"]);
-  const step = { status: () => {}, result: () => {} };
-  await runStage(context, toyStage("toy_write"), "toy_write", [], step, async () => true);
-  assert.is(await look(context, ["toy_write", "toy_tree"], "ls"), "stamps\ntree1\n");
-  assert.is((await snapshots(context)).length, 2);
+  await runToyStages(context, ["toy_write"]);
+  await using dir = await TempDir.create("copied");
+  await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: ["toy_write"] });
+  const { signal } = new AbortController();
+  // More than a record of tar, and not a whole number of them; then less, over what lies on the disk already.
+  for (const bytes of [5_000_001, 1]) {
+    const made = await machine.ssh.exec(
+      `mkdir -p "/run/it's/sub" && cd "/run/it's" && head -c ${bytes} /dev/urandom >sub/bulk && sha256sum sub/bulk`,
+    );
+    assert.is(made.status, 0, made.stderr);
+    await machine.copyOut("/run/it's", dir.path, signal);
+    assert.equal(await readdir(dir.path), ["sub"]);
+    const digest = createHash("sha256")
+      .update(await readFile(join(dir.path, "sub/bulk")))
+      .digest("hex");
+    assert.is(made.stdout.toString(), `${digest}  sub/bulk\n`);
+  }
+  const absent = await failureOf(machine.copyOut("/run/nothing", dir.path, signal));
+  assert.is(absent.code, "STAGE_OUTPUT");
+  assert.match(absent.message, "/run/nothing could not be copied out of the builder machine: tar: /run/nothing");
 });
 
 test("releases share what they have in common, and each can go back or go without harm to the other", async () => {
