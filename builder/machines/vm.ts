@@ -41,10 +41,7 @@ const BOOT_LIMIT_MS = 30_000;
 /** From a restored state to SSH, in milliseconds with KVM. */
 const RESTORE_LIMIT_MS = 5_000;
 const HANDSHAKE_LIMIT_MS = 10_000;
-/**
- * A guest that hung is told as such after 24 times so long, in milliseconds. Not scaled: an emulated guest was seen to
- * leave a request unanswered for 20 s, as if it had missed that something came; what comes next wakes it.
- */
+/** A guest that hung is told as such after 24 times so long, in milliseconds. Not scaled: QEMU may have no turn on a busy host. */
 const KEEPALIVE_MS = 5_000;
 /** For QEMU to tell why it ended, in milliseconds. */
 const EXIT_LIMIT_MS = 5_000;

@@ -17,20 +17,34 @@ find_port() {
   done
 }
 
+# Puts sshd between two pipes. On the port itself it would fall asleep over a request, once in some 300 commands: it asks
+# for input and for output of its connection in one poll(2), and where both are the port, what comes between the two
+# questions is taken off the queue by the second one, which is not about input; the interrupt then finds the queue
+# empty, and wakes nobody (Linux 6.1, virtio_console.c: port_fops_poll; virtio_ring.c: vring_interrupt).
+relay() {
+  cat <&3 >/run/to-sshd &
+  /usr/sbin/sshd -i -e -f "$1" </run/to-sshd 2>/dev/console | cat
+  kill $! 2>/dev/null
+  wait
+}
+
 serve_session() {
   printf '%65536s\nlivelab ready\n' ''
   while read -r word value; do
     if [ "$word" = time ]; then
       date --set="@$value" >/dev/null
-      exec /usr/sbin/sshd -i -e -f "$1" 2>/dev/console
+      relay "$1"
+      return
     fi
     echo 'livelab ready'
   done
 }
 
+rm -f /run/to-sshd
+mkfifo /run/to-sshd
 while :; do
   port=$(find_port)
-  if [ -e "$port" ]; then (exec <>"$port" >&0 && serve_session "$1"); fi
+  if [ -e "$port" ]; then (exec 3<>"$port" <&3 >&3 && serve_session "$1"); fi
   # Not an endless rush where the port is missing, or its host side is gone while a line is awaited.
   sleep 0.1
 done
