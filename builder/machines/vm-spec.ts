@@ -21,8 +21,7 @@ export interface VmParts {
 /** Guest memory in MiB: the throw-away root and the compiling of ZFS live in it; a host with little gives half of its own. */
 const MEMORY_MIB = { most: 4096, least: 1536 };
 const PORT = "org.livelab.ssh";
-/** The third disk, in which the guest leaves what is to be copied to the host; it takes what is written. */
-export const OUTBOX_BYTES = 64 * 2 ** 30;
+/** The third disk, over which files are copied to the host. */
 export const OUTBOX_INSIDE = "/dev/vdc";
 
 /** What one machine has to itself. */

@@ -26,8 +26,8 @@ import { ownerTag } from "../owner.js";
 import { digestOf } from "../stage-key.js";
 import { savedStates } from "../sweep.js";
 import type { BuilderMachine } from "./builder-machine.js";
-import { copyOverDisk } from "./copy-out.js";
-import { makeVmKeys, OUTBOX_BYTES, OUTBOX_INSIDE, readVmKeys, type VmParts, vmSpec } from "./vm-spec.js";
+import { copyOverDisk, OUTBOX_BYTES } from "./copy-out.js";
+import { makeVmKeys, OUTBOX_INSIDE, readVmKeys, type VmParts, vmSpec } from "./vm-spec.js";
 
 export interface VmOptions extends VmParts {
   readonly home: LivelabHome;

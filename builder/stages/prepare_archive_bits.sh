@@ -19,6 +19,16 @@ cp "$CHROOT/boot/vmlinuz-$kernel" "$IMAGE/vmlinuz"
 cp "$CHROOT/boot/initrd.img-$kernel" "$IMAGE/initrd"
 chmod 644 "$IMAGE/vmlinuz" "$IMAGE/initrd"
 
+# shellcheck disable=SC2016 # dpkg-query's own variables
+in_chroot dpkg-query -W -f '${Package} ${Version}\n' >"$SCRATCH/packages"
+sort -o "$IMAGE/filesystem.packages" "$SCRATCH/packages"
+sources >"$IMAGE/filesystem.sources"
+
+# Beside what follows, for it takes one processor. Nothing may be mounted in the root while it looks.
+# shellcheck disable=SC2086 # a list of words
+mtree "$CHROOT" $EMPTY >"$IMAGE/filesystem.manifest" &
+described=$!
+
 # mksquashfs takes SOURCE_DATE_EPOCH as its own time and as the latest time of any file; before 4.4 it knew nothing of that,
 # and the order in which its threads ended was the order of fragments.
 if [ "$SQUASHFS_REPRODUCIBLE" = no ]; then
@@ -41,9 +51,4 @@ chmod 644 "$IMAGE/filesystem.squashfs"
 
 write_hash "$IMAGE/initrd"
 write_hash "$IMAGE/filesystem.squashfs"
-# shellcheck disable=SC2016 # dpkg-query's own variables
-in_chroot dpkg-query -W -f '${Package} ${Version}\n' >"$SCRATCH/packages"
-sort -o "$IMAGE/filesystem.packages" "$SCRATCH/packages"
-# shellcheck disable=SC2086 # a list of words
-mtree "$CHROOT" $EMPTY >"$IMAGE/filesystem.manifest"
-sources >"$IMAGE/filesystem.sources"
+wait "$described"
