@@ -15,7 +15,7 @@ import { checkOutputFolder, exportOutputs, findOutputs, linkLatest, type OutputR
 import { OwnerLock } from "./owner.js";
 import { digestTree } from "./proto-tree.js";
 import { findRelease, listReleases, type Release, releaseFolder, saveRelease } from "./release.js";
-import { assertRoom, RELEASE_BYTES, STAGE_BYTES } from "./room.js";
+import { assertRoom, RELEASE_BYTES, roomHint, STAGE_BYTES } from "./room.js";
 import { stageKey } from "./stage-key.js";
 import { runStage, type StageContext } from "./stage-run.js";
 import { parseStageWords, type Stage, stages } from "./stages.js";
@@ -43,6 +43,9 @@ export interface BuildResult {
   /** What gitstatus would say of the source as it is now. */
   readonly gitStatus: string;
 }
+
+/** Place of the first stage that leaves something: preflight_check only looks. */
+const FIRST_THAT_WRITES = 1;
 
 /**
  * Builds.
@@ -97,7 +100,7 @@ function diskFull(workshop: Workshop, stamp: string, cause: unknown): BuilderErr
     "HOST_DISK_FULL",
     `the disk that holds ${workshop.home.root} is full: ${(cause as Error).message}`,
     {
-      hint: `free some space there (livelab gc), then go on: livelab build -r ${stamp}, or livelab build if it has no stage yet`,
+      hint: roomHint(stamp),
       cause,
     },
   );
@@ -145,7 +148,7 @@ async function runStages(
         step.result("reused");
         return { name: stage.name, key, reused: true, durationMs: found.durationMs };
       }
-      await assertRoom(home.root, below.length === 0 ? RELEASE_BYTES : STAGE_BYTES, stamp);
+      await assertRoom(home.root, stages.indexOf(stage) <= FIRST_THAT_WRITES ? RELEASE_BYTES : STAGE_BYTES, stamp);
       try {
         const durationMs = await runStage(context, stage, key, below, step, async () => {
           const protoDigest = await digestTree(context.proto);

@@ -12,7 +12,8 @@ test("too little is told with how much there is, where, and how the release goes
   await assertRoom(dir.path, 1, "20260102T030405Z");
   const error = (await thrownBy(assertRoom(dir.path, 2 ** 60, "20260102T030405Z"))) as BuilderError;
   assert.is(error.code, "HOST_DISK_FULL");
-  assert.match(error.message, new RegExp(`^[\\d.]+ [KMGT]iB free on the disk that holds ${dir.path}, .* needed$`));
+  assert.match(error.message, /^[\d.]+ [KMGT]iB free on the disk that holds .*, .* needed$/);
+  assert.match(error.message, dir.path);
   assert.match(error.hint ?? "", "livelab build -r 20260102T030405Z");
 });
 

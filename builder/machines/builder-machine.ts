@@ -21,8 +21,8 @@ export interface BuilderMachine extends AsyncDisposable {
   /** Why the connection was lost, in words that follow "the machine": to be asked after it was. */
   whyLost(): Promise<string>;
   /**
-   * Copies the files of a folder in the machine to one of the host, which is there.
-   * @throws StageError STAGE_OUTPUT when they cannot be read; what the host says, e.g. ENOSPC
+   * Copies the regular files of a folder in the machine, and of those below it, to a folder of the host that is there.
+   * @throws StageError STAGE_OUTPUT when they cannot be read; BuilderError MACHINE_DIED; what the host says, e.g. ENOSPC
    */
   copyOut(folder: string, target: string, signal: AbortSignal): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
  * Copies the files of a folder of a builder machine to the host: as one tar stream through SSH, or over a disk that
- * both can reach. The disk is for emulated machines, whose processor enciphers 30 MB/s and has better things to do.
+ * both can reach. The disk is the VM's way: an emulated processor enciphers 30 MB/s, and writes 250 MB/s to a disk.
  */
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -19,9 +19,10 @@ export async function copyOverSsh(ssh: Shell, folder: string, target: string, si
   const unpacked = finished(unpack);
   unpacked.catch(() => undefined); // exec() tells of it first
   const sent = await ssh.exec(`tar -c -C ${quoteWord(folder)} .`, { stdout: unpack, signal });
+  // Before its end is told: half a tar stream is an error of its own, which would tell less.
+  if (sent.status !== 0) throw unreadable(folder, sent.stderr);
   unpack.end();
   await unpacked;
-  if (sent.status !== 0) throw unreadable(folder, sent.stderr);
 }
 
 const BLOCK_BYTES = 2 ** 20;
@@ -55,7 +56,7 @@ export async function copyOverDisk(
     // Past the machine's own cache, hence whole blocks: what is too much of the last one nobody reads.
     const sent = await ssh.exec(
       `dd if=${quoteWord(`${folder}/${path}`)} skip=${start / BLOCK_BYTES} of=${disk.inside} seek=${half * BLOCKS} ` +
-        `bs=${BLOCK_BYTES} count=${BLOCKS} conv=sync oflag=direct status=none`,
+        `bs=${BLOCK_BYTES} count=${BLOCKS} iflag=fullblock conv=sync oflag=direct status=none`,
       { signal },
     );
     if (sent.status !== 0) throw unreadable(folder, sent.stderr);
@@ -69,7 +70,10 @@ export async function copyOverDisk(
       bytes === 0
         ? []
         : createReadStream(disk.path, { start: from, end: from + bytes - 1, highWaterMark: BLOCK_BYTES });
-    await pipeline(source, createWriteStream(file, { flags: start === 0 ? "w" : "a" }), { signal });
+    await pipeline(source, createWriteStream(file, { flags: start === 0 ? "w" : "a" }), { signal }).catch((error) => {
+      signal.throwIfAborted(); // pipeline() has an error of its own for that
+      throw error;
+    });
   };
 
   const pieces = await listPieces(ssh, folder, signal);
@@ -91,7 +95,9 @@ async function listPieces(ssh: Shell, folder: string, signal: AbortSignal): Prom
     .split("\0")
     .slice(0, -1)
     .flatMap((line) => {
-      const [, size, path = ""] = /^(\d+) (.*)$/s.exec(line) ?? [];
+      const [, size, path] = /^(\d+) (.+)$/s.exec(line) ?? [];
+      // The machine says what is written where, and must not say anything outside the target.
+      if (path === undefined || path.split("/").includes("..")) throw unreadable(folder, `it has a file "${line}"`);
       const count = Math.max(1, Math.ceil(Number(size) / PIECE_BYTES));
       return Array.from({ length: count }, (_, index): Piece => {
         const start = index * PIECE_BYTES;

@@ -1,5 +1,7 @@
 /** Stages in the sandbox: each in namespaces of its own, what it writes in a layer of overlayfs. */
 import { readdir, stat } from "node:fs/promises";
+import { SshError } from "../../vm/ssh-connection.js";
+import { BuilderError } from "../builder-error.js";
 import { LayerStore } from "../layers.js";
 import { failedLayerFolder, type Release } from "../release.js";
 import { type BaseRequest, baseKey, ensureBase } from "./base.js";
@@ -116,8 +118,14 @@ export class SandboxStages implements BuilderMachines {
   }
 }
 
+const WHY_LOST = "ended (a lack of memory can do that)";
+
 const inside = ({ ssh }: Sandbox): Omit<BuilderMachine, typeof Symbol.asyncDispose> => ({
   ssh,
-  whyLost: async () => "ended (a lack of memory can do that)",
-  copyOut: (folder, target, signal) => copyOverSsh(ssh, folder, target, signal),
+  whyLost: async () => WHY_LOST,
+  copyOut: (folder, target, signal) =>
+    copyOverSsh(ssh, folder, target, signal).catch((error) => {
+      if (!(error instanceof SshError)) throw error;
+      throw new BuilderError("MACHINE_DIED", `the builder machine ${WHY_LOST} (${error.message})`, { cause: error });
+    }),
 });

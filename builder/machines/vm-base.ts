@@ -5,7 +5,6 @@
  */
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { finished } from "node:stream/promises";
 import { isNoRoomError } from "../../vm/no-room.js";
 import type { Progress } from "../../vm/progress.js";
 import { artifactKey, artifactUrl } from "../artifacts.js";
@@ -21,8 +20,9 @@ import { ownerTag } from "../owner.js";
 import { commonEnvironment, LastLines, runScript, sendFiles } from "../script-run.js";
 import { digestOf } from "../stage-key.js";
 import { zfsModules } from "../stages.js";
-import { createTar, extractTar } from "../tar-stream.js";
+import { createTar } from "../tar-stream.js";
 import { NO_RELEASE } from "./builder-machine.js";
+import { copyOverSsh } from "./copy-out.js";
 import type { Maker } from "./maker.js";
 
 /** What a builder VM boots. */
@@ -135,12 +135,5 @@ async function makeBase(request: VmBaseRequest, target: string, onLine: (line: s
   });
   if (status !== 0)
     throw new BuilderError("BASE_FAILED", `making the builder VM's root failed, status ${status}:\n${tail}`);
-  const unpack = extractTar(target);
-  const unpacked = finished(unpack);
-  unpacked.catch(() => undefined); // exec() tells of it first
-  const sent = await maker.ssh.exec(`tar -c -C ${MADE_INSIDE} .`, { stdout: unpack, signal });
-  unpack.end();
-  await unpacked;
-  if (sent.status !== 0)
-    throw new BuilderError("BASE_FAILED", `the builder VM's root could not be copied: ${sent.stderr}`);
+  await copyOverSsh(maker.ssh, MADE_INSIDE, target, signal);
 }

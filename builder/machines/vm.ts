@@ -1,6 +1,7 @@
 /**
  * The builder VM (DESIGN D1, D2, D5): the packages base under QEMU, SSH on a virtio-serial port, no network device,
- * the pool's disk as its second, a disk for what goes out as its third. A machine that was booted once is kept as a saved state, from which others start.
+ * the pool's disk as its second, a disk for what goes out as its third. A machine that was booted once is kept as a
+ * saved state, from which others start.
  * Not here: what is done with the pool (vm-stages.ts, pool.sh), the guest's side (vm-init.sh, serve-ssh.sh).
  */
 import { randomBytes } from "node:crypto";
@@ -41,7 +42,7 @@ const BOOT_LIMIT_MS = 30_000;
 /** From a restored state to SSH, in milliseconds with KVM. */
 const RESTORE_LIMIT_MS = 5_000;
 const HANDSHAKE_LIMIT_MS = 10_000;
-/** A guest that hung is told as such after 24 times so long, in milliseconds. Not scaled: QEMU may have no turn on a busy host. */
+/** A guest that hung is told as such after 24 times so long, in milliseconds: emulated on a busy host ones were silent for 20 s. */
 const KEEPALIVE_MS = 5_000;
 /** For QEMU to tell why it ended, in milliseconds. */
 const EXIT_LIMIT_MS = 5_000;
@@ -236,7 +237,7 @@ async function stateFolder(options: VmOptions): Promise<string> {
     argv: argv.join("\n"),
     sshd: SSHD_CONFIG,
     qemu: await readQemuVersion(await findQemu()),
-    diskBytes: String((await stat(disk)).size),
+    diskBytes: `${(await stat(disk)).size} ${OUTBOX_BYTES}`,
     // What the guest found out about a host's processor it would miss on another.
     processor: verdict.accelerator === "kvm" ? await processorFlags() : "",
   });

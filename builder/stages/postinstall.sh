@@ -25,7 +25,8 @@ fi
 sed -i 's/^update_initramfs=.*/update_initramfs=no/' "$CHROOT/etc/initramfs-tools/update-initramfs.conf"
 # A file below it is mounted for the time being, so that the image keeps Debian's.
 functions=$CHROOT/usr/share/initramfs-tools/hook-functions
-cat "$functions" "$(dirname "$0")/initramfs_functions.sh" >"$SCRATCH/hook-functions"
+sed 's/^copy_\(file\|exec\)()/debian_copy_\1()/' "$functions" |
+  cat - "$(dirname "$0")/initramfs_functions.sh" >"$SCRATCH/hook-functions"
 mount --bind "$SCRATCH/hook-functions" "$functions"
 in_chroot mkinitramfs -c "$INITRD_COMPRESSOR" -o "/boot/initrd.img-$kernel" "$kernel"
 umount "$functions"

@@ -26,7 +26,7 @@ sources >"$IMAGE/filesystem.sources"
 
 # Beside what follows, for it takes one processor. Nothing may be mounted in the root while it looks.
 # shellcheck disable=SC2086 # a list of words
-mtree "$CHROOT" $EMPTY >"$IMAGE/filesystem.manifest" &
+mtree "$CHROOT" $EMPTY >"$IMAGE/filesystem.manifest" 2>"$SCRATCH/mtree.errors" &
 described=$!
 
 # mksquashfs takes SOURCE_DATE_EPOCH as its own time and as the latest time of any file; before 4.4 it knew nothing of that,
@@ -51,4 +51,5 @@ chmod 644 "$IMAGE/filesystem.squashfs"
 
 write_hash "$IMAGE/initrd"
 write_hash "$IMAGE/filesystem.squashfs"
-wait "$described"
+wait "$described" || fail "what the squashfs holds could not be described: $(cat "$SCRATCH/mtree.errors")"
+rm "$SCRATCH/mtree.errors"

@@ -12,6 +12,7 @@ import { stageNames } from "../../builder/stages.js";
 import { linkHome, openToyWorkshop } from "../../fixtures/toy-stage.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
+import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("livelab build");
 const cli = join(findProjectRoot(), "dist/cli.js");
@@ -112,7 +113,7 @@ test("two builds of one stamp at once: the second is told who holds it, the firs
     http_proxy: "http://127.0.0.1:9",
   }).ended;
   assert.is(third.status, 0, third.stderr);
-  assert.match(third.stdout, /create_bootstrap\s+reused/);
+  assert.match(third.stdout, /preflight_check\s+reused\s+create_bootstrap\s+reused/);
 
   const releases = await livelab(home, "releases");
   assert.match(releases.stdout, new RegExp(`${STAMP}\\s+bookworm\\s+sandbox\\s+2 of ${stageNames.length} stages`));
@@ -136,6 +137,33 @@ test("two builds of one stamp at once: the second is told who holds it, the firs
   const again = await livelab(home, "shell", "-r", STAMP, "--", "ls", "chroot/mine");
   assert.is.not(again.status, 0, "what a shell changes is thrown away");
 });
+
+const LITTLE_ROOM =
+  "a disk with little room is told before a stage begins to fill it, although preflight_check was kept";
+if (process.getuid?.() === 0) test(LITTLE_ROOM, tellsLittleRoom);
+else skipTest(test, LITTLE_ROOM, "only root can mount the small file system");
+
+async function tellsLittleRoom(): Promise<void> {
+  await using dir = await TempDir.create("build");
+  const home = await linkHome(dir.path);
+  assert.is((await livelab(home, "build", "--stamp", STAMP, "preflight_check")).status, 0);
+  // A file system that only this child sees; it begins with what is in the home already.
+  const child = spawn(
+    "unshare",
+    [
+      ...["--mount", "--propagation", "private", "sh", "-euc"],
+      'mount -t tmpfs -o size=2g tmpfs /mnt; cp -a "$1"/. /mnt/; mount --move /mnt "$1"; shift; exec "$@"',
+      ...["sh", home, process.execPath, cli, "build", "-r", STAMP],
+    ],
+    { env: { ...process.env, LIVELAB_HOME: home }, stdio: ["ignore", "ignore", "pipe"] },
+  );
+  let stderr = "";
+  child.stderr.on("data", (chunk) => (stderr += chunk));
+  assert.equal(await once(child, "close"), [3, null], stderr);
+  assert.match(stderr, /preflight_check.*reused/);
+  assert.match(stderr, /free on the disk that holds .*, 4.0 GiB needed/);
+  assert.not.match(stderr, "create_bootstrap: ");
+}
 
 test("a build that was killed goes on from the stage it was in, and leaves what an undisturbed one leaves", async () => {
   await using dir = await TempDir.create("build");

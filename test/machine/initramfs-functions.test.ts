@@ -35,7 +35,8 @@ printf 'x/f2\\nx/f1\\nx/f3\\n'
 END
 chmod +x /tmp/bin/*
 PATH=/tmp/bin:$PATH
-copy_file() { echo "copy_file $*" >>/tmp/commands; return 1; } # 1: it is there already
+debian_copy_file() { echo "copy_file $*" >>/tmp/commands; mkdir -p "$DESTDIR/\${2%/*}"; cp -P "$2" "$DESTDIR\${3:-$2}"; }
+debian_copy_exec() { echo "debian_copy_exec $*" >>/tmp/commands; }
 . /tmp/functions.sh
 `;
 
@@ -55,7 +56,7 @@ test("adds modules and what they need where they were, with their times, and the
   const listing = await runWithFunctions(`
     manual_add_modules b
     cd "$DESTDIR" && find . -name '*.ko' -printf '%p %m %Ts\\n' | sort; stat -c %a usr/lib/modules/6.1/kernel
-    grep copy_file /tmp/commands`);
+    grep 'copy_file firmware' /tmp/commands`);
   assert.is(
     listing,
     "./usr/lib/modules/6.1/kernel/a.ko 644 1000\n./usr/lib/modules/6.1/kernel/deep/b.ko 644 1000\n755\n" +
@@ -72,6 +73,32 @@ test("copies nothing twice, and takes unknown modules and none at all for nothin
     manual_add_modules
     grep -c ^modprobe /tmp/commands; grep -vc ^modprobe /tmp/commands || :`);
   assert.is(commands, "4\n0\n");
+});
+
+test("adds a program with the libraries that ldd names, each once, and tells what is not there as Debian's does", async () => {
+  const [said = "", named] = (
+    await runWithFunctions(`
+    ln -s usr/lib64 "$DESTDIR/lib64"; mkdir -p "$DESTDIR/usr/lib64"
+    copy_exec /usr/bin/find
+    copy_exec /usr/bin/xargs /usr/bin/other
+    sed 's/copy_file binary //' /tmp/commands
+    : >/tmp/commands
+    copy_exec /usr/bin/find; copy_file binary /usr/bin/find || echo "again: $?"
+    copy_exec /usr/bin/nothing || echo "absent: $?"
+    cat /tmp/commands
+    echo --
+    for program in find xargs; do ldd /usr/bin/$program; done | sed -n 's|.* \\(/[^ ]*\\) (.*|\\1|p; s|^\\t\\(/[^ ]*\\) (.*|\\1|p' | sort -u`)
+  ).split("--\n");
+  const lines = said.split("\n").slice(0, -1);
+  assert.equal(lines.slice(-2), ["again: 1", "absent: 1"]);
+  const copied = lines.slice(0, -2);
+  assert.equal(
+    copied.filter((line) => line.includes("/bin/")),
+    ["/usr/bin/find /usr/bin/find", "/usr/bin/xargs /usr/bin/other"],
+  );
+  const libraries = copied.filter((line) => !line.includes("/bin/")).sort();
+  assert.equal(libraries, named?.split("\n").slice(0, -1));
+  assert.ok(libraries.length > 2, libraries.join());
 });
 
 test.run();

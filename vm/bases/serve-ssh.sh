@@ -4,7 +4,8 @@
 # A session begins with two lines: "livelab ready" from here, "time <seconds since 1970>" from livelab, by which the
 # guest sets its clock (one that was restored from a saved state is late). Any other line is answered by "livelab ready".
 # Blanks come first: where sshd died amid a packet, they fill that packet up, so that livelab sees at once that it is wrong.
-# The port can be opened once only, so one descriptor serves all; closing it drops what a broken session left in it.
+# The port can be opened once only, so one descriptor serves all; closing it drops what a broken session left in it
+# unread. What that had yet to send comes before the blanks.
 # Sources: Linux drivers/char/virtio_console.c (a write waits until the host side is connected, a read meets the
 # end of file where it is not); sshd(8) "-i".
 set -u
