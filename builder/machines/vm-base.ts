@@ -77,7 +77,7 @@ export async function vmBaseKey(
   return digestOf(parts);
 }
 
-/** Finds the base or makes it. @throws BuilderError BASE_FAILED, HOST_DISK_FULL, and what openMaker throws */
+/** Finds the base or makes it. @throws BuilderError BASE_FAILED, HOST_DISK_FULL; StageError STAGE_OUTPUT; what openMaker throws */
 export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
   const { home, key, progress } = request;
   const folder = join(home.bases, key);
