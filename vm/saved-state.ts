@@ -87,7 +87,7 @@ export async function writeState(qmp: QmpSession, path: string, options: StateOp
     await migrationDone(qmp, { limitMs, signal: abort.signal });
   };
   try {
-    // In one go with the wait, which would not mind the work of one whose signal was given already.
+    // Checked again right before the work begins: a guest is not stopped for a caller that gave up.
     signal?.throwIfAborted();
     await waitAtMost(Promise.all([written, migrate()]), {
       limitMs,
@@ -98,7 +98,7 @@ export async function writeState(qmp: QmpSession, path: string, options: StateOp
   } catch (cause) {
     abort.abort();
     await written.catch(() => {});
-    await rm(draft, { force: true });
+    await rm(draft, { force: true }).catch(() => undefined); // the first error counts
     signal?.throwIfAborted();
     throw new VmError("STATE_NOT_SAVED", `could not save the guest's state as ${path}: ${(cause as Error).message}`, {
       hint: "see how much room is left where that file should lie (df)",

@@ -29,4 +29,21 @@ test("throws the signal's reason, given before or meanwhile", async () => {
   assert.is(await thrownBy(wait), reason);
 });
 
+test("a failure of the work that comes after its signal was raised is nobody's unhandled rejection", async () => {
+  const unhandled: unknown[] = [];
+  const listen = (error: unknown) => unhandled.push(error);
+  process.on("unhandledRejection", listen);
+  const reason = new Error("interrupted");
+  const controller = new AbortController();
+  const work = sleep(5).then(() => Promise.reject(new Error("failed later")));
+  const late = sleep(10).then(() => Promise.reject(new Error("failed later still")));
+  const meanwhile = waitAtMost(work, { limitMs: 1_000, signal: controller.signal, onLimit });
+  controller.abort(reason);
+  assert.is(await thrownBy(meanwhile), reason);
+  assert.is(await thrownBy(waitAtMost(late, { limitMs: 1_000, signal: controller.signal, onLimit })), reason);
+  await sleep(30);
+  process.off("unhandledRejection", listen);
+  assert.equal(unhandled, []);
+});
+
 test.run();

@@ -15,7 +15,10 @@ export interface WaitLimits {
  */
 export async function waitAtMost<T>(work: PromiseLike<T>, limits: WaitLimits): Promise<T> {
   const { limitMs, signal, onLimit } = limits;
-  signal?.throwIfAborted();
+  if (signal?.aborted) {
+    work.then(undefined, () => undefined); // nobody waits for it any more, so nobody else handles its failure
+    throw signal.reason;
+  }
   let cease = () => {};
   try {
     return await new Promise<T>((resolve, reject) => {
