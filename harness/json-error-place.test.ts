@@ -30,6 +30,49 @@ test("names line, column and word of the first mistake", () => {
   }
 });
 
+test("a mistake below 100,000 open brackets is found, and so is none in as many that are closed", () => {
+  const depth = 100_000;
+  for (const [opening, closing] of [
+    ["[", "]"],
+    ['{"a":', "}"],
+    ['[{"a":', "}]"],
+  ] as const) {
+    const before = opening.repeat(depth);
+    assert.is(findJsonError(`${before}1${closing.repeat(depth)}`), undefined, opening);
+    assert.equal(findJsonError(`${before}1 oops`), { line: 1, column: before.length + 3, found: "oops" }, opening);
+    assert.equal(findJsonError(before), { line: 1, column: before.length + 1, found: "end of file" }, opening);
+  }
+});
+
+test("a string of 12 million characters or escapes is one string", () => {
+  for (const piece of ["x", "\\n"]) {
+    const string = `"${piece.repeat(12_000_000)}"`;
+    assert.is(findJsonError(string), undefined, piece);
+    assert.equal(findJsonError(`${string}!`), { line: 1, column: string.length + 1, found: "!" }, piece);
+  }
+});
+
+test("says of 20,000 texts with a character changed, left out or put in what JSON.parse says", () => {
+  const whole = '{"a":[1,-2.5e3,true,null,{"b":"\\u00e4\\n"},[],{}],"c":{"d":false}}';
+  const alphabet = '{}[],:"\\ 0-1.eutrlfasn\n';
+  let state = 1;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  for (let run = 0; run < 20_000; run += 1) {
+    const at = random(whole.length);
+    const text = whole.slice(0, at) + (alphabet[random(alphabet.length + 1)] ?? "") + whole.slice(at + random(2));
+    let isJson = true;
+    try {
+      JSON.parse(text);
+    } catch {
+      isJson = false;
+    }
+    assert.is(findJsonError(text) === undefined, isJson, text);
+  }
+});
+
 test("finds the bare word in the fixture", async () => {
   const text = await readFile(join(findProjectRoot(), "fixtures/networking.not-json"), "utf8");
   assert.equal(findJsonError(text), { line: 10, column: 16, found: "admin," });

@@ -11,39 +11,34 @@ export interface JsonErrorPlace {
   readonly found: string;
 }
 
-const token =
-  /[ \t\r\n]*("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[{}[\],:])/y;
+const blanks = /[ \t\r\n]*/y;
+const word = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[{}[\],:]/y;
+const plainCharacters = /[^"\\\u0000-\u001f]*/y;
+const escape = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
-/** @returns the place of the first thing that no JSON text can have there, or undefined when all of `text` is JSON */
+/** What may stand at a place. `after` is the place behind a value. */
+type Place = "value" | "value or ]" | "key or }" | "key" | "colon" | "after";
+
+/**
+ * Takes memory, not stack, for what is deeply nested, and for strings of any length.
+ * @returns the place of the first thing that no JSON text can have there, or undefined when all of `text` is JSON
+ */
 export function findJsonError(text: string): JsonErrorPlace | undefined {
+  /** Closing brackets of all that is open, the innermost last. */
+  const open: string[] = [];
+  let place: Place = "value";
   let next = 0;
-  const peek = (): string | undefined => {
-    token.lastIndex = next;
-    return token.exec(text)?.[1];
-  };
-  const take = (accepts: (word: string) => boolean): boolean => {
-    const word = peek();
-    if (word === undefined || !accepts(word)) return false;
-    next = token.lastIndex;
-    return true;
-  };
-  const is = (mark: string) => take((word) => word === mark);
-  const isString = () => take((word) => word.startsWith('"'));
+  for (;;) {
+    const start = endOf(blanks, text, next) ?? next;
+    const end = endOfToken(text, start);
+    if (end === undefined) break;
+    const following = follow(place, text[start] as string, open);
+    if (following === undefined) break;
+    place = following;
+    next = end;
+  }
 
-  const list = (close: string, item: () => boolean): boolean => {
-    if (is(close)) return true;
-    do {
-      if (!item()) return false;
-    } while (is(","));
-    return is(close);
-  };
-  const value = (): boolean => {
-    if (is("{")) return list("}", () => isString() && is(":") && value());
-    if (is("[")) return list("]", value);
-    return take((word) => !/^[{}[\],:]$/.test(word));
-  };
-
-  const whole = value();
+  const whole = place === "after" && open.length === 0;
   const rest = text.slice(next).search(/[^ \t\r\n]/);
   if (whole && rest === -1) return undefined;
   const at = rest === -1 ? text.length : next + rest;
@@ -53,4 +48,59 @@ export function findJsonError(text: string): JsonErrorPlace | undefined {
     column: at - before.lastIndexOf("\n"),
     found: /^\S{1,20}/.exec(text.slice(at))?.[0] ?? "end of file",
   };
+}
+
+/** Where a match that begins at `from` ends. */
+function endOf(pattern: RegExp, text: string, from: number): number | undefined {
+  pattern.lastIndex = from;
+  return pattern.test(text) ? pattern.lastIndex : undefined;
+}
+
+/** Where the token that begins at `start` ends, or undefined when none does. */
+function endOfToken(text: string, start: number): number | undefined {
+  if (text[start] !== '"') return endOf(word, text, start);
+  // In pieces: one pattern for a whole string runs out of stack at some millions of characters.
+  for (let at: number | undefined = start + 1; at !== undefined; at = endOf(escape, text, at)) {
+    at = endOf(plainCharacters, text, at) ?? at;
+    if (text[at] === '"') return at + 1;
+  }
+  return undefined;
+}
+
+/**
+ * Takes one token, known by its first character.
+ * @param open is kept up to date @returns what may stand behind it, or undefined when it may not stand at `place`
+ */
+function follow(place: Place, token: string, open: string[]): Place | undefined {
+  switch (place) {
+    case "colon":
+      return token === ":" ? "value" : undefined;
+    case "after":
+      if (token === "," && open.length > 0) return open.at(-1) === "}" ? "key" : "value";
+      return token === open.at(-1) ? close(open) : undefined;
+    case "key or }":
+      if (token === "}") return close(open);
+      return token === '"' ? "colon" : undefined;
+    case "key":
+      return token === '"' ? "colon" : undefined;
+    case "value or ]":
+      return token === "]" ? close(open) : openOrEnd(token, open);
+    case "value":
+      return openOrEnd(token, open);
+    default:
+      return place satisfies never;
+  }
+}
+
+function close(open: string[]): Place {
+  open.pop();
+  return "after";
+}
+
+function openOrEnd(token: string, open: string[]): Place | undefined {
+  if (token === "{" || token === "[") {
+    open.push(token === "{" ? "}" : "]");
+    return token === "{" ? "key or }" : "value or ]";
+  }
+  return "}],:".includes(token) ? undefined : "after";
 }

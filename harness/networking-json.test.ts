@@ -31,6 +31,20 @@ test("a file that is not JSON keeps its bytes and warns with line and column", a
   );
 });
 
+test("a file of 20,000 nested brackets is a file with a warning, whole or cut off", () => {
+  const nested = "[".repeat(20_000) + "]".repeat(20_000);
+  for (const text of [
+    nested,
+    nested.slice(0, -1),
+    `{"vnics":${nested}}`,
+    `{"nictags":${nested},"hostname":${nested}}`,
+  ]) {
+    const file = parseNetworkingFile("n.json", Buffer.from(text));
+    assert.is(file.adminVnic, undefined);
+    assert.ok(file.warnings.length > 0, text.slice(0, 20));
+  }
+});
+
 test("no vnics and no resolvers are each one warning", async () => {
   const noVnics = await readNetworkingFile(fixture("networking.no-vnics.json"));
   assert.equal(
