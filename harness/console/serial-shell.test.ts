@@ -143,6 +143,53 @@ test("gives the line back when the caller stops waiting", async () => {
   assert.is((await shell.run("echo free", { timeoutMs: 5_000, signal })).stdout, "free\n");
 });
 
+test("a command that leaves a process writing to its output ends with what was there, and the next has its own", async () => {
+  const signal = AbortSignal.timeout(30_000);
+  await using console = new Console(await PtyLine.start("sh"));
+  await using shell = await login(console, signal);
+  const endless = "while :; do echo background; echo background >&2; sleep 0.01; done &";
+  const first = await shell.run(`${endless} echo $! >"$TMPDIR/pid"; sleep 0.2; exit 3`, { timeoutMs: 15_000, signal });
+  assert.is(first.status, 3);
+  assert.match(first.stdout, /^(background\n)+(b[a-z]*)?$/);
+  assert.match(first.stderr, /^(background\n)+(b[a-z]*)?$/);
+  const second = await shell.run("echo own; echo error >&2; sleep 0.2", { timeoutMs: 15_000, signal });
+  assert.equal(second, { status: 0, stdout: "own\n", stderr: "error\n" });
+  const third = await shell.run('kill -KILL "$(cat "$TMPDIR/pid")"', { timeoutMs: 15_000, signal });
+  assert.equal(third, { status: 0, stdout: "", stderr: "" });
+});
+
+test("a command that leaves a process behind does not wait for it, and leaves it running", async () => {
+  const signal = AbortSignal.timeout(15_000);
+  await using console = new Console(await PtyLine.start("sh"));
+  await using shell = await login(console, signal);
+  const { stdout, status } = await shell.run("sleep 1000 & echo $!", { timeoutMs: 5_000, signal });
+  assert.is(status, 0);
+  const later = await shell.run(`kill -0 ${stdout.trim()} && kill -KILL ${stdout.trim()}`, { timeoutMs: 5_000, signal });
+  assert.equal(later, { status: 0, stdout: "", stderr: "" });
+});
+
+test("a process left behind that empties its output falsifies no answer", async () => {
+  const signal = AbortSignal.timeout(15_000);
+  await using console = new Console(await PtyLine.start("sh"));
+  await using shell = await login(console, signal);
+  const emptying = "(sleep 0.3; : >/proc/self/fd/1; echo late) &";
+  assert.is((await shell.run(`${emptying} echo early`, { timeoutMs: 5_000, signal })).stdout, "early\n");
+  assert.is((await shell.run("sleep 0.6; echo own", { timeoutMs: 5_000, signal })).stdout, "own\n");
+});
+
+test("output beyond 4 MiB is refused by its size, however much more there is", async () => {
+  const signal = AbortSignal.timeout(20_000);
+  await using console = new Console(await PtyLine.start("sh"));
+  await using shell = await login(console, signal);
+  const error: LivelabError = await shell.run("head -c 50000000 /dev/zero", { timeoutMs: 15_000, signal }).then(
+    () => assert.unreachable("50 MB came over the line"),
+    (error) => error,
+  );
+  assert.is(error.code, "OUTPUT_TOO_LARGE");
+  assert.match(error.message, "more than 4.0 MiB");
+  assert.is((await shell.run("echo still here", { timeoutMs: 5_000, signal })).stdout, "still here\n");
+});
+
 test("refuses a second command while one is under way", async () => {
   const signal = AbortSignal.timeout(10_000);
   await using console = new Console(await PtyLine.start("sh"));

@@ -54,7 +54,7 @@ const askAfterMs = 20_000;
 const killGraceMs = 30_000;
 /** Longest time without a whole frame before the line is given up, in milliseconds. */
 const silenceMs = 60_000;
-/** More than this is not for a serial line, in bytes. */
+/** More than this is not for a serial line, in bytes. receiver.sh takes one byte more of each stream, and no further. */
 const maxOutputBytes = 4 * 1024 * 1024;
 
 const frameLine = /~(?:(nak)|(\d+) (?:(ok|run|end)|(\d+) ([A-Za-z0-9+/= ]*)))~$/;
@@ -97,7 +97,8 @@ export class SerialShell implements AsyncDisposable {
   }
 
   /**
-   * Runs a command with `sh -c`; its stdin is empty. A status other than 0 is a result, not an error.
+   * Runs a command with `sh -c`; its stdin is empty. A status other than 0 is a result, not an error. What the command
+   * leaves running goes on; the result has what was printed until the command itself ended.
    * In the guest, SIGINT and SIGQUIT are ignored by the command, as for any job that a script puts in the background.
    * @throws ExpectationFailed COMMAND_TIMED_OUT (the line can be used again), CONSOLE_ENDED
    * @throws HarnessError LINE_TOO_NOISY, OUTPUT_TOO_LARGE (over 4 MiB), MISUSE (a command is under way)
@@ -180,9 +181,13 @@ export class SerialShell implements AsyncDisposable {
     let received = -1;
     for (;;) {
       if ((answer.length ?? 0) > maxOutputBytes) {
-        throw new HarnessError("OUTPUT_TOO_LARGE", `${quote(command)} printed ${formatBytes(answer.length ?? 0)}`, {
-          hint: `A serial line is for up to ${formatBytes(maxOutputBytes)}: print less of it, with tail or grep.`,
-        });
+        throw new HarnessError(
+          "OUTPUT_TOO_LARGE",
+          `${quote(command)} printed more than ${formatBytes(maxOutputBytes)}`,
+          {
+            hint: `A serial line is for up to ${formatBytes(maxOutputBytes)}: print less of it, with tail or grep.`,
+          },
+        );
       }
       const missing = answer.missing(windowLines);
       if (missing === undefined) {
