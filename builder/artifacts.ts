@@ -2,16 +2,16 @@
  * Artifacts (DESIGN D7): costly pure results, kept in the store under a key of their inputs, so that no machine
  * makes them twice: the ZFS modules of one kernel, GRUB's images.
  */
-import { createWriteStream } from "node:fs";
-import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { finished } from "node:stream/promises";
-import type { SshConnection } from "../vm/ssh-connection.js";
+import type { ExecResult, SshConnection } from "../vm/ssh-connection.js";
 import { StageError } from "./builder-error.js";
 import type { LivelabHome } from "./home.js";
 import { formatDigest } from "./inputs/digest.js";
 import { ownerTag } from "./owner.js";
 import { digestOf, type KeyMaterial } from "./stage-key.js";
+import { writeFailure } from "./write-failure.js";
 
 /** Something that a stage makes unless the gateway has it. */
 export interface ArtifactSpec {
@@ -63,27 +63,38 @@ export async function hasArtifact(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
 }
 
-/** Copies what a stage made into the store. @throws StageError STAGE_OUTPUT when the stage left nothing there */
+/**
+ * Copies what a stage made into the store, whole or not at all.
+ * @throws StageError STAGE_OUTPUT when the stage left nothing there; BuilderError NOT_WRITABLE, HOST_DISK_FULL;
+ * SshError as SshConnection.exec() does
+ */
 export async function keepArtifact(
   ssh: Pick<SshConnection, "exec">,
   file: string,
   path: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  const folder = join(path, "..");
-  await mkdir(folder, { recursive: true });
   const part = `${path}.${ownerTag()}`;
   try {
-    const out = createWriteStream(part);
-    const { status, stderr } = await ssh.exec(`cat '${file}'`, {
-      stdout: out,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    out.end();
-    await finished(out);
-    if (status !== 0) throw new StageError("STAGE_OUTPUT", `the stage left no ${file}: ${stderr.trim()}`);
+    await mkdir(dirname(path), { recursive: true });
+    const out = (await open(part, "w")).createWriteStream();
+    const written = finished(out);
+    written.catch(() => undefined); // exec() tells of it first
+    let copied: ExecResult;
+    try {
+      copied = await ssh.exec(`cat '${file}'`, { stdout: out, ...(signal === undefined ? {} : { signal }) });
+    } finally {
+      out.end();
+    }
+    await written;
+    if (copied.status !== 0)
+      throw new StageError("STAGE_OUTPUT", `the stage left no ${file}: ${copied.stderr.trim()}`, {
+        hint: "see the stage's log, and what it should leave (builder/stages.ts)",
+      });
     await rename(part, path);
+  } catch (error) {
+    throw writeFailure(path, error);
   } finally {
-    await rm(part, { force: true });
+    await rm(part, { force: true }).catch(() => undefined); // the first error counts
   }
 }

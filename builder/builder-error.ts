@@ -70,8 +70,10 @@ export class StageError extends LivelabError {
 const builderErrorKinds = {
   /** The host has no user namespaces, or forbids them. */
   NO_NAMESPACES: "host",
-  /** A folder cannot be written. */
+  /** A folder or file cannot be written. */
   NOT_WRITABLE: "host",
+  /** A program that livelab runs is not in the PATH. */
+  PROGRAM_MISSING: "host",
   /** The host's disk is full. */
   HOST_DISK_FULL: "host",
   /** The root of the builder machine could not be made from its packages. */

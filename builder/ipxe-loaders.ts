@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { isThere } from "../vm/is-there.js";
 import { markInUse } from "./home-use.js";
 import { fetchInputs } from "./inputs/fetch.js";
-import { IPXE_SET, Lock } from "./inputs/lock.js";
+import { describeLockedFile, IPXE_SET, Lock } from "./inputs/lock.js";
 import { extractFile } from "./machines/deb-archive.js";
 import type { Workshop } from "./workshop.js";
 
@@ -30,8 +30,11 @@ export async function readyIpxeLoaders(
   const lock = new Lock(workshop.lock.profile, [set], []);
   await fetchInputs({ lock, store, mirrors: () => workshop.findMirrors(), progress, proxy, signal });
   await mkdir(folder, { recursive: true });
-  for (const { digest } of set.packages) {
-    for (const name of LOADERS) await extractFile(store.pathOf(digest), `./usr/lib/ipxe/${name}`, join(folder, name));
+  for (const deb of set.packages) {
+    const path = store.pathOf(deb.digest);
+    for (const name of LOADERS) {
+      await extractFile(path, `./usr/lib/ipxe/${name}`, join(folder, name), describeLockedFile(deb));
+    }
   }
   return folder;
 }

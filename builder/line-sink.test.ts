@@ -1,8 +1,12 @@
+import { createWriteStream } from "node:fs";
+import { join } from "node:path";
 import { PassThrough, Writable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { finished } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { TempDir } from "../vm/temp-dir.js";
 import { lineSink } from "./line-sink.js";
 
 const test = suite("line sink");
@@ -39,6 +43,22 @@ test("a full disk behind it is told", async () => {
   );
   sink.write("x");
   assert.is(await failure, "full");
+});
+
+test("a target that fails before anybody listens fails the sink, and ends no process", async () => {
+  await using dir = await TempDir.create("line-sink");
+  const sink = lineSink(createWriteStream(join(dir.path, "missing/log")), () => {});
+  await sleep(50);
+  const error = await finished(sink).catch((thrown: NodeJS.ErrnoException) => thrown);
+  assert.is(error?.code, "ENOENT");
+  sink.end("late");
+});
+
+test("a sink that is given up takes its target with it", async () => {
+  const target = new PassThrough();
+  const ended = finished(target).catch((error: Error) => error.message);
+  lineSink(target, () => {}).destroy(new Error("given up"));
+  assert.is(await ended, "given up");
 });
 
 test.run();

@@ -1,10 +1,14 @@
 /** A writable that passes bytes on unchanged and calls back with each whole line, without its line end. */
-import { Transform, type Writable } from "node:stream";
+import { pipeline, Transform, type Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 
 const LONGEST_LINE = 4096;
 
-/** @param onLine gets at most the first 4096 characters of a line */
+/**
+ * A failure of `target` fails the sink, also one that comes before anybody writes to it: a later writer finds it `errored`.
+ * A sink that is destroyed takes `target` with it.
+ * @param onLine gets at most the first 4096 characters of a line
+ */
 export function lineSink(target: Writable, onLine: (line: string) => void): Transform {
   const decoder = new StringDecoder("utf8");
   let rest = "";
@@ -21,7 +25,7 @@ export function lineSink(target: Writable, onLine: (line: string) => void): Tran
       done();
     },
   });
-  sink.pipe(target);
-  target.once("error", (error) => sink.destroy(error));
+  pipeline(sink, target, () => undefined); // both know how it ended
+  sink.on("error", () => undefined); // a listener from the first tick on: nobody else may have come yet
   return sink;
 }

@@ -2,7 +2,7 @@
  * Runs one shell script in a builder machine: gateway in, a clean environment, its output in a file, its last lines kept.
  * Not here: which script (stage-run.ts, machines/vm-base.ts, machines/vm-zfs-modules.ts), what its failure means to whoever runs it.
  */
-import { createWriteStream } from "node:fs";
+import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { quoteWord } from "../vm/command-line.js";
@@ -14,6 +14,7 @@ import type { Lock } from "./inputs/lock.js";
 import { lineSink } from "./line-sink.js";
 import { releaseInside } from "./machines/builder-machine.js";
 import type { Maker } from "./machines/maker.js";
+import { writeFailure } from "./write-failure.js";
 
 export interface ScriptRun {
   readonly gateway: Gateway;
@@ -60,27 +61,36 @@ export class LastLines {
 
 /**
  * @returns how the script ended; a status other than 0 is a result
- * @throws InputError REFUSED when it asked for what the lock lacks; SshError as SshConnection.exec() does
+ * @throws InputError REFUSED when it asked for what the lock lacks; BuilderError NOT_WRITABLE, HOST_DISK_FULL for its log;
+ * SshError as SshConnection.exec() does
  */
 export async function runScript({ ssh }: Maker, run: ScriptRun): Promise<Pick<ExecResult, "status" | "killedBy">> {
   const { gateway, name, environment, logFile, stdin, tail, onLine, signal } = run;
-  await ssh.forwardFrom(GATEWAY_PORT, (stream) => gateway.accept(stream));
-  gateway.stage = name;
-  const output = lineSink(createWriteStream(logFile), (line) => {
+  const file = await open(logFile, "w").catch((cause) => {
+    throw writeFailure(logFile, cause);
+  });
+  const log = file.createWriteStream();
+  const output = lineSink(log, (line) => {
     tail.add(line);
     onLine(line);
   });
   const variables = Object.entries(environment).map(([variable, value]) => `${variable}=${value}`);
   const words = ["env", "-i", ...variables, "sh", ...run.words].map(quoteWord).join(" ");
-  let ended: ExecResult;
-  try {
-    ended = await ssh.exec(`exec ${words} 2>&1`, { ...(stdin === undefined ? {} : { stdin }), stdout: output, signal });
-  } finally {
-    output.end();
-    await finished(output).catch(() => undefined);
-  }
+  const exec = async (): Promise<ExecResult> => {
+    await ssh.forwardFrom(GATEWAY_PORT, (stream) => gateway.accept(stream));
+    gateway.stage = name;
+    return ssh.exec(`exec ${words} 2>&1`, { ...(stdin === undefined ? {} : { stdin }), stdout: output, signal });
+  };
+  const outcome = await exec().then(
+    (ended) => ({ ended }),
+    (error: unknown) => ({ error }),
+  );
+  output.end();
+  await finished(log).catch(() => undefined); // log.errored says it
+  if ("error" in outcome && outcome.error !== log.errored) throw outcome.error;
+  if (log.errored) throw writeFailure(logFile, log.errored);
   gateway.throwIfRefused();
-  return ended;
+  return (outcome as { readonly ended: ExecResult }).ended;
 }
 
 /** Unpacks a tar stream in a machine. @param folder made where it is missing */

@@ -61,7 +61,7 @@ export async function exportInputs({ lock, store, file, progress, signal }: Bund
       await pipeline(createTar(folder.path, names, 0), createWriteStream(part), { signal });
       await rename(part, file);
     } catch (cause) {
-      await rm(part, { force: true });
+      await rm(part, { force: true }).catch(() => undefined); // the first error counts
       signal?.throwIfAborted();
       throw await writeError(dirname(file), cause);
     }
@@ -112,7 +112,8 @@ export async function importInputs({ lock, store, file, progress, signal }: Bund
         .catch((error: unknown) => {
           if (error instanceof InputError && error.code === "WRONG_DIGEST")
             throw badBundle(`is truncated or altered: ${error.message}`, error);
-          throw error;
+          if (error instanceof InputError) throw error;
+          throw badBundle(`its ${describeLockedFile(locked)} cannot be read: ${(error as Error).message}`, error);
         });
       await rm(path);
     }

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { createReadStream } from "node:fs";
 import { readdir, readFile, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -44,6 +45,18 @@ test(
     assert.is(store.pathOf(digest), join(store.root, "sha256", digest.hex.slice(0, 2), digest.hex));
     assert.equal(await readFile(store.pathOf(digest)), bytes);
     assert.is((await stat(store.pathOf(digest))).mode & 0o777, 0o444);
+    assert.equal(await readdir(join(store.root, "tmp")), []);
+  }),
+);
+
+test(
+  "an input file that cannot be opened is the error of add(), not of the process",
+  within(5_000, async () => {
+    await using home = await TempDir.create("store-test");
+    const store = await Store.open(home.path);
+    const error = await thrownBy(store.add(digest, createReadStream(join(home.path, "none")), "thing", "a test"));
+    assert.is((error as NodeJS.ErrnoException).code, "ENOENT");
+    assert.not(await store.has(digest));
     assert.equal(await readdir(join(store.root, "tmp")), []);
   }),
 );

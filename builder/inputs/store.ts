@@ -6,6 +6,7 @@
  */
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { InputError } from "../builder-error.js";
 import type { Digest } from "./digest.js";
 import { diskFullError, freeBytesIn } from "./disk-full.js";
@@ -58,9 +59,11 @@ export class Store {
   /**
    * Takes in a file whose digest is known.
    * @param name @param source for messages: what it is and where the bytes come from
-   * @throws InputError WRONG_DIGEST, DISK_FULL, STORE
+   * @throws InputError WRONG_DIGEST, DISK_FULL, STORE; what `bytes` throws
    */
   async add(digest: Digest, bytes: AsyncIterable<Uint8Array>, name: string, source: string): Promise<void> {
+    // A file that cannot be opened says so before it is read; until then its error waits in the stream.
+    if (bytes instanceof Readable) bytes.on("error", () => undefined);
     await using partial = await this.begin(digest);
     await partial.restart();
     for await (const chunk of bytes) await partial.write(chunk);

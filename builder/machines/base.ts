@@ -10,6 +10,7 @@ import type { Progress } from "../../vm/progress.js";
 import { BuilderError } from "../builder-error.js";
 import type { LivelabHome } from "../home.js";
 import { formatDigest } from "../inputs/digest.js";
+import { describeLockedFile } from "../inputs/lock.js";
 import type { LockSet } from "../inputs/lock-set.js";
 import type { Store } from "../inputs/store.js";
 import { claimMaking } from "../made-once.js";
@@ -45,7 +46,7 @@ export async function listDebs(set: LockSet, store: Store, storeFolder: string):
   const lines: string[] = [];
   for (const deb of set.packages) {
     const path = store.pathOf(deb.digest);
-    const { offset, size, decompressor } = await findDataMember(path);
+    const { offset, size, decompressor } = await findDataMember(path, describeLockedFile(deb));
     lines.push(`${path.slice(storeFolder.length + 1)} ${offset} ${size} ${decompressor}\n`);
   }
   return lines.join("");
@@ -98,7 +99,7 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
       }
       await rename(part, folder);
     } finally {
-      await removeTree(part, asRoot);
+      await removeTree(part, asRoot).catch(() => undefined); // the first error counts; a later run sweeps
     }
   });
   return root;

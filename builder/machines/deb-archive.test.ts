@@ -1,50 +1,103 @@
-import { execFileSync } from "node:child_process";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { arArchive, arMember, debHead, makeDeb } from "../../fixtures/deb.js";
+import { thrownBy } from "../../fixtures/vm-deadline.js";
+import type { LivelabError } from "../../vm/livelab-error.js";
 import { TempDir } from "../../vm/temp-dir.js";
-import { extractFile } from "./deb-archive.js";
+import { InputError } from "../builder-error.js";
+import { extractFile, findDataMember } from "./deb-archive.js";
 
 const test = suite("deb archive");
-
-/** A member of an ar archive: header, data, and a byte that makes its length even. */
-const member = (name: string, data: Buffer): Buffer =>
-  Buffer.concat([
-    Buffer.from(`${name.padEnd(16)}${"0".padEnd(12)}${"0".padEnd(6)}${"0".padEnd(6)}${"644".padEnd(8)}`, "latin1"),
-    Buffer.from(`${String(data.length).padEnd(10)}\`\n`, "latin1"),
-    data,
-    Buffer.alloc(data.length % 2, "\n"),
-  ]);
-
-async function makeDeb(folder: string): Promise<string> {
-  const file = join(folder, "tree/usr/lib/x/loader.efi");
-  await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, "loader");
-  const data = execFileSync("tar", ["-C", join(folder, "tree"), "-cJf", "-", "."]);
-  const deb = join(folder, "x.deb");
-  const parts = [member("debian-binary", Buffer.from("2.0\n")), member("control.tar.xz", Buffer.from("odd"))];
-  await writeFile(deb, Buffer.concat([Buffer.from("!<arch>\n"), ...parts, member("data.tar.xz", data)]));
-  return deb;
-}
+const LOADER = "usr/lib/x/loader.efi";
+const failureOf = (work: Promise<unknown>): Promise<LivelabError & { code: string }> =>
+  thrownBy(work) as Promise<LivelabError & { code: string }>;
 
 test("cuts a file out of the package", async () => {
   await using dir = await TempDir.create("deb");
   const target = join(dir.path, "out.efi");
-  await extractFile(await makeDeb(dir.path), "./usr/lib/x/loader.efi", target);
+  await extractFile(await makeDeb(dir.path, LOADER, "loader"), "./usr/lib/x/loader.efi", target);
   assert.is(await readFile(target, "utf8"), "loader");
 });
 
 test("leaves nothing of a file that the package has not, nor of a package cut short", async () => {
   await using dir = await TempDir.create("deb");
-  const deb = await makeDeb(dir.path);
+  const deb = await makeDeb(dir.path, LOADER, "loader");
   const target = join(dir.path, "out");
-  assert.ok(await extractFile(deb, "./usr/lib/x/other", target).then(() => false, () => true)); // biome-ignore format: short
+  const absent = await failureOf(extractFile(deb, "./usr/lib/x/other", target, "x 1.0"));
+  assert.is(absent.code, "MALFORMED");
+  assert.is(absent.message, `x 1.0 (${deb}) has no file ./usr/lib/x/other`);
   const whole = await readFile(deb);
   await writeFile(deb, whole.subarray(0, whole.length - 10));
-  const error = await extractFile(deb, "./usr/lib/x/loader.efi", target).catch((thrown) => thrown);
+  const error = await failureOf(extractFile(deb, `./${LOADER}`, target));
   assert.is(error.code, "MALFORMED");
   assert.equal((await readdir(dir.path)).sort(), ["tree", "x.deb"]);
+});
+
+test("what is no .deb, or not a whole one, is refused as such, with the package and its path", async () => {
+  await using dir = await TempDir.create("deb");
+  const deb = join(dir.path, "y.deb");
+  const data = arMember("data.tar.xz", Buffer.from("123456"));
+  const cases: readonly (readonly [why: RegExp, bytes: Buffer])[] = [
+    [/no ar magic/, Buffer.alloc(0)],
+    [/no ar magic/, Buffer.from("!<arch>")],
+    [/no ar magic/, Buffer.from("<html>404</html>")],
+    [/no data member/, arArchive()],
+    [/no data member/, arArchive(...debHead)],
+    [/ends before its data member/, arArchive(...debHead, data.subarray(0, 59))],
+    [/ends before its data member/, arArchive(debHead[0] as Buffer, (debHead[1] as Buffer).subarray(0, 61))],
+    [/data.tar.xz is cut short/, arArchive(...debHead, data.subarray(0, 63))],
+    [/data.tar.lzma has an unknown compression/, arArchive(arMember("data.tar.lzma", Buffer.from("x")))],
+    [/bad header at byte 8/, arArchive(Buffer.alloc(60, "x"))],
+    [/bad header at byte 8/, arArchive(arMember("long", Buffer.from("x"), "-60"))],
+    [/bad header at byte 8/, arArchive(arMember("long", Buffer.from("x"), "1e9"))],
+    [/bad header at byte 8/, arArchive(arMember("long", Buffer.from("x"), ""))],
+    [/bad header at byte 8/, arArchive(arMember("a-name-longer-than-sixteen", Buffer.from("x")))],
+  ];
+  for (const [why, bytes] of cases) {
+    await writeFile(deb, bytes);
+    const works = [() => findDataMember(deb, "y 2"), () => extractFile(deb, "./x", join(dir.path, "out"), "y 2")];
+    for (const work of works) {
+      const error = await failureOf(work());
+      assert.instance(error, InputError, why.source);
+      assert.is(error.code, "MALFORMED", why.source);
+      assert.match(error.message, why);
+      assert.ok(error.message.startsWith(`y 2 (${deb}) is not a whole .deb: `), error.message);
+      assert.match(error.hint ?? "", "livelab inputs fetch");
+    }
+  }
+});
+
+test("a data member that does not unpack is refused as damaged", async () => {
+  await using dir = await TempDir.create("deb");
+  const deb = join(dir.path, "y.deb");
+  await writeFile(deb, arArchive(...debHead, arMember("data.tar.xz", Buffer.from("no xz at all"))));
+  const error = await failureOf(extractFile(deb, "./x", join(dir.path, "out")));
+  assert.is(error.code, "MALFORMED");
+  assert.match(error.message, `${deb} is not a whole .deb: `);
+});
+
+test("a package that is not there, and a folder in its place, are refused with their path", async () => {
+  await using dir = await TempDir.create("deb");
+  const absent = await failureOf(findDataMember(join(dir.path, "none.deb"), "z 3"));
+  assert.is(absent.code, "NOT_IN_STORE");
+  assert.match(absent.message, `z 3 (${join(dir.path, "none.deb")})`);
+  assert.is((await failureOf(findDataMember(dir.path))).code, "MALFORMED");
+});
+
+test("a host without the package's decompressor is named as that", async () => {
+  await using dir = await TempDir.create("deb");
+  const deb = await makeDeb(dir.path, LOADER, "loader");
+  const path = process.env["PATH"];
+  process.env["PATH"] = dir.path;
+  try {
+    const error = await failureOf(extractFile(deb, `./${LOADER}`, join(dir.path, "out")));
+    assert.equal([error.code, error.kind], ["PROGRAM_MISSING", "host"]);
+    assert.match(error.message, "tar is needed");
+  } finally {
+    process.env["PATH"] = path;
+  }
 });
 
 test.run();

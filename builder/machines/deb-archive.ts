@@ -5,8 +5,11 @@
 import { execFile } from "node:child_process";
 import { open, rename, rm, stat } from "node:fs/promises";
 import { promisify } from "node:util";
-import { InputError } from "../builder-error.js";
+import { findProgram } from "../../vm/find-program.js";
+import { tellsNoRoom } from "../../vm/no-room.js";
+import { BuilderError, InputError } from "../builder-error.js";
 import { ownerTag } from "../owner.js";
+import { writeFailure } from "../write-failure.js";
 
 const run = promisify(execFile);
 const EXTRACT = 'tail -c "+$1" "$2" | head -c "$3" | "$4" -dc | tar -x -O -f - --wildcards "$5" >"$6"';
@@ -25,48 +28,92 @@ const decompressors: Readonly<Record<string, DataMember["decompressor"]>> = {
   "data.tar.gz": "gzip",
 };
 
-/** Finds the data member of a .deb. @throws InputError MALFORMED when the file is not a .deb or is cut short */
-export async function findDataMember(path: string): Promise<DataMember> {
-  await using file = await open(path);
-  const malformed = (why: string): InputError =>
-    new InputError("MALFORMED", `${path} is not a whole .deb: ${why}`, {
-      hint: "livelab inputs fetch, after removing that file",
+/**
+ * Finds the data member of a .deb.
+ * @param name what to call the package in messages. @default its path alone
+ * @throws InputError NOT_IN_STORE when there is no file, MALFORMED when it is not a .deb or is cut short
+ */
+export async function findDataMember(path: string, name?: string): Promise<DataMember> {
+  const malformed = (why: string): InputError => notWhole(path, name, why);
+  await using file = await open(path).catch((cause: NodeJS.ErrnoException) => {
+    const code = cause.code === "ENOENT" ? "NOT_IN_STORE" : "STORE";
+    throw new InputError(code, `cannot read ${labelOf(path, name)}: ${cause.message}`, {
+      hint: "livelab inputs fetch",
+      cause,
     });
-  const { size: fileSize } = await file.stat();
+  });
+  const found = await file.stat();
+  if (!found.isFile()) throw malformed("it is no file");
   const header = Buffer.alloc(60);
   await file.read(header, 0, 8, 0);
   if (header.toString("latin1", 0, 8) !== "!<arch>\n") throw malformed("no ar magic");
-  for (let at = 8; at + 60 <= fileSize; ) {
+  let at = 8;
+  while (at + 60 <= found.size) {
     await file.read(header, 0, 60, at);
-    const name = header.toString("latin1", 0, 16).trim().replace(/\/$/, "");
-    const size = Number(header.toString("latin1", 48, 58).trim());
-    if (header.toString("latin1", 58, 60) !== "`\n" || !Number.isInteger(size))
+    const member = header.toString("latin1", 0, 16).trim().replace(/\/$/, "");
+    const digits = header.toString("latin1", 48, 58).trim();
+    // Number() would take "-8" and "1e9" too, with which the search would not end.
+    if (header.toString("latin1", 58, 60) !== "`\n" || !/^\d+$/.test(digits))
       throw malformed(`bad header at byte ${at}`);
+    const size = Number(digits);
     const offset = at + 60;
-    if (name.startsWith("data.tar")) {
-      const decompressor = decompressors[name];
-      if (decompressor === undefined) throw malformed(`member ${name} has an unknown compression`);
-      if (offset + size > fileSize) throw malformed(`member ${name} is cut short`);
+    if (member.startsWith("data.tar")) {
+      const decompressor = decompressors[member];
+      if (decompressor === undefined) throw malformed(`member ${member} has an unknown compression`);
+      if (offset + size > found.size) throw malformed(`member ${member} is cut short`);
       return { offset, size, decompressor };
     }
     at = offset + size + (size % 2);
   }
-  throw malformed("no data member");
+  throw malformed(at === found.size ? "no data member" : "it ends before its data member");
 }
+
+const labelOf = (path: string, name: string | undefined): string => (name === undefined ? path : `${name} (${path})`);
+
+const notWhole = (path: string, name: string | undefined, why: string): InputError =>
+  new InputError("MALFORMED", `${labelOf(path, name)} is not a whole .deb: ${why}`, {
+    hint: "remove that file, then: livelab inputs fetch",
+  });
 
 /**
  * Cuts one file out of a .deb, whole or not at all, with the host's tar and xz.
  * @param member its path in the package, "./boot/vmlinuz-*"
- * @throws InputError MALFORMED when the .deb is not whole or has no such file; Error of a program that the host lacks
+ * @param name what to call the package in messages. @default its path alone
+ * @throws InputError as findDataMember(), and MALFORMED when the .deb has no such file; BuilderError PROGRAM_MISSING,
+ * HOST_DISK_FULL, NOT_WRITABLE
  */
-export async function extractFile(debPath: string, member: string, target: string): Promise<void> {
+export async function extractFile(debPath: string, member: string, target: string, name?: string): Promise<void> {
+  const { offset, size, decompressor } = await findDataMember(debPath, name);
+  for (const program of ["tar", decompressor]) {
+    if ((await findProgram(program)) !== undefined) continue;
+    throw new BuilderError("PROGRAM_MISSING", `${program} is needed for ${debPath}, and is not in the PATH`, {
+      hint: "npm run setup",
+    });
+  }
   const part = `${target}.${ownerTag()}`;
   try {
-    const { offset, size, decompressor } = await findDataMember(debPath);
-    await run("sh", ["-euc", EXTRACT, "sh", String(offset + 1), debPath, String(size), decompressor, member, part]);
-    if ((await stat(part)).size === 0) throw new InputError("MALFORMED", `${debPath} has no file ${member}`);
+    await (await open(part, "w")).close(); // so that a refusal comes as an error of its own, not in the shell's words
+    await run("sh", ["-euc", EXTRACT, "sh", String(offset + 1), debPath, String(size), decompressor, member, part], {
+      env: { ...process.env, LC_ALL: "C" },
+    });
+    if ((await stat(part)).size === 0) throw hasNoFile(debPath, name, member);
     await rename(part, target);
+  } catch (error) {
+    const said = (error as { readonly stderr?: unknown }).stderr;
+    if (typeof said !== "string") throw writeFailure(target, error);
+    if (tellsNoRoom(said)) {
+      throw writeFailure(target, Object.assign(new Error(said.trim()), { code: "ENOSPC", syscall: "write" }));
+    }
+    // Of what a decompressor refused tar sees nothing, and finds nothing in it.
+    const first = said.trim().split("\n")[0] || "no reason given";
+    if (/^tar: .*: Not found in archive$/.test(first)) throw hasNoFile(debPath, name, member);
+    throw notWhole(debPath, name, first);
   } finally {
-    await rm(part, { force: true });
+    await rm(part, { force: true }).catch(() => undefined); // the first error counts
   }
 }
+
+const hasNoFile = (path: string, name: string | undefined, member: string): InputError =>
+  new InputError("MALFORMED", `${labelOf(path, name)} has no file ${member}`, {
+    hint: `see what it has: dpkg -c ${path}`,
+  });
