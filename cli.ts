@@ -45,6 +45,7 @@ import { allScenarios } from "./test/scenarios/all-scenarios.js";
 import type { AcceleratorWish } from "./vm/accelerator.js";
 import { pinnedCloudImages } from "./vm/bases/cloud-images.js";
 import { createProgress } from "./vm/create-progress.js";
+import { firstError, laterErrors } from "./vm/first-error.js";
 import { formatBytes } from "./vm/format.js";
 import { describeChecks } from "./vm/host-check.js";
 import { type FailureKind, LivelabError, UsageError } from "./vm/livelab-error.js";
@@ -577,11 +578,17 @@ async function findKernel(candidates: readonly string[]): Promise<string | undef
   return undefined;
 }
 
-/** Tells an error the way a person can act on it; the cause's stack only for defects of ours. */
+/** Reports an error and, after it, what failed in tidying up. @returns the exit status of the first */
 function report(error: unknown): number {
-  // When a body and a disposer both throw, the first error is the suppressed one.
-  let first = error;
-  while (first instanceof Error && "suppressed" in first) first = first.suppressed;
+  const status = reportFirst(firstError(error));
+  for (const later of laterErrors(error)) {
+    process.stderr.write(`livelab: after that: ${later instanceof Error ? later.message : String(later)}\n`);
+  }
+  return status;
+}
+
+/** Tells an error the way a person can act on it; the cause's stack only for defects of ours. */
+function reportFirst(first: unknown): number {
   if (first instanceof CommanderError) return first.exitCode === 0 ? 0 : 2;
   if (signal.aborted) {
     process.stderr.write("livelab: interrupted\n");

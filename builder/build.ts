@@ -4,6 +4,7 @@
  */
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { firstError } from "../vm/first-error.js";
 import { UsageError } from "../vm/livelab-error.js";
 import { isNoRoomError } from "../vm/no-room.js";
 import { artifactKey } from "./artifacts.js";
@@ -89,7 +90,8 @@ export async function build(workshop: Workshop, request: BuildRequest): Promise<
       gitStatus,
     };
   } catch (error) {
-    throw isNoRoomError(error) ? diskFull(workshop, stamp, error) : error;
+    const first = firstError(error);
+    throw isNoRoomError(first) ? diskFull(workshop, stamp, first) : error;
   } finally {
     if (old === undefined) await dropUnbegun(workshop, stamp);
   }
@@ -110,7 +112,9 @@ function diskFull(workshop: Workshop, stamp: string, cause: unknown): BuilderErr
 async function dropUnbegun(workshop: Workshop, stamp: string): Promise<void> {
   const folder = releaseFolder(workshop.home, stamp);
   if ((await stat(join(folder, "release.json")).catch(() => undefined)) === undefined) {
-    await removeTree(folder, workshop.options.asRoot);
+    await removeTree(folder, workshop.options.asRoot).catch((failure: Error) => {
+      workshop.options.progress.note(`${folder} is left: ${failure.message}`);
+    });
   }
 }
 
@@ -160,7 +164,11 @@ async function runStages(
           options.progress.note(
             below.length === 0 ? "interrupted" : `interrupted; to go on: livelab build -r ${stamp}`,
           );
-        } else await saveRelease(home, { ...release, failedStage: stage.name });
+        } else {
+          await saveRelease(home, { ...release, failedStage: stage.name }).catch((failure: Error) => {
+            options.progress.note(`that stage ${stage.name} failed is not recorded: ${failure.message}`);
+          });
+        }
         throw error;
       }
     });

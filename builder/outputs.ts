@@ -8,6 +8,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
+import { firstError } from "../vm/first-error.js";
 import { formatBytes } from "../vm/format.js";
 import { isNoRoomError } from "../vm/no-room.js";
 import type { Step } from "../vm/progress.js";
@@ -132,7 +133,7 @@ export async function exportOutputs(
     step.result(formatBytes(files.reduce((sum, file) => sum + file.bytes, 0)));
     return report;
   } catch (error) {
-    if (isNoRoomError(error)) {
+    if (isNoRoomError(firstError(error))) {
       throw new BuilderError("HOST_DISK_FULL", `no room for the outputs in ${outRoot}`, {
         hint: `free about 2 GiB there, then: livelab build -r ${release.stamp}`,
         cause: error,
@@ -140,7 +141,7 @@ export async function exportOutputs(
     }
     throw error;
   } finally {
-    await rm(part, { recursive: true, force: true });
+    await rm(part, { recursive: true, force: true }).catch(() => undefined); // the first error counts; a later run sweeps
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { formatBytes } from "../vm/format.js";
-import { isNoRoomError, tellsNoRoom } from "../vm/no-room.js";
+import { tellsNoRoom } from "../vm/no-room.js";
 import type { Step } from "../vm/progress.js";
 import { SshError } from "../vm/ssh-connection.js";
 import { artifactPath, artifactUrl, hasArtifact, keepArtifact } from "./artifacts.js";
@@ -29,6 +29,8 @@ export interface StageContext {
   /** Folder of proto/. */
   readonly proto: string;
   readonly signal?: AbortSignal;
+  /** Takes what a person should know besides the error that is thrown, a line each. @default nobody reads it */
+  readonly note?: (text: string) => void;
 }
 
 const LINES_SHOWN_ON_FAILURE = 40;
@@ -104,8 +106,8 @@ export async function runStage(
         signal: limited(context, stage.limitMinutes * 60_000, `stage ${stage.name}`),
       });
     } catch (error) {
-      if (isNoRoomError(error)) {
-        tail.add(String(error));
+      if (error instanceof BuilderError && error.code === "HOST_DISK_FULL") {
+        tail.add(error.message);
         throw stageFailure(stage, "was ended: No space left on device for its log", tail, logFile, context);
       }
       if (error instanceof SshError && error.code === "CONNECTION_LOST") {
@@ -133,7 +135,9 @@ export async function runStage(
     if (context.signal?.aborted) throw error;
     // Before and after the stage's own command nothing is its fault.
     const lost = error instanceof SshError && `the builder machine of stage ${stage.name} ${await machine.whyLost()}`;
-    await machine.keepFailed();
+    await machine.keepFailed().catch((failure: Error) => {
+      context.note?.(`what stage ${stage.name} left is not kept to be looked at: ${failure.message}`);
+    });
     throw lost ? new BuilderError("MACHINE_DIED", lost, { hint: `livelab build -r ${stamp}`, cause: error }) : error;
   }
   const durationMs = performance.now() - started;

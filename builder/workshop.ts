@@ -177,6 +177,7 @@ export class Workshop {
       stamp,
       proto: join(this.options.projectRoot, "proto"),
       signal: this.options.signal,
+      note: (text) => this.options.progress.note(text),
     };
   }
 }

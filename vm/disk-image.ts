@@ -67,7 +67,7 @@ export async function createOverlay(path: string, overlay: OverlaySpec): Promise
       "backing-fmt": backingFormat,
     });
   } catch (cause) {
-    await rm(path, { force: true });
+    await rm(path, { force: true }).catch(() => undefined); // the first error counts
     signal?.throwIfAborted();
     throw notMade(path, cause as Error);
   }
@@ -81,7 +81,7 @@ async function createFile(path: string, bytes: number): Promise<void> {
   try {
     await file.truncate(bytes);
   } catch (cause) {
-    await rm(path, { force: true });
+    await rm(path, { force: true }).catch(() => undefined); // the first error counts
     throw notMade(path, cause as Error);
   } finally {
     await file.close();

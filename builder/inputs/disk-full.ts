@@ -11,7 +11,7 @@ export async function freeBytesIn(folder: string): Promise<number> {
 
 /** @param neededBytes how many bytes more are needed at least @param cause the failed write, if it came to one */
 export async function diskFullError(folder: string, neededBytes: number, cause?: unknown): Promise<InputError> {
-  const free = formatBytes(await freeBytesIn(folder));
+  const free = await freeBytesIn(folder).then(formatBytes, () => "an unknown amount"); // the cause counts, not this
   const quota = (cause as NodeJS.ErrnoException | undefined)?.code === "EDQUOT" ? ", but your quota is used up" : "";
   const message = `no room in ${folder}: at least ${formatBytes(neededBytes)} more needed, ${free} free${quota}`;
   return new InputError("DISK_FULL", message, {

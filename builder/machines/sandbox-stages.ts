@@ -57,7 +57,7 @@ export class SandboxStages implements BuilderMachines {
     await removeTree(failedLayerFolder(home, stamp), asRoot);
     const layer = await this.layers.begin(key);
     const machine = await this.#start(stamp, this.#folders(below), layer).catch(async (error) => {
-      await layer[Symbol.asyncDispose]();
+      await Promise.resolve(layer[Symbol.asyncDispose]()).catch(() => undefined); // the first error counts; a later run sweeps
       throw error;
     });
     return {

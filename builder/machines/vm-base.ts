@@ -5,6 +5,7 @@
  */
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { firstError } from "../../vm/first-error.js";
 import { isNoRoomError } from "../../vm/no-room.js";
 import type { Progress } from "../../vm/progress.js";
 import { artifactKey, artifactUrl } from "../artifacts.js";
@@ -91,13 +92,13 @@ export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
         await makeBase(request, part, (line) => step.status(line));
         await rename(part, folder);
       } catch (error) {
-        if (!isNoRoomError(error)) throw error;
+        if (!isNoRoomError(firstError(error))) throw error;
         throw new BuilderError("HOST_DISK_FULL", `no room for the builder VM's root in ${home.bases}`, {
           hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
           cause: error,
         });
       } finally {
-        await rm(part, { recursive: true, force: true });
+        await rm(part, { recursive: true, force: true }).catch(() => undefined); // the first error counts; a later run sweeps
       }
     });
   }

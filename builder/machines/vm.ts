@@ -12,6 +12,7 @@ import { createRawDisk } from "../../vm/disk-image.js";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { describeExit } from "../../vm/exit-report.js";
 import { findQemu, readQemuVersion } from "../../vm/find-qemu.js";
+import { firstError } from "../../vm/first-error.js";
 import { openGuestPort } from "../../vm/guest-port.js";
 import { launchMachine, type RunningMachine } from "../../vm/machine.js";
 import { LONGEST_SOCKET_PATH } from "../../vm/machine-spec.js";
@@ -64,10 +65,11 @@ async function keepTraces(workDir: string, target: string): Promise<void> {
 }
 
 /** What a guest or QEMU did is no defect of livelab; it is told with where to look. */
-function notStarted(error: unknown, home: LivelabHome): unknown {
+function notStarted(thrown: unknown, home: LivelabHome): unknown {
+  const error = firstError(thrown);
   const guests =
     error instanceof SshError || (error instanceof VmError && error.kind === "internal") || isOfTheState(error);
-  if (!guests) return error;
+  if (!guests) return thrown;
   return new BuilderError("MACHINE_DIED", `the builder VM did not start: ${(error as Error).message}`, {
     hint: `see what it left: ${lastFailure(home)}`,
     cause: error,
@@ -110,9 +112,10 @@ export class BuilderVm implements BuilderMachine {
     if (await BuilderVm.isPrepared(options)) {
       try {
         return await BuilderVm.#launch(options, folder, join(folder, "state"));
-      } catch (error) {
+      } catch (thrown) {
         options.signal.throwIfAborted();
-        if (!isOfTheState(error)) throw error;
+        const error = firstError(thrown);
+        if (!isOfTheState(error)) throw thrown;
         options.note(`the builder VM's saved state is of no use and was dropped: ${error.message.split("\n")[0]}`);
         await rm(folder, { recursive: true, force: true });
       }
@@ -144,11 +147,12 @@ export class BuilderVm implements BuilderMachine {
       await sleep(SETTLE_MS * options.verdict.timeScale, undefined, { signal: options.signal });
       await vm.#machine.saveState(join(part, "state"), { signal: options.signal });
       await rename(part, folder);
-    } catch (error) {
-      if (!(error instanceof VmError && error.code === "STATE_NOT_SAVED")) throw notStarted(error, options.home);
+    } catch (thrown) {
+      const error = firstError(thrown);
+      if (!(error instanceof VmError && error.code === "STATE_NOT_SAVED")) throw notStarted(thrown, options.home);
       options.note(`builder VMs will boot each time: ${error.message}`);
     } finally {
-      await rm(part, { recursive: true, force: true });
+      await rm(part, { recursive: true, force: true }).catch(() => undefined); // the first error counts; a later run sweeps
     }
   }
 
