@@ -21,18 +21,20 @@ export interface CnNetworkContext {
   readonly userNetwork: UserNetworkSpec;
   /** What the headnode answers itself. */
   readonly services: readonly FrameService[];
+  /** Takes what a service threw upon a frame. @default it is thrown where nobody catches it */
+  readonly onDefect?: ((error: Error) => void) | undefined;
   /** Is given what has to end with the boot. */
   readonly cleanup: DisposableStack;
 }
 
 export async function connectCn(
   { mac, nics, peers, reportDir }: Pick<BootPlan, "mac" | "nics" | "peers" | "reportDir">,
-  { userNetwork, services, cleanup }: CnNetworkContext,
+  { userNetwork, services, onDefect, cleanup }: CnNetworkContext,
 ): Promise<CnNetwork> {
   if (nics.length === 0 && peers.length === 0 && services.length === 0) {
     return { nics: [{ mac, network: userNetwork }], relays: [] };
   }
-  const wire = cleanup.use(await Wire.create({ capturePath: join(reportDir, "wire.pcap") }));
+  const wire = cleanup.use(await Wire.create({ capturePath: join(reportDir, "wire.pcap"), onDefect }));
   for (const service of [...services, new AnsweringHost(peers)]) wire.attach(service);
   const plugged: NicSpec[] = [];
   for (const each of [mac, ...nics]) plugged.push({ mac: each, network: await wire.addPort("nic") });

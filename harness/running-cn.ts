@@ -117,6 +117,8 @@ export class RunningCn implements AsyncDisposable {
     const digesting = new AbortController();
     cleanup.defer(() => digesting.abort());
     const digests = digestImage(image, AbortSignal.any([signal, digesting.signal])); // looked at when the report is made
+    const trouble = new BootTrouble();
+    const onDefect = (error: Error): void => trouble.hostFailed(error);
     const { medium } = plan;
     const headnode =
       medium.kind === "ipxe"
@@ -126,6 +128,7 @@ export class RunningCn implements AsyncDisposable {
               medium,
               firmware: plan.firmware.kind,
               now: clock.nowMs,
+              onDefect,
               transcriptPath: join(reportDir, "headnode.jsonl"),
             }),
           )
@@ -133,7 +136,12 @@ export class RunningCn implements AsyncDisposable {
     const { boot, disks } = await layOutMedium(plan, { cleanup, signal });
     const { net, host, dns, dhcpStart, bootFile } = headnode?.network ?? mediumNetwork;
     const userNetwork = { kind: "user", net, host, dns, dhcpStart, bootfile: bootFile } as const;
-    const { nics, relays } = await connectCn(plan, { userNetwork, services: headnode?.services ?? [], cleanup });
+    const { nics, relays } = await connectCn(plan, {
+      userNetwork,
+      services: headnode?.services ?? [],
+      onDefect,
+      cleanup,
+    });
     const machine = cleanup.use(
       await launchMachine(
         {
@@ -173,6 +181,7 @@ export class RunningCn implements AsyncDisposable {
 
     const cn = new RunningCn(
       { plan, context, accelerator, headnode, machine, line, console, firmware, digests, clock },
+      trouble,
       cleanup.move(),
     );
     try {
@@ -180,15 +189,15 @@ export class RunningCn implements AsyncDisposable {
       await machine.resume();
       return cn;
     } catch (error) {
-      await cn[Symbol.asyncDispose]();
+      await cn[Symbol.asyncDispose]().catch(() => undefined); // the first error counts
       throw error;
     }
   }
 
-  private constructor(parts: Parts, resources: DisposableStack) {
+  private constructor(parts: Parts, trouble: BootTrouble, resources: DisposableStack) {
     this.#parts = parts;
     this.#resources = resources;
-    this.#trouble = new BootTrouble();
+    this.#trouble = trouble;
     this.#signal = AbortSignal.any([parts.context.signal, this.#trouble.signal]);
     this.#refused = new Set();
     this.recorder = new MilestoneRecorder({

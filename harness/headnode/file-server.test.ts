@@ -176,4 +176,20 @@ test("ranges as RFC 9110 has them", () => {
   }
 });
 
+test("a defect of what it serves is told as that, and the request is incomplete", async () => {
+  await using cleanup = new DisposableStack();
+  const transcript = cleanup.use(new Transcript(() => performance.now()));
+  const defect = new TypeError("a defect of the tree");
+  const defects: Error[] = [];
+  const tree = (): never => {
+    throw defect;
+  };
+  const server = cleanup.use(await FileServer.start({ tree, transcript, onDefect: (error) => defects.push(error) }));
+  const noted = nextRequest(transcript);
+  await fetch(`http://127.0.0.1:${server.port}/x`).catch(() => undefined);
+  assert.is((await noted).complete, false);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(defects, [defect]);
+});
+
 test.run();

@@ -16,6 +16,8 @@ export interface FileServerOptions {
   readonly transcript: Transcript;
   /** @default 0, any free port */
   readonly port?: number;
+  /** Takes what is neither the client's nor the disk's doing. @default it is thrown where nobody catches it */
+  readonly onDefect?: ((error: Error) => void) | undefined;
 }
 
 /** first and last byte, both included */
@@ -34,7 +36,9 @@ export class FileServer implements AsyncDisposable {
   /** @throws UsageError PORT_IN_USE, PORT_REFUSED */
   static async start(options: FileServerOptions): Promise<FileServer> {
     const port = options.port ?? 0;
-    const server = createServer((request, response) => void answer(request, response, options));
+    const server = createServer((request, response) => {
+      answer(request, response, options).catch(options.onDefect);
+    });
     // An emulated guest may be silent for long between two requests on one connection.
     server.keepAliveTimeout = 120_000;
     await new Promise<void>((resolve, reject) => {
@@ -71,22 +75,24 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   transcript.begin(transfer);
   try {
     await respond(request, response, options.tree(path), transfer);
-  } catch {
-    // The client went away, or the file could not be read to its end: either shows as an incomplete transfer.
+  } catch (error) {
     response.destroy();
+    // The client went away, or the file could not be read to its end: either has a code, and shows as an incomplete transfer.
+    if (!(error instanceof Error && "code" in error)) throw error;
+  } finally {
+    transcript.end(transfer, {
+      timeMs: startMs,
+      method: request.method ?? "",
+      path,
+      status: response.statusCode,
+      bytesSent: transfer.bytesSent,
+      bytesTotal: transfer.bytesTotal,
+      complete: response.writableFinished,
+      durationMs: transcript.now() - startMs,
+      peer,
+      userAgent: request.headers["user-agent"] ?? "",
+    });
   }
-  transcript.end(transfer, {
-    timeMs: startMs,
-    method: request.method ?? "",
-    path,
-    status: response.statusCode,
-    bytesSent: transfer.bytesSent,
-    bytesTotal: transfer.bytesTotal,
-    complete: response.writableFinished,
-    durationMs: transcript.now() - startMs,
-    peer,
-    userAgent: request.headers["user-agent"] ?? "",
-  });
 }
 
 async function respond(

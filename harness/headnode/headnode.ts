@@ -47,6 +47,8 @@ export interface HeadnodeOptions {
   readonly now: () => number;
   /** Where the transcript's JSON lines go. @default nowhere */
   readonly transcriptPath?: string;
+  /** Takes what is neither a client's nor the disk's doing. @default it is thrown where nobody catches it */
+  readonly onDefect?: ((error: Error) => void) | undefined;
 }
 
 /** What QEMU's user networking is to say. */
@@ -95,6 +97,7 @@ export class Headnode implements AsyncDisposable {
       await FileServer.start({
         tree: find,
         transcript,
+        onDefect: options.onDefect,
         ...(options.port !== undefined && { port: options.port }),
       }),
     );
@@ -133,7 +136,7 @@ export class Headnode implements AsyncDisposable {
       now: options.now,
       hidesUserClass: () => options.firmware !== "uefi" && loaderDir !== undefined && !hasLoader(transcript),
     });
-    const tftp = cleanup.use(new TftpService({ serverIp: network.host, find, transcript }));
+    const tftp = cleanup.use(new TftpService({ serverIp: network.host, find, transcript, onDefect: options.onDefect }));
     return new Headnode(
       { ...parts, network: { ...network, bootFile: undefined } },
       { dhcp, tftp, resources: cleanup.move() },

@@ -20,7 +20,7 @@ export interface OpenContent extends AsyncDisposable {
 /** Read at once for clients that ask for little, in bytes: a disk is asked once for hundreds of TFTP's blocks. */
 const READ_AHEAD_BYTES = 1 << 20;
 
-/** @returns undefined for nothing, and for a file deleted since the start: servers say that it is not there as well */
+/** @returns undefined for nothing, and for a file that was deleted since the start or cannot be read: servers answer that it is not there */
 export async function openContent(content: PublishedContent | undefined): Promise<OpenContent | undefined> {
   if (content === undefined) return undefined;
   if (content.kind === "bytes") {
@@ -34,9 +34,18 @@ export async function openContent(content: PublishedContent | undefined): Promis
   }
   const file = await open(content.path).catch(() => undefined);
   if (file === undefined) return undefined;
+  const sizeBytes = await file.stat().then(
+    ({ size }) => size,
+    () => undefined,
+  );
+  const close = (): Promise<void> => file.close().catch(() => undefined); // nothing was written that could be lost
+  if (sizeBytes === undefined) {
+    await close();
+    return undefined;
+  }
   let ahead = { start: 0, bytes: Buffer.alloc(0) };
   return {
-    sizeBytes: (await file.stat()).size,
+    sizeBytes,
     stream: (first, last) =>
       file.createReadStream({ start: first, end: last, autoClose: false, highWaterMark: 1 << 18 }),
     read: async (offset, length) => {
@@ -47,6 +56,6 @@ export async function openContent(content: PublishedContent | undefined): Promis
       }
       return ahead.bytes.subarray(offset - ahead.start, offset - ahead.start + length);
     },
-    [Symbol.asyncDispose]: () => file.close(),
+    [Symbol.asyncDispose]: close,
   };
 }

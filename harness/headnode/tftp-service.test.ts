@@ -225,4 +225,26 @@ test("other ports and other hosts are left to others", async () => {
   assert.ok(client.read("small"));
 });
 
+test("a defect met while a file is sent is told as that", async () => {
+  await using cleanup = new DisposableStack();
+  const transcript = cleanup.use(new Transcript(() => performance.now()));
+  const defect = new TypeError("a defect of the wire");
+  let tell: (error: Error) => void = () => {};
+  const told = new Promise<Error>((resolve) => {
+    tell = resolve;
+  });
+  const find = (): PublishedContent => ({ kind: "bytes", bytes: Buffer.from("hello") });
+  const service = cleanup.use(
+    new TftpService({ serverIp: "10.99.99.7", find, transcript, onDefect: (error) => tell(error) }),
+  );
+  const broken = {
+    take: (frame: Buffer) =>
+      service.take(frame, () => {
+        throw defect;
+      }),
+  } as unknown as TftpService;
+  new Client(broken).read("small");
+  assert.is(await told, defect);
+});
+
 test.run();

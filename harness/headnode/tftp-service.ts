@@ -16,6 +16,8 @@ export interface TftpServiceOptions {
   readonly transcript: Transcript;
   /** Wait for an answer before a packet is sent again, in milliseconds. @default 2000 */
   readonly retryMs?: number | undefined;
+  /** Takes what is neither the client's nor the disk's doing. @default it is thrown where nobody catches it */
+  readonly onDefect?: ((error: Error) => void) | undefined;
 }
 
 type SendPacket = (packet: Buffer) => void;
@@ -74,14 +76,14 @@ export class TftpService implements FrameService, AsyncDisposable {
       reply(formatError(tftpErrors.illegalOperation, "this headnode sends files in mode octet alone"));
       return;
     }
-    const { retryMs = 2_000, transcript } = this.#options;
+    const { retryMs = 2_000, transcript, onDefect } = this.#options;
     // Its root is the tree's, whether a name begins with a slash or not.
     const path = `/${packet.path.replace(/^\/+/, "")}`;
-    const transfer = new Transfer({ path, peer: peerOf(frame), packet, reply, retryMs, transcript }, () =>
+    const transfer = new Transfer({ path, peer: peerOf(frame), packet, reply, retryMs, transcript, onDefect }, () =>
       this.#transfers.delete(port),
     );
     this.#transfers.set(port, transfer);
-    void transfer.begin(this.#options.find(path));
+    transfer.begin(this.#options.find(path)).catch(this.#options.onDefect);
   }
 
   /** @param port at the server's end */
@@ -103,6 +105,7 @@ interface TransferOptions {
   readonly reply: SendPacket;
   readonly retryMs: number;
   readonly transcript: Transcript;
+  readonly onDefect: ((error: Error) => void) | undefined;
 }
 
 class Transfer {
@@ -160,7 +163,7 @@ class Transfer {
     this.#progress.bytesSent += this.#inFlight;
     const wasLast = this.#block > 0 && this.#inFlight < this.#blockBytes;
     if (wasLast) void this.end(true);
-    else void this.#next();
+    else this.#next().catch(this.#options.onDefect);
   }
 
   /** A second call gets the same answer. */

@@ -17,20 +17,25 @@ export function recordOf(frame: Uint8Array): Buffer {
   return record;
 }
 
+/** The bytes are no stream of frames. */
+export class FramingError extends RangeError {
+  override readonly name = "FramingError";
+}
+
 /** Cuts a stream into records. */
 export class RecordSplitter {
   #rest: Buffer = Buffer.alloc(0);
 
   /**
    * @param onRecord gets each record, length and frame, that is complete: a part of `chunk` where that holds all of it
-   * @throws RangeError for a length that no frame has, so that the stream is not one of frames
+   * @throws FramingError for a length that no frame has; what `onRecord` throws
    */
   push(chunk: Buffer, onRecord: (record: Buffer) => void): void {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     let start = 0;
     while (bytes.length - start >= LENGTH_BYTES) {
       const length = bytes.readUInt32BE(start);
-      if (length > LONGEST_FRAME) throw new RangeError(`a frame of ${length} bytes`);
+      if (length > LONGEST_FRAME) throw new FramingError(`a frame of ${length} bytes`);
       const end = start + LENGTH_BYTES + length;
       if (end > bytes.length) break;
       onRecord(bytes.subarray(start, end));

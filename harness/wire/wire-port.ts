@@ -4,34 +4,38 @@
  */
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
-import { RecordSplitter } from "./frame-stream.js";
+import { FramingError, RecordSplitter } from "./frame-stream.js";
 
 /** What a guest that takes nothing may have waiting, in bytes. As on a real wire, the rest is lost. */
 const QUEUE_LIMIT_BYTES = 8 * 1024 * 1024;
 
+export interface WirePortOptions {
+  /** Gets each frame that comes, with its length in front. */
+  readonly onRecord: (record: Buffer, port: WirePort) => void;
+  /** Takes what `onRecord` threw: a defect, which costs the frame and not the port. */
+  readonly onDefect: (error: Error) => void;
+}
+
 export class WirePort implements AsyncDisposable {
   readonly socketPath: string;
   readonly #server: Server;
-  readonly #onRecord: (record: Buffer, port: WirePort) => void;
+  readonly #options: WirePortOptions;
   #socket: Socket | undefined;
   /** Records to be written before the turn ends, those that lie side by side in memory as one. */
   #pending: Buffer[] = [];
 
-  private constructor(server: Server, socketPath: string, onRecord: (record: Buffer, port: WirePort) => void) {
+  private constructor(server: Server, socketPath: string, options: WirePortOptions) {
     this.#server = server;
     this.socketPath = socketPath;
-    this.#onRecord = onRecord;
+    this.#options = options;
     server.on("connection", (socket) => this.#plugIn(socket));
   }
 
-  /**
-   * @param socketPath free, at most 107 bytes
-   * @param onRecord gets each frame that comes, with its length in front
-   */
-  static async open(socketPath: string, onRecord: (record: Buffer, port: WirePort) => void): Promise<WirePort> {
+  /** @param socketPath free, at most 107 bytes */
+  static async open(socketPath: string, options: WirePortOptions): Promise<WirePort> {
     const server = createServer();
     server.maxConnections = 1;
-    const port = new WirePort(server, socketPath, onRecord);
+    const port = new WirePort(server, socketPath, options);
     server.listen(socketPath);
     await once(server, "listening");
     return port;
@@ -69,15 +73,25 @@ export class WirePort implements AsyncDisposable {
     const splitter = new RecordSplitter();
     socket.on("data", (chunk) => {
       try {
-        splitter.push(chunk, (record) => this.#onRecord(record, this));
-      } catch {
-        socket.destroy(); // not a stream of frames
+        splitter.push(chunk, (record) => this.#handOn(record));
+      } catch (error) {
+        if (!(error instanceof FramingError)) throw error;
+        socket.destroy();
       }
     });
     socket.on("error", () => {}); // QEMU's end is told elsewhere
     socket.on("close", () => {
       this.#socket = undefined;
     });
+  }
+
+  #handOn(record: Buffer): void {
+    const { onRecord, onDefect } = this.#options;
+    try {
+      onRecord(record, this);
+    } catch (error) {
+      onDefect(error as Error);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -58,6 +60,41 @@ test("floods a frame to an unknown address, then learns where each address is", 
     "for all",
     "a known address is not flooded, nor is what was sent to the first",
   );
+});
+
+test("what a service throws upon a frame is told as a defect, and the port goes on with the next frame", async () => {
+  await using cleanup = new DisposableStack();
+  const defects: Error[] = [];
+  const wire = cleanup.use(await Wire.create({ onDefect: (error) => defects.push(error) }));
+  const a = cleanup.use(await WireGuest.plugIn(await wire.addPort("nic")));
+  const b = cleanup.use(await WireGuest.plugIn(await wire.addPort("nic")));
+  const defect = new TypeError("a defect of the service");
+  wire.attach({
+    take: (frame) => {
+      if (isOurs(frame) && textOf(frame).startsWith("poison")) throw defect;
+      return false;
+    },
+  });
+  a.send(frameOf(macs[0], macs[1], "poison"));
+  a.send(frameOf(macs[0], macs[1], "good"));
+  assert.is(textOf(await b.next(isOurs)), "good");
+  assert.equal(defects, [defect]);
+});
+
+test("a guest whose bytes are no frames is unplugged, which is no defect, and may plug in again", async () => {
+  await using cleanup = new DisposableStack();
+  const defects: Error[] = [];
+  const wire = cleanup.use(await Wire.create({ onDefect: (error) => defects.push(error) }));
+  const port = await wire.addPort("nic");
+  const odd = connect(port.socketPath);
+  odd.on("error", () => undefined); // it is hung up on while it writes
+  odd.resume().write(Buffer.alloc(64, 0xff));
+  await once(odd, "close");
+  const again = cleanup.use(await WireGuest.plugIn(port));
+  const other = cleanup.use(await WireGuest.plugIn(await wire.addPort("nic")));
+  again.send(frameOf(macs[0], BROADCAST, "again"));
+  assert.is(textOf(await other.next(isOurs)), "again");
+  assert.equal(defects, []);
 });
 
 test("carries frames of 9000 bytes, and tags as they are", async () => {

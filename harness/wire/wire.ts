@@ -19,6 +19,8 @@ import { WirePort } from "./wire-port.js";
 export interface WireOptions {
   /** Where what goes over the wire is written in pcap format, but for TCP. @default nowhere */
   readonly capturePath?: string | undefined;
+  /** Takes what a service threw upon a frame; the wire goes on without that frame. @default it is thrown where nobody catches it */
+  readonly onDefect?: ((error: Error) => void) | undefined;
 }
 
 /** Somebody on the wire who is no QEMU. Its MACs are its own: nothing learns them. */
@@ -53,6 +55,7 @@ const SWITCH_MAC = "02:4c:4c:00:00:01";
 export class Wire implements AsyncDisposable {
   readonly #folder: TempDir;
   readonly #capture: Capture | undefined;
+  readonly #onDefect: (error: Error) => void;
   readonly #resources: DisposableStack;
   readonly #ports = new Map<WirePort, SwitchPort>();
   readonly #services: FrameService[] = [];
@@ -60,27 +63,38 @@ export class Wire implements AsyncDisposable {
   /** Port by the MAC address, as a number, that was last seen to send from there. */
   readonly #learned = new Map<number, SwitchPort>();
 
-  private constructor(folder: TempDir, capture: Capture | undefined, resources: DisposableStack) {
+  private constructor(
+    folder: TempDir,
+    capture: Capture | undefined,
+    onDefect: (error: Error) => void,
+    resources: DisposableStack,
+  ) {
     this.#folder = folder;
     this.#capture = capture;
+    this.#onDefect = onDefect;
     this.#resources = resources;
     const timer = setInterval(() => this.#speakLacp(), LACP_PERIOD_MS);
     resources.defer(() => clearInterval(timer));
   }
 
   /** @throws HarnessError LOG_NOT_WRITABLE when the capture cannot be opened */
-  static async create({ capturePath }: WireOptions = {}): Promise<Wire> {
+  static async create({ capturePath, onDefect = throwOn }: WireOptions = {}): Promise<Wire> {
     await using cleanup = new DisposableStack();
     const folder = cleanup.use(await TempDir.create("wire"));
     const capture = capturePath === undefined ? undefined : cleanup.use(Capture.create(capturePath));
-    return new Wire(folder, capture, cleanup.move());
+    return new Wire(folder, capture, onDefect, cleanup.move());
   }
 
   /** A new port, for a NIC or a relay of a machine that starts later. */
   async addPort(kind: PortKind): Promise<StreamNetworkSpec> {
     const number = this.#ports.size + 1;
     const socketPath = join(this.#folder.path, `port${number}`);
-    const port = this.#resources.use(await WirePort.open(socketPath, (record, from) => this.#receive(record, from)));
+    const port = this.#resources.use(
+      await WirePort.open(socketPath, {
+        onRecord: (record, from) => this.#receive(record, from),
+        onDefect: this.#onDefect,
+      }),
+    );
     const self = { system: SWITCH_MAC, port: number };
     const lacp = kind === "nic" ? new LacpPort(self, () => performance.now()) : undefined;
     this.#ports.set(port, { port, lacp, link: { members: [] } });
@@ -171,6 +185,10 @@ export class Wire implements AsyncDisposable {
   #record(frame: Buffer): void {
     this.#capture?.add(frame, Date.now());
   }
+}
+
+function throwOn(error: Error): never {
+  throw error;
 }
 
 /** Over the one member that carries all frames between the same two MACs, so that their order stays. */
