@@ -2,9 +2,10 @@
  * What came of a boot, put together from all that was seen of it: the verdict, and the report.
  * Not here: how a report looks (boot-report.ts), the boot itself (running-cn.ts).
  */
-import { cpus, loadavg, totalmem } from "node:os";
+import { loadavg } from "node:os";
 import type { AcceleratorVerdict } from "../vm/accelerator.js";
 import { formatBytes } from "../vm/format.js";
+import { memoryBytes, processors } from "../vm/host-capacity.js";
 import { LivelabError } from "../vm/livelab-error.js";
 import type { BootPlan } from "./boot-plan.js";
 import {
@@ -130,8 +131,8 @@ export function reportOf(
     bootScript: headnode?.bootScript,
     dhcp: headnode?.dhcp ?? [],
     host: {
-      cpus: cpus().length,
-      memoryMib: Math.round(totalmem() / 1024 / 1024),
+      cpus: processors(),
+      memoryMib: Math.round(memoryBytes() / 1024 / 1024),
       loadAtStart,
       loadAtEnd: loadavg()[0] ?? 0,
     },

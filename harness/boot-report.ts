@@ -2,7 +2,6 @@
  * What is left of a boot: report.json, and the same for people.
  * The schema is versioned: a field may be added, but none changes its meaning without a new version.
  */
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { AcceleratorVerdict } from "../vm/accelerator.js";
 import type { ExitReport } from "../vm/exit-report.js";
@@ -12,6 +11,7 @@ import { type FileWarning, formatFileWarning } from "./file-warning.js";
 import type { DhcpExchange } from "./headnode/dhcp-service.js";
 import type { ImageFileName } from "./headnode/image-folder.js";
 import type { FatalSign, MilestoneName } from "./milestones.js";
+import { writeReportFile } from "./report-folder.js";
 
 export const bootReportSchema = "livelab-boot-report/1";
 
@@ -63,6 +63,7 @@ export interface BootReport {
   readonly bootScript: string | undefined;
   /** What the headnode's own DHCP was asked and answered; empty where QEMU's answers. */
   readonly dhcp: readonly DhcpExchange[];
+  /** What livelab could use of it: a container's limits count. */
   readonly host: {
     readonly cpus: number;
     readonly memoryMib: number;
@@ -106,9 +107,9 @@ export interface CommandReport {
 
 const reportFileName = "report.json";
 
-/** Writes report.json. */
+/** Writes report.json. @throws HarnessError LOG_NOT_WRITABLE */
 export async function writeBootReport(folder: string, report: BootReport): Promise<void> {
-  await writeFile(join(folder, reportFileName), `${JSON.stringify(report, null, 2)}\n`);
+  await writeReportFile(join(folder, reportFileName), `${JSON.stringify(report, null, 2)}\n`);
 }
 
 /** The milestones as a table, one line each: time since power-on, time since the one before, name, what was seen. */

@@ -3,10 +3,10 @@
  * Prints a line for each on stdout, ends with `N passed, N failed`, and exits 0 only if something ran and all passed.
  * Usage: run.js [--unit] [--machine] [--boot] [FILE...]; without arguments, everything.
  */
-import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { processors } from "../vm/host-capacity.js";
 import { UsageError } from "../vm/livelab-error.js";
 import { findProjectRoot } from "../vm/project-root.js";
 import { runBootScenarios } from "./runner/boot-scenarios.js";
@@ -81,7 +81,7 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
   }
   await eachOf(
     files.filter(({ kind }) => kind === "unit"),
-    availableParallelism(),
+    processors(),
     signal,
     runFile,
   );

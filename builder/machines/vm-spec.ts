@@ -3,9 +3,9 @@
  * Not here: running it (vm.ts).
  */
 import { readFile, writeFile } from "node:fs/promises";
-import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import type { AcceleratorVerdict } from "../../vm/accelerator.js";
+import { memoryBytes, processors } from "../../vm/host-capacity.js";
 import type { MachineSpec } from "../../vm/machine-spec.js";
 import { generateSshKeyPair, type SshConnectOptions } from "../../vm/ssh-connection.js";
 import { SSHD_CONFIG } from "../../vm/sshd-config.js";
@@ -34,13 +34,16 @@ export interface VmPaths {
   readonly outbox: string;
 }
 
+/** Memory of a builder VM, in MiB. @param hostBytes all that livelab may use */
+export const builderMemoryMib = (hostBytes: number): number =>
+  Math.max(MEMORY_MIB.least, Math.min(MEMORY_MIB.most, Math.floor(hostBytes / 2 ** 21)));
+
 export function vmSpec({ base, disk, verdict }: VmParts, { keys, socket, outbox }: VmPaths): MachineSpec {
-  const halfMib = Math.floor(totalmem() / 2 ** 21);
   return {
     name: "builder",
     accelerator: verdict.accelerator,
-    cpus: availableParallelism(),
-    memoryMib: Math.max(MEMORY_MIB.least, Math.min(MEMORY_MIB.most, halfMib)),
+    cpus: processors(),
+    memoryMib: builderMemoryMib(memoryBytes()),
     uuid: "00000000-0000-4000-8000-000000000002",
     boot: {
       kind: "kernel",

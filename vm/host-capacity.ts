@@ -1,0 +1,45 @@
+/**
+ * Memory and processors that this process may use: the host's, or less where a control group limits it (containers, systemd).
+ * Sources: Node's process.constrainedMemory() and process.availableMemory(); Linux Documentation/admin-guide/cgroup-v2.rst
+ * ("cpu.max"), proc_pid_cgroup(5).
+ */
+import { readFileSync } from "node:fs";
+import { availableParallelism, totalmem } from "node:os";
+import { dirname, join } from "node:path";
+
+/** All memory, in bytes. */
+export const memoryBytes = (): number => smallerMemory(totalmem(), process.constrainedMemory());
+
+/** Memory that is free now, or can be freed, in bytes. */
+export const freeMemoryBytes = (): number => process.availableMemory();
+
+/** @param limitBytes 0 where it is not known, and a huge number where there is none */
+export const smallerMemory = (hostBytes: number, limitBytes: number): number =>
+  limitBytes > 0 ? Math.min(hostBytes, limitBytes) : hostBytes;
+
+/** Processors, at least 1; a part of one counts as a whole one. */
+export const processors = (): number => Math.max(1, Math.min(availableParallelism(), Math.ceil(cpuQuota())));
+
+/**
+ * The smallest quota of the process's control group and those above it, in processors; Infinity where there is none, or
+ * the host has no cgroup v2.
+ * @param proc @param cgroups where these file systems are. @default "/proc" and "/sys/fs/cgroup"
+ */
+export function cpuQuota(proc = "/proc", cgroups = "/sys/fs/cgroup"): number {
+  const group = /^0::(\/.*)$/m.exec(readIfThere(join(proc, "self/cgroup")))?.[1];
+  if (group === undefined) return Number.POSITIVE_INFINITY;
+  let quota = Number.POSITIVE_INFINITY;
+  for (let path = group; ; path = dirname(path)) {
+    const [, max, period] = /^(\d+) (\d+)$/m.exec(readIfThere(join(cgroups, path, "cpu.max"))) ?? [];
+    if (Number(period) > 0) quota = Math.min(quota, Number(max) / Number(period));
+    if (path === dirname(path)) return quota;
+  }
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
