@@ -1,7 +1,7 @@
 /** A test report as one HTML page that needs nothing else. */
 import { relative } from "node:path";
 import { formatDuration } from "../vm/format.js";
-import type { MilestoneRow } from "./boot-report.js";
+import type { BootReport, MilestoneRow } from "./boot-report.js";
 import { escapeXml } from "./junit-report.js";
 import type { ClaimResult, ScenarioBootResult } from "./scenario-boot.js";
 import type { ScenarioResult, TestReport } from "./scenario-run.js";
@@ -44,23 +44,28 @@ ${boots.map((boot) => formatBoot(boot, outDir)).join("\n")}`;
 }
 
 function formatBoot({ name, folder, claims, report }: ScenarioBootResult, outDir: string): string {
+  return `<h3>Boot ${escapeXml(name)}</h3>
+${report === undefined ? "<p>There is no report of it.</p>" : formatReport(report, relative(outDir, folder))}
+<table><tr><th>Claim</th><th></th><th>took</th><th></th></tr>
+${claims.map(formatClaim).join("\n")}</table>`;
+}
+
+/** @param folder of the boot, seen from the page */
+function formatReport(report: BootReport, folder: string): string {
   const { verdict, accelerator, image } = report;
   const transcript = report.options.medium === "ipxe" ? ["headnode.jsonl"] : [];
   const links = ["report.json", "console.log", "firmware.log", ...transcript, "qemu.log", "argv.txt"].map(
-    (file) => `<a href="${escapeXml(encodeURI(`${relative(outDir, folder)}/${file}`))}">${file}</a>`,
+    (file) => `<a href="${escapeXml(encodeURI(`${folder}/${file}`))}">${file}</a>`,
   );
   const failure =
     verdict.outcome === "passed"
       ? ""
       : `<p class="${verdict.outcome}">${escapeXml(verdict.failure.message)}</p>
 <pre>${escapeXml(verdict.failure.consoleTail.join("\n")).replaceAll("&#10;", "\n")}</pre>`;
-  return `<h3>Boot ${escapeXml(name)}</h3>
-<p>platform ${escapeXml(image.stamp)}, ${accelerator.accelerator}: ${escapeXml(accelerator.reason)}. ${links.join(" ")}</p>
+  return `<p>platform ${escapeXml(image.stamp)}, ${accelerator.accelerator}: ${escapeXml(accelerator.reason)}. ${links.join(" ")}</p>
 ${failure}
 <table><tr><th>Milestone</th><th>at</th><th>seen</th></tr>
-${report.milestones.map(formatMilestone).join("\n")}</table>
-<table><tr><th>Claim</th><th></th><th>took</th><th></th></tr>
-${claims.map(formatClaim).join("\n")}</table>`;
+${report.milestones.map(formatMilestone).join("\n")}</table>`;
 }
 
 function formatMilestone(row: MilestoneRow): string {

@@ -7,7 +7,7 @@ import type { TestReport } from "./scenario-run.js";
 
 export function formatJunit(report: TestReport): string {
   const suites = report.scenarios.flatMap(({ name, boots }) =>
-    boots.map((boot) => formatSuite(`${name}/${boot.name}`, boot)),
+    boots.map((boot) => formatSuite(`${name}/${boot.name}`, boot, report)),
   );
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
@@ -18,11 +18,13 @@ export function formatJunit(report: TestReport): string {
   ].join("\n");
 }
 
-function formatSuite(name: string, { claims, report }: ScenarioBootResult): string {
+/** @param run whose start stands for that of a boot without a report */
+function formatSuite(name: string, { claims, report }: ScenarioBootResult, run: TestReport): string {
+  const { startedAt, durationMs } = report ?? { startedAt: run.startedAt, durationMs: 0 };
   const count = (wanted: ClaimResult["outcome"]): number => claims.filter(({ outcome }) => outcome === wanted).length;
   return [
     `  <testsuite name="${escapeXml(name)}" tests="${claims.length}" failures="${count("failed")}" errors="${count("broken")}"` +
-      ` skipped="${count("not run")}" timestamp="${report.startedAt}" time="${seconds(report.durationMs)}">`,
+      ` skipped="${count("not run")}" timestamp="${startedAt}" time="${seconds(durationMs)}">`,
     ...claims.map((claim) => formatCase(name, claim)),
     "  </testsuite>",
   ].join("\n");

@@ -1,4 +1,5 @@
 /** The folder that a boot or a test run leaves its report in. */
+import { writeFile } from "node:fs/promises";
 import { makeWritableFolder } from "../vm/writable-folder.js";
 import { HarnessError } from "./harness-error.js";
 
@@ -16,4 +17,14 @@ export async function makeReportFolder(path: string): Promise<void> {
       },
     );
   }
+}
+
+/** Writes one file of the report. @throws HarnessError LOG_NOT_WRITABLE */
+export async function writeReportFile(path: string, text: string): Promise<void> {
+  await writeFile(path, text).catch((cause: Error) => {
+    throw new HarnessError("LOG_NOT_WRITABLE", `the report ${path} cannot be written: ${cause.message}`, {
+      cause,
+      hint: "free some space there, or name another folder with --report",
+    });
+  });
 }

@@ -40,7 +40,8 @@ export interface ScenarioBootResult {
   readonly folder: string;
   /** Milestones first, then what was asked, then what the boot itself had to do. */
   readonly claims: readonly ClaimResult[];
-  readonly report: BootReport;
+  /** Undefined for a boot that could not be run to a report; its claims say why. */
+  readonly report: BootReport | undefined;
 }
 
 export interface ScenarioBootOptions {
@@ -116,6 +117,24 @@ export async function runScenarioBoot(
   };
 }
 
+/**
+ * The result of a boot that has no report.
+ * @param outcome `broken` for the boot itself; then its further claims are `not run`
+ */
+export function bootWithoutReport(
+  boot: ScenarioBoot,
+  folder: string,
+  outcome: Extract<ClaimOutcome, "broken" | "not run">,
+  message: string,
+): ScenarioBootResult {
+  const titles = [...boot.milestones.map(milestoneTitle), ...boot.claims.map(({ title }) => title), ...ownTitles(boot)];
+  const claims = titles.map(
+    (title, index): ClaimResult => ({ title, outcome: index === 0 ? outcome : "not run", message, durationMs: 0 }),
+  );
+  return { name: boot.name, folder, claims, report: undefined };
+}
+
+const milestoneTitle = (name: MilestoneName): string => `reaches ${name}`;
 const LOGIN_TITLE = "root logs in on ttyS1";
 const plugTitle = (disk: string): string => `disk ${disk} is plugged in`;
 const endTitle = ({ command, end }: NonNullable<LoginBoot["ending"]>): string => `${command} ends in ${end}`;
@@ -215,7 +234,7 @@ function milestoneClaims(milestones: readonly MilestoneName[], cn: RunningCn, as
   const reachedAtMs = new Map(cn.recorder.reached.map(({ name, atMs }) => [name, atMs]));
   return milestones.map((name): ClaimResult => {
     const durationMs = reachedAtMs.get(name);
-    const title = `reaches ${name}`;
+    const title = milestoneTitle(name);
     if (durationMs !== undefined) return { title, outcome: "passed", durationMs };
     return { title, outcome: outcomeOf(asked.firstError), message: asked.why, durationMs: 0 };
   });

@@ -2,17 +2,24 @@
  * `livelab test`: runs scenarios, as many at once as the host bears, and keeps what each proved.
  * Not here: one boot (scenario-boot.ts).
  */
-import { rm, writeFile } from "node:fs/promises";
-import { availableParallelism, freemem } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { firstError } from "../vm/first-error.js";
+import { freeMemoryBytes, processors } from "../vm/host-capacity.js";
+import { LivelabError } from "../vm/livelab-error.js";
 import type { Accelerator } from "../vm/machine-spec.js";
 import { type Progress, silentProgress } from "../vm/progress.js";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "./boot-plan.js";
 import { formatScenarioHtml } from "./html-report.js";
 import { formatJunit } from "./junit-report.js";
-import { makeReportFolder } from "./report-folder.js";
+import { makeReportFolder, writeReportFile } from "./report-folder.js";
 import type { Scenario } from "./scenario.js";
-import { runScenarioBoot, type ScenarioBootContext, type ScenarioBootResult } from "./scenario-boot.js";
+import {
+  bootWithoutReport,
+  runScenarioBoot,
+  type ScenarioBootContext,
+  type ScenarioBootResult,
+} from "./scenario-boot.js";
 import { ScenarioDisks } from "./scenario-disks.js";
 
 export interface ScenarioRunOptions {
@@ -61,21 +68,21 @@ export interface TestReport {
 const QEMU_MIB = 512;
 
 /** How many CNs this host bears at once: one a processor (a boot keeps one busy), as far as its free memory goes. */
-const parallelScenarios = (): number =>
-  Math.max(1, Math.min(availableParallelism(), Math.floor(freemem() / 1024 / 1024 / (DEFAULT_MEMORY_MIB + QEMU_MIB))));
+export const parallelScenarios = (cpus = processors(), freeBytes = freeMemoryBytes()): number =>
+  Math.max(1, Math.min(cpus, Math.floor(freeBytes / 1024 / 1024 / (DEFAULT_MEMORY_MIB + QEMU_MIB))));
 
 /**
  * Virtual CPUs of each CN when so many run at once: no more than there are processors for it. More of them wait for each
  * other's locks (measured: two CNs on two processors come to their login in 101 s with one each, in 117 s with two).
  */
-const cpusOfEach = (jobs: number): number =>
-  Math.max(1, Math.min(DEFAULT_CPUS, Math.floor(availableParallelism() / jobs)));
+const cpusOfEach = (jobs: number): number => Math.max(1, Math.min(DEFAULT_CPUS, Math.floor(processors() / jobs)));
 
 /**
  * Runs them all and writes report.json, junit.xml and index.html into `outDir`.
- * A scenario that fails is a result, not an error.
- * @throws UsageError, VmError, HarnessError when a boot could not even begin
- * @throws the signal's reason when it is aborted
+ * A scenario that fails is a result, not an error; so is a boot that could not begin, and the others go on.
+ * @throws UsageError, VmError, HarnessError when no boot could begin; the report is written all the same
+ * @throws HarnessError LOG_NOT_WRITABLE for the report
+ * @throws the signal's reason when it is aborted; the report then has what was finished before
  */
 export async function runScenarios(
   scenarios: readonly Scenario[],
@@ -85,7 +92,7 @@ export async function runScenarios(
   const startedAt = new Date().toISOString();
   const startMs = performance.now();
   await makeReportFolder(options.outDir);
-  const results = await runSideBySide(scenarios, options, { signal, progress });
+  const { results, failure } = await runSideBySide(scenarios, options, { signal, progress });
   const claims = results.flatMap(({ boots }) => boots).flatMap((boot) => boot.claims);
   const passed = claims.filter(({ outcome }) => outcome === "passed").length;
   const report: TestReport = {
@@ -97,51 +104,91 @@ export async function runScenarios(
     failed: claims.length - passed,
     scenarios: results,
   };
-  await writeFile(join(options.outDir, "report.json"), `${JSON.stringify(report, null, 2)}\n`);
-  await writeFile(join(options.outDir, "junit.xml"), formatJunit(report));
-  await writeFile(join(options.outDir, "index.html"), formatScenarioHtml(report, options.outDir));
+  await writeReportFile(join(options.outDir, "report.json"), `${JSON.stringify(report, null, 2)}\n`);
+  await writeReportFile(join(options.outDir, "junit.xml"), formatJunit(report));
+  await writeReportFile(join(options.outDir, "index.html"), formatScenarioHtml(report, options.outDir));
+  signal.throwIfAborted();
+  if (failure !== undefined && results.every(({ boots }) => boots.every((boot) => boot.report === undefined))) {
+    throw failure;
+  }
   return report;
 }
 
-/** Results in the order of `scenarios`. The first error ends all that run; it is thrown when they have ended. */
+/** @returns results in the order of `scenarios`, and the first error of a boot that could not be run, if there was one */
 async function runSideBySide(
   scenarios: readonly Scenario[],
   options: ScenarioRunOptions,
-  { signal, progress }: ScenarioBootContext,
-): Promise<readonly ScenarioResult[]> {
-  const failure = new AbortController();
-  const context = { signal: AbortSignal.any([signal, failure.signal]), progress };
+  context: ScenarioBootContext,
+): Promise<{ readonly results: readonly ScenarioResult[]; readonly failure: unknown }> {
   const jobs = Math.min(options.jobs ?? parallelScenarios(), scenarios.length);
   const cpus = cpusOfEach(jobs);
   const results = new Map<Scenario, ScenarioResult>();
+  let failure: unknown;
   // Those with most boots first, so that none of them is begun when the others are done.
   const queue = [...scenarios].sort((a, b) => b.boots.length - a.boots.length).values();
   const work = async (): Promise<void> => {
     for (const scenario of queue) {
-      context.signal.throwIfAborted();
-      results.set(scenario, await runScenario(scenario, { ...options, cpus }, context));
+      const onFailure = (error: unknown): void => {
+        failure ??= error;
+      };
+      results.set(scenario, await runScenario(scenario, { ...options, cpus, onFailure }, context));
     }
   };
-  await Promise.allSettled(Array.from({ length: jobs }, () => work().catch((error: unknown) => failure.abort(error))));
-  context.signal.throwIfAborted();
-  return scenarios.map((scenario) => results.get(scenario) as ScenarioResult);
+  await Promise.all(Array.from({ length: jobs }, work));
+  return { results: scenarios.map((scenario) => results.get(scenario) as ScenarioResult), failure };
 }
 
+type ScenarioOptions = ScenarioRunOptions & {
+  readonly cpus: number;
+  /** Takes the error of a boot that could not be run. */
+  readonly onFailure: (error: unknown) => void;
+};
+
+/** Never rejects: what could not be run is in the result, and so is what an abort left out. */
 async function runScenario(
   scenario: Scenario,
-  { outDir, ...options }: ScenarioRunOptions & { readonly cpus: number },
+  { outDir, onFailure, ...options }: ScenarioOptions,
   context: ScenarioBootContext,
 ): Promise<ScenarioResult> {
+  const { signal, progress } = context;
   const { name, summary } = scenario;
   const folder = join(outDir, name);
-  await rm(folder, { recursive: true, force: true });
-  const disks = await ScenarioDisks.create(scenario, folder);
   const boots: ScenarioBootResult[] = [];
-  for (const boot of scenario.boots) {
-    boots.push(await runScenarioBoot(scenario, boot, { ...options, folder, disks }, context));
+  let passed = false;
+  try {
+    signal.throwIfAborted();
+    await rm(folder, { recursive: true, force: true });
+    const disks = await ScenarioDisks.create(scenario, folder);
+    for (const boot of scenario.boots) {
+      boots.push(await runScenarioBoot(scenario, boot, { ...options, folder, disks }, context));
+    }
+    const claims = boots.flatMap((boot) => boot.claims);
+    passed = claims.length > 0 && claims.every(({ outcome }) => outcome === "passed");
+    if (passed) {
+      await disks.remove().catch((error: Error) => progress.note(`${name}: its disks are left: ${error.message}`));
+    }
+  } catch (thrown) {
+    const error = firstError(thrown);
+    const [boot, ...further] = scenario.boots.slice(boots.length);
+    if (boot === undefined) throw thrown; // nothing was left to run
+    const why = signal.aborted ? "the run was interrupted" : describeFailure(error);
+    if (!signal.aborted) {
+      onFailure(error);
+      progress.note(`${name}/${boot.name} could not be run: ${error instanceof LivelabError ? why : stackOf(error)}`);
+    }
+    const outcome = signal.aborted ? "not run" : "broken";
+    boots.push(bootWithoutReport(boot, join(folder, boot.name), outcome, why));
+    const before = signal.aborted ? why : `boot ${boot.name} could not be run`;
+    boots.push(...further.map((each) => bootWithoutReport(each, join(folder, each.name), "not run", before)));
   }
-  const claims = boots.flatMap((boot) => boot.claims);
-  const passed = claims.length > 0 && claims.every(({ outcome }) => outcome === "passed");
-  if (passed) await disks.remove();
   return { name, summary, passed, boots };
 }
+
+function describeFailure(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error instanceof LivelabError && error.hint !== undefined
+    ? `${error.message}; try: ${error.hint}`
+    : error.message;
+}
+
+const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));

@@ -30,9 +30,14 @@ const impossible: Partial<Record<string, string>> = {
   "iPXE, all by HTTP uefi": "cannot: QEMU's EFI iPXE starts a kernel without its initrd; the chain is UEFI's way",
 };
 
+type ReportedBoot = ScenarioBootResult & { readonly report: BootReport };
+
+/** Of a boot that could not be run nobody knows which way it would have taken. */
+const hasReport = (boot: ScenarioBootResult): boot is ReportedBoot => boot.report !== undefined;
+
 /** @returns undefined where all boots went one way, so that there is nothing to compare */
 export function wayTable(boots: readonly ScenarioBootResult[]): WayTable | undefined {
-  const toLogin = boots.filter(({ report }) => report.options.until === "login");
+  const toLogin = boots.filter(hasReport).filter(({ report }) => report.options.until === "login");
   const rows = ways.map(([way, isIt]) => {
     const cell = (firmware: "bios" | "uefi"): WayCell =>
       cellOf(
@@ -48,8 +53,8 @@ export function wayTable(boots: readonly ScenarioBootResult[]): WayTable | undef
 }
 
 /** The first boot of that way tells the time; one that failed comes before all that passed. */
-function cellOf(boots: readonly ScenarioBootResult[], otherwise: string): WayCell {
-  const holds = ({ claims }: ScenarioBootResult): boolean => claims.every(({ outcome }) => outcome === "passed");
+function cellOf(boots: readonly ReportedBoot[], otherwise: string): WayCell {
+  const holds = ({ claims }: ReportedBoot): boolean => claims.every(({ outcome }) => outcome === "passed");
   const boot = boots.find((each) => !holds(each)) ?? boots[0];
   if (boot === undefined) return { outcome: "not run", text: otherwise };
   const login = boot.report.milestones.find(({ name }) => name === "login");

@@ -13,7 +13,7 @@ import type { BootReport } from "../../harness/boot-report.js";
 import type { HeadnodeRequest } from "../../harness/headnode/transcript.js";
 import type { FatalReason } from "../../harness/milestones.js";
 import { expectEqual, type Scenario } from "../../harness/scenario.js";
-import { runScenarios } from "../../harness/scenario-run.js";
+import { runScenarios, type TestReport } from "../../harness/scenario-run.js";
 import { type Progress, silentProgress } from "../../vm/progress.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
@@ -192,6 +192,56 @@ test("a boot that stops as it should passes, beside one that stops for another r
   assert.match(report.scenarios[1]?.boots[0]?.claims[2]?.message ?? "", "iPXE gave up");
   assert.equal(await readdir(join(outDir, "as-it-should")), ["only"]);
   assert.equal((await readdir(join(outDir, "otherwise"))).sort(), ["disks", "only"]);
+});
+
+/** Comes to iPXE's prompt, for the image is empty. */
+const stopping = (name: string, fixtures: Scenario["boots"][number]["fixtures"] = {}): Scenario => ({
+  name,
+  summary: "Stops.",
+  boots: [{ name: "only", fixtures, milestones: ["ipxe-script"], refusal: "ipxe-prompt", claims: [] }],
+});
+
+test("a boot that cannot begin costs its own scenario, and the others are booted and reported", async () => {
+  await using dir = await TempDir.create("boot-cannot-begin");
+  const { imageDir, stateDir } = await makeImage(dir);
+  const outDir = join(dir.path, "out");
+  const scenarios = [stopping("bad-nic", { mac: "odd" }), stopping("good")];
+  const report = await runScenarios(scenarios, { imageDir, stateDir, outDir, jobs: 1 }, { signal: signal() });
+  assert.equal(
+    report.scenarios.map(({ passed, boots }) => [passed, boots[0]?.report !== undefined]),
+    [
+      [false, false],
+      [true, true],
+    ],
+  );
+  assert.equal([report.ok, report.passed, report.failed], [false, 2, 2]);
+  assert.equal(JSON.parse(await readFile(join(outDir, "report.json"), "utf8")).passed, 2);
+});
+
+test("an interrupt leaves a report with the scenarios that were finished", async () => {
+  await using dir = await TempDir.create("boot-interrupted");
+  const { imageDir, stateDir } = await makeImage(dir);
+  const outDir = join(dir.path, "out");
+  const controller = new AbortController();
+  const reason = new Error("livelab got SIGINT");
+  const progress: Progress = {
+    ...silentProgress,
+    note: (text) => {
+      if (text.startsWith("second/only: accelerator")) controller.abort(reason);
+    },
+  };
+  const scenarios = [stopping("first"), stopping("second"), stopping("third")];
+  const error = await runScenarios(
+    scenarios,
+    { imageDir, stateDir, outDir, jobs: 1 },
+    { signal: AbortSignal.any([signal(), controller.signal]), progress },
+  ).catch((thrown: unknown) => thrown);
+  assert.is(error, reason);
+  const report = JSON.parse(await readFile(join(outDir, "report.json"), "utf8")) as TestReport;
+  assert.equal(
+    report.scenarios.map(({ boots }) => boots[0]?.claims.map(({ outcome }) => outcome).join(" ")),
+    ["passed passed", "not run not run", "not run not run"],
+  );
 });
 
 test("a QEMU that ends while its boot should stand still is no stop", async () => {
