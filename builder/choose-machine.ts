@@ -2,7 +2,7 @@
  * Where stages run when nobody said (DESIGN D5): in the VM where KVM works; else in the sandbox, which is 20 times
  * faster than an emulated VM; in that only where the host refuses the sandbox.
  */
-import { type AcceleratorWish, decideAccelerator } from "../vm/accelerator.js";
+import { type AcceleratorVerdict, type AcceleratorWish, decideAccelerator } from "../vm/accelerator.js";
 import { inspectKvmNode } from "../vm/kvm-node.js";
 import { LivelabError } from "../vm/livelab-error.js";
 import type { MachineKind } from "./machines/builder-machine.js";
@@ -18,6 +18,10 @@ export interface MachineWish {
   /** @throws LivelabError when the sandbox cannot be had */
   readonly assertSandbox: () => Promise<void>;
   readonly signal: AbortSignal;
+  /** @default "/dev/kvm" */
+  readonly kvmDevice?: string | undefined;
+  /** Tries KVM and emulation. @default decideAccelerator */
+  readonly decide?: ((wish: AcceleratorWish) => Promise<AcceleratorVerdict>) | undefined;
 }
 
 export interface MachineChoice {
@@ -28,13 +32,11 @@ export interface MachineChoice {
 
 /** @throws VmError KVM_UNUSABLE when KVM was named and does not run a guest: before anything is fetched or made */
 export async function chooseMachine(wish: MachineWish): Promise<MachineChoice> {
-  const { want, accelerator, stateDir, signal } = wish;
-  if (accelerator === "kvm") {
-    await decideAccelerator({ want: "kvm", kernelPath: await wish.findKernel(), stateDir, signal });
-  }
+  const { want, accelerator } = wish;
+  if (accelerator === "kvm") await decide(wish, "kvm");
   if (want !== "auto") return { kind: want, reason: "it was asked for" };
   if (accelerator !== "auto") return { kind: "vm", reason: `${accelerator} was asked for` };
-  const kvm = await judgeKvm(stateDir, wish.findKernel, signal);
+  const kvm = await judgeKvm(wish);
   if (kvm.works) return { kind: "vm", reason: kvm.reason };
   try {
     await wish.assertSandbox();
@@ -45,15 +47,16 @@ export async function chooseMachine(wish: MachineWish): Promise<MachineChoice> {
   }
 }
 
-async function judgeKvm(
-  stateDir: string,
-  findKernel: MachineWish["findKernel"],
-  signal: AbortSignal,
-): Promise<{ works: boolean; reason: string }> {
-  const node = await inspectKvmNode("/dev/kvm");
+async function decide(wish: MachineWish, want: "auto" | "kvm"): Promise<AcceleratorVerdict> {
+  const { findKernel, stateDir, signal, kvmDevice, decide = decideAccelerator } = wish;
+  return decide({ want, kernelPath: await findKernel(), stateDir, signal, kvmDevice });
+}
+
+async function judgeKvm(wish: MachineWish): Promise<{ works: boolean; reason: string }> {
+  const node = await inspectKvmNode(wish.kvmDevice ?? "/dev/kvm");
   if (node.kind !== "open") return { works: false, reason: `emulation, because ${node.detail}` };
   try {
-    const verdict = await decideAccelerator({ want: "auto", kernelPath: await findKernel(), stateDir, signal });
+    const verdict = await decide(wish, "auto");
     return { works: verdict.accelerator === "kvm", reason: verdict.reason };
   } catch (error) {
     if (!(error instanceof LivelabError) || error.kind !== "host") throw error;

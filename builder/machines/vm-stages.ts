@@ -7,6 +7,9 @@ import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type AcceleratorVerdict, type AcceleratorWish, decideAccelerator } from "../../vm/accelerator.js";
 import { DisposableStack } from "../../vm/disposable-stack.js";
+import { firstError } from "../../vm/first-error.js";
+import { isThere } from "../../vm/is-there.js";
+import { LivelabError } from "../../vm/livelab-error.js";
 import { tellsNoRoom } from "../../vm/no-room.js";
 import type { Progress, Step } from "../../vm/progress.js";
 import { SshError } from "../../vm/ssh-connection.js";
@@ -138,8 +141,19 @@ export class VmStages implements BuilderMachines {
    * the inputs are in the store
    */
   async ready(): Promise<void> {
+    await this.#readyWith(await this.#ensureBase());
+    await this.#lockDisk();
+    await this.#ensureDisk();
+    const { progress } = this.#options;
+    const options = this.#vmOptions();
+    if (!(await BuilderVm.isPrepared(options))) {
+      await progress.step("first boot of the builder VM", () => BuilderVm.prepare(options));
+    }
+  }
+
+  /** Readies machines upon a base that is there. */
+  async #readyWith(base: VmBase): Promise<void> {
     const { home, projectRoot, accelerator, progress, signal } = this.#options;
-    const base = await this.#ensureBase();
     const verdict = await decideAccelerator({
       want: accelerator,
       kernelPath: base.kernel,
@@ -149,13 +163,6 @@ export class VmStages implements BuilderMachines {
     progress.note(`builder machine: VM with ${verdict.accelerator}, ${verdict.reason}`);
     const poolScript = await readFile(join(projectRoot, "builder/machines/pool.sh"), "utf8");
     this.#ready = { base, verdict, poolScript };
-
-    await this.#lockDisk();
-    await this.#ensureDisk();
-    const options = this.#vmOptions();
-    if (!(await BuilderVm.isPrepared(options))) {
-      await progress.step("first boot of the builder VM", () => BuilderVm.prepare(options));
-    }
   }
 
   async begin({ stamp, stage, key, below }: StagePlace, step: Step): Promise<StageMachine> {
@@ -189,6 +196,10 @@ export class VmStages implements BuilderMachines {
     };
   }
 
+  /**
+   * Starts a machine with the base that is there, and makes nothing for it. What cannot be dropped that way is left, and a
+   * note says why.
+   */
   async collectGarbage(kept: readonly Release[]): Promise<number> {
     const { stages } = await readPoolRecord(this.#recordFile);
     const mine = kept.filter(({ machine }) => machine === "vm");
@@ -198,23 +209,30 @@ export class VmStages implements BuilderMachines {
     const doomed = [...new Set(stages.map(({ snapshot }) => stampOf(snapshot)))].filter(
       (stamp) => !needed.has(stamp) && !mine.some((release) => release.stamp === stamp),
     );
-    if (mine.length === 0) {
-      // Nothing in it is wanted: the whole disk goes, and no machine has to be started for it.
+    if (mine.length === 0 || !(await isThere(this.#disk))) {
+      // Nothing in it is wanted, or it is gone: no machine has to be started for that.
       await this.#lockDisk();
       await rm(this.#disk, { force: true });
       await rm(this.#recordFile, { force: true });
       return stages.length;
     }
     if (doomed.length === 0) return 0;
-    if ((await stat(vmBaseAt(this.#options.home, this.baseKey).root).catch(() => undefined)) === undefined) {
-      this.#options.progress.note(
-        "snapshots of the builder VM are left: there is no root to start it with; build first",
-      );
+    const { home, progress, signal } = this.#options;
+    const left = `the builder VM keeps the snapshots of ${doomed.join(", ")}`;
+    const base = vmBaseAt(home, this.baseKey);
+    if (!(await isThere(base.root))) {
+      progress.note(`${left}: there is no root to start it with; after livelab build, livelab gc drops them`);
       return 0;
     }
-    await this.ready();
-    await using session = await this.#open();
-    await this.#keepRecord(await session.pool(["drop", ...doomed], DROP_LIMIT_MS));
+    try {
+      await this.#readyWith(base);
+      await using session = await this.#open();
+      await this.#keepRecord(await session.pool(["drop", ...doomed], DROP_LIMIT_MS));
+    } catch (thrown) {
+      const error = firstError(thrown);
+      if (signal.aborted || !(error instanceof LivelabError)) throw thrown;
+      progress.note(`${left}: ${error.message}`);
+    }
     return stages.length - (await readPoolRecord(this.#recordFile)).stages.length;
   }
 

@@ -1,0 +1,126 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { thrownBy } from "../fixtures/vm-deadline.js";
+import type { AcceleratorVerdict, AcceleratorWish } from "../vm/accelerator.js";
+import { VmError } from "../vm/vm-error.js";
+import { BuilderError, InputError } from "./builder-error.js";
+import { chooseMachine, type MachineWish } from "./choose-machine.js";
+
+const test = suite("choice of the builder machine");
+
+const WORKS: AcceleratorVerdict = { accelerator: "kvm", reason: "a kernel ran under KVM", kvm: "works", timeScale: 1 };
+const BROKEN: AcceleratorVerdict = {
+  accelerator: "tcg",
+  reason: "emulation, because KVM is broken",
+  kvm: "broken",
+  timeScale: 6,
+};
+/** A device that opens, whatever it is. */
+const OPENS = "/dev/null";
+const ABSENT = "/dev/no-kvm";
+
+/** @returns the choice, or what was thrown, and what was tried on the way */
+async function choose(changes: Partial<MachineWish>) {
+  const tried: string[] = [];
+  const wish: MachineWish = {
+    want: "auto",
+    accelerator: "auto",
+    stateDir: "/nowhere",
+    findKernel: async () => "/boot/vmlinuz",
+    signal: new AbortController().signal,
+    kvmDevice: OPENS,
+    ...changes,
+    assertSandbox: async () => {
+      tried.push("sandbox");
+      await changes.assertSandbox?.();
+    },
+    decide: async (asked: AcceleratorWish) => {
+      tried.push(`${asked.want} with ${asked.kernelPath}`);
+      return (await changes.decide?.(asked)) ?? WORKS;
+    },
+  };
+  return { choice: await chooseMachine(wish).catch((error: unknown) => ({ error })), tried };
+}
+
+const refuse = (error: Error) => async (): Promise<never> => {
+  throw error;
+};
+
+test("a machine or an accelerator that is named is taken, and nothing is tried for it", async () => {
+  const named = await choose({ want: "sandbox" });
+  assert.equal(named, { choice: { kind: "sandbox", reason: "it was asked for" }, tried: [] });
+  assert.equal(await choose({ accelerator: "tcg" }), {
+    choice: { kind: "vm", reason: "tcg was asked for" },
+    tried: [],
+  });
+  assert.is(((await choose({ want: "sandbox", accelerator: "tcg" })).choice as { kind: string }).kind, "sandbox");
+});
+
+test("KVM that is named and does not work is refused before anything else, whatever machine is named", async () => {
+  const unusable = new VmError("KVM_UNUSABLE", "KVM was asked for, but it is broken");
+  for (const want of ["auto", "vm", "sandbox"] as const) {
+    const { choice, tried } = await choose({ want, accelerator: "kvm", decide: refuse(unusable) });
+    assert.is((choice as { error: unknown }).error, unusable, want);
+    assert.equal(tried, ["kvm with /boot/vmlinuz"], want);
+  }
+});
+
+test("stages run in a VM where KVM works, and the sandbox is not tried", async () => {
+  const { choice, tried } = await choose({});
+  assert.equal(choice, { kind: "vm", reason: "a kernel ran under KVM" });
+  assert.equal(tried, ["auto with /boot/vmlinuz"]);
+});
+
+test("without a working KVM stages run in the sandbox, with what a VM would run with", async () => {
+  const { choice } = await choose({ decide: async () => BROKEN });
+  assert.equal(choice, { kind: "sandbox", reason: BROKEN.reason });
+});
+
+test("without a KVM device no kernel is looked for", async () => {
+  const { choice, tried } = await choose({ kvmDevice: ABSENT });
+  assert.equal(tried, ["sandbox"]);
+  assert.is((choice as { kind: string }).kind, "sandbox");
+  assert.match((choice as { reason: string }).reason, `emulation, because ${ABSENT} cannot be opened (ENOENT)`);
+});
+
+test("with neither KVM nor the sandbox stages run in an emulated VM, and both reasons are told", async () => {
+  const { choice } = await choose({
+    decide: async () => BROKEN,
+    assertSandbox: refuse(new BuilderError("NO_NAMESPACES", "the host forbids namespaces")),
+  });
+  assert.equal(choice, { kind: "vm", reason: `${BROKEN.reason}, and the host forbids namespaces` });
+});
+
+test("a host that cannot try KVM is one without it; any other failure is thrown", async () => {
+  const noQemu = new VmError("QEMU_NOT_FOUND", "qemu-system-x86_64 is not in the PATH");
+  assert.equal((await choose({ decide: refuse(noQemu) })).choice, { kind: "sandbox", reason: noQemu.message });
+  for (const error of [new InputError("UNAVAILABLE", "no mirror"), new TypeError("a defect")]) {
+    const wish = { findKernel: refuse(error), decide: undefined };
+    assert.is(((await choose(wish)).choice as { error?: unknown }).error, error);
+  }
+  const defect = new TypeError("a defect");
+  const { choice } = await choose({ kvmDevice: ABSENT, assertSandbox: refuse(defect) });
+  assert.is((choice as { error?: unknown }).error, defect);
+});
+
+test("an interrupt is no verdict", async () => {
+  const reason = new Error("livelab got SIGINT");
+  const thrown = await thrownBy(
+    chooseMachine({
+      want: "auto",
+      accelerator: "auto",
+      stateDir: "/nowhere",
+      findKernel: async () => undefined,
+      assertSandbox: async () => undefined,
+      signal: AbortSignal.abort(reason),
+      kvmDevice: OPENS,
+      decide: async ({ signal }) => {
+        signal.throwIfAborted();
+        return WORKS;
+      },
+    }),
+  );
+  assert.is(thrown, reason);
+});
+
+test.run();

@@ -1,0 +1,267 @@
+/** What gc drops and keeps in a home whose machines are none; and that of the builder VM makes nothing for it. */
+import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { sha256Of } from "../fixtures/misbehaving-mirror.js";
+import { smallLock, smallPackages } from "../fixtures/small-lock.js";
+import { thrownBy } from "../fixtures/vm-deadline.js";
+import { isThere } from "../vm/is-there.js";
+import type { Progress } from "../vm/progress.js";
+import { silentProgress } from "../vm/progress.js";
+import { findProjectRoot } from "../vm/project-root.js";
+import { TempDir } from "../vm/temp-dir.js";
+import { artifactPath } from "./artifacts.js";
+import { collectGarbage, type GcRequest } from "./gc.js";
+import { type LivelabHome, openHome } from "./home.js";
+import { loadLock } from "./inputs/lock.js";
+import { Store } from "./inputs/store.js";
+import type { BuilderMachines } from "./machines/builder-machine.js";
+import { poolRecordFile, readPoolRecord, savePoolRecord } from "./machines/pool-record.js";
+import { VmStages } from "./machines/vm-stages.js";
+import { loadProfile } from "./profiles.js";
+import { listReleases, type Release, saveRelease } from "./release.js";
+import { stages } from "./stages.js";
+import type { Workshop } from "./workshop.js";
+
+const test = suite("gc");
+const asRoot = process.getuid?.() === 0;
+const stamps = ["20260101T000000Z", "20260102T000000Z", "20260103T000000Z"] as const;
+
+const release = (stamp: string, machine: Release["machine"], ...keys: readonly string[]): Release => ({
+  version: 1,
+  stamp,
+  profile: "bookworm",
+  machine,
+  stages: keys.map((key) => ({ name: key, key, reused: false, durationMs: 1 })),
+});
+
+/** A home with a release at each of `stamps`. */
+async function openScene(dir: TempDir): Promise<{ home: LivelabHome; store: Store; material: Workshop["material"] }> {
+  const home = await openHome(join(dir.path, "home"));
+  for (const stamp of stamps) await saveRelease(home, release(stamp, "sandbox", `of-${stamp}`));
+  const root = findProjectRoot();
+  const material = {
+    lock: await loadLock(root, loadProfile("bookworm")),
+    stageFolder: join(root, "builder/stages"),
+  } as unknown as Workshop["material"];
+  return { home, store: await Store.open(home.store), material };
+}
+
+interface FakeMachines {
+  readonly kind: BuilderMachines["kind"];
+  readonly baseKey: string;
+  readonly kept: string[][];
+}
+
+/** A workshop whose machines only note which releases are kept, and say that they dropped two results. */
+function workshopOf(
+  scene: Awaited<ReturnType<typeof openScene>>,
+  machines: FakeMachines,
+  lock: Workshop["lock"] = smallLock(smallPackages(["none"], 10)),
+): Workshop {
+  return {
+    ...scene,
+    lock,
+    options: { asRoot },
+    machines: {
+      ...machines,
+      collectGarbage: async (kept: readonly Release[]) => {
+        machines.kept.push(kept.map(({ stamp }) => stamp));
+        return 2;
+      },
+    },
+  } as unknown as Workshop;
+}
+
+const stampsIn = async (home: LivelabHome): Promise<string[]> => (await listReleases(home)).map(({ stamp }) => stamp);
+
+test("the newest releases stay, and each kind of machine is asked once to keep what they need", async () => {
+  await using dir = await TempDir.create("gc");
+  const scene = await openScene(dir);
+  const sandbox: FakeMachines = { kind: "sandbox", baseKey: "a", kept: [] };
+  const other: FakeMachines = { kind: "sandbox", baseKey: "b", kept: [] };
+  const vm: FakeMachines = { kind: "vm", baseKey: "c", kept: [] };
+  const workshops = [sandbox, other, vm].map((machines) => workshopOf(scene, machines));
+  const report = await collectGarbage({ keep: 2, workshops });
+  assert.equal(report, { releases: 1, layers: 2, snapshots: 2, bases: 0, inputs: 0, artifacts: 0 });
+  assert.equal(await stampsIn(scene.home), stamps.slice(1));
+  assert.equal([sandbox.kept, other.kept, vm.kept], [[stamps.slice(1)], [], [stamps.slice(1)]]);
+});
+
+test("to keep none drops them all, and to keep more than there are drops none", async () => {
+  for (const [keep, left] of [
+    [0, []],
+    [9, [...stamps]],
+  ] as const) {
+    await using dir = await TempDir.create("gc");
+    const scene = await openScene(dir);
+    const sandbox: FakeMachines = { kind: "sandbox", baseKey: "a", kept: [] };
+    assert.is((await collectGarbage({ keep, workshops: [workshopOf(scene, sandbox)] })).releases, 3 - left.length);
+    assert.equal(await stampsIn(scene.home), left);
+  }
+});
+
+test("bases of every workshop, inputs of every lock and artifacts of today's stages stay; others and saved states go", async () => {
+  await using dir = await TempDir.create("gc");
+  const scene = await openScene(dir);
+  const { home, store, material } = scene;
+  for (const base of ["mine", "of-another-profile", "old"]) await mkdir(join(home.bases, base));
+  await mkdir(join(home.vm, "states", "one"), { recursive: true });
+  const [first, second, old] = smallPackages(["apt", "jq", "curl"], 100).map((each) => ({
+    ...each,
+    digest: sha256Of(each.bytes),
+  }));
+  assert.ok(first && second && old);
+  for (const { digest, bytes, name } of [first, second, old]) {
+    await store.add(digest, Readable.from([bytes]), name, "a test");
+  }
+  const spec = stages.find(({ artifact }) => artifact !== undefined)?.artifact;
+  assert.ok(spec);
+  const artifact = await artifactPath(home, spec, material);
+  const oldArtifact = join(home.store, "artifacts", "old-key", spec.name);
+  for (const path of [artifact, oldArtifact]) {
+    await mkdir(join(path, ".."), { recursive: true });
+    await writeFile(path, "");
+  }
+  const workshops = [
+    workshopOf(scene, { kind: "sandbox", baseKey: "mine", kept: [] }, smallLock([first])),
+    workshopOf(scene, { kind: "sandbox", baseKey: "of-another-profile", kept: [] }, smallLock([second])),
+  ];
+  const report = await collectGarbage({ keep: 3, workshops });
+  assert.equal(report, { releases: 0, layers: 2, snapshots: 0, bases: 1, inputs: 1, artifacts: 1 });
+  assert.equal((await readdir(home.bases)).sort(), ["mine", "of-another-profile"]);
+  assert.equal(await Promise.all([first, second, old].map(({ digest }) => store.has(digest))), [true, true, false]);
+  assert.equal([await isThere(artifact), await isThere(oldArtifact)], [true, false]);
+  assert.not(await isThere(join(home.vm, "states")));
+});
+
+test("gc without a workshop is a defect, and removes nothing", async () => {
+  assert.match(
+    String(await thrownBy(collectGarbage({ keep: 0, workshops: [] } satisfies GcRequest))),
+    "without a profile",
+  );
+});
+
+/** What gc of the builder VM must not touch. */
+const forbidden = new Proxy({} as BuilderMachines, {
+  get: (_target, name) => {
+    throw new Error(`gc used ${String(name)} of the sandbox, which makes bases`);
+  },
+});
+
+const snapshot = (stamp: string) => ({
+  snapshot: `triton/debian-live-${stamp}@a-done`,
+  key: `of-${stamp}`,
+  durationMs: 1,
+});
+
+interface VmScene {
+  readonly dropped: number;
+  readonly notes: readonly string[];
+  /** Stamps in the pool's record. */
+  readonly recorded: readonly string[];
+  readonly disk: boolean;
+  readonly modules: boolean;
+}
+
+/** Runs gc of the builder VM where two releases have snapshots. @param kept whose stamp is kept @param base whether its root is there */
+async function collectVm(kept: readonly Release[], { base = false, disk = true } = {}): Promise<VmScene> {
+  await using dir = await TempDir.create("gc-vm");
+  const { home, store, material } = await openScene(dir);
+  const notes: string[] = [];
+  const progress: Progress = {
+    note: (text) => notes.push(text),
+    step: (title, work) => {
+      notes.push(`step: ${title}`);
+      return silentProgress.step(title, work);
+    },
+  };
+  const root = findProjectRoot();
+  const vm = await VmStages.open({
+    home,
+    store,
+    lock: material.lock,
+    sandbox: forbidden,
+    cloudBase: undefined,
+    proxy: {},
+    projectRoot: root,
+    stageFolder: material.stageFolder,
+    accelerator: "tcg",
+    progress,
+    signal: AbortSignal.timeout(20_000),
+  });
+  if (disk) await writeFile(join(home.vm, "pool.raw"), "");
+  await savePoolRecord(poolRecordFile(home), {
+    version: 1,
+    created: true,
+    stages: [snapshot(stamps[0]), snapshot(stamps[1])],
+  });
+  if (base) {
+    await mkdir(join(home.bases, vm.baseKey));
+    for (const file of ["vmlinuz", "initrd", "root.squashfs"]) await writeFile(join(home.bases, vm.baseKey, file), "");
+  }
+  // A QEMU that starts nothing.
+  await writeFile(
+    join(dir.path, "qemu-system-x86_64"),
+    '#!/bin/sh\ncase $1 in --version|-version) echo "QEMU emulator version 7.2.0" ;; *) echo refused >&2; exit 1 ;; esac\n',
+  );
+  await chmod(join(dir.path, "qemu-system-x86_64"), 0o755);
+  const path = process.env["PATH"];
+  process.env["PATH"] = `${dir.path}:${path}`;
+  try {
+    const dropped = await vm.collectGarbage(kept);
+    const record = await readPoolRecord(poolRecordFile(home));
+    return {
+      dropped,
+      notes,
+      recorded: record.stages.map(({ key }) => key.replace("of-", "")),
+      disk: await isThere(join(home.vm, "pool.raw")),
+      modules: await isThere(join(home.store, "artifacts")),
+    };
+  } finally {
+    process.env["PATH"] = path;
+  }
+}
+
+const keeping = [release(stamps[1], "vm", `of-${stamps[1]}`)];
+
+test("without the builder VM's root gc leaves its snapshots, says so, and compiles and makes nothing", async () => {
+  const { dropped, notes, recorded, modules } = await collectVm(keeping);
+  assert.is(dropped, 0);
+  assert.equal(recorded, stamps.slice(0, 2));
+  assert.is(notes.length, 1);
+  assert.match(notes[0] ?? "", `the builder VM keeps the snapshots of ${stamps[0]}: there is no root to start it with`);
+  assert.not(modules);
+});
+
+test("with a root but no ZFS modules gc goes on to the VM at once, and a VM that does not start leaves the snapshots", async () => {
+  const { dropped, notes, recorded, modules } = await collectVm(keeping, { base: true });
+  assert.is(dropped, 0);
+  assert.equal(recorded, stamps.slice(0, 2));
+  assert.match(notes.at(-1) ?? "", `the builder VM keeps the snapshots of ${stamps[0]}: `);
+  assert.equal(
+    notes.filter((note) => note.startsWith("step:")),
+    [],
+  );
+  assert.not(modules);
+});
+
+test("when no kept release is of the VM its whole disk goes, and no machine is started", async () => {
+  const { dropped, notes, recorded, disk } = await collectVm([release(stamps[1], "sandbox", "x")]);
+  assert.equal([dropped, recorded, disk, notes], [2, [], false, []]);
+});
+
+test("a record of a disk that is gone goes too, and no disk is made", async () => {
+  const { recorded, disk, notes } = await collectVm(keeping, { base: true, disk: false });
+  assert.equal([recorded, disk, notes], [[], false, []]);
+});
+
+test("snapshots that all belong to kept releases are left as they are", async () => {
+  const both = [release(stamps[0], "vm", `of-${stamps[0]}`), ...keeping];
+  const { dropped, notes, recorded } = await collectVm(both);
+  assert.equal([dropped, notes, recorded], [0, [], stamps.slice(0, 2)]);
+});
+
+test.run();

@@ -1,0 +1,103 @@
+/** The builder's part of `livelab doctor`, on hosts that lack one thing each. */
+import { symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { sha256Of } from "../fixtures/misbehaving-mirror.js";
+import { smallLock, smallPackages } from "../fixtures/small-lock.js";
+import { findProgram } from "../vm/find-program.js";
+import type { HostCheck } from "../vm/host-check.js";
+import { findProjectRoot } from "../vm/project-root.js";
+import { TempDir } from "../vm/temp-dir.js";
+import type { MachineChoice } from "./choose-machine.js";
+import { openHome } from "./home.js";
+import { checkBuildHost } from "./host-checks.js";
+import { Store } from "./inputs/store.js";
+import type { Workshop } from "./workshop.js";
+
+const test = suite("checks of the build host");
+const packages = smallPackages(["apt", "jq"], 100);
+
+/** Checks a home with these of the lock's two packages. @param path the PATH meanwhile. @default this host's */
+async function check(
+  { stored = packages, path = process.env["PATH"] }: { stored?: typeof packages; path?: string | undefined } = {},
+  choice: MachineChoice = { kind: "sandbox", reason: "emulation, because there is no KVM" },
+): Promise<ReadonlyMap<string, HostCheck>> {
+  await using dir = await TempDir.create("host-checks");
+  const home = await openHome(dir.path);
+  const store = await Store.open(home.store);
+  for (const { name, bytes } of stored) {
+    await store.add(
+      sha256Of(bytes),
+      (async function* () {
+        yield bytes;
+      })(),
+      name,
+      "a test",
+    );
+  }
+  const workshop = {
+    home,
+    lock: smallLock(packages),
+    store,
+    options: { asRoot: process.getuid?.() === 0, projectRoot: findProjectRoot() },
+    findMirrors: async () => ({
+      debian: [
+        { url: "http://127.0.0.1:1/", origin: "LIVELAB_MIRROR" },
+        { url: "http://127.0.0.1:2/", origin: "apt's sources" },
+      ],
+    }),
+  } as unknown as Workshop;
+  const before = process.env["PATH"];
+  process.env["PATH"] = path;
+  try {
+    return new Map((await checkBuildHost(workshop, choice)).map((each) => [each.name, each]));
+  } finally {
+    process.env["PATH"] = before;
+  }
+}
+
+test("what is not ok has a remedy, and what is ok has none", async () => {
+  for (const { name, state, remedy } of (await check({ stored: [] })).values()) {
+    assert.is(remedy !== undefined, state !== "ok", name);
+  }
+});
+
+test("a program that is not in the PATH is missing, and the others are found where they are", async () => {
+  await using bin = await TempDir.create("bin");
+  // The trial of namespaces has a PATH of its own.
+  for (const name of ["unshare", "tar"]) await symlink((await findProgram(name)) as string, join(bin.path, name));
+  const checks = await check({ path: bin.path });
+  assert.is(checks.get("xz")?.state, "missing");
+  assert.is(checks.get("xz")?.remedy, "npm run setup");
+  assert.is(checks.get("tar")?.state, "ok");
+  assert.is(checks.get("tar")?.detail, join(bin.path, "tar"));
+});
+
+test("inputs that are all in the store are ok, and no mirror is looked for", async () => {
+  const inputs = (await check()).get("inputs of profile bookworm");
+  assert.equal([inputs?.state, inputs?.detail], ["ok", "all 2 files are in the store"]);
+});
+
+test("inputs that are not in the store yet are a warning that says how many, and which mirrors would be asked", async () => {
+  const inputs = (await check({ stored: packages.slice(0, 1) })).get("inputs of profile bookworm");
+  assert.is(inputs?.state, "warning");
+  assert.match(inputs?.detail ?? "", "1 of 2 files are not in the store yet");
+  assert.match(inputs?.detail ?? "", "LIVELAB_MIRROR, then apt's sources");
+  assert.match(inputs?.remedy ?? "", "livelab inputs fetch");
+});
+
+test("the machine that builds run in is told with its reason", async () => {
+  const sandbox = (await check()).get("builder machine");
+  assert.match(sandbox?.detail ?? "", "the sandbox; a VM would run with emulation, because there is no KVM");
+  const vm = (await check({}, { kind: "vm", reason: "a kernel ran under KVM" })).get("builder machine");
+  assert.is(vm?.detail, "a VM: a kernel ran under KVM");
+});
+
+test("room is told in bytes and by its folder, and too little of it is a warning", async () => {
+  const room = (await check()).get("LIVELAB_HOME");
+  assert.match(room?.detail ?? "", /free in .*livelab-host-checks-/);
+  assert.ok(room?.state === "ok" || /takes up to 6\.0 GiB/.test(room?.detail ?? ""), room?.detail);
+});
+
+test.run();
