@@ -14,7 +14,7 @@ export interface JsonErrorPlace {
 const blanks = /[ \t\r\n]*/y;
 const word = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[{}[\],:]/y;
 const plainCharacters = /[^"\\\u0000-\u001f]*/y;
-const escape = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
+const escapedCharacter = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
 /** What may stand at a place. `after` is the place behind a value. */
 type Place = "value" | "value or ]" | "key or }" | "key" | "colon" | "after";
@@ -60,7 +60,7 @@ function endOf(pattern: RegExp, text: string, from: number): number | undefined 
 function endOfToken(text: string, start: number): number | undefined {
   if (text[start] !== '"') return endOf(word, text, start);
   // In pieces: one pattern for a whole string runs out of stack at some millions of characters.
-  for (let at: number | undefined = start + 1; at !== undefined; at = endOf(escape, text, at)) {
+  for (let at: number | undefined = start + 1; at !== undefined; at = endOf(escapedCharacter, text, at)) {
     at = endOf(plainCharacters, text, at) ?? at;
     if (text[at] === '"') return at + 1;
   }

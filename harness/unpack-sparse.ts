@@ -7,6 +7,8 @@ import { open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { UsageError } from "../vm/livelab-error.js";
+import { isNoRoomError } from "../vm/no-room.js";
+import { HarnessError } from "./harness-error.js";
 
 /** What is written, or left out, at once, in bytes: a file system keeps no smaller holes than 4 KiB. */
 const BLOCK_BYTES = 64 * 1024;
@@ -14,16 +16,28 @@ const ZEROS = Buffer.alloc(BLOCK_BYTES);
 
 /**
  * @param to replaced if it is there
- * @throws UsageError MEDIUM_UNREADABLE for what is not gzip, or not whole; Error ENOSPC; the signal's reason
+ * @throws UsageError MEDIUM_UNREADABLE for what is not gzip, or not whole; HarnessError LOG_NOT_WRITABLE for `to`, with the
+ * disk that is full; the signal's reason
  */
 export async function unpackSparse(from: string, to: string, signal?: AbortSignal): Promise<void> {
-  await using file = await open(to, "w");
+  const notWritable = (cause: Error): HarnessError =>
+    new HarnessError("LOG_NOT_WRITABLE", `cannot write ${to}: ${cause.message}`, {
+      cause,
+      hint: "free some space there, or name another folder with --report",
+    });
+  await using file = await open(to, "w").catch((cause) => {
+    throw notWritable(cause);
+  });
   let bytes = 0;
   const write = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
     for await (const chunk of chunks) {
       for (let start = 0; start < chunk.length; start += BLOCK_BYTES) {
         const block = chunk.subarray(start, start + BLOCK_BYTES);
-        if (!block.equals(ZEROS.subarray(0, block.length))) await file.write(block, 0, block.length, bytes + start);
+        if (block.equals(ZEROS.subarray(0, block.length))) continue;
+        // A disk that gets full takes the beginning of a block, and refuses the rest only when it is asked for that.
+        for (let done = 0; done < block.length; ) {
+          done += (await file.write(block, done, block.length - done, bytes + start + done)).bytesWritten;
+        }
       }
       bytes += chunk.length;
     }
@@ -31,6 +45,7 @@ export async function unpackSparse(from: string, to: string, signal?: AbortSigna
   const gunzip = createGunzip({ chunkSize: 16 * BLOCK_BYTES });
   await pipeline(createReadStream(from), gunzip, write, { ...(signal && { signal }) }).catch((cause) => {
     signal?.throwIfAborted();
+    if (isNoRoomError(cause)) throw notWritable(cause);
     if (!String(cause.code).startsWith("Z_") && cause.code !== "ENOENT" && cause.code !== "EACCES") throw cause;
     throw new UsageError("MEDIUM_UNREADABLE", `cannot unpack ${from}: ${cause.message}`, {
       cause,

@@ -21,8 +21,9 @@ export function runCommand([program, ...args], { cwd, env = process.env, timeout
       resolve({ code, output: [Buffer.concat(chunks).toString().trimEnd(), reason].filter(Boolean).join("\n") });
     };
     const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
-    child.stdout.on("data", (chunk) => chunks.push(chunk));
-    child.stderr.on("data", (chunk) => chunks.push(chunk));
+    // A child for which no descriptor is left has no streams.
+    child.stdout?.on("data", (chunk) => chunks.push(chunk));
+    child.stderr?.on("data", (chunk) => chunks.push(chunk));
     child.once("error", (error) => end(undefined, `${program}: ${error.message}`));
     child.once("close", (code, signal) => {
       end(code ?? undefined, signal === null ? "" : `${program} was ended by ${signal}; its limit was ${timeoutMs} ms`);

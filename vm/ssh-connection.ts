@@ -109,12 +109,20 @@ export class SshConnection implements AsyncDisposable {
   readonly #stream: Duplex;
   /** Aborted when the connection is gone. Unlike a promise's, its listeners can be taken off. */
   readonly #gone = new AbortController();
+  /** Ports that the far end listens on, and who takes what comes from each. */
+  readonly #forwards = new Map<number, { accept: (stream: Duplex) => void; readonly listening: Promise<void> }>();
 
   private constructor(client: ssh2.Client, stream: Duplex) {
     this.#client = client;
     this.#stream = stream;
     // One listener for each command that runs.
     setMaxListeners(0, this.#gone.signal, stream);
+    // One for all ports: a listener for each would get the connections of the others too.
+    client.on("tcp connection", ({ destPort }, accept, reject) => {
+      const forward = this.#forwards.get(destPort);
+      if (forward === undefined) reject();
+      else forward.accept(accept());
+    });
     this.closed = new Promise((resolve) => {
       let reason: Error | undefined;
       const gone = (): void => {
@@ -180,10 +188,26 @@ export class SshConnection implements AsyncDisposable {
    * @throws SshError EXEC_REFUSED; CONNECTION_LOST when the far end went away before it told the status
    */
   async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
-    const { stdin, stdout, onStderr, signal } = options;
-    const { channel, exit } = await this.#open(command, {}, signal);
+    const { stdin, stdout, onStderr } = options;
     // Ends the pipe into the command, and takes off every listener on what outlives the command.
     const over = new AbortController();
+    const broken = new AbortController();
+    // A reader or writer that fails (a full disk) ends the command: half an input must not be taken for the whole. Listened
+    // for before anything is awaited, for a file that cannot be opened fails at once; its own error is the one to tell.
+    for (const stream of [stdin, stdout]) {
+      if (stream === undefined || typeof stream === "string") continue;
+      const fail = (error: Error): void => broken.abort(error);
+      if (stream.errored) fail(stream.errored);
+      stream.on("error", fail);
+      // The input stays listened to: it may still fail while it is given up.
+      if (stream === stdout) over.signal.addEventListener("abort", () => stream.off("error", fail));
+    }
+    // Any of them gives the command up.
+    const signal = options.signal === undefined ? broken.signal : AbortSignal.any([options.signal, broken.signal]);
+    const { channel, exit } = await this.#open(command, {}, signal).catch((error) => {
+      over.abort();
+      throw error;
+    });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     let errBytes = 0;
@@ -210,19 +234,13 @@ export class SshConnection implements AsyncDisposable {
         });
         this.#gone.signal.addEventListener("abort", lost, { signal: over.signal });
         // What is given up is not waited for: a channel that nobody reads from never closes.
-        signal?.addEventListener("abort", () => reject(signal.reason), { signal: over.signal });
+        signal.addEventListener("abort", () => reject(signal.reason), { signal: over.signal });
+        if (signal.aborted) reject(signal.reason);
 
         if (stdout === undefined) channel.on("data", (chunk: Buffer) => out.push(chunk));
-        else {
-          channel.pipe(stdout, { end: false });
-          // A writer that fails (a full disk) ends the command; its own error is the one to tell.
-          stdout.on("error", reject);
-          over.signal.addEventListener("abort", () => stdout.off("error", reject));
-        }
+        else channel.pipe(stdout, { end: false });
         if (stdin === undefined || typeof stdin === "string") channel.end(stdin ?? "");
         else {
-          // The same for a reader: a command must not take a part of its input for the whole.
-          stdin.once("error", reject);
           // The command may end without reading all of it: that shows in its status, not here.
           pipeline(stdin, this.#inputOf(channel), { signal: over.signal }).catch(() => undefined);
         }
@@ -237,10 +255,24 @@ export class SshConnection implements AsyncDisposable {
 
   /**
    * Asks the far end to listen on 127.0.0.1:`port` and hands each connection made there to `accept` (RFC 4254, 7.1).
+   * A port that it listens on already goes to the new `accept` from then on.
    * @throws SshError FORWARD_REFUSED
    */
   async forwardFrom(port: number, accept: (stream: Duplex) => void): Promise<void> {
-    this.#client.on("tcp connection", (_details, acceptChannel) => accept(acceptChannel()));
+    const there = this.#forwards.get(port);
+    if (there !== undefined) {
+      there.accept = accept;
+      return there.listening;
+    }
+    const forward = { accept, listening: this.#listenOn(port) };
+    this.#forwards.set(port, forward);
+    await forward.listening.catch((error) => {
+      this.#forwards.delete(port);
+      throw error;
+    });
+  }
+
+  async #listenOn(port: number): Promise<void> {
     const listening = new Promise<void>((resolve, reject) => {
       this.#client.forwardIn("127.0.0.1", port, (error) => (error ? reject(error) : resolve()));
     });

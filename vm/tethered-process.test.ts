@@ -1,7 +1,7 @@
 /** Seen from outside: however the owner of a machine ends, QEMU ends with it and nothing is left. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -11,6 +11,7 @@ import { thrownBy, within } from "../fixtures/vm-deadline.js";
 import { halt, writeBootDisk } from "../fixtures/vm-guest-code.js";
 import { TempDir } from "./temp-dir.js";
 import { spawnTethered } from "./tethered-process.js";
+import type { VmError } from "./vm-error.js";
 
 const test = suite("tethered-process");
 
@@ -127,5 +128,22 @@ test(
     assert.match(String(error), "ENOENT");
   }),
 );
+
+test("a setpriv that cannot be started is told apart from one that is not installed", async () => {
+  await using dir = await TempDir.create("setpriv");
+  const failure = async (): Promise<VmError> =>
+    (await thrownBy(spawnTethered("true", [], { logPath: join(dir.path, "log") }))) as VmError;
+  const path = process.env["PATH"];
+  process.env["PATH"] = dir.path;
+  try {
+    assert.is((await failure()).message, "setpriv is not in the PATH");
+    await writeFile(join(dir.path, "setpriv"), "no program", { mode: 0o644 });
+    const { code, kind, message } = await failure();
+    assert.equal([code, kind], ["SETPRIV_NOT_FOUND", "host"]);
+    assert.match(message, "setpriv cannot be started: spawn setpriv EACCES");
+  } finally {
+    process.env["PATH"] = path;
+  }
+});
 
 test.run();

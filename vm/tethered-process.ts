@@ -83,6 +83,13 @@ async function started(child: ChildProcess): Promise<void> {
   try {
     await once(child, "spawn");
   } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code !== "ENOENT") {
+      throw new VmError("SETPRIV_NOT_FOUND", `setpriv cannot be started: ${message}`, {
+        hint: "see the limits of open files and of processes (ulimit -n, ulimit -u), and who may run setpriv",
+        cause,
+      });
+    }
     throw new VmError("SETPRIV_NOT_FOUND", "setpriv is not in the PATH", {
       hint: "install util-linux (apt-get, dnf, pacman, zypper or apk add: setpriv)",
       cause,

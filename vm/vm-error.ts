@@ -8,7 +8,7 @@ import { type FailureKind, LivelabError, type LivelabErrorOptions } from "./live
 const kinds = {
   /** qemu-system-x86_64 is not installed. */
   QEMU_NOT_FOUND: "host",
-  /** setpriv of util-linux is not installed. */
+  /** setpriv of util-linux is not installed, or cannot be started. */
   SETPRIV_NOT_FOUND: "host",
   /** QEMU ended before it could be spoken to; the message quotes what it wrote. */
   EXITED_EARLY: "host",

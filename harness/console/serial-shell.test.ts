@@ -164,7 +164,10 @@ test("a command that leaves a process behind does not wait for it, and leaves it
   await using shell = await login(console, signal);
   const { stdout, status } = await shell.run("sleep 1000 & echo $!", { timeoutMs: 5_000, signal });
   assert.is(status, 0);
-  const later = await shell.run(`kill -0 ${stdout.trim()} && kill -KILL ${stdout.trim()}`, { timeoutMs: 5_000, signal });
+  const later = await shell.run(`kill -0 ${stdout.trim()} && kill -KILL ${stdout.trim()}`, {
+    timeoutMs: 5_000,
+    signal,
+  });
   assert.equal(later, { status: 0, stdout: "", stderr: "" });
 });
 

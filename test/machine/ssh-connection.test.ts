@@ -1,6 +1,8 @@
 /** SSH to a real sshd, that of the sandbox's base: much at once, and what becomes of commands when sshd dies or hangs. */
 import { createHash } from "node:crypto";
+import { createReadStream, createWriteStream } from "node:fs";
 import { Duplex, PassThrough, Readable, Writable } from "node:stream";
+import { finished } from "node:stream/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openToyRelease, TOY_STAMP } from "../../fixtures/toy-stage.js";
@@ -23,7 +25,10 @@ async function startSandbox() {
 async function connectWithin(sandbox: SshConnection, keepaliveMs?: number): Promise<SshConnection> {
   const host = generateSshKeyPair();
   const client = generateSshKeyPair();
-  const config = SSHD_CONFIG.replaceAll("/run/livelab/", "/run/inner/");
+  const config = SSHD_CONFIG.replaceAll("/run/livelab/", "/run/inner/").replace(
+    /PermitListen.*/,
+    "PermitListen 127.0.0.1:3201 127.0.0.1:3202",
+  );
   await sandbox.exec("mkdir -p /run/inner && umask 077 && cat >/run/inner/host_key", { stdin: host.privateKey });
   await sandbox.exec("cat >/run/inner/authorized_keys", { stdin: `${client.publicKey}\n` });
   await sandbox.exec("cat >/run/inner/sshd_config", { stdin: config });
@@ -176,6 +181,46 @@ test(
       (await sandbox.ssh.exec("head -c 5", { stdin: Readable.from(blocks(BYTES)) })).stdout.toString(),
       "livel",
     );
+  }),
+);
+
+test(
+  "an input or output that cannot be opened is that command's error, and the connection goes on",
+  within(20_000, async () => {
+    await using sandbox = await startSandbox();
+    const { ssh } = sandbox;
+    const missing = (work: Promise<unknown>): Promise<string | undefined> =>
+      thrownBy(work).then((error) => (error as NodeJS.ErrnoException).code);
+    assert.is(await missing(ssh.exec("cat", { stdin: createReadStream("/missing/file") })), "ENOENT");
+    assert.is(await missing(ssh.exec("yes", { stdout: createWriteStream("/missing/file") })), "ENOENT");
+    const failedBefore = createWriteStream("/missing/file");
+    await thrownBy(finished(failedBefore));
+    assert.is(await missing(ssh.exec("sleep 60", { stdout: failedBefore })), "ENOENT");
+    assert.is((await ssh.exec("echo here")).stdout.toString(), "here\n");
+  }),
+);
+
+test(
+  "a connection goes to whom its port belongs to, once, and from a later one on to the later",
+  within(20_000, async () => {
+    await using sandbox = await startSandbox();
+    await using inner = await connectWithin(sandbox.ssh);
+    const accepted: string[] = [];
+    const forward = (port: number, name: string): Promise<void> =>
+      inner.forwardFrom(port, (stream) => {
+        accepted.push(name);
+        stream.end(`${name}\n`);
+      });
+    const ask = async (port: number): Promise<string> =>
+      (await sandbox.ssh.exec(`bash -c 'exec 3<>/dev/tcp/127.0.0.1/${port} && cat <&3'`)).stdout.toString();
+    await forward(3201, "first");
+    await forward(3202, "second");
+    assert.equal([await ask(3201), await ask(3202), await ask(3201)], ["first\n", "second\n", "first\n"]);
+    await forward(3201, "later");
+    assert.equal([await ask(3201), await ask(3202)], ["later\n", "second\n"]);
+    assert.equal(accepted, ["first", "second", "first", "later", "second"]);
+    assert.is(((await thrownBy(forward(1, "refused"))) as SshError).code, "FORWARD_REFUSED");
+    assert.is(((await thrownBy(forward(1, "refused again"))) as SshError).code, "FORWARD_REFUSED");
   }),
 );
 
