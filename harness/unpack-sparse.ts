@@ -7,7 +7,6 @@ import { open } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { UsageError } from "../vm/livelab-error.js";
-import { isNoRoomError } from "../vm/no-room.js";
 import { HarnessError } from "./harness-error.js";
 
 /** What is written, or left out, at once, in bytes: a file system keeps no smaller holes than 4 KiB. */
@@ -29,6 +28,7 @@ export async function unpackSparse(from: string, to: string, signal?: AbortSigna
     throw notWritable(cause);
   });
   let bytes = 0;
+  let failed: HarnessError | undefined;
   const write = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
     for await (const chunk of chunks) {
       for (let start = 0; start < chunk.length; start += BLOCK_BYTES) {
@@ -36,7 +36,12 @@ export async function unpackSparse(from: string, to: string, signal?: AbortSigna
         if (block.equals(ZEROS.subarray(0, block.length))) continue;
         // A disk that gets full takes the beginning of a block, and refuses the rest only when it is asked for that.
         for (let done = 0; done < block.length; ) {
-          done += (await file.write(block, done, block.length - done, bytes + start + done)).bytesWritten;
+          const at = bytes + start + done;
+          const { bytesWritten } = await file.write(block, done, block.length - done, at).catch((cause) => {
+            failed = notWritable(cause); // in whose place pipeline() would throw an AbortError (Node 20)
+            throw cause;
+          });
+          done += bytesWritten;
         }
       }
       bytes += chunk.length;
@@ -45,7 +50,7 @@ export async function unpackSparse(from: string, to: string, signal?: AbortSigna
   const gunzip = createGunzip({ chunkSize: 16 * BLOCK_BYTES });
   await pipeline(createReadStream(from), gunzip, write, { ...(signal && { signal }) }).catch((cause) => {
     signal?.throwIfAborted();
-    if (isNoRoomError(cause)) throw notWritable(cause);
+    if (failed !== undefined) throw failed;
     if (!String(cause.code).startsWith("Z_") && cause.code !== "ENOENT" && cause.code !== "EACCES") throw cause;
     throw new UsageError("MEDIUM_UNREADABLE", `cannot unpack ${from}: ${cause.message}`, {
       cause,
