@@ -1,13 +1,15 @@
 /** The error for a file that the host did not let us write: its disk is full, or the path does not take a file. */
+import { firstError } from "../vm/first-error.js";
 import { isNoRoomError } from "../vm/no-room.js";
 import { BuilderError } from "./builder-error.js";
 
 /**
  * @param path the file that could not be made or written
- * @returns BuilderError HOST_DISK_FULL or NOT_WRITABLE; `cause` itself when it is no error of a system call
+ * @returns BuilderError HOST_DISK_FULL or NOT_WRITABLE; `thrown` itself when it is no error of a system call
  */
-export function writeFailure(path: string, cause: unknown): unknown {
-  if (!(cause instanceof Error && "syscall" in cause)) return cause;
+export function writeFailure(path: string, thrown: unknown): unknown {
+  const cause = firstError(thrown);
+  if (!(cause instanceof Error && "syscall" in cause)) return thrown;
   if (isNoRoomError(cause)) {
     return new BuilderError("HOST_DISK_FULL", `no room to write ${path}: ${cause.message}`, {
       hint: "free some space on the disk that holds it (livelab gc), then run the same command again",
