@@ -83,7 +83,7 @@ test("without a KVM device no kernel is looked for", async () => {
   assert.match((choice as { reason: string }).reason, `emulation, because ${ABSENT} cannot be opened (ENOENT)`);
 });
 
-test("with neither KVM nor the sandbox stages run in an emulated VM, and both reasons are told", async () => {
+test("without KVM and sandbox, stages run in an emulated VM, and the choice names both reasons", async () => {
   const { choice } = await choose({
     decide: async () => BROKEN,
     assertSandbox: refuse(new BuilderError("NO_NAMESPACES", "the host forbids namespaces")),

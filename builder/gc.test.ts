@@ -1,4 +1,4 @@
-/** What gc drops and keeps in a home whose machines are none; and that of the builder VM makes nothing for it. */
+/** What gc drops and keeps, with fake machines; and that gc builds nothing to clean up the builder VM. */
 import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";

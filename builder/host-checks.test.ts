@@ -87,14 +87,14 @@ test("inputs that are not in the store yet are a warning that says how many, and
   assert.match(inputs?.remedy ?? "", "livelab inputs fetch");
 });
 
-test("the machine that builds run in is told with its reason", async () => {
+test("the check names the machine that builds run in, and the reason", async () => {
   const sandbox = (await check()).get("builder machine");
   assert.match(sandbox?.detail ?? "", "the sandbox; a VM would run with emulation, because there is no KVM");
   const vm = (await check({}, { kind: "vm", reason: "a kernel ran under KVM" })).get("builder machine");
   assert.is(vm?.detail, "a VM: a kernel ran under KVM");
 });
 
-test("room is told in bytes and by its folder, and too little of it is a warning", async () => {
+test("the check of LIVELAB_HOME names the free space and the folder, and warns of too little", async () => {
   const room = (await check()).get("LIVELAB_HOME");
   assert.match(room?.detail ?? "", /free in .*livelab-host-checks-/);
   assert.ok(room?.state === "ok" || /takes up to 6\.0 GiB/.test(room?.detail ?? ""), room?.detail);

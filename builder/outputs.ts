@@ -141,7 +141,7 @@ export async function exportOutputs(
     }
     throw error;
   } finally {
-    await rm(part, { recursive: true, force: true }).catch(() => undefined); // the first error counts; a later run sweeps
+    await rm(part, { recursive: true, force: true }).catch(() => undefined); // the first error counts; a later run removes the rest
   }
 }
 

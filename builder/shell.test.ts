@@ -1,4 +1,4 @@
-/** What `livelab shell` asks of a machine: the machine itself is none. */
+/** What `livelab shell` asks of a machine, which is a fake here. */
 import { PassThrough } from "node:stream";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -114,7 +114,7 @@ test("an input that is no terminal goes to a shell without one", async () => {
   assert.equal(ran, [`exec with input: ${ENTER} bash --norc`]);
 });
 
-test("a terminal gets an interactive shell whose prompt names the release, and is told that changes are thrown away", async () => {
+test("a terminal gets an interactive shell whose prompt names the release, and a note says that changes are thrown away", async () => {
   const { ran, status, notes } = await shellWith({}, { isTty: true });
   assert.is(status, 8);
   assert.match(ran[0] ?? "", `terminal vt220: ${ENTER} PS1=`);

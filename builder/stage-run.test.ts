@@ -1,4 +1,4 @@
-/** What is thrown when a stage fails and more goes wrong after it: real scripts and logs, a machine that is none. */
+/** Errors of a stage that fails when tidying up fails too: real logs, a fake machine. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable, type Writable } from "node:stream";
@@ -21,7 +21,7 @@ import { runStage, type StageContext } from "./stage-run.js";
 const test = suite("stage run");
 const STAMP = "20260102T030405Z";
 
-/** Writes the stage's output and tells its status, or throws. */
+/** Writes the stage's output and returns its status, or throws. */
 type Script = (stdout: Writable) => Promise<number>;
 
 const fails: Script = async (stdout) => {

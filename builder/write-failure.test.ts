@@ -67,11 +67,11 @@ test("a folder in place of the file is refused with its path", async () => {
   }
 });
 
-const fullDisk = "a disk that is full is said to be full, with the path, and nothing half written looks whole";
-if (process.getuid?.() === 0) test(fullDisk, tellsFullDisk);
+const fullDisk = "a full disk is reported with the path and a remedy, and nothing half written looks whole";
+if (process.getuid?.() === 0) test(fullDisk, fillDisk);
 else skipTest(test, fullDisk, "only root can mount the small file system");
 
-async function tellsFullDisk(): Promise<void> {
+async function fillDisk(): Promise<void> {
   await using dir = await TempDir.create("write");
   const full = join(dir.path, "full");
   await mkdir(full);

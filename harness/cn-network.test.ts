@@ -87,7 +87,7 @@ test("a peer answers a single NIC over the wire", async () => {
   assert.is(parseArp(answer?.payload ?? Buffer.alloc(0))?.senderIp, targetIp);
 });
 
-test("a service of the headnode sees the boot NIC's frames, and its defect is told", async () => {
+test("a service of the headnode sees the boot NIC's frames, and its defect is reported", async () => {
   await using dir = await TempDir.create("cn-network");
   await using cleanup = new DisposableStack();
   const defect = new TypeError("a defect of the service");

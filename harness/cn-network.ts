@@ -21,7 +21,7 @@ export interface CnNetworkContext {
   readonly userNetwork: UserNetworkSpec;
   /** What the headnode answers itself. */
   readonly services: readonly FrameService[];
-  /** Takes what a service threw upon a frame. @default it is thrown where nobody catches it */
+  /** Takes what a service threw upon a frame. @default the error is thrown uncaught */
   readonly onDefect?: ((error: Error) => void) | undefined;
   /** Is given what has to end with the boot. */
   readonly cleanup: DisposableStack;

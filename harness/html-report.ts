@@ -45,7 +45,7 @@ ${boots.map((boot) => formatBoot(boot, outDir)).join("\n")}`;
 
 function formatBoot({ name, folder, claims, report }: ScenarioBootResult, outDir: string): string {
   return `<h3>Boot ${escapeXml(name)}</h3>
-${report === undefined ? "<p>There is no report of it.</p>" : formatReport(report, relative(outDir, folder))}
+${report === undefined ? "<p>This boot has no report.</p>" : formatReport(report, relative(outDir, folder))}
 <table><tr><th>Claim</th><th></th><th>took</th><th></th></tr>
 ${claims.map(formatClaim).join("\n")}</table>`;
 }

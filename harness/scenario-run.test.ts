@@ -69,7 +69,7 @@ test("every boot that cannot begin is in the report with its own reason, and wha
   assert.is(notes.length, 2);
   for (const file of ["report.json", "junit.xml", "index.html"]) assert.ok(files.includes(file), file);
   assert.match(junit, 'tests="4" failures="0" errors="1" skipped="3"');
-  assert.match(formatTestReport(report), "== bad-uuid, boot first\nthere is no report of it\n0 of 4 claims hold");
+  assert.match(formatTestReport(report), "== bad-uuid, boot first\nthis boot has no report\n0 of 4 claims hold");
 });
 
 test("when no boot could begin the first reason is thrown, for its exit status", async () => {

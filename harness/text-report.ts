@@ -9,7 +9,7 @@ export function formatTestReport(report: TestReport): string {
   for (const { name, boots } of report.scenarios) {
     for (const boot of boots) {
       lines.push(`== ${name}, boot ${boot.name}`);
-      lines.push(boot.report === undefined ? "there is no report of it" : formatBootReport(boot.report, boot.folder));
+      lines.push(boot.report === undefined ? "this boot has no report" : formatBootReport(boot.report, boot.folder));
       const unproven = boot.claims.filter(({ outcome }) => outcome !== "passed");
       lines.push(`${boot.claims.length - unproven.length} of ${boot.claims.length} claims hold`);
       for (const { title, outcome, message } of unproven) lines.push(`  ${outcome}: ${title}: ${message}`);

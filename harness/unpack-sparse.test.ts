@@ -50,10 +50,10 @@ test("a target that cannot be made is the host's failure, with its path", async 
 });
 
 const fullDisk = "a disk that gets full is the host's failure, with the target's path";
-if (process.getuid?.() === 0) test(fullDisk, tellsFullDisk);
+if (process.getuid?.() === 0) test(fullDisk, fillDisk);
 else skipTest(test, fullDisk, "only root can mount the small file system");
 
-async function tellsFullDisk(): Promise<void> {
+async function fillDisk(): Promise<void> {
   await using dir = await TempDir.create("unpack");
   const [from, full] = [join(dir.path, "disk.gz"), join(dir.path, "full")];
   await writeFile(from, gzipSync(randomBytes(4 * 2 ** 20)));

@@ -1,5 +1,5 @@
 /**
- * The errors of a body and of the disposers that failed after it, told apart.
+ * Separates the error of a body from those of the disposers that failed after it.
  * Source: TC39 "Explicit Resource Management": `await using` throws a SuppressedError then, whose `suppressed` is the error
  * that came before, and whose `error` is the disposer's.
  */

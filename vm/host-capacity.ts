@@ -13,7 +13,7 @@ export const memoryBytes = (): number => smallerMemory(totalmem(), process.const
 /** Memory that is free now, or can be freed, in bytes. */
 export const freeMemoryBytes = (): number => process.availableMemory();
 
-/** @param limitBytes 0 where it is not known, and a huge number where there is none */
+/** @param limitBytes 0 when unknown; a huge number when nothing limits the process */
 export const smallerMemory = (hostBytes: number, limitBytes: number): number =>
   limitBytes > 0 ? Math.min(hostBytes, limitBytes) : hostBytes;
 
@@ -21,8 +21,8 @@ export const smallerMemory = (hostBytes: number, limitBytes: number): number =>
 export const processors = (): number => Math.max(1, Math.min(availableParallelism(), Math.ceil(cpuQuota())));
 
 /**
- * The smallest quota of the process's control group and those above it, in processors; Infinity where there is none, or
- * the host has no cgroup v2.
+ * The smallest quota of the process's control group and those above it, in processors; Infinity without a
+ * quota or without cgroup v2.
  * @param proc @param cgroups where these file systems are. @default "/proc" and "/sys/fs/cgroup"
  */
 export function cpuQuota(proc = "/proc", cgroups = "/sys/fs/cgroup"): number {

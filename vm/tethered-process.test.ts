@@ -129,7 +129,7 @@ test(
   }),
 );
 
-test("a setpriv that cannot be started is told apart from one that is not installed", async () => {
+test("a setpriv that cannot be started has another message than one that is not installed", async () => {
   await using dir = await TempDir.create("setpriv");
   const failure = async (): Promise<VmError> =>
     (await thrownBy(spawnTethered("true", [], { logPath: join(dir.path, "log") }))) as VmError;

@@ -99,7 +99,7 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
       }
       await rename(part, folder);
     } finally {
-      await removeTree(part, asRoot).catch(() => undefined); // the first error counts; a later run sweeps
+      await removeTree(part, asRoot).catch(() => undefined); // the first error counts; a later run removes the rest
     }
   });
   return root;

@@ -66,7 +66,7 @@ async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promis
       reason: limit.aborted ? `no end within ${LONGEST_TRIAL_MS} ms` : firstLine(stderr),
     };
   } finally {
-    await removeTree(folder, asRoot).catch(() => undefined); // what the trial found counts; a later run sweeps
+    await removeTree(folder, asRoot).catch(() => undefined); // the trial's result counts; a later run removes the rest
   }
 }
 

@@ -57,7 +57,7 @@ export class SandboxStages implements BuilderMachines {
     await removeTree(failedLayerFolder(home, stamp), asRoot);
     const layer = await this.layers.begin(key);
     const machine = await this.#start(stamp, this.#folders(below), layer).catch(async (error) => {
-      await Promise.resolve(layer[Symbol.asyncDispose]()).catch(() => undefined); // the first error counts; a later run sweeps
+      await Promise.resolve(layer[Symbol.asyncDispose]()).catch(() => undefined); // the first error counts; a later run removes the rest
       throw error;
     });
     return {

@@ -98,7 +98,7 @@ export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
           cause: error,
         });
       } finally {
-        await rm(part, { recursive: true, force: true }).catch(() => undefined); // the first error counts; a later run sweeps
+        await rm(part, { recursive: true, force: true }).catch(() => undefined); // the first error counts; a later run removes the rest
       }
     });
   }

@@ -152,7 +152,7 @@ export class BuilderVm implements BuilderMachine {
       if (!(error instanceof VmError && error.code === "STATE_NOT_SAVED")) throw notStarted(thrown, options.home);
       options.note(`builder VMs will boot each time: ${error.message}`);
     } finally {
-      await rm(part, { recursive: true, force: true }).catch(() => undefined); // the first error counts; a later run sweeps
+      await rm(part, { recursive: true, force: true }).catch(() => undefined); // the first error counts; a later run removes the rest
     }
   }
 

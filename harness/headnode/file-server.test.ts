@@ -176,7 +176,7 @@ test("ranges as RFC 9110 has them", () => {
   }
 });
 
-test("a defect of what it serves is told as that, and the request is incomplete", async () => {
+test("a defect in the served tree is reported as a defect, and the request is incomplete", async () => {
   await using cleanup = new DisposableStack();
   const transcript = cleanup.use(new Transcript(() => performance.now()));
   const defect = new TypeError("a defect of the tree");

@@ -16,7 +16,7 @@ export interface FileServerOptions {
   readonly transcript: Transcript;
   /** @default 0, any free port */
   readonly port?: number;
-  /** Takes what is neither the client's nor the disk's doing. @default it is thrown where nobody catches it */
+  /** Takes what is neither the client's nor the disk's doing. @default the error is thrown uncaught */
   readonly onDefect?: ((error: Error) => void) | undefined;
 }
 

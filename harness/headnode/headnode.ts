@@ -47,7 +47,7 @@ export interface HeadnodeOptions {
   readonly now: () => number;
   /** Where the transcript's JSON lines go. @default nowhere */
   readonly transcriptPath?: string;
-  /** Takes what is neither a client's nor the disk's doing. @default it is thrown where nobody catches it */
+  /** Takes what is neither a client's nor the disk's doing. @default the error is thrown uncaught */
   readonly onDefect?: ((error: Error) => void) | undefined;
 }
 

@@ -225,7 +225,7 @@ test("other ports and other hosts are left to others", async () => {
   assert.ok(client.read("small"));
 });
 
-test("a defect met while a file is sent is told as that", async () => {
+test("a defect met while a file is sent is reported as a defect", async () => {
   await using cleanup = new DisposableStack();
   const transcript = cleanup.use(new Transcript(() => performance.now()));
   const defect = new TypeError("a defect of the wire");

@@ -16,7 +16,7 @@ export interface TftpServiceOptions {
   readonly transcript: Transcript;
   /** Wait for an answer before a packet is sent again, in milliseconds. @default 2000 */
   readonly retryMs?: number | undefined;
-  /** Takes what is neither the client's nor the disk's doing. @default it is thrown where nobody catches it */
+  /** Takes what is neither the client's nor the disk's doing. @default the error is thrown uncaught */
   readonly onDefect?: ((error: Error) => void) | undefined;
 }
 

@@ -62,7 +62,7 @@ test("floods a frame to an unknown address, then learns where each address is", 
   );
 });
 
-test("what a service throws upon a frame is told as a defect, and the port goes on with the next frame", async () => {
+test("a service that throws is reported as a defect, and the port goes on with the next frame", async () => {
   await using cleanup = new DisposableStack();
   const defects: Error[] = [];
   const wire = cleanup.use(await Wire.create({ onDefect: (error) => defects.push(error) }));

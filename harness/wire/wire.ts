@@ -19,7 +19,7 @@ import { WirePort } from "./wire-port.js";
 export interface WireOptions {
   /** Where what goes over the wire is written in pcap format, but for TCP. @default nowhere */
   readonly capturePath?: string | undefined;
-  /** Takes what a service threw upon a frame; the wire goes on without that frame. @default it is thrown where nobody catches it */
+  /** Takes what a service threw upon a frame; the wire goes on without that frame. @default the error is thrown uncaught */
   readonly onDefect?: ((error: Error) => void) | undefined;
 }
 
