@@ -25,7 +25,7 @@ async function choose(changes: Partial<MachineWish>) {
   const wish: MachineWish = {
     want: "auto",
     accelerator: "auto",
-    stateDir: "/nowhere",
+    stateDir: "/dev/null/state",
     findKernel: async () => "/boot/vmlinuz",
     signal: new AbortController().signal,
     kvmDevice: OPENS,
@@ -109,7 +109,7 @@ test("an interrupt is no verdict", async () => {
     chooseMachine({
       want: "auto",
       accelerator: "auto",
-      stateDir: "/nowhere",
+      stateDir: "/dev/null/state",
       findKernel: async () => undefined,
       assertSandbox: async () => undefined,
       signal: AbortSignal.abort(reason),

@@ -31,7 +31,11 @@ const scenario = (name: string, ...boots: readonly LoginBoot[]): Scenario => ({ 
 /** Runs them. @returns what was thrown, what was noted and the report that was written */
 async function runAll(
   scenarios: readonly Scenario[],
-  { signal = new AbortController().signal, spoil = async (_outDir: string): Promise<unknown> => undefined } = {},
+  {
+    jobs = 2,
+    signal = new AbortController().signal,
+    spoil = async (_outDir: string): Promise<unknown> => undefined,
+  } = {},
 ) {
   await using dir = await TempDir.create("scenario-run");
   const outDir = join(dir.path, "out");
@@ -39,7 +43,7 @@ async function runAll(
   await spoil(outDir);
   const notes: string[] = [];
   const progress: Progress = { ...silentProgress, note: (text) => notes.push(text) };
-  const options = { imageDir: await makeImage(dir.path), outDir, stateDir: dir.path, jobs: 2 };
+  const options = { imageDir: await makeImage(dir.path), outDir, stateDir: dir.path, jobs };
   const thrown = (await thrownBy(runScenarios(scenarios, options, { signal, progress }))) as Error & { code?: string };
   const report = JSON.parse(await readFile(join(outDir, "report.json"), "utf8").catch(() => "{}")) as TestReport;
   const junit = await readFile(join(outDir, "junit.xml"), "utf8").catch(() => "");
@@ -77,16 +81,18 @@ test("when no boot could begin the first reason is thrown, for its exit status",
   assert.is(thrown.code, "BAD_UUID");
 });
 
-test("a defect in a boot is noted with its stack", async () => {
+test("a defect in a boot is thrown, whatever else failed before it, and noted with its stack", async () => {
   const defect = {
     get uuid(): string {
       throw new TypeError("a defect");
     },
   };
-  const { thrown, notes, report } = await runAll([scenario("odd", boot("only", defect))]);
+  // With one job, so that the host's trouble comes first.
+  const scenarios = [scenario("bad-uuid", boot("only", { uuid: "odd" })), scenario("odd", boot("only", defect))];
+  const { thrown, notes, report } = await runAll(scenarios, { jobs: 1 });
   assert.is(thrown.message, "a defect");
-  assert.match(notes[0] ?? "", /TypeError: a defect\n +at /);
-  assert.equal(outcomes(report), ["odd/only: broken, not run, not run, not run"]);
+  assert.match(notes[1] ?? "", /TypeError: a defect\n +at /);
+  assert.is(outcomes(report)[1], "odd/only: broken, not run, not run, not run");
 });
 
 test("an interrupt leaves a report in which what was not finished is not run", async () => {

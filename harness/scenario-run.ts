@@ -10,6 +10,7 @@ import { LivelabError } from "../vm/livelab-error.js";
 import type { Accelerator } from "../vm/machine-spec.js";
 import { type Progress, silentProgress } from "../vm/progress.js";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "./boot-plan.js";
+import { HarnessError } from "./harness-error.js";
 import { formatScenarioHtml } from "./html-report.js";
 import { formatJunit } from "./junit-report.js";
 import { makeReportFolder, writeReportFile } from "./report-folder.js";
@@ -80,7 +81,8 @@ const cpusOfEach = (jobs: number): number => Math.max(1, Math.min(DEFAULT_CPUS, 
 /**
  * Runs them all and writes report.json, junit.xml and index.html into `outDir`.
  * A scenario that fails is a result, not an error; so is a boot that could not begin, and the others go on.
- * @throws UsageError, VmError, HarnessError when no boot could begin; the report is written all the same
+ * @throws what is a defect of livelab or of a scenario, and UsageError, VmError, HarnessError when no boot could begin: when
+ * all have ended and the report is written
  * @throws HarnessError LOG_NOT_WRITABLE for the report
  * @throws the signal's reason when it is aborted; the report then has what was finished before
  */
@@ -108,13 +110,12 @@ export async function runScenarios(
   await writeReportFile(join(options.outDir, "junit.xml"), formatJunit(report));
   await writeReportFile(join(options.outDir, "index.html"), formatScenarioHtml(report, options.outDir));
   signal.throwIfAborted();
-  if (failure !== undefined && results.every(({ boots }) => boots.every((boot) => boot.report === undefined))) {
-    throw failure;
-  }
+  const began = results.some(({ boots }) => boots.some((boot) => boot.report !== undefined));
+  if (failure !== undefined && (isDefect(failure) || !began)) throw failure;
   return report;
 }
 
-/** @returns results in the order of `scenarios`, and the first error of a boot that could not be run, if there was one */
+/** @returns results in the order of `scenarios`, and the first defect, or else the first error, of boots that could not be run */
 async function runSideBySide(
   scenarios: readonly Scenario[],
   options: ScenarioRunOptions,
@@ -129,7 +130,8 @@ async function runSideBySide(
   const work = async (): Promise<void> => {
     for (const scenario of queue) {
       const onFailure = (error: unknown): void => {
-        failure ??= error;
+        // A defect must not pass for the host's trouble that came before it.
+        if (failure === undefined || (isDefect(error) && !isDefect(failure))) failure = error;
       };
       results.set(scenario, await runScenario(scenario, { ...options, cpus, onFailure }, context));
     }
@@ -183,6 +185,10 @@ async function runScenario(
   }
   return { name, summary, passed, boots };
 }
+
+/** Whether an error is in livelab or in a scenario, so that trying again on another host changes nothing. */
+const isDefect = (error: unknown): boolean =>
+  !(error instanceof LivelabError) || (error instanceof HarnessError && error.code === "MISUSE");
 
 function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -267,7 +267,7 @@ test("a QEMU that ends while its boot should stand still is no stop", async () =
   );
 });
 
-test("a scenario that names a disk which it has not is told so, and ends those beside it", async () => {
+test("a scenario that names a disk which it has not is a defect, thrown when those beside it are in the report", async () => {
   await using dir = await TempDir.create("boot-no-disk");
   const { imageDir, stateDir } = await makeImage(dir);
   const boot = { name: "only", fixtures: {}, milestones: [], claims: [] } as const;
@@ -275,15 +275,20 @@ test("a scenario that names a disk which it has not is told so, and ends those b
     { name: "good", summary: "", boots: [boot] },
     { name: "wrong", summary: "", disks: { one: 1 }, boots: [{ ...boot, disks: ["two"] }] },
   ];
-  const error = await runScenarios(
-    scenarios,
-    { imageDir, stateDir, outDir: join(dir.path, "out"), jobs: 2 },
-    { signal: signal() },
-  ).then(
+  const outDir = join(dir.path, "out");
+  const error = await runScenarios(scenarios, { imageDir, stateDir, outDir, jobs: 2 }, { signal: signal() }).then(
     () => undefined,
     (reason: Error) => reason,
   );
   assert.match(error?.message ?? "", "the scenario has no disk two; it has: one");
+  const report = JSON.parse(await readFile(join(outDir, "report.json"), "utf8")) as TestReport;
+  assert.equal(
+    report.scenarios.map(({ name, boots }) => [name, boots[0]?.report !== undefined]),
+    [
+      ["good", true],
+      ["wrong", false],
+    ],
+  );
 });
 
 test("no scenarios at all is no success", async () => {
