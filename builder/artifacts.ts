@@ -3,14 +3,14 @@
  * makes them twice: the ZFS modules of one kernel, GRUB's images.
  */
 import { createWriteStream } from "node:fs";
-import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import type { SshConnection } from "../vm/ssh-connection.js";
 import { StageError } from "./builder-error.js";
+import { Draft } from "./draft.js";
 import type { LivelabHome } from "./home.js";
 import { formatDigest } from "./inputs/digest.js";
-import { ownerTag } from "./owner.js";
 import { digestOf, type KeyMaterial } from "./stage-key.js";
 
 /** Something that a stage makes unless the gateway has it. */
@@ -72,18 +72,14 @@ export async function keepArtifact(
 ): Promise<void> {
   const folder = join(path, "..");
   await mkdir(folder, { recursive: true });
-  const part = `${path}.${ownerTag()}`;
-  try {
-    const out = createWriteStream(part);
-    const { status, stderr } = await ssh.exec(`cat '${file}'`, {
-      stdout: out,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    out.end();
-    await finished(out);
-    if (status !== 0) throw new StageError("STAGE_OUTPUT", `the stage left no ${file}: ${stderr.trim()}`);
-    await rename(part, path);
-  } finally {
-    await rm(part, { force: true });
-  }
+  await using draft = await Draft.begin(path);
+  const out = createWriteStream(draft.path);
+  const { status, stderr } = await ssh.exec(`cat '${file}'`, {
+    stdout: out,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  out.end();
+  await finished(out);
+  if (status !== 0) throw new StageError("STAGE_OUTPUT", `the stage left no ${file}: ${stderr.trim()}`);
+  await draft.commit();
 }

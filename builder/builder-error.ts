@@ -72,6 +72,8 @@ const builderErrorKinds = {
   NO_NAMESPACES: "host",
   /** A folder cannot be written. */
   NOT_WRITABLE: "host",
+  /** The host has no flock program, or the file system of a folder supports no flock(2). */
+  NO_LOCKS: "host",
   /** The host's disk is full. */
   HOST_DISK_FULL: "host",
   /** The root of the builder machine could not be made from its packages. */

@@ -3,10 +3,10 @@
  * Source: deb(5) and ar(5): an 8-byte magic, then members of a 60-byte header and data padded to even length.
  */
 import { execFile } from "node:child_process";
-import { open, rename, rm, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { promisify } from "node:util";
 import { InputError } from "../builder-error.js";
-import { ownerTag } from "../owner.js";
+import { Draft } from "../draft.js";
 
 const run = promisify(execFile);
 const EXTRACT = 'tail -c "+$1" "$2" | head -c "$3" | "$4" -dc | tar -x -O -f - --wildcards "$5" >"$6"';
@@ -60,13 +60,10 @@ export async function findDataMember(path: string): Promise<DataMember> {
  * @throws InputError MALFORMED when the .deb is not whole or has no such file; Error of a program that the host lacks
  */
 export async function extractFile(debPath: string, member: string, target: string): Promise<void> {
-  const part = `${target}.${ownerTag()}`;
-  try {
-    const { offset, size, decompressor } = await findDataMember(debPath);
-    await run("sh", ["-euc", EXTRACT, "sh", String(offset + 1), debPath, String(size), decompressor, member, part]);
-    if ((await stat(part)).size === 0) throw new InputError("MALFORMED", `${debPath} has no file ${member}`);
-    await rename(part, target);
-  } finally {
-    await rm(part, { force: true });
-  }
+  await using draft = await Draft.begin(target);
+  const { offset, size, decompressor } = await findDataMember(debPath);
+  const words = [String(offset + 1), debPath, String(size), decompressor, member, draft.path];
+  await run("sh", ["-euc", EXTRACT, "sh", ...words]);
+  if ((await stat(draft.path)).size === 0) throw new InputError("MALFORMED", `${debPath} has no file ${member}`);
+  await draft.commit();
 }
