@@ -190,7 +190,10 @@ function runFlock(fd, options, signal) {
     });
     child.once("error", (error) => {
       signal?.removeEventListener("abort", kill);
-      const hint = error.code === "ENOENT" ? "install util-linux, and see that flock is in PATH" : "run it again later";
+      const hint =
+        error.code === "ENOENT"
+          ? "install util-linux, and see that flock is in PATH"
+          : "allow more processes and open files (ulimit -u, ulimit -n)";
       reject(new ClaimError(`flock, which locks files, did not start: ${error.message}`, hint));
     });
     child.once("close", (status, killedBy) => {

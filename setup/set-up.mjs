@@ -8,7 +8,7 @@ import { ClaimError } from "./kernel-claim.mjs";
 import { installNpmPackages, npmPackagesMatch } from "./npm-packages.mjs";
 import { oneAtATime } from "./one-at-a-time.mjs";
 import { SetupError } from "./setup-error.mjs";
-import { distributionFamily, FLOCK, hostProbe, missingNeeds, planFor } from "./system-packages.mjs";
+import { distributionFamily, hostProbe, missingNeeds, planFor } from "./system-packages.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const say = (text) => console.error(`setup: ${text}`);
@@ -39,8 +39,6 @@ async function setUp({ forTests }) {
     ...(npmPackagesMatch(root) ? [] : [npmPackages]),
     ...(isCompiled(root) ? [] : [compiled]),
   ];
-  // Without flock nothing can be claimed, and apt has a lock of its own.
-  if (missing(forTests).some(({ name }) => name === FLOCK)) await systemPackages(forTests);
   if (pending().length > 0) {
     const onWait = () => say("another set-up of this clone is at work; waiting for it");
     await oneAtATime(join(root, "dist"), onWait, async () => {

@@ -23,9 +23,6 @@ import { basename, join } from "node:path";
 /** One package name for every family. */
 const everywhere = (name) => ({ debian: name, fedora: name, arch: name, suse: name, alpine: name });
 
-/** Name of the need that set-up itself has. */
-export const FLOCK = "flock of util-linux";
-
 /** @type {readonly Need[]} */
 export const NEEDS = [
   {
@@ -77,12 +74,6 @@ export const NEEDS = [
     when: "run",
     probe: { commands: ["unshare"] },
     packages: { ...everywhere("util-linux"), alpine: "util-linux-misc" },
-  },
-  {
-    name: FLOCK,
-    when: "run",
-    probe: { commands: ["flock"] },
-    packages: { ...everywhere("util-linux"), alpine: "flock" },
   },
   {
     name: "setpriv of util-linux",

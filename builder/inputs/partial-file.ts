@@ -1,5 +1,6 @@
 /**
- * A file of the store while it is being written: `tmp/<algorithm>-<hex>.<random>.part`, hashed as it grows, resumable.
+ * A file of the store while it is being written: `tmp/<algorithm>-<hex>.part`, hashed as it grows, resumable; while that
+ * one is another process's, `tmp/<algorithm>-<hex>.<random>.part`.
  * Its writer has it locked, so that two processes never share one, and the next process takes over what another left,
  * whether that one gave up or was killed. Where a whole file goes and is found is the matter of store.ts.
  */
@@ -141,10 +142,12 @@ function isRest(name: string, stem: string): boolean {
   return name.startsWith(`${stem}.`) && /^([0-9a-f]{8}\.)?part$/.test(name.slice(stem.length + 1));
 }
 
-/** Another process that looks for rests may be faster in locking a new file, once in a while. */
+/** More than one: another process that looks for rests may be the first to lock a new file. */
 const NEW_NAMES = 100;
-const newNames = (stem: string): string[] =>
-  Array.from({ length: NEW_NAMES }, () => `${stem}.${randomBytes(4).toString("hex")}.part`);
+const newNames = (stem: string): string[] => [
+  `${stem}.part`,
+  ...Array.from({ length: NEW_NAMES }, () => `${stem}.${randomBytes(4).toString("hex")}.part`),
+];
 
 /** Opens a file for appending. @returns undefined when another process has it, has moved it, or made it read-only */
 async function openLocked(path: string, flags: number): Promise<FileHandle | undefined> {
@@ -152,7 +155,8 @@ async function openLocked(path: string, flags: number): Promise<FileHandle | und
   try {
     file = await open(path, constants.O_RDWR | constants.O_APPEND | flags, 0o644);
   } catch (error) {
-    if (flags === 0 && ["ENOENT", "EACCES"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    const expected = flags === 0 ? ["ENOENT", "EACCES"] : ["EEXIST"];
+    if (expected.includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
     throw error;
   }
   let locked = false;
