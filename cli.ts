@@ -15,6 +15,7 @@ import { describeComparison, isDifferent } from "./builder/compare/describe-comp
 import { describeBuild, describeReleases, describeStages } from "./builder/describe.js";
 import { collectGarbage } from "./builder/gc.js";
 import { openHome } from "./builder/home.js";
+import { markInUse } from "./builder/home-use.js";
 import { checkBuildHost } from "./builder/host-checks.js";
 import { exportInputs, importInputs } from "./builder/inputs/bundle.js";
 import { type CloudImageSource, parseCloudBase } from "./builder/inputs/cloud-image.js";
@@ -334,7 +335,8 @@ for (const [name, summary, carry] of [
     .argument("<file>", "the bundle, a tar file")
     .addOption(profileOption())
     .action(async (file: string, options) => {
-      const { lock, store } = await openWorkshop(options.profile);
+      const { lock, store, home } = await openWorkshop(options.profile);
+      await markInUse(home);
       await carry({ lock, store, file: resolve(file), progress, signal });
       print(`${name}ed ${lock.files().length} files, ${file}`);
     });

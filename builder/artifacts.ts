@@ -2,14 +2,14 @@
  * Artifacts (DESIGN D7): costly pure results, kept in the store under a key of their inputs, so that no machine
  * makes them twice: the ZFS modules of one kernel, GRUB's images.
  */
-import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { finished } from "node:stream/promises";
 import type { ExecResult, SshConnection } from "../vm/ssh-connection.js";
 import { StageError } from "./builder-error.js";
+import { Draft } from "./draft.js";
 import type { LivelabHome } from "./home.js";
 import { formatDigest } from "./inputs/digest.js";
-import { ownerTag } from "./owner.js";
 import { digestOf, type KeyMaterial } from "./stage-key.js";
 import { writeFailure } from "./write-failure.js";
 
@@ -74,12 +74,12 @@ export async function keepArtifact(
   path: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  const part = `${path}.${ownerTag()}`;
   try {
     await mkdir(dirname(path), { recursive: true });
-    const out = (await open(part, "w")).createWriteStream();
+    await using draft = await Draft.begin(path);
+    const out = (await open(draft.path, "w")).createWriteStream();
     const written = finished(out);
-    written.catch(() => undefined); // exec() tells of it first
+    written.catch(() => undefined); // exec() reports it first
     let copied: ExecResult;
     try {
       copied = await ssh.exec(`cat '${file}'`, { stdout: out, ...(signal === undefined ? {} : { signal }) });
@@ -91,10 +91,8 @@ export async function keepArtifact(
       throw new StageError("STAGE_OUTPUT", `the stage left no ${file}: ${copied.stderr.trim()}`, {
         hint: "see the stage's log, and what it should leave (builder/stages.ts)",
       });
-    await rename(part, path);
+    await draft.commit();
   } catch (error) {
     throw writeFailure(path, error);
-  } finally {
-    await rm(part, { force: true }).catch(() => undefined); // the first error counts
   }
 }

@@ -9,6 +9,7 @@ import { UsageError } from "../vm/livelab-error.js";
 import { isNoRoomError } from "../vm/no-room.js";
 import { artifactKey } from "./artifacts.js";
 import { BuilderError } from "./builder-error.js";
+import { markInUse } from "./home-use.js";
 import { formatCloudBase } from "./inputs/cloud-image.js";
 import { removeTree } from "./machines/remove-tree.js";
 import { claimMaking } from "./made-once.js";
@@ -62,6 +63,7 @@ export async function build(workshop: Workshop, request: BuildRequest): Promise<
       hint: `to go on with a release: livelab build -r STAMP ${first.name} ...; \`livelab releases\` lists them`,
     });
   }
+  await markInUse(workshop.home); // before the first look: what is found is not to be collected meanwhile
   const old = request.release === undefined ? undefined : await findRelease(workshop.home, request.release);
   if (old !== undefined) await assertReached(workshop, old, first);
   if (wantsOutputs) await checkOutputFolder(request.outRoot);

@@ -74,6 +74,8 @@ const builderErrorKinds = {
   NOT_WRITABLE: "host",
   /** A program that livelab runs is not in the PATH. */
   PROGRAM_MISSING: "host",
+  /** The host has no flock program, or the file system of a folder supports no flock(2). */
+  NO_LOCKS: "host",
   /** The host's disk is full. */
   HOST_DISK_FULL: "host",
   /** The root of the builder machine could not be made from its packages. */

@@ -6,12 +6,13 @@ import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pinnedCloudImages } from "../vm/bases/cloud-images.js";
 import { artifactPath } from "./artifacts.js";
+import { isDraftName } from "./draft.js";
 import { takeAlone } from "./home-use.js";
 import { parseBaseDigest } from "./inputs/cloud-image.js";
 import { removeTree } from "./machines/remove-tree.js";
 import { listReleases, type Release, releaseFolder } from "./release.js";
 import { stages } from "./stages.js";
-import { savedStates, sweepHome } from "./sweep.js";
+import { savedStates, sweepHomeAlone } from "./sweep.js";
 import type { Workshop } from "./workshop.js";
 
 export interface GcRequest {
@@ -43,7 +44,7 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   const { home } = workshop;
   const { asRoot } = workshop.options;
   await using _alone = await takeAlone(home);
-  await sweepHome(home, asRoot);
+  await sweepHomeAlone(home, asRoot);
   const releases = await listReleases(home);
 
   const doomed: Release[] = releases.slice(0, Math.max(0, releases.length - request.keep));
@@ -58,7 +59,7 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   }
   const keptBases = new Set(request.workshops.map(({ machines }) => machines.baseKey));
   for (const key of await readdir(home.bases)) {
-    if (keptBases.has(key)) continue;
+    if (keptBases.has(key) || isDraftName(key)) continue;
     await removeTree(join(home.bases, key), asRoot);
     dropped.bases += 1;
   }

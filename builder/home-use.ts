@@ -1,40 +1,68 @@
 /**
  * Who uses $LIVELAB_HOME now: builds, shells and downloads share it, gc wants it alone.
- * Each user leaves a mark in machines/ for as long as its process lives; what a killed one leaves is swept.
+ * Each user keeps a draft "in-use" in machines/ for as long as its process lives; sweeping removes those of killed ones.
  */
 import { rmSync } from "node:fs";
-import { readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { Draft, liveDrafts } from "./draft.js";
 import type { LivelabHome } from "./home.js";
-import { busy, OwnerLock, ownerIsAlive, ownerTag } from "./owner.js";
+import { busy, isHeld, OwnerLock, readOwner } from "./owner.js";
 
 const gcLock = (home: LivelabHome): string => join(home.root, "gc.lock");
-const PREFIX = "in-use.";
+const MARK = "in-use";
 
-const marks = new Set<string>();
-const removeMarks = (): void => {
-  for (const mark of marks) rmSync(mark, { force: true });
-};
+/** This process's marks, by folder of machines. */
+const marks = new Map<string, Promise<Draft>>();
+/** Folders of the marks that are there. */
+const folders = new Set<string>();
+/** Homes that this process has for itself. */
+const alone = new Set<string>();
 
-/** Marks the home as used until this process ends. @throws BuilderError BUSY while gc runs */
-export async function markInUse(home: LivelabHome): Promise<void> {
-  const mark = join(home.machines, `${PREFIX}${ownerTag()}`);
-  await writeFile(mark, "");
-  if (marks.size === 0) process.once("exit", removeMarks);
-  marks.add(mark);
-  // Looked for after the mark is there, as gc looks for marks after its lock is: one of the two sees the other.
-  const holder = await readFile(gcLock(home), "utf8").catch(() => "");
-  if (holder !== ownerTag() && ownerIsAlive(holder)) throw busy(home.root, holder);
+function removeMarks(): void {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 }
 
-/** Takes the home for one process alone. @throws BuilderError BUSY while anything else uses it */
-export async function takeAlone(home: LivelabHome): Promise<OwnerLock> {
+/** Marks the home as used until this process ends. @throws BuilderError BUSY while gc runs; NO_LOCKS, NOT_WRITABLE */
+export async function markInUse(home: LivelabHome): Promise<void> {
+  let mark = marks.get(home.machines);
+  if (mark === undefined) {
+    mark = makeMark(home);
+    marks.set(home.machines, mark);
+    mark.catch(() => marks.delete(home.machines));
+  }
+  await mark;
+}
+
+async function makeMark(home: LivelabHome): Promise<Draft> {
+  const mark = await Draft.begin(join(home.machines, MARK));
+  // Looked for after the mark is there, as gc looks for marks after its lock is: one of the two sees the other.
+  if (!alone.has(home.root) && (await isHeld(gcLock(home)))) {
+    const owner = readOwner(gcLock(home));
+    await mark[Symbol.asyncDispose]();
+    throw busy(home.root, owner);
+  }
+  if (folders.size === 0) process.once("exit", removeMarks);
+  folders.add(mark.folder);
+  return mark;
+}
+
+/** Takes the home for one process alone. @throws BuilderError BUSY while another process uses it; NO_LOCKS, NOT_WRITABLE */
+export async function takeAlone(home: LivelabHome): Promise<AsyncDisposable> {
   const lock = await OwnerLock.take(gcLock(home), home.root);
-  const users = (await readdir(home.machines))
-    .filter((name) => name.startsWith(PREFIX))
-    .map((name) => name.slice(PREFIX.length));
-  const other = users.find((tag) => tag !== ownerTag() && ownerIsAlive(tag));
-  if (other === undefined) return lock;
-  await lock[Symbol.asyncDispose]();
-  throw busy(home.root, other);
+  const isOthers = ({ folder }: { folder: string }): boolean =>
+    basename(folder).startsWith(`${MARK}.`) && !folders.has(folder);
+  try {
+    const other = (await liveDrafts(home.machines)).find(isOthers);
+    if (other !== undefined) throw busy(home.root, other.owner);
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
+  alone.add(home.root);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      alone.delete(home.root);
+      await lock[Symbol.asyncDispose]();
+    },
+  };
 }

@@ -6,10 +6,10 @@
 import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { Draft } from "./draft.js";
 import type { LivelabHome } from "./home.js";
 import type { StageResult } from "./machines/builder-machine.js";
 import { removeTree } from "./machines/remove-tree.js";
-import { ownerTag } from "./owner.js";
 
 /** What is known of a finished layer. */
 const layerInfo = z.object({
@@ -52,10 +52,9 @@ export class LayerStore {
   }
 
   async begin(key: string): Promise<OpenLayer> {
-    const folder = join(this.#home.layers, `${key}.${ownerTag()}`);
-    const upper = join(folder, "fs");
-    const work = join(folder, "work");
-    await removeTree(folder, this.#asRoot);
+    const draft = await Draft.begin(join(this.#home.layers, key), this.#asRoot);
+    const upper = join(draft.path, "fs");
+    const work = join(draft.path, "work");
     await mkdir(upper, { recursive: true });
     await mkdir(work);
     return {
@@ -63,10 +62,10 @@ export class LayerStore {
       work,
       commit: async (info) => {
         await removeTree(work, this.#asRoot);
-        await writeFile(join(folder, "layer.json"), `${JSON.stringify(info)}\n`);
+        await writeFile(join(draft.path, "layer.json"), `${JSON.stringify(info)}\n`);
         if ((await this.find(key)) !== undefined) return;
         await this.remove(key);
-        await rename(folder, join(this.#home.layers, key)).catch(async (error: NodeJS.ErrnoException) => {
+        await draft.commit().catch(async (error: NodeJS.ErrnoException) => {
           if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
         });
       },
@@ -74,17 +73,17 @@ export class LayerStore {
         await removeTree(target, this.#asRoot);
         await rename(upper, target);
       },
-      [Symbol.asyncDispose]: () => removeTree(folder, this.#asRoot),
+      [Symbol.asyncDispose]: () => draft[Symbol.asyncDispose](),
     };
   }
 
   /** Drops one layer. */
   async remove(key: string): Promise<void> {
     // Renamed first, so that a layer half removed is never taken for a whole one.
-    const doomed = join(this.#home.layers, `${key}.${ownerTag()}`);
-    if (await stat(join(this.#home.layers, key)).catch(() => undefined)) {
-      await rename(join(this.#home.layers, key), doomed);
-      await removeTree(doomed, this.#asRoot);
+    const layer = join(this.#home.layers, key);
+    if (await stat(layer).catch(() => undefined)) {
+      await using doomed = await Draft.begin(layer, this.#asRoot);
+      await rename(layer, doomed.path);
     }
   }
 }

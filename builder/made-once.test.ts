@@ -8,7 +8,7 @@ import { OwnerLock } from "./owner.js";
 
 const test = suite("made once");
 
-test("the second is told who makes it, and has its turn when that is done, or gives up with its signal", async () => {
+test("the second maker waits, with the first one's pid as its status, until its turn comes or its signal is raised", async () => {
   await using dir = await TempDir.create("made-once");
   const home = await openHome(dir.path);
   const statuses: string[] = [];
@@ -25,7 +25,7 @@ test("the second is told who makes it, and has its turn when that is done, or gi
   await using _other = await claimMaking(home, "another key", step);
   await first[Symbol.asyncDispose]();
   await using _mine = await second;
-  assert.match(statuses[0] ?? "", `in use by another livelab, process ${process.pid}`);
+  assert.match(statuses[0] ?? "", `waiting for another livelab (pid ${process.pid}) to finish the same work`);
 });
 
 test.run();

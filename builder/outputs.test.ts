@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, readlink, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { suite } from "uvu";
@@ -73,6 +73,28 @@ test("a folder that cannot be made is told with its path", async () => {
   }
 });
 
+const EXPORT = join(findProjectRoot(), "dist/fixtures/full-disk-outputs.js");
+
+test("go beside a user's files and folders, whatever their names, and leave them as they are", async () => {
+  await using dir = await TempDir.create("outputs");
+  const out = join(dir.path, "out");
+  const users = ["photos.2024-06", "notes.1-2", "a.livelab-2024", "a.livelab-0123456789abcdef", `${STAMP}.old.4711-1`];
+  for (const name of users) {
+    await mkdir(join(out, name), { recursive: true });
+    await writeFile(join(out, name, "precious"), "");
+  }
+  for (const name of ["minutes.2024-07", "b.livelab-0123456789abcdef", `latest.${process.pid}-1`]) {
+    users.push(name);
+    await writeFile(join(out, name), "");
+  }
+  const { stdout } = await promisify(execFile)(process.execPath, [EXPORT, out], {
+    env: { ...process.env, TMPDIR: dir.path },
+  });
+  assert.equal(JSON.parse(stdout).told, []);
+  assert.equal((await readdir(out)).sort(), [...users, STAMP, "latest"].sort());
+  for (const name of users.slice(0, 5)) assert.equal(await readdir(join(out, name)), ["precious"]);
+});
+
 /** Runs fixtures/full-disk-outputs.ts with a file system of its own at out/, which only it sees. */
 async function exportTo(
   folder: string,
@@ -84,7 +106,7 @@ async function exportTo(
     [
       ...["--mount", "--propagation", "private", "sh", "-euc"],
       'mount -t tmpfs -o "$2" tmpfs "$1/out"; exec "$3" "$4" "$1/out"',
-      ...["sh", folder, mountOptions, process.execPath, join(findProjectRoot(), "dist/fixtures/full-disk-outputs.js")],
+      ...["sh", folder, mountOptions, process.execPath, EXPORT],
     ],
     { env: { ...process.env, TMPDIR: folder } },
   );

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
@@ -14,8 +14,8 @@ import { isNoRoomError } from "../vm/no-room.js";
 import type { Step } from "../vm/progress.js";
 import { makeWritableFolder } from "../vm/writable-folder.js";
 import { BuilderError } from "./builder-error.js";
+import { Draft, sweepDrafts } from "./draft.js";
 import { releaseInside } from "./machines/builder-machine.js";
-import { abandonedEntries, ownerTag } from "./owner.js";
 import { type Release, stageRecord } from "./release.js";
 import { limited, type StageContext } from "./stage-run.js";
 
@@ -50,7 +50,9 @@ const outputFolder = (outRoot: string, stamp: string): string => join(outRoot, s
 export async function checkOutputFolder(outRoot: string): Promise<void> {
   try {
     await makeWritableFolder(outRoot);
+    await using _trial = await Draft.begin(outputFolder(outRoot, "trial"));
   } catch (cause) {
+    if (cause instanceof BuilderError) throw cause;
     throw new BuilderError(
       "NOT_WRITABLE",
       `the output folder ${outRoot} cannot be written: ${(cause as Error).message}`,
@@ -95,10 +97,11 @@ export async function exportOutputs(
   step: Step,
 ): Promise<OutputReport> {
   const folder = outputFolder(outRoot, release.stamp);
-  const part = `${folder}.${ownerTag()}`;
-  for (const left of await abandonedEntries(outRoot)) await rm(left, { recursive: true, force: true });
   try {
-    await mkdir(part, { recursive: true });
+    await sweepDrafts(outRoot);
+    await using draft = await Draft.begin(folder);
+    const part = draft.path;
+    await mkdir(part);
     const stages = release.stages.map(({ key }) => key);
     await using machine = await context.machines.show({ stamp: release.stamp, stages });
     step.status("copying image/");
@@ -125,10 +128,8 @@ export async function exportOutputs(
     };
     await writeFile(join(part, SUMS), formatSums(files));
     await writeFile(join(part, "build.json"), `${JSON.stringify(report, null, 2)}\n`);
-    const old = `${folder}.old.${ownerTag()}`;
-    await rename(folder, old).catch(ignoreAbsence);
-    await rename(part, folder);
-    await rm(old, { recursive: true, force: true });
+    await rename(folder, join(draft.folder, "old")).catch(ignoreAbsence);
+    await draft.commit();
     await linkLatest(outRoot, release.stamp);
     step.result(formatBytes(files.reduce((sum, file) => sum + file.bytes, 0)));
     return report;
@@ -140,8 +141,6 @@ export async function exportOutputs(
       });
     }
     throw error;
-  } finally {
-    await rm(part, { recursive: true, force: true }).catch(() => undefined); // the first error counts; a later run removes the rest
   }
 }
 
@@ -151,8 +150,7 @@ function ignoreAbsence(error: NodeJS.ErrnoException): void {
 
 /** Points out/latest at a release. A rename replaces the link itself; `ln -sf` would follow it. */
 export async function linkLatest(outRoot: string, stamp: string): Promise<void> {
-  const link = join(outRoot, `latest.${ownerTag()}`);
-  await rm(link, { force: true });
-  await symlink(stamp, link);
-  await rename(link, join(outRoot, "latest"));
+  await using link = await Draft.begin(join(outRoot, "latest"));
+  await symlink(stamp, link.path);
+  await link.commit();
 }

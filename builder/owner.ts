@@ -1,99 +1,126 @@
 /**
- * Who owns a folder or lock that must not outlive its livelab process.
- * An owner tag is "<pid>-<start time>": a pid alone is used again by the kernel, together they are not (proc(5), stat field 22).
+ * What one livelab process owns while it lives: locks, here; things being made, in draft.ts; the home itself, in
+ * home-use.ts. All of them rest on one claim, which the kernel releases (setup/kernel-claim.mjs).
  */
-import { readFileSync } from "node:fs";
-import { link, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import {
+  type Claim,
+  ClaimError,
+  isClaimed,
+  lockOpenFile,
+  type Owner,
+  readOwner,
+  startTimeOf,
+  thisProcess,
+  tryClaim,
+  waitForClaim,
+} from "#kernel-claim";
 import { BuilderError } from "./builder-error.js";
 
-/** Start time of a process in clock ticks since boot, or undefined when there is no such process. */
-function startTime(pid: number): string | undefined {
-  try {
-    // The command name in field 2 may hold spaces and parentheses: count from the last ")".
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-  } catch {
-    return undefined;
+export { type Claim, formatOwner, type Owner, readOwner, startTimeOf, thisProcess } from "#kernel-claim";
+
+/** A claim's failure in the builder's words: the path, and what the reader can do. */
+function claimFailure(error: unknown, path: string): unknown {
+  if (error instanceof ClaimError) {
+    return new BuilderError("NO_LOCKS", error.message, { hint: error.hint, cause: error });
   }
-}
-
-/** The tag of this process. */
-export function ownerTag(): string {
-  return `${process.pid}-${startTime(process.pid)}`;
-}
-
-/** Whether the process that made the tag still runs. */
-export function ownerIsAlive(tag: string): boolean {
-  const [pid, started] = tag.split("-");
-  return started !== undefined && startTime(Number(pid)) === started;
-}
-
-/** Whether a name ends in an owner tag: something that is being written. */
-const isTagged = (name: string): boolean => /\.\d+-\d+$/.test(name);
-
-/** Entries of `folder` named "<anything>.<owner tag>" whose owner is gone. */
-export async function abandonedEntries(folder: string): Promise<string[]> {
-  const entries = await readdir(folder);
-  return entries
-    .filter((entry) => isTagged(entry) && !ownerIsAlive(entry.slice(entry.lastIndexOf(".") + 1)))
-    .map((entry) => join(folder, entry));
-}
-
-/** The error for what another process holds. @param what its name in the message @param holder its owner tag */
-export function busy(what: string, holder: string): BuilderError {
-  const pid = holder.split("-")[0];
-  return new BuilderError("BUSY", `${what} is in use by another livelab, process ${pid}`, {
-    hint: `wait for it to end, or end it (kill ${pid})`,
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code !== "EACCES" && code !== "EPERM" && code !== "EROFS" && code !== "ELOOP") return error;
+  return new BuilderError("NOT_WRITABLE", `${path} cannot be claimed: ${message}`, {
+    hint: "check the owner and the mode of its folder, or set LIVELAB_HOME to a folder that you may write to",
+    cause: error,
   });
 }
 
-/** A lock file held by one process; taken over when that process is gone. */
-export class OwnerLock implements AsyncDisposable {
-  readonly #path: string;
+/** Runs `work`, which claims `path`. @throws BuilderError NO_LOCKS, NOT_WRITABLE; other errors as they are */
+async function inBuildersWords<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw claimFailure(error, path);
+  }
+}
 
-  private constructor(path: string) {
-    this.#path = path;
+/** Claims a lock file that is there. @returns undefined while another process holds it, or when it is gone */
+export const claimExisting = (path: string): Promise<Claim | undefined> =>
+  inBuildersWords(path, () => tryClaim(path, { mustExist: true }));
+
+/** Whether a process holds the claim on a lock file. */
+export const isHeld = (path: string): Promise<boolean> => inBuildersWords(path, () => isClaimed(path));
+
+/** Locks an open file until it is closed. @returns false when another process has locked, moved or removed it */
+export const lockFile = (fd: number, path: string): Promise<boolean> =>
+  inBuildersWords(path, () => lockOpenFile(fd, path));
+
+/** Where an owner is, seen from this process. */
+function whereIs(owner: Owner | undefined): "here" | "another container" | "another host" | "unknown" {
+  if (owner === undefined) return "unknown";
+  const self = thisProcess();
+  if (owner.boot !== self.boot) return "another host";
+  if (owner.pidNamespace !== self.pidNamespace) return "another container";
+  // A file names its last holder until the next one has written its own name.
+  return startTimeOf(owner.pid) === owner.startTime ? "here" : "unknown";
+}
+
+/** "another livelab (pid 4711)", or where it is if its pid means nothing here. */
+export function describeOwner(owner: Owner | undefined): string {
+  const where = whereIs(owner);
+  if (owner === undefined || where === "unknown") return "another livelab";
+  if (where === "here") return `another livelab (pid ${owner.pid})`;
+  const preposition = where === "another host" ? "on" : "in";
+  return `another livelab ${preposition} ${where} (host name ${owner.host}, pid ${owner.pid} there)`;
+}
+
+/** The error for what another process holds. @param what its name in the message */
+export function busy(what: string, owner: Owner | undefined): BuilderError {
+  const ways = {
+    here: `wait for it to end, or end it: kill ${owner?.pid}`,
+    "another container": "wait for it to end, or end it in its container",
+    "another host": "wait for it to end, or end it on its host",
+    unknown: "wait for it to end",
+  };
+  return new BuilderError("BUSY", `${what} is in use by ${describeOwner(owner)}`, { hint: ways[whereIs(owner)] });
+}
+
+/** A lock file held by this process; disposing of it, or the end of the process, gives it back. */
+export class OwnerLock implements AsyncDisposable {
+  readonly #claim: Claim;
+
+  private constructor(claim: Claim) {
+    this.#claim = claim;
   }
 
-  /** @param what what is locked, for the message @throws BuilderError BUSY when another process holds it */
+  /**
+   * Takes a lock that nobody holds.
+   * @param what what is locked, for the message
+   * @throws BuilderError BUSY when another process holds it; NO_LOCKS, NOT_WRITABLE
+   */
   static async take(path: string, what: string): Promise<OwnerLock> {
-    const mine = `${path}.${ownerTag()}`;
-    await writeFile(mine, ownerTag());
-    try {
-      for (;;) {
-        // A link appears whole or not at all, and never replaces another.
-        const taken = await link(mine, path).then(
-          () => true,
-          (error: NodeJS.ErrnoException) => {
-            if (error.code === "EEXIST") return false;
-            throw error;
-          },
-        );
-        if (taken) return new OwnerLock(path);
-        const holder = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-          if (error.code === "ENOENT") return undefined; // given back since: try again
-          throw error;
-        });
-        if (holder === undefined) continue;
-        if (ownerIsAlive(holder)) throw busy(what, holder);
-        const moved = `${mine}.dead`;
-        await rename(path, moved).catch(() => undefined);
-        const buried = await readFile(moved, "utf8").catch(() => "");
-        if (buried !== "" && ownerIsAlive(buried)) {
-          // Somebody took it over between our look and our move: give it back.
-          await link(moved, path).catch(() => undefined);
-          throw busy(what, buried);
-        }
-        await rm(moved, { force: true });
+    const claim = await inBuildersWords(path, () => tryClaim(path));
+    if (claim === undefined) throw busy(what, readOwner(path));
+    return new OwnerLock(claim);
+  }
+
+  /**
+   * Takes a lock, after its holder if it has one.
+   * @param onWait called once with the holder
+   * @throws BuilderError NO_LOCKS, NOT_WRITABLE; the signal's reason
+   */
+  static async wait(
+    path: string,
+    onWait: (owner: Owner | undefined) => void,
+    signal?: AbortSignal,
+  ): Promise<OwnerLock> {
+    return inBuildersWords(path, async () => {
+      let claim = await tryClaim(path);
+      if (claim === undefined) {
+        onWait(readOwner(path));
+        claim = await waitForClaim(path, { signal });
       }
-    } finally {
-      await rm(mine, { force: true });
-      await rm(`${mine}.dead`, { force: true });
-    }
+      return new OwnerLock(claim);
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.#path, { force: true });
+    this.#claim.release();
   }
 }

@@ -2,15 +2,15 @@
  * Releases on this host: builds/<stamp>/release.json says which stages make one, and how each came about.
  * Not here: what the stages left (machines/), making them (build.ts).
  */
-import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { UsageError } from "../vm/livelab-error.js";
 import { BuilderError } from "./builder-error.js";
+import { replaceFile } from "./draft.js";
 import type { LivelabHome } from "./home.js";
 import { cloudBaseWords } from "./inputs/cloud-image.js";
 import { machineKinds } from "./machines/builder-machine.js";
-import { ownerTag } from "./owner.js";
 import { parseStamp } from "./stamp.js";
 
 /** One stage of a release. */
@@ -98,7 +98,5 @@ export async function findRelease(home: LivelabHome, text: string): Promise<Rele
 export async function saveRelease(home: LivelabHome, release: Release): Promise<void> {
   const folder = releaseFolder(home, release.stamp);
   await mkdir(join(folder, "logs"), { recursive: true });
-  const part = join(folder, `release.json.${ownerTag()}`);
-  await writeFile(part, `${JSON.stringify(release, null, 2)}\n`);
-  await rename(part, join(folder, "release.json"));
+  await replaceFile(join(folder, "release.json"), `${JSON.stringify(release, null, 2)}\n`);
 }

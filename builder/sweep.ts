@@ -1,17 +1,43 @@
-/** Removes what killed processes left in $LIVELAB_HOME: whatever is named for an owner that is gone. */
-import { mkdir } from "node:fs/promises";
+/** Removes what killed processes left half made in $LIVELAB_HOME. */
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { sweepDrafts } from "./draft.js";
 import type { LivelabHome } from "./home.js";
 import { removeTree } from "./machines/remove-tree.js";
-import { abandonedEntries } from "./owner.js";
+import { claimExisting, startTimeOf } from "./owner.js";
 
 /** Folder of the builder VM's saved states. */
 export const savedStates = (home: LivelabHome): string => join(home.vm, "states");
 
-/** @param asRoot whether livelab runs as root */
+/** Leaves alone what a running process makes, in whatever container it runs. @param asRoot whether livelab runs as root */
 export async function sweepHome(home: LivelabHome, asRoot: boolean): Promise<void> {
   await mkdir(savedStates(home), { recursive: true });
-  for (const folder of [home.layers, home.machines, home.bases, home.vm, home.locks, savedStates(home)]) {
-    for (const entry of await abandonedEntries(folder)) await removeTree(entry, asRoot);
+  const folders = [home.layers, home.machines, home.bases, home.vm, savedStates(home), join(home.store, "tmp")];
+  folders.push(...(await foldersIn(home.builds)), ...(await foldersIn(join(home.store, "artifacts"))));
+  for (const folder of folders) await sweepDrafts(folder, asRoot);
+}
+
+/**
+ * Removes besides what only a process that has the home for itself can judge: lock files that nobody holds, and
+ * "<name>.<pid>-<start time>", which livelab left until November 2026 and which do not say in which PID namespace that pid is.
+ */
+export async function sweepHomeAlone(home: LivelabHome, asRoot: boolean): Promise<void> {
+  await sweepHome(home, asRoot);
+  for (const name of await readdir(home.locks)) (await claimExisting(join(home.locks, name)))?.release();
+  for (const folder of [home.machines, home.vm]) {
+    for (const name of await readdir(folder)) {
+      const [, pid, startTime] = /\.(\d+)-(\d+)$/.exec(name) ?? [];
+      if (pid === undefined || startTimeOf(Number(pid)) === startTime) continue;
+      await removeTree(join(folder, name), asRoot);
+    }
   }
+}
+
+/** Paths of the folders in a folder, which may not exist. */
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(folder, name));
 }

@@ -7,8 +7,11 @@ import { SetupError } from "./setup-error.mjs";
 
 const TIMEOUT_MS = 5 * 60_000;
 
-/** Folders with sources, as in tsconfig.json's include; beside them the files at the root. */
-const SOURCE_FOLDERS = ["vm", "builder", "harness", "fixtures", "test"];
+/**
+ * Folders with sources, as in tsconfig.json's include, and set-up's, whose types sources import; beside them the files at
+ * the root.
+ */
+const SOURCE_FOLDERS = ["setup", "vm", "builder", "harness", "fixtures", "test"];
 
 /** What else shapes the output: options, module kind, the compiler's version. */
 const SETTINGS = ["package.json", "package-lock.json", "tsconfig.json"];
@@ -31,7 +34,7 @@ export function sourcesDigest(root) {
 }
 
 function sourceFiles(root) {
-  const isSource = (name) => name.endsWith(".ts");
+  const isSource = (name) => /\.m?ts$/.test(name);
   const inFolders = SOURCE_FOLDERS.filter((folder) => existsSync(join(root, folder))).flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name)),
   );

@@ -1,9 +1,10 @@
 /** The steps of set-up, in order; each looks first and acts only where something is missing. */
 import { existsSync, readFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compile, isCompiled } from "./compile.mjs";
 import { installWithApt } from "./install-system-packages.mjs";
+import { ClaimError } from "./kernel-claim.mjs";
 import { installNpmPackages, npmPackagesMatch } from "./npm-packages.mjs";
 import { oneAtATime } from "./one-at-a-time.mjs";
 import { SetupError } from "./setup-error.mjs";
@@ -24,9 +25,9 @@ export async function main(args) {
     }
     await setUp({ forTests: args.includes("--tests") });
   } catch (error) {
-    if (error instanceof SetupError) say(`${error.message}\n  ${error.hint}`);
+    if (error instanceof SetupError || error instanceof ClaimError) say(`${error.message}\n  ${error.hint}`);
     else say(`a defect of livelab's set-up: ${error.stack}`);
-    process.exitCode = error.exitCode ?? 70;
+    process.exitCode = error.exitCode ?? (error instanceof ClaimError ? 3 : 70);
   }
 }
 
@@ -40,8 +41,10 @@ async function setUp({ forTests }) {
   ];
   if (pending().length > 0) {
     const onWait = () => say("another set-up of this clone is at work; waiting for it");
-    await oneAtATime(root, onWait, async () => {
+    await oneAtATime(join(root, "dist"), onWait, async () => {
       for (const step of pending()) await step(); // looked at again: the other one may have done it all
+    }).catch((error) => {
+      throw asFileTrouble(error, "claiming this clone") ?? error;
     });
   }
   say(`ready, ${seconds(startedAt)}`);

@@ -4,14 +4,15 @@
  * A bundle is not trusted: only bytes whose digest the importing machine's own lock names are taken in.
  */
 import { createReadStream, createWriteStream } from "node:fs";
-import { link, lstat, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { link, lstat, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { DisposableStack } from "../../vm/disposable-stack.js";
 import { formatBytes } from "../../vm/format.js";
 import { isNoRoomError } from "../../vm/no-room.js";
 import type { Progress } from "../../vm/progress.js";
-import { TempDir } from "../../vm/temp-dir.js";
-import { InputError } from "../builder-error.js";
+import { BuilderError, InputError } from "../builder-error.js";
+import { Draft } from "../draft.js";
 import { createTar, extractTar } from "../tar-stream.js";
 import { formatDeb822, parseDeb822 } from "./deb822.js";
 import { type Digest, formatDigest } from "./digest.js";
@@ -49,20 +50,20 @@ export async function exportInputs({ lock, store, file, progress, signal }: Bund
       },
     );
   await progress.step(`export inputs to ${file}`, async (step) => {
-    await using folder = await TempDir.create("bundle", join(store.root, "tmp"));
+    await using folder = await openWorkFolder(store);
     await writeFile(join(folder.path, HEADER_NAME), formatHeader(lock));
     const names = [HEADER_NAME];
     for (const { digest } of lock.files()) {
       await link(store.pathOf(digest), join(folder.path, entryName(digest)));
       names.push(entryName(digest));
     }
-    const part = `${file}.part`;
     try {
-      await pipeline(createTar(folder.path, names, 0), createWriteStream(part), { signal });
-      await rename(part, file);
+      await using draft = await Draft.begin(file);
+      await pipeline(createTar(folder.path, names, 0), createWriteStream(draft.path), { signal });
+      await draft.commit();
     } catch (cause) {
-      await rm(part, { force: true }).catch(() => undefined); // the first error counts
       signal?.throwIfAborted();
+      if (cause instanceof BuilderError) throw cause;
       throw await writeError(dirname(file), cause);
     }
     const { size } = await stat(file);
@@ -82,7 +83,7 @@ export async function importInputs({ lock, store, file, progress, signal }: Bund
       throw badBundle(`cannot be read: ${cause.message}`, cause);
     });
     await store.ensureRoom(2 * found.size); // once unpacked, once in the store
-    await using folder = await TempDir.create("bundle", join(store.root, "tmp"));
+    await using folder = await openWorkFolder(store);
     step.status("unpacking");
     try {
       await pipeline(createReadStream(file), extractTar(folder.path), { signal });
@@ -124,6 +125,15 @@ export async function importInputs({ lock, store, file, progress, signal }: Bund
     }
     step.result(`${missing.length} files taken in`);
   });
+}
+
+/** A folder of the store's file system, that links to its files can be made in. */
+async function openWorkFolder(store: Store): Promise<Draft> {
+  await using cleanup = new DisposableStack();
+  const folder = cleanup.use(await Draft.begin(join(store.root, "tmp", "bundle")));
+  await mkdir(folder.path);
+  cleanup.move();
+  return folder;
 }
 
 function formatHeader(lock: Lock): string {

@@ -1,15 +1,16 @@
 /**
- * A file of the store while it is being written: under tmp/, hashed as it grows, resumable.
- * Its name says who writes it, so that two processes never share one and the rest of a dead one is taken over:
- * `<algorithm>-<hex>.part` is nobody's, `<algorithm>-<hex>.<owner>.part` is a process's.
- * Not here: where a whole file goes and is found (store.ts).
+ * A file of the store while it is being written: `tmp/<algorithm>-<hex>.part`, hashed as it grows, resumable; while that
+ * one is another process's, `tmp/<algorithm>-<hex>.<random>.part`.
+ * Its writer has it locked, so that two processes never share one, and the next process takes over what another left,
+ * whether that one gave up or was killed. Where a whole file goes and is found is the matter of store.ts.
  */
 import { createHash, type Hash, randomBytes } from "node:crypto";
-import { readFileSync, readlinkSync } from "node:fs";
+import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isNoRoomError } from "../../vm/no-room.js";
-import { InputError } from "../builder-error.js";
+import { BuilderError, InputError } from "../builder-error.js";
+import { lockFile } from "../owner.js";
 import { type Digest, formatDigest } from "./digest.js";
 import { diskFullError } from "./disk-full.js";
 
@@ -17,42 +18,39 @@ export class PartialFile implements AsyncDisposable {
   readonly #target: string;
   readonly #digest: Digest;
   readonly #path: string;
-  readonly #unownedPath: string;
   readonly #file: FileHandle;
   #hash: Hash;
   #size: number;
   #ended = false;
 
-  private constructor(paths: { target: string; own: string; unowned: string }, digest: Digest, file: FileHandle) {
-    this.#target = paths.target;
-    this.#path = paths.own;
-    this.#unownedPath = paths.unowned;
+  private constructor(path: string, target: string, digest: Digest, file: FileHandle) {
+    this.#path = path;
+    this.#target = target;
     this.#digest = digest;
     this.#file = file;
     this.#hash = createHash(digest.algorithm);
     this.#size = 0;
   }
 
-  /** Takes over what an earlier try left of this content, or begins with nothing. */
+  /**
+   * Takes over what an earlier try left of this content, or begins with nothing.
+   * @throws InputError STORE; BuilderError NO_LOCKS
+   */
   static async claim(folder: string, target: string, digest: Digest): Promise<PartialFile> {
     const stem = `${digest.algorithm}-${digest.hex}`;
-    const own = join(folder, `${stem}.${thisProcess}-${randomBytes(4).toString("hex")}.part`);
-    const unowned = join(folder, `${stem}.part`);
     try {
-      for (const name of await readdir(folder)) {
-        if (!name.startsWith(`${stem}.`) || !isAbandoned(name.slice(stem.length + 1))) continue;
-        // Only one process wins the rename; for the others the file is gone.
-        const won = await rename(join(folder, name), own).then(
-          () => true,
-          () => false,
-        );
-        if (won) break;
+      const left = (await readdir(folder)).filter((name) => isRest(name, stem));
+      for (const name of [...left, ...newNames(stem)]) {
+        const path = join(folder, name);
+        const file = await openLocked(path, left.includes(name) ? 0 : constants.O_CREAT | constants.O_EXCL);
+        if (file === undefined) continue;
+        const partial = new PartialFile(path, target, digest, file);
+        await partial.#readBack();
+        return partial;
       }
-      const partial = new PartialFile({ target, own, unowned }, digest, await open(own, "a+", 0o644));
-      await partial.#readBack();
-      return partial;
+      throw new Error(`${folder} gives no new file to ${NEW_NAMES} names`);
     } catch (cause) {
-      throw storeError(folder, cause);
+      throw cause instanceof BuilderError ? cause : storeError(folder, cause);
     }
   }
 
@@ -112,9 +110,8 @@ export class PartialFile implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    if (this.#size === 0) await rm(this.#path, { force: true }); // while it is locked: then it is still ours
     await this.#file.close();
-    if (this.#size === 0) await rm(this.#path, { force: true });
-    else await rename(this.#path, this.#unownedPath).catch(() => {});
   }
 
   async #readBack(): Promise<void> {
@@ -140,22 +137,33 @@ function storeError(folder: string, cause: unknown): InputError {
   });
 }
 
-/**
- * Who this process is: the boot of the kernel, the PID namespace and the PID, since containers and hosts
- * may share a store and a PID alone means nothing to them.
- */
-const machinePart = `${readFileSync("/proc/sys/kernel/random/boot_id", "latin1").slice(0, 8)}-${readlinkSync("/proc/self/ns/pid").replace(/\D/g, "")}`;
-const thisProcess = `${machinePart}-${process.pid}`;
+/** Whether a file is what a try left: of the content `stem` names. */
+function isRest(name: string, stem: string): boolean {
+  return name.startsWith(`${stem}.`) && /^([0-9a-f]{8}\.)?part$/.test(name.slice(stem.length + 1));
+}
 
-/** Whether the rest of a file's name says that nobody writes it any more. */
-function isAbandoned(suffix: string): boolean {
-  if (suffix === "part") return true;
-  const match = /^(.+)-(\d+)-[0-9a-f]{8}\.part$/.exec(suffix);
-  if (match === null || match[1] !== machinePart) return false;
+/** More than one: another process that looks for rests may be the first to lock a new file. */
+const NEW_NAMES = 100;
+const newNames = (stem: string): string[] => [
+  `${stem}.part`,
+  ...Array.from({ length: NEW_NAMES }, () => `${stem}.${randomBytes(4).toString("hex")}.part`),
+];
+
+/** Opens a file for appending. @returns undefined when another process has it, has moved it, or made it read-only */
+async function openLocked(path: string, flags: number): Promise<FileHandle | undefined> {
+  let file: FileHandle;
   try {
-    process.kill(Number(match[2]), 0);
-    return false;
+    file = await open(path, constants.O_RDWR | constants.O_APPEND | flags, 0o644);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ESRCH";
+    const expected = flags === 0 ? ["ENOENT", "EACCES"] : ["EEXIST"];
+    if (expected.includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  }
+  let locked = false;
+  try {
+    locked = await lockFile(file.fd, path);
+    return locked ? file : undefined;
+  } finally {
+    if (!locked) await file.close();
   }
 }

@@ -1,12 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import { readdir, readFile, stat, truncate } from "node:fs/promises";
+import { readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { sha256Of } from "../../fixtures/misbehaving-mirror.js";
+import { importLine, namespaceRefusal, programArgv, startProgram } from "../../fixtures/other-process.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import { skipTest } from "../../test/runner/skip-test.js";
 import { TempDir } from "../../vm/temp-dir.js";
 import { InputError } from "../builder-error.js";
 import { Store } from "./store.js";
@@ -111,6 +113,89 @@ test(
     await partial.commit("thing", "two processes");
     assert.equal(await readFile(store.pathOf(digest)), bytes);
     assert.equal(await readdir(join(store.root, "tmp")), []);
+  }),
+);
+
+const elsewhere =
+  "what a process in other PID, mount and network namespaces writes is its own, and goes on here after its end";
+const refused = namespaceRefusal();
+if (refused !== undefined) skipTest(test, elsewhere, refused);
+else {
+  test(
+    elsewhere,
+    within(20_000, async () => {
+      await using home = await TempDir.create("store-test");
+      await using other = await startProgram(
+        `${importLine("Store", "./store.js", import.meta.url)}
+        const store = await Store.open(${JSON.stringify(home.path)});
+        const partial = await store.begin(${JSON.stringify(digest)});
+        await partial.write(Buffer.from(${JSON.stringify(bytes.toString("latin1", 0, 4000))}));
+        console.log("ready");
+        setInterval(() => {}, 1000);`,
+        true,
+      );
+      const store = await Store.open(home.path);
+      {
+        await using mine = await store.begin(digest);
+        assert.is(mine.size, 0);
+      }
+      await other.kill();
+      await using partial = await store.begin(digest);
+      assert.is(partial.size, 4000);
+      await partial.write(bytes.subarray(4000));
+      await partial.commit("thing", "two namespaces");
+      assert.equal(await readdir(join(store.root, "tmp")), []);
+    }),
+  );
+}
+
+test(
+  "a rest that a killed process had made read-only, and one that cannot be opened, are in nobody's way",
+  within(5_000, async () => {
+    await using home = await TempDir.create("store-test");
+    const store = await Store.open(home.path);
+    const left = join(store.root, "tmp", `sha256-${digest.hex}.part`);
+    await writeFile(left, bytes.subarray(0, 10), { mode: 0o444 });
+    await store.add(digest, chunks(bytes), "thing", "a test");
+    assert.equal(await readFile(store.pathOf(digest)), bytes);
+  }),
+);
+
+test(
+  "of many processes that begin one file at once, some killed, no two write into one",
+  within(60_000, async () => {
+    await using home = await TempDir.create("store-test");
+    // Each writes the right bytes, in pieces: two in one file would end in a wrong digest.
+    const writer = `${importLine("Store", "./store.js", import.meta.url)}
+      const store = await Store.open(${JSON.stringify(home.path)});
+      const bytes = Buffer.from("0123456789".repeat(1000));
+      const last = process.argv[1] === "hangs" ? 5 : 10;
+      for (let turn = 0; turn < 5; turn++) {
+        const partial = await store.begin(${JSON.stringify(digest)});
+        while (partial.size < (last * bytes.length) / 10) {
+          await partial.write(bytes.subarray(partial.size, partial.size + bytes.length / 10));
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        }
+        if (last === 5) {
+          console.log("hangs");
+          await new Promise(() => setInterval(() => {}, 1000));
+        }
+        await partial.commit("thing", "many");
+      }`;
+    const runs = Array.from({ length: 8 }, async (_, index) => {
+      const [command, ...args] = programArgv(writer, false);
+      const hangs = index % 2 === 1;
+      const child = spawn(command, [...args, hangs ? "hangs" : "ends"], { stdio: ["ignore", "pipe", "inherit"] });
+      const exited = once(child, "exit");
+      if (hangs) {
+        await Promise.race([once(child.stdout, "data"), exited]);
+        child.kill("SIGKILL");
+      }
+      assert.equal(await exited, hangs ? [null, "SIGKILL"] : [0, null]);
+    });
+    await Promise.all(runs);
+    const store = await Store.open(home.path);
+    assert.equal(await readFile(store.pathOf(digest)), bytes);
   }),
 );
 

@@ -3,22 +3,21 @@
  * Keyed by that set and by how it is made; never written to afterwards.
  * Not here: the shell part (make-base.sh), machines upon it (sandbox.ts).
  */
-import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { tellsNoRoom } from "../../vm/no-room.js";
 import type { Progress } from "../../vm/progress.js";
 import { BuilderError } from "../builder-error.js";
+import { Draft } from "../draft.js";
 import type { LivelabHome } from "../home.js";
 import { formatDigest } from "../inputs/digest.js";
 import { describeLockedFile } from "../inputs/lock.js";
 import type { LockSet } from "../inputs/lock-set.js";
 import type { Store } from "../inputs/store.js";
 import { claimMaking } from "../made-once.js";
-import { ownerTag } from "../owner.js";
 import { digestOf } from "../stage-key.js";
 import { findDataMember } from "./deb-archive.js";
 import { namespaceError, spawnInNamespaces } from "./namespaces.js";
-import { removeTree } from "./remove-tree.js";
 
 export interface BaseRequest {
   readonly home: LivelabHome;
@@ -66,41 +65,38 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
   await request.progress.step("builder machine's root", async (step) => {
     await using _making = await claimMaking(home, key, step, signal);
     if (await stat(root).catch(() => undefined)) return;
-    const part = `${folder}.${ownerTag()}`;
-    try {
-      await mkdir(join(part, "root"), { recursive: true });
-      await writeFile(join(part, "list"), await listDebs(set, store, home.store));
-      step.status(`${set.packages.length} packages`);
-      await using maker = spawnInNamespaces(join(request.scripts, "make-base.sh"), {
-        asRoot,
-        env: { TARGET: join(part, "root"), STORE: home.store, LIST: join(part, "list") },
-        signal: AbortSignal.any([AbortSignal.timeout(LIMIT_MS), ...(signal === undefined ? [] : [signal])]),
-      });
-      maker.process.stdin?.end();
-      const log: Buffer[] = [];
-      maker.process.stdout?.on("data", (chunk: Buffer) => {
-        log.push(chunk);
-        step.status(chunk.toString("utf8").trimEnd().split("\n").at(-1) ?? "");
-      });
-      const { exitCode, stderr } = await maker.exited;
-      signal?.throwIfAborted();
-      if (exitCode !== 0) {
-        const output = Buffer.concat(log).toString("utf8");
-        if (tellsNoRoom(stderr + output)) {
-          throw new BuilderError("HOST_DISK_FULL", `no room for the builder machine's root in ${home.bases}`, {
-            hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
-          });
-        }
-        if (output === "") throw namespaceError("making the builder machine's root failed at its start", stderr);
-        throw new BuilderError(
-          "BASE_FAILED",
-          `making the builder machine's root failed, status ${exitCode}:\n${output.split("\n").slice(-20).join("\n")}${stderr.split("\n").slice(-20).join("\n")}`,
-        );
+    await using draft = await Draft.begin(folder, asRoot);
+    const part = draft.path;
+    await mkdir(join(part, "root"), { recursive: true });
+    await writeFile(join(part, "list"), await listDebs(set, store, home.store));
+    step.status(`${set.packages.length} packages`);
+    await using maker = spawnInNamespaces(join(request.scripts, "make-base.sh"), {
+      asRoot,
+      env: { TARGET: join(part, "root"), STORE: home.store, LIST: join(part, "list") },
+      signal: AbortSignal.any([AbortSignal.timeout(LIMIT_MS), ...(signal === undefined ? [] : [signal])]),
+    });
+    maker.process.stdin?.end();
+    const log: Buffer[] = [];
+    maker.process.stdout?.on("data", (chunk: Buffer) => {
+      log.push(chunk);
+      step.status(chunk.toString("utf8").trimEnd().split("\n").at(-1) ?? "");
+    });
+    const { exitCode, stderr } = await maker.exited;
+    signal?.throwIfAborted();
+    if (exitCode !== 0) {
+      const output = Buffer.concat(log).toString("utf8");
+      if (tellsNoRoom(stderr + output)) {
+        throw new BuilderError("HOST_DISK_FULL", `no room for the builder machine's root in ${home.bases}`, {
+          hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
+        });
       }
-      await rename(part, folder);
-    } finally {
-      await removeTree(part, asRoot).catch(() => undefined); // the first error counts; a later run removes the rest
+      if (output === "") throw namespaceError("making the builder machine's root failed at its start", stderr);
+      throw new BuilderError(
+        "BASE_FAILED",
+        `making the builder machine's root failed, status ${exitCode}:\n${output.split("\n").slice(-20).join("\n")}${stderr.split("\n").slice(-20).join("\n")}`,
+      );
     }
+    await draft.commit();
   });
   return root;
 }

@@ -3,8 +3,7 @@
  * it then is the same locked root with the same tools, whatever the cloud image has.
  * Not here: the image (inputs/cloud-image.ts), the machine (vm/bases/cloud-machine.ts), the making (make-base.sh).
  */
-import { randomBytes } from "node:crypto";
-import { readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import type { AcceleratorVerdict } from "../../vm/accelerator.js";
@@ -13,12 +12,12 @@ import { quoteWord } from "../../vm/command-line.js";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import type { Progress } from "../../vm/progress.js";
 import { BuilderError } from "../builder-error.js";
+import { Draft } from "../draft.js";
 import type { LivelabHome } from "../home.js";
 import type { CloudImage } from "../inputs/cloud-image.js";
 import type { LockSet } from "../inputs/lock-set.js";
 import type { Store } from "../inputs/store.js";
 import { limitSignal } from "../limit-signal.js";
-import { ownerTag } from "../owner.js";
 import { createTar } from "../tar-stream.js";
 import { listDebs } from "./base.js";
 import type { Maker } from "./maker.js";
@@ -48,8 +47,7 @@ const ENTER = `cd ${FOLDER}/root; for fs in proc sys dev; do mount --rbind /$fs 
 export async function openCloudMaker(options: CloudMakerOptions): Promise<Maker> {
   const { image, home, store, set, scripts, verdict, progress, signal } = options;
   await using cleanup = new DisposableStack();
-  const workDir = join(home.machines, `cloud-${randomBytes(4).toString("hex")}.${ownerTag()}`);
-  cleanup.defer(() => rm(workDir, { recursive: true, force: true }));
+  const { path: workDir } = cleanup.use(await Draft.begin(join(home.machines, "cloud")));
   const { ssh } = cleanup.use(
     await progress.step("boot of the cloud image", (step) =>
       startCloudMachine({

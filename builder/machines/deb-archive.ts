@@ -3,12 +3,13 @@
  * Source: deb(5) and ar(5): an 8-byte magic, then members of a 60-byte header and data padded to even length.
  */
 import { execFile } from "node:child_process";
-import { open, rename, rm, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { promisify } from "node:util";
 import { findProgram } from "../../vm/find-program.js";
+import { firstError } from "../../vm/first-error.js";
 import { tellsNoRoom } from "../../vm/no-room.js";
 import { BuilderError, InputError } from "../builder-error.js";
-import { ownerTag } from "../owner.js";
+import { Draft } from "../draft.js";
 import { writeFailure } from "../write-failure.js";
 
 const run = promisify(execFile);
@@ -90,16 +91,15 @@ export async function extractFile(debPath: string, member: string, target: strin
       hint: "npm run setup",
     });
   }
-  const part = `${target}.${ownerTag()}`;
   try {
-    await (await open(part, "w")).close(); // so that a refusal comes as an error of its own, not in the shell's words
-    await run("sh", ["-euc", EXTRACT, "sh", String(offset + 1), debPath, String(size), decompressor, member, part], {
-      env: { ...process.env, LC_ALL: "C" },
-    });
-    if ((await stat(part)).size === 0) throw hasNoFile(debPath, name, member);
-    await rename(part, target);
+    await using draft = await Draft.begin(target);
+    await (await open(draft.path, "w")).close(); // so that a refusal comes as an error of its own, not in the shell's words
+    const words = [String(offset + 1), debPath, String(size), decompressor, member, draft.path];
+    await run("sh", ["-euc", EXTRACT, "sh", ...words], { env: { ...process.env, LC_ALL: "C" } });
+    if ((await stat(draft.path)).size === 0) throw hasNoFile(debPath, name, member);
+    await draft.commit();
   } catch (error) {
-    const said = (error as { readonly stderr?: unknown }).stderr;
+    const said = (firstError(error) as { readonly stderr?: unknown }).stderr;
     if (typeof said !== "string") throw writeFailure(target, error);
     if (tellsNoRoom(said)) {
       throw writeFailure(target, Object.assign(new Error(said.trim()), { code: "ENOSPC", syscall: "write" }));
@@ -108,8 +108,6 @@ export async function extractFile(debPath: string, member: string, target: strin
     const first = said.trim().split("\n")[0] || "no reason given";
     if (/^tar: .*: Not found in archive$/.test(first)) throw hasNoFile(debPath, name, member);
     throw notWhole(debPath, name, first);
-  } finally {
-    await rm(part, { force: true }).catch(() => undefined); // the first error counts
   }
 }
 

@@ -3,15 +3,13 @@
  * Sources: user_namespaces(7), subuid(5), newuidmap(1), Documentation/filesystems/overlayfs.rst.
  * Not here: what is tried (namespace-trial.sh).
  */
-import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostCheck } from "../../vm/host-check.js";
 import { BuilderError } from "../builder-error.js";
+import { Draft } from "../draft.js";
 import type { LivelabHome } from "../home.js";
-import { ownerTag } from "../owner.js";
 import { namespaceRefusal, overlayOptions, spawnInNamespaces } from "./namespaces.js";
-import { removeTree } from "./remove-tree.js";
 
 export interface NamespaceTrial {
   /** The trial is made in its folder of machines: the file system there has to bear overlayfs. */
@@ -46,28 +44,25 @@ interface TrialFailure {
 const firstLine = (text: string): string => text.trim().split("\n")[0] || "no reason given";
 
 async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promise<TrialFailure | undefined> {
-  const folder = join(home.machines, `trial-${randomBytes(4).toString("hex")}.${ownerTag()}`);
+  await using draft = await Draft.begin(join(home.machines, "trial"), asRoot);
+  const folder = draft.path;
   await mkdir(folder);
-  try {
-    const limit = AbortSignal.timeout(LONGEST_TRIAL_MS);
-    await using trial = spawnInNamespaces(join(scripts, "namespace-trial.sh"), {
-      asRoot,
-      env: { TRIAL: folder, OVERLAY_OPTIONS: overlayOptions(asRoot) },
-      signal: limit,
-    });
-    let tried = "";
-    trial.process.stdout?.setEncoding("utf8").on("data", (text: string) => {
-      tried += text;
-    });
-    const { exitCode, stderr } = await trial.exited;
-    if (exitCode === 0) return undefined;
-    return {
-      tried: tried.trim().split("\n").at(-1) ?? "",
-      reason: limit.aborted ? `no end within ${LONGEST_TRIAL_MS} ms` : firstLine(stderr),
-    };
-  } finally {
-    await removeTree(folder, asRoot).catch(() => undefined); // the trial's result counts; a later run removes the rest
-  }
+  const limit = AbortSignal.timeout(LONGEST_TRIAL_MS);
+  await using trial = spawnInNamespaces(join(scripts, "namespace-trial.sh"), {
+    asRoot,
+    env: { TRIAL: folder, OVERLAY_OPTIONS: overlayOptions(asRoot) },
+    signal: limit,
+  });
+  let tried = "";
+  trial.process.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    tried += text;
+  });
+  const { exitCode, stderr } = await trial.exited;
+  if (exitCode === 0) return undefined;
+  return {
+    tried: tried.trim().split("\n").at(-1) ?? "",
+    reason: limit.aborted ? `no end within ${LONGEST_TRIAL_MS} ms` : firstLine(stderr),
+  };
 }
 
 const RANGES =

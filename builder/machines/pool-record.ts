@@ -2,11 +2,11 @@
  * What the pool of the builder VM holds, kept beside its disk, so that a question about it needs no machine.
  * The pool is the truth: the record is written anew whenever a machine has looked.
  */
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { replaceFile } from "../draft.js";
 import type { LivelabHome } from "../home.js";
-import { ownerTag } from "../owner.js";
 
 const poolRecord = z.object({
   version: z.literal(1),
@@ -39,9 +39,7 @@ export async function readPoolRecord(file: string): Promise<PoolRecord> {
 
 /** Writes the record whole or not at all. */
 export async function savePoolRecord(file: string, record: PoolRecord): Promise<void> {
-  const part = `${file}.${ownerTag()}`;
-  await writeFile(part, `${JSON.stringify(record, null, 2)}\n`);
-  await rename(part, file);
+  await replaceFile(file, `${JSON.stringify(record, null, 2)}\n`);
 }
 
 /** What pool.sh prints: a line "snapshot <name> <key> <ms>" a stage. */

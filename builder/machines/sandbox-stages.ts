@@ -2,6 +2,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { SshError } from "../../vm/ssh-connection.js";
 import { BuilderError } from "../builder-error.js";
+import { isDraftName } from "../draft.js";
 import { LayerStore } from "../layers.js";
 import { failedLayerFolder, type Release } from "../release.js";
 import { type BaseRequest, baseKey, ensureBase } from "./base.js";
@@ -89,7 +90,7 @@ export class SandboxStages implements BuilderMachines {
     const keys = new Set(kept.flatMap(({ stages }) => stages.map(({ key }) => key)));
     let dropped = 0;
     for (const key of await readdir(this.#options.home.layers)) {
-      if (keys.has(key)) continue;
+      if (keys.has(key) || isDraftName(key)) continue;
       await this.layers.remove(key);
       dropped += 1;
     }

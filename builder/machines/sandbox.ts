@@ -4,17 +4,15 @@
  * Sources: namespaces(7), sshd(8) "-i", Documentation/filesystems/overlayfs.rst.
  * Not here: what is run in it (stage-run.ts), how the base came to be (base.ts).
  */
-import { randomBytes } from "node:crypto";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { generateSshKeyPair, SshConnection } from "../../vm/ssh-connection.js";
 import { SSHD_CONFIG } from "../../vm/sshd-config.js";
+import { Draft } from "../draft.js";
 import type { LivelabHome } from "../home.js";
-import { ownerTag } from "../owner.js";
 import { namespaceError, overlayOptions, spawnInNamespaces } from "./namespaces.js";
-import { removeTree } from "./remove-tree.js";
 
 /** One release as a machine shows it at /data/debian-live/<stamp>. */
 export interface ReleaseView {
@@ -49,8 +47,7 @@ export class Sandbox implements AsyncDisposable {
   static async start(options: SandboxOptions): Promise<Sandbox> {
     const { home, release, asRoot, signal } = options;
     await using cleanup = new DisposableStack();
-    const machine = join(home.machines, `sandbox-${randomBytes(4).toString("hex")}.${ownerTag()}`);
-    cleanup.defer(() => removeTree(machine, asRoot));
+    const { path: machine } = cleanup.use(await Draft.begin(join(home.machines, "sandbox"), asRoot));
     for (const folder of ["root", "upper", "work", "run", "discarded", "discarded-work", "empty"]) {
       await mkdir(join(machine, folder), { recursive: true });
     }

@@ -3,13 +3,14 @@
  * It is made in a machine whose root is the sandbox's base; keyed by its inputs and never written to afterwards.
  * Not here: the shell part (make-vm-base.sh), machines upon it (vm.ts).
  */
-import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { firstError } from "../../vm/first-error.js";
 import { isNoRoomError } from "../../vm/no-room.js";
 import type { Progress } from "../../vm/progress.js";
 import { artifactKey, artifactUrl } from "../artifacts.js";
 import { BuilderError } from "../builder-error.js";
+import { Draft } from "../draft.js";
 import type { LivelabHome } from "../home.js";
 import { type Digest, formatDigest } from "../inputs/digest.js";
 import { createGateway } from "../inputs/gateway.js";
@@ -17,7 +18,6 @@ import type { Lock } from "../inputs/lock.js";
 import type { Store } from "../inputs/store.js";
 import { limitSignal } from "../limit-signal.js";
 import { claimMaking } from "../made-once.js";
-import { ownerTag } from "../owner.js";
 import { commonEnvironment, LastLines, runScript, sendFiles } from "../script-run.js";
 import { digestOf } from "../stage-key.js";
 import { zfsModules } from "../stages.js";
@@ -86,19 +86,17 @@ export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
     await progress.step("builder VM's root", async (step) => {
       await using _making = await claimMaking(home, key, step, request.signal);
       if ((await stat(folder).catch(() => undefined)) !== undefined) return;
-      const part = `${folder}.${ownerTag()}`;
       try {
-        await mkdir(part);
-        await makeBase(request, part, (line) => step.status(line));
-        await rename(part, folder);
+        await using draft = await Draft.begin(folder);
+        await mkdir(draft.path);
+        await makeBase(request, draft.path, (line) => step.status(line));
+        await draft.commit();
       } catch (error) {
         if (!isNoRoomError(firstError(error))) throw error;
         throw new BuilderError("HOST_DISK_FULL", `no room for the builder VM's root in ${home.bases}`, {
           hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
           cause: error,
         });
-      } finally {
-        await rm(part, { recursive: true, force: true }).catch(() => undefined); // the first error counts; a later run removes the rest
       }
     });
   }

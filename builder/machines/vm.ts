@@ -4,7 +4,6 @@
  * saved state, from which others start.
  * Not here: what is done with the pool (vm-stages.ts, pool.sh), the guest's side (vm-init.sh, serve-ssh.sh).
  */
-import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -23,8 +22,8 @@ import { TempDir } from "../../vm/temp-dir.js";
 import { VmError } from "../../vm/vm-error.js";
 import { waitAtMost } from "../../vm/wait-at-most.js";
 import { BuilderError } from "../builder-error.js";
+import { Draft } from "../draft.js";
 import type { LivelabHome } from "../home.js";
-import { ownerTag } from "../owner.js";
 import { digestOf } from "../stage-key.js";
 import { savedStates } from "../sweep.js";
 import type { BuilderMachine } from "./builder-machine.js";
@@ -136,9 +135,10 @@ export class BuilderVm implements BuilderMachine {
    */
   static async prepare(options: VmOptions): Promise<void> {
     const folder = await stateFolder(options);
-    const part = `${folder}.${ownerTag()}`;
     try {
-      await mkdir(part, { recursive: true });
+      await using draft = await Draft.begin(folder);
+      const part = draft.path;
+      await mkdir(part);
       await makeVmKeys(part);
       await using vm = await BuilderVm.#launch(options, part, undefined);
       // What a stage begins and ends with is read from the disk once, and is in every machine's memory then.
@@ -146,13 +146,11 @@ export class BuilderVm implements BuilderMachine {
       await vm.ssh[Symbol.asyncDispose]();
       await sleep(SETTLE_MS * options.verdict.timeScale, undefined, { signal: options.signal });
       await vm.#machine.saveState(join(part, "state"), { signal: options.signal });
-      await rename(part, folder);
+      await draft.commit();
     } catch (thrown) {
       const error = firstError(thrown);
       if (!(error instanceof VmError && error.code === "STATE_NOT_SAVED")) throw notStarted(thrown, options.home);
       options.note(`builder VMs will boot each time: ${error.message}`);
-    } finally {
-      await rm(part, { recursive: true, force: true }).catch(() => undefined); // the first error counts; a later run removes the rest
     }
   }
 
@@ -160,8 +158,7 @@ export class BuilderVm implements BuilderMachine {
   static async #launch(options: VmOptions, keys: string, restoreFrom: string | undefined): Promise<BuilderVm> {
     const { home, verdict, signal } = options;
     await using cleanup = new DisposableStack();
-    const workDir = join(home.machines, `vm-${randomBytes(4).toString("hex")}.${ownerTag()}`);
-    cleanup.defer(() => rm(workDir, { recursive: true, force: true }));
+    const { path: workDir } = cleanup.use(await Draft.begin(join(home.machines, "vm")));
     const traces = new DisposableStack();
     // A machine that did not come up leaves what it said; this runs before the folder is removed.
     cleanup.use(traces);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { namespaceRefusal, startProgram } from "../../fixtures/other-process.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
 
@@ -41,6 +42,7 @@ const npm: {
 const compiling: {
   compile(root: string): Promise<void>;
   isCompiled(root: string): boolean;
+  sourcesDigest(root: string): string;
 } = await load("setup/compile.mjs");
 type Run = (argv: readonly string[]) => Promise<{ code: number; output: string }>;
 const apt: { installWithApt(argv: readonly string[], run: Run): Promise<void> } = await load(
@@ -324,6 +326,43 @@ test("lets one set-up of a clone work at a time, also after one was killed at wo
   assert.is(e1, b1?.replace("begins", "ends"));
   assert.is(e2, b2?.replace("begins", "ends"));
   assert.is(after.length, 5, after.join(", "));
+});
+
+test("set-ups of one clone in different PID and network namespaces work one at a time, and the clone is left as it was", async () => {
+  await using dir = await TempDir.create("one-at-a-time");
+  const subject = join(dir.path, "dist");
+  const program = `
+      import { oneAtATime } from ${JSON.stringify(pathToFileURL(join(root, "setup/one-at-a-time.mjs")).href)};
+      await oneAtATime(${JSON.stringify(subject)}, () => {}, async () => {
+        console.log("begins");
+        await new Promise(() => setInterval(() => {}, 1000));
+      });`;
+  await using other = await startProgram(program, namespaceRefusal() === undefined);
+  const { oneAtATime } = await import(pathToFileURL(join(root, "setup/one-at-a-time.mjs")).href);
+  const events: string[] = [];
+  const mine: Promise<void> = oneAtATime(
+    subject,
+    () => events.push("waits"),
+    async () => {
+      events.push("begins");
+    },
+  );
+  while (events.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  events.push("kills the other");
+  await other.kill();
+  await mine;
+  assert.equal(events, ["waits", "kills the other", "begins"]);
+  assert.equal(await readdir(dir.path), []);
+});
+
+test("compiles again when the types of set-up's modules changed", async () => {
+  await using dir = await TempDir.create("compile");
+  await tinyProject(dir.path);
+  await mkdir(join(dir.path, "setup"));
+  await writeFile(join(dir.path, "setup/claim.d.mts"), "export const claim: number;\n");
+  const before = compiling.sourcesDigest(dir.path);
+  await writeFile(join(dir.path, "setup/claim.d.mts"), "export const claim: string;\n");
+  assert.is.not(compiling.sourcesDigest(dir.path), before);
 });
 
 test.run();
