@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -126,7 +126,24 @@ test(
   }),
 );
 
-test("the names of drafts are told from others", () => {
+test(
+  "sweeping leaves to another user what is theirs",
+  within(20_000, async () => {
+    await using dir = await TempDir.create("draft");
+    await chmod(dir.path, 0o755);
+    await using killed = await startProgram(maker(join(dir.path, "a")));
+    await killed.kill();
+    await chmod(join(killed.line, "owner"), 0o444);
+    await using other = await startProgram(`${IMPORTS}
+      if (process.getuid() === 0) process.setuid(65534);
+      await sweepDrafts(${JSON.stringify(dir.path)});
+      console.log("swept");`);
+    assert.is(await other.exited, 0);
+    assert.equal((await readdir(killed.line)).sort(), ["new", "owner"]);
+  }),
+);
+
+test("only a name that ends in the marker and its token is that of a draft", () => {
   assert.ok(isDraftName("a.livelab-0123456789abcdef"));
   for (const name of ["a.livelab-2024", "a.livelab-0123456789abcdef.tar", "photos.2024-06", "livelab-0123456789abcdef"])
     assert.not(isDraftName(name), name);

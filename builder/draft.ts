@@ -12,6 +12,7 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { BuilderError } from "./builder-error.js";
 import { removeTree } from "./machines/remove-tree.js";
 import { type Claim, claimExisting, formatOwner, isHeld, type Owner, readOwner, thisProcess } from "./owner.js";
 
@@ -81,10 +82,13 @@ export async function replaceFile(path: string, content: string): Promise<void> 
   await draft.commit();
 }
 
-/** Removes what killed processes left half made in a folder. @param asRoot see removeTree() */
+/** Removes what killed processes of this user left half made in a folder. @param asRoot see removeTree() */
 export async function sweepDrafts(folder: string, asRoot = true): Promise<void> {
   for (const draft of await draftsIn(folder)) {
-    const claim = await claimExisting(join(draft, OWNER));
+    const claim = await claimExisting(join(draft, OWNER)).catch((error: unknown) => {
+      if (error instanceof BuilderError && error.code === "NOT_WRITABLE") return undefined; // another user's
+      throw error;
+    });
     if (claim !== undefined) await removeClaimed(draft, claim, asRoot);
   }
 }
