@@ -10,7 +10,9 @@ import type { HostCheck } from "../../vm/host-check.js";
 import { BuilderError } from "../builder-error.js";
 import type { LivelabHome } from "../home.js";
 import { ownerTag } from "../owner.js";
-import { namespaceRefusal, overlayOptions, spawnInNamespaces } from "./namespaces.js";
+import { stageNames } from "../stages.js";
+import { namespaceRefusal, spawnInNamespaces } from "./namespaces.js";
+import { layOutOverlay } from "./overlay.js";
 import { removeTree } from "./remove-tree.js";
 
 export interface NamespaceTrial {
@@ -47,12 +49,12 @@ const firstLine = (text: string): string => text.trim().split("\n")[0] || "no re
 
 async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promise<TrialFailure | undefined> {
   const folder = join(home.machines, `trial-${randomBytes(4).toString("hex")}.${ownerTag()}`);
-  await mkdir(folder);
   try {
+    await layOutTrial(folder, asRoot);
     const limit = AbortSignal.timeout(LONGEST_TRIAL_MS);
     await using trial = spawnInNamespaces(join(scripts, "namespace-trial.sh"), {
       asRoot,
-      env: { TRIAL: folder, OVERLAY_OPTIONS: overlayOptions(asRoot) },
+      env: { TRIAL: folder },
       signal: limit,
     });
     let tried = "";
@@ -68,6 +70,18 @@ async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promis
   } finally {
     await removeTree(folder, asRoot);
   }
+}
+
+/** As many layers as a whole release has, with the state that a failed stage left and the empty one below all. */
+const TRIAL_LAYERS = stageNames.length + 2;
+
+/** Lays out the trial's folder: root/, upper/, work/, and the mount overlay/, whose lowest layer has the folder old/. */
+async function layOutTrial(folder: string, asRoot: boolean): Promise<void> {
+  const within = (name: string): string => join(folder, name);
+  const lower = Array.from({ length: TRIAL_LAYERS }, (_, index) => within(`layer-${index}`));
+  for (const made of [...["root", "upper", "work"].map(within), ...lower]) await mkdir(made, { recursive: true });
+  await mkdir(join(lower.at(-1) as string, "old/file"), { recursive: true });
+  await layOutOverlay(within("overlay"), { lower, upper: within("upper"), work: within("work") }, asRoot);
 }
 
 const RANGES =

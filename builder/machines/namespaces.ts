@@ -16,9 +16,6 @@ const NAMESPACES = ["--mount", "--pid", "--net", "--uts", "--ipc"];
 /** Makes us root of the user namespace, with all ids that /etc/subuid and /etc/subgid grant us. */
 const MAP_IDS = ["--map-root-user", "--map-auto"];
 
-/** What overlayfs's options end in: in a user namespace it may only write attributes of users (overlayfs.rst, "User xattr"). */
-export const overlayOptions = (asRoot: boolean): string => (asRoot ? "" : ",userxattr");
-
 /** Command line that runs `script` in new namespaces. @param asRoot whether livelab itself runs as root */
 function namespaceArgv(script: string, asRoot: boolean): readonly string[] {
   return [

@@ -13,7 +13,8 @@ import { generateSshKeyPair, SshConnection } from "../../vm/ssh-connection.js";
 import { SSHD_CONFIG } from "../../vm/sshd-config.js";
 import type { LivelabHome } from "../home.js";
 import { ownerTag } from "../owner.js";
-import { namespaceError, overlayOptions, spawnInNamespaces } from "./namespaces.js";
+import { namespaceError, spawnInNamespaces } from "./namespaces.js";
+import { layOutOverlay } from "./overlay.js";
 import { removeTree } from "./remove-tree.js";
 
 /** One release as a machine shows it at /data/debian-live/<stamp>. */
@@ -54,6 +55,20 @@ export class Sandbox implements AsyncDisposable {
     for (const folder of ["root", "upper", "work", "run", "discarded", "discarded-work", "empty"]) {
       await mkdir(join(machine, folder), { recursive: true });
     }
+    const within = (folder: string): string => join(machine, folder);
+    await layOutOverlay(
+      within("root-overlay"),
+      { lower: [options.base], upper: within("upper"), work: within("work") },
+      asRoot,
+    );
+    await layOutOverlay(
+      within("release-overlay"),
+      {
+        lower: [...release.lower, within("empty")],
+        ...(release.writable ?? { upper: within("discarded"), work: within("discarded-work") }),
+      },
+      asRoot,
+    );
 
     const host = generateSshKeyPair();
     const client = generateSshKeyPair();
@@ -66,15 +81,7 @@ export class Sandbox implements AsyncDisposable {
       spawnInNamespaces(join(options.scripts, "sandbox-init.sh"), {
         asRoot,
         ...(signal === undefined ? {} : { signal }),
-        env: {
-          BASE: options.base,
-          MACHINE: machine,
-          STAMP: release.stamp,
-          LOWER: [...release.lower, join(machine, "empty")].join(":"),
-          UPPER: release.writable?.upper ?? join(machine, "discarded"),
-          WORK: release.writable?.work ?? join(machine, "discarded-work"),
-          OVERLAY_OPTIONS: overlayOptions(asRoot),
-        },
+        env: { MACHINE: machine, STAMP: release.stamp },
       }),
     );
     const { stdin, stdout } = started.process;
