@@ -10,7 +10,7 @@ import { httpGet } from "./http-get.js";
 import { describeLockedFile, type Lock, type LockedFile } from "./lock.js";
 import { parseLockSet } from "./lock-set.js";
 import { compareSets, describeChange } from "./lock-update.js";
-import { addressesOf } from "./mirrors.js";
+import { addressesOf, proxyWith } from "./mirrors.js";
 import { type ResolveRequest, Resolver } from "./resolver.js";
 
 export interface VerifyRequest extends ResolveRequest {
@@ -73,10 +73,10 @@ async function resolveFromLock({ projectRoot, lock, store, openMachine, signal }
   }
 }
 
-async function isAtMirror(file: LockedFile, { lock, mirrors, proxy = {}, signal }: VerifyRequest): Promise<boolean> {
+async function isAtMirror(file: LockedFile, { lock, mirrors, proxy, signal }: VerifyRequest): Promise<boolean> {
   for (const address of addressesOf(file, lock.profile, mirrors)) {
     try {
-      const response = await httpGet(address, { method: "HEAD", proxy, signal });
+      const response = await httpGet(address, { method: "HEAD", proxy: proxyWith(proxy, mirrors), signal });
       response.discard();
       const length = Number(response.headers["content-length"] ?? Number.NaN);
       const rightSize = file.kind === "npm" || Number.isNaN(length) || length === file.size;

@@ -12,7 +12,7 @@ import { parseDeb822 } from "./deb822.js";
 import { type Digest, parseHexDigest } from "./digest.js";
 import { type DownloadOptions, download } from "./download.js";
 import { httpGet, ProxyFailure } from "./http-get.js";
-import { addressesInArchive, type Mirrors } from "./mirrors.js";
+import { addressesInArchive, type Mirrors, proxyWith } from "./mirrors.js";
 
 /** A file of a suite, by its path below the archive's base. */
 export interface IndexFile {
@@ -28,8 +28,9 @@ export async function fetchSuiteIndexes(
   suite: Suite,
   profile: Profile,
   mirrors: Mirrors,
-  options: DownloadOptions,
+  given: DownloadOptions,
 ): Promise<IndexFile[]> {
+  const options = { ...given, proxy: proxyWith(given.proxy, mirrors) };
   const folder = `dists/${suite.distribution}`;
   const inRelease = await fetchInRelease(
     suite,
