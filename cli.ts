@@ -51,6 +51,7 @@ import { type FailureKind, LivelabError, UsageError } from "./vm/livelab-error.j
 import { isNoRoomError } from "./vm/no-room.js";
 import { findProjectRoot } from "./vm/project-root.js";
 import { checkQemuHost } from "./vm/qemu-checks.js";
+import { explainSystemError } from "./vm/system-error.js";
 
 const exitCodes: Readonly<Record<FailureKind, number>> = {
   expectation: 1,
@@ -592,6 +593,11 @@ function report(error: unknown): number {
     process.stderr.write(
       "livelab: try: livelab gc, or remove what you can spare, in LIVELAB_HOME or the temp folder\n",
     );
+    return exitCodes.host;
+  }
+  const trouble = explainSystemError(first);
+  if (trouble !== undefined) {
+    process.stderr.write(`livelab: ${trouble.message}\nlivelab: try: ${trouble.hint}\n`);
     return exitCodes.host;
   }
   if (first instanceof LivelabError && first.kind !== "internal") {

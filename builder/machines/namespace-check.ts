@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostCheck } from "../../vm/host-check.js";
+import { explainSystemError } from "../../vm/system-error.js";
 import { BuilderError } from "../builder-error.js";
 import type { LivelabHome } from "../home.js";
 import { ownerTag } from "../owner.js";
@@ -61,8 +62,9 @@ async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promis
     trial.process.stdout?.setEncoding("utf8").on("data", (text: string) => {
       tried += text;
     });
-    const { exitCode, stderr } = await trial.exited;
+    const { exitCode, stderr, cause } = await trial.exited;
     if (exitCode === 0) return undefined;
+    if (explainSystemError(cause) !== undefined) throw cause; // says nothing about namespaces
     return {
       tried: tried.trim().split("\n").at(-1) ?? "",
       reason: limit.aborted ? `no end within ${LONGEST_TRIAL_MS} ms` : firstLine(stderr),

@@ -100,8 +100,8 @@ export class Sandbox implements AsyncDisposable {
       signal?.throwIfAborted();
       // The shell's own words say more than a handshake that never came.
       started.process.kill("SIGKILL");
-      const { stderr } = await started.exited;
-      if (stderr.trim() !== "") throw namespaceError("the sandbox did not start", stderr);
+      const { stderr, cause } = await started.exited;
+      if (stderr.trim() !== "") throw namespaceError("the sandbox did not start", stderr, cause);
       throw error;
     }
   }
