@@ -48,6 +48,8 @@ export class ProxyFailure extends Error {
 
 const MAX_REDIRECTS = 5;
 const MAX_CONNECTIONS = 16;
+/** An answer that nobody wants is read on so far, for its connection to serve the next request. */
+const READ_ON_BYTES = 16_384;
 const REDIRECTS = [301, 302, 303, 307, 308];
 const PROXY_AUTHENTICATION_REQUIRED = 407;
 
@@ -106,7 +108,7 @@ async function get(target: URL, options: GetOptions & { readonly proxy: ProxySet
     statusLine: `${`${statusCode} ${statusText}`.trim()}${by}`,
     headers: single(answer.headers),
     body: chunksOf(body, idleMs),
-    discard: () => void body.destroy(),
+    discard: () => void body.dump({ limit: READ_ON_BYTES }).catch(() => undefined),
   };
 }
 
