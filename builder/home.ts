@@ -4,6 +4,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { hasReadableName } from "../vm/writable-folder.js";
 import { BuilderError } from "./builder-error.js";
 
 export interface LivelabHome {
@@ -27,6 +28,11 @@ export interface LivelabHome {
 
 /** Makes the folders where they are missing. @throws BuilderError NOT_WRITABLE */
 export async function openHome(root: string): Promise<LivelabHome> {
+  if (!hasReadableName(root)) {
+    throw new BuilderError("NOT_WRITABLE", `the name of LIVELAB_HOME, ${root}, has bytes that are not UTF-8`, {
+      hint: "set LIVELAB_HOME to a folder whose name is UTF-8",
+    });
+  }
   const home: LivelabHome = {
     root,
     store: join(root, "store"),

@@ -7,7 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Behaviour, MisbehavingMirror, sha256Of } from "../../fixtures/misbehaving-mirror.js";
+import { startHttpProxy } from "../../fixtures/small-proxy.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import type { LivelabError } from "../../vm/livelab-error.js";
 import { TempDir } from "../../vm/temp-dir.js";
 import type { InputError } from "../builder-error.js";
 import { type DownloadOptions, type DownloadRequest, download, MirrorHealth } from "./download.js";
@@ -272,6 +274,30 @@ test(
       proxy.closeAllConnections();
       proxy.close();
     }
+  }),
+);
+
+test(
+  "a proxy that wants credentials is not asked again, and the error says what to do about the proxy",
+  within(5_000, async () => {
+    await using here = await scene("serve");
+    await using proxy = await startHttpProxy({ credentials: "user:secret" });
+    const error = (await thrownBy(here.run({ proxy: { httpProxy: `user:wrong@${proxy.host}` } }))) as InputError;
+    assert.is(error.code, "UNAVAILABLE");
+    assert.match(error.message, `the proxy ${proxy.host} answered 407`);
+    assert.match(error.hint ?? "", `http://USER:PASSWORD@${proxy.host}`);
+    assert.not.match(error.message, "wrong@");
+    assert.is(proxy.asked.length, 1);
+  }),
+);
+
+test(
+  "a proxy that livelab cannot use is an error of its own, not a mirror's answer",
+  within(5_000, async () => {
+    await using here = await scene("serve");
+    const error = (await thrownBy(here.run({ proxy: { httpProxy: "socks4://proxy.example" } }))) as LivelabError;
+    assert.equal([error.kind, error.code], ["usage", "BAD_PROXY"]);
+    assert.equal(here.mirrors[0]?.requests, []);
   }),
 );
 

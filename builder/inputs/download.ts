@@ -5,9 +5,10 @@
  * Not here: which files (fetch.ts), which addresses (mirrors.ts).
  */
 import pRetry from "p-retry";
+import { LivelabError } from "../../vm/livelab-error.js";
 import { InputError } from "../builder-error.js";
 import { type Digest, formatDigest } from "./digest.js";
-import { httpGet, type ProxySettings } from "./http-get.js";
+import { httpGet, ProxyFailure, type ProxySettings } from "./http-get.js";
 import type { PartialFile } from "./partial-file.js";
 import type { Store } from "./store.js";
 
@@ -61,13 +62,13 @@ export class MirrorHealth {
 /** What an address had to say. `later` may be asked again; the others have given their last answer. */
 type Answer =
   | { readonly kind: "done" }
-  | { readonly kind: "later"; readonly why: string }
-  | { readonly kind: "never"; readonly why: string }
+  | { readonly kind: "later" | "never"; readonly why: string; readonly hint?: string }
   | { readonly kind: "wrong"; readonly error: InputError };
 
 /**
  * Downloads a file into the store.
- * @throws InputError NO_MIRROR, UNAVAILABLE with each mirror's answer, WRONG_DIGEST, DISK_FULL, STORE; the signal's reason
+ * @throws InputError NO_MIRROR, UNAVAILABLE with each mirror's answer, WRONG_DIGEST, DISK_FULL, STORE;
+ * UsageError BAD_PROXY; the signal's reason
  */
 export async function download(request: DownloadRequest, options: DownloadOptions): Promise<void> {
   const { name, addresses } = request;
@@ -113,12 +114,16 @@ export async function download(request: DownloadRequest, options: DownloadOption
 
 function unavailable(name: string, answers: ReadonlyMap<string, Answer>): InputError {
   const lines: string[] = [];
+  let proxyHint: string | undefined;
   for (const [address, answer] of answers) {
     if (answer.kind === "wrong") return answer.error; // the graver finding: somebody serves altered bytes
-    if (answer.kind !== "done") lines.push(`\n  ${address}: ${answer.why}`);
+    if (answer.kind === "done") continue;
+    lines.push(`\n  ${address}: ${answer.why}`);
+    proxyHint ??= answer.hint;
   }
   return new InputError("UNAVAILABLE", `${name}: no mirror has it${lines.join("")}`, {
-    hint: "set LIVELAB_MIRROR to a mirror that has it, check the network, or run livelab inputs import FILE",
+    hint:
+      proxyHint ?? "set LIVELAB_MIRROR to a mirror that has it, check the network, or run livelab inputs import FILE",
   });
 }
 
@@ -136,8 +141,11 @@ async function ask(
     return { kind: "done" };
   } catch (error) {
     options.signal?.throwIfAborted();
-    if (!(error instanceof InputError)) return { kind: "later", why: describe(error) };
-    if (error.code !== "WRONG_DIGEST") throw error;
+    if (error instanceof ProxyFailure) {
+      return { kind: error.mayPass ? "later" : "never", why: error.message, hint: error.hint };
+    }
+    if (!(error instanceof LivelabError)) return { kind: "later", why: (error as Error).message };
+    if (!(error instanceof InputError && error.code === "WRONG_DIGEST")) throw error;
     if (!resumed) return { kind: "wrong", error };
     // The bad bytes may be those that an earlier try left: this mirror gets one more chance, from the start.
     return await ask(address, partial, request, options);
@@ -157,17 +165,17 @@ async function transfer(
   const headers: Record<string, string> = offset > 0 ? { Range: `bytes=${offset}-` } : {};
   const response = await httpGet(address, { headers, proxy, idleMs, signal });
   try {
-    const { statusCode = 0, statusMessage = "" } = response;
-    if (statusCode === 416) {
+    const { status } = response;
+    if (status === 416) {
       await partial.restart();
       return { kind: "later", why: "416 (what an earlier try left was longer than the file)" };
     }
-    if (statusCode !== 200 && statusCode !== 206) {
-      const busy = statusCode >= 500 || statusCode === 429 || statusCode === 408;
-      return { kind: busy ? "later" : "never", why: `${statusCode} ${statusMessage}`.trim() };
+    if (status !== 200 && status !== 206) {
+      const busy = status >= 500 || status === 429 || status === 408;
+      return { kind: busy ? "later" : "never", why: response.statusLine };
     }
-    const resumes = statusCode === 206 && response.headers["content-range"]?.startsWith(`bytes ${offset}-`) === true;
-    if (statusCode === 206 && !resumes) return { kind: "never", why: "206 with another range than was asked for" };
+    const resumes = status === 206 && response.headers["content-range"]?.startsWith(`bytes ${offset}-`) === true;
+    if (status === 206 && !resumes) return { kind: "never", why: "206 with another range than was asked for" };
     if (!resumes && offset > 0) await partial.restart();
     const wrong = (why: string): Answer => ({
       kind: "wrong",
@@ -177,7 +185,7 @@ async function transfer(
     });
     const length = response.headers["content-length"];
     const ofBytes = size ?? (length === undefined ? undefined : partial.size + Number(length));
-    for await (const chunk of response as AsyncIterable<Buffer>) {
+    for await (const chunk of response.body) {
       if (size !== undefined && partial.size + chunk.length > size) {
         await partial.restart();
         return wrong(`longer than the ${size} bytes of the lock`);
@@ -194,14 +202,7 @@ async function transfer(
       return wrong(`truncated, ${got} of ${size} bytes`);
     }
   } finally {
-    response.destroy();
+    response.discard();
   }
   return undefined;
-}
-
-/** "connect ECONNREFUSED 127.0.0.1:9": also for the nameless errors of a host that has several addresses. */
-function describe(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(describe).join(", ");
-  if (!(error instanceof Error)) return String(error);
-  return error.message === "aborted" ? "the connection broke off" : error.message;
 }

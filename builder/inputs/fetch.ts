@@ -7,7 +7,7 @@ import type { Progress, Step } from "../../vm/progress.js";
 import { type DownloadOptions, download, MirrorHealth } from "./download.js";
 import type { ProxySettings } from "./http-get.js";
 import { describeLockedFile, type Lock, type LockedFile } from "./lock.js";
-import { addressesOf, type Mirrors } from "./mirrors.js";
+import { addressesOf, type Mirrors, proxyWith } from "./mirrors.js";
 import type { Store } from "./store.js";
 
 export interface FetchRequest {
@@ -52,7 +52,7 @@ export async function fetchInputs(request: FetchRequest): Promise<FetchReport> {
     const options: DownloadOptions = {
       ...request.patience,
       store,
-      proxy: request.proxy,
+      proxy: proxyWith(request.proxy, mirrors),
       health: new MirrorHealth(),
       signal: signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]),
       onBytes: (bytes) => meter.add(bytes),

@@ -1,30 +1,12 @@
 /**
  * One GET or HEAD over HTTP or HTTPS, through the host's proxy where it has one.
- * Node 20's fetch knows no proxies, and a download needs to stop at a silent peer, so this is node:http.
- * Sources: RFC 9110 7.2, 9.3.6 (CONNECT), 15.4 (redirects); curl(1) "http_proxy, https_proxy, no_proxy".
- * Not here: ranges, digests, retries (download.ts).
+ * Sources: RFC 9110 7.2, 9.3.6 (CONNECT), 15.4 (redirects), 15.5.8 (407); RFC 9112 3.2.2 (absolute-form); RFC 1928 (SOCKS 5).
  */
-import http from "node:http";
-import https from "node:https";
-import type { Socket } from "node:net";
-import tls from "node:tls";
+import { isIP, type Socket } from "node:net";
+import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent, Socks5ProxyAgent } from "undici";
+import { type ProxySettings, proxyFor, redirected, withoutCredentials } from "./proxy-settings.js";
 
-/** The host's proxy settings, as its environment gives them. */
-export interface ProxySettings {
-  readonly httpProxy?: string | undefined;
-  readonly httpsProxy?: string | undefined;
-  /** Comma-separated host suffixes that are reached directly; "*" for all. */
-  readonly noProxy?: string | undefined;
-}
-
-/** Reads http_proxy, https_proxy and no_proxy; an upper-case HTTP_PROXY is ignored, as curl does (CVE-2016-5385). */
-export function proxySettingsFrom(env: Readonly<Record<string, string | undefined>>): ProxySettings {
-  return {
-    httpProxy: env["http_proxy"],
-    httpsProxy: env["https_proxy"] ?? env["HTTPS_PROXY"],
-    noProxy: env["no_proxy"] ?? env["NO_PROXY"],
-  };
-}
+export { type ProxySettings, proxyFor, proxySettingsFrom } from "./proxy-settings.js";
 
 export interface GetOptions {
   /** @default "GET" */
@@ -37,117 +19,265 @@ export interface GetOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface HttpResponse {
+  readonly status: number;
+  /** E.g. "404 Not Found"; with the proxy where one passed it on, which may have been its author. */
+  readonly statusLine: string;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** Fails with an Error whose message names the cause: silence, a connection that broke off. */
+  readonly body: AsyncIterable<Buffer>;
+  /** Lets go of what is not read. Does nothing after the body's end. */
+  discard(): void;
+}
+
+/** A proxy could not be reached, or refused the request. */
+export class ProxyFailure extends Error {
+  override readonly name = "ProxyFailure";
+  /** What the reader can do about it. */
+  readonly hint: string;
+  /** Whether the proxy may answer otherwise later. */
+  readonly mayPass: boolean;
+
+  constructor(message: string, options: { hint: string; mayPass: boolean; cause?: unknown }) {
+    super(message, { cause: options.cause });
+    this.hint = options.hint;
+    this.mayPass = options.mayPass;
+  }
+}
+
 const MAX_REDIRECTS = 5;
-const agents = {
-  "http:": new http.Agent({ keepAlive: true, maxSockets: 16 }),
-  "https:": new https.Agent({ keepAlive: true, maxSockets: 16 }),
-};
+const MAX_CONNECTIONS = 16;
+/** An answer that nobody wants is read on so far, for its connection to serve the next request. */
+const READ_ON_BYTES = 16_384;
+const REDIRECTS = [301, 302, 303, 307, 308];
+const PROXY_AUTHENTICATION_REQUIRED = 407;
 
 /**
- * Asks for an address and follows redirects. The caller reads the body to its end or destroys it.
- * @throws Error of node:net, node:tls or node:http when the peer cannot be reached or falls silent; the signal's reason
+ * Asks for an address and follows redirects. The caller reads the body to its end or discards it.
+ * @throws UsageError BAD_PROXY before anything is sent; ProxyFailure; Error with the cause in words when the peer cannot be
+ * reached or falls silent; the signal's reason
  */
-export async function httpGet(url: string, options: GetOptions = {}): Promise<http.IncomingMessage> {
+export async function httpGet(url: string, options: GetOptions = {}): Promise<HttpResponse> {
   let target = new URL(url);
+  let { proxy = {} } = options;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops += 1) {
-    const response = await request(target, options);
-    const { statusCode = 0, headers } = response;
-    if (![301, 302, 303, 307, 308].includes(statusCode) || headers.location === undefined) return response;
-    response.resume();
-    target = new URL(headers.location, target);
+    const response = await get(target, { ...options, proxy });
+    const { location } = response.headers;
+    if (!REDIRECTS.includes(response.status) || location === undefined) return response;
+    response.discard();
+    const next = new URL(location, target);
+    proxy = redirected(proxy, target, next);
+    target = next;
   }
   throw new Error(`more than ${MAX_REDIRECTS} redirects`);
 }
 
-async function request(target: URL, options: GetOptions): Promise<http.IncomingMessage> {
-  const { method = "GET", headers = {}, proxy = {}, idleMs = 20_000, signal } = options;
+async function get(target: URL, options: GetOptions & { readonly proxy: ProxySettings }): Promise<HttpResponse> {
+  const { method = "GET", idleMs = 20_000, signal } = options;
   signal?.throwIfAborted();
   if (target.protocol !== "http:" && target.protocol !== "https:")
     throw new Error(`${target.protocol} is neither http: nor https:`);
-  const through = proxyFor(target, proxy);
-  const common = {
-    method,
-    headers: { "User-Agent": "livelab", Accept: "*/*", ...headers },
-    ...(signal === undefined ? {} : { signal }),
+  const proxy = proxyFor(target, options.proxy);
+  const way = wayTo(target, proxy, connectionsOf(signal), idleMs);
+  const headers = {
+    "user-agent": "livelab",
+    accept: "*/*",
+    ...(hasCredentials(target) ? { authorization: basic(target) } : {}),
+    ...way.headers,
+    ...options.headers,
   };
-  let request: http.ClientRequest;
-  if (through === undefined) {
-    request =
-      target.protocol === "https:"
-        ? https.request(target, { ...common, agent: agents["https:"] })
-        : http.request(target, { ...common, agent: agents["http:"] });
-  } else if (target.protocol === "http:") {
-    request = http.request(through, {
-      ...common,
-      headers: { ...common.headers, Host: target.host, ...proxyAuthorization(through) },
-      path: target.href,
-      agent: agents["http:"],
-    });
-  } else {
-    const socket = await connectThrough(through, target, idleMs, signal);
-    request = https.request(target, { ...common, createConnection: () => socket }); // an agent would ignore the socket
+  const { dispatcher, origin, path } = way;
+  const limits = { headersTimeout: idleMs, bodyTimeout: idleMs, signal: signal ?? null };
+  let answer: Dispatcher.ResponseData;
+  try {
+    answer = await dispatcher.request({ origin, path, method, headers, ...limits });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw proxy === undefined ? inWords(error, idleMs) : proxyFailure(proxy, target, error, idleMs);
   }
-  return await new Promise((resolve, reject) => {
-    request.setTimeout(idleMs, () => request.destroy(new Error(`silent for ${idleMs} ms`)));
-    request.once("error", reject);
-    request.once("response", (response) => {
-      request.off("error", reject);
-      request.on("error", (error) => response.destroy(error)); // a timeout while the body comes
-      resolve(response);
+  const { body, statusCode, statusText } = answer;
+  body.on("error", () => undefined); // a body that is let go of ends in one
+  if (proxy !== undefined && statusCode === PROXY_AUTHENTICATION_REQUIRED) {
+    body.destroy();
+    throw refusedByProxy(proxy, statusCode, `${method} ${target.origin}`, target);
+  }
+  const by = proxy === undefined ? "" : ` (through the proxy ${shown(proxy)})`;
+  return {
+    status: statusCode,
+    statusLine: `${`${statusCode} ${statusText}`.trim()}${by}`,
+    headers: single(answer.headers),
+    body: chunksOf(body, idleMs),
+    discard: () => void body.dump({ limit: READ_ON_BYTES }).catch(() => undefined),
+  };
+}
+
+async function* chunksOf(body: AsyncIterable<Buffer>, idleMs: number): AsyncGenerator<Buffer> {
+  try {
+    yield* body;
+  } catch (error) {
+    throw inWords(error, idleMs);
+  }
+}
+
+/** What a request is sent to, and as what. */
+interface Way {
+  readonly dispatcher: Dispatcher;
+  readonly origin: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+function wayTo(target: URL, proxy: URL | undefined, connections: Connections, idleMs: number): Way {
+  const { origin } = target;
+  const path = `${target.pathname}${target.search}`;
+  const connect = connections.connector(idleMs);
+  const direct = (): Dispatcher =>
+    connections.dispatcher(`direct ${idleMs}`, () => new Agent({ connect, connections: MAX_CONNECTIONS }));
+  if (proxy === undefined) return { dispatcher: direct(), origin, path };
+  const through = (make: () => Dispatcher): Dispatcher => connections.dispatcher(`${proxy.href} ${idleMs}`, make);
+  if (proxy.protocol === "socks5:") return { dispatcher: through(() => socksAgent(proxy, connect)), origin, path };
+  const authorization = hasCredentials(proxy) ? { "proxy-authorization": basic(proxy) } : {};
+  if (target.protocol === "http:") {
+    const path = `${origin}${target.pathname}${target.search}`;
+    return { dispatcher: direct(), origin: proxy.origin, path, headers: { host: target.host, ...authorization } };
+  }
+  const tunnel = (): Dispatcher =>
+    new ProxyAgent({
+      uri: proxy.origin,
+      headers: authorization,
+      requestTls: { timeout: idleMs },
+      connections: MAX_CONNECTIONS,
+      // A proxy that does not answer CONNECT counts as silent, too.
+      clientFactory: (address) => new Pool(address, { connect, headersTimeout: idleMs }),
     });
-    request.end();
+  return { dispatcher: through(tunnel), origin, path };
+}
+
+function socksAgent(proxy: URL, connect: buildConnector.connector): Dispatcher {
+  const { emitWarning } = process;
+  // undici says on stderr that its SOCKS is an experiment, which tells a user of livelab nothing.
+  process.emitWarning = () => undefined;
+  try {
+    return new Socks5ProxyAgent(`socks5://${proxy.host}`, {
+      ...(hasCredentials(proxy) ? { username: decoded(proxy.username), password: decoded(proxy.password) } : {}),
+      connect,
+    });
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+/** The connections of one piece of work. They end with it: one that waits for an answer keeps the process alive. */
+class Connections {
+  readonly #dispatchers = new Map<string, Dispatcher>();
+  readonly #sockets = new Set<Socket>();
+
+  dispatcher(key: string, make: () => Dispatcher): Dispatcher {
+    const dispatcher = this.#dispatchers.get(key) ?? make();
+    this.#dispatchers.set(key, dispatcher);
+    return dispatcher;
+  }
+
+  connector(idleMs: number): buildConnector.connector {
+    const connect = buildConnector({ timeout: idleMs });
+    return (options, callback) => {
+      const hostname = withoutBrackets(options.hostname);
+      const { servername, ...others } = options;
+      // An address is no server name (RFC 6066 3), but undici gives one to a proxy. Where it has no name it says null.
+      const name = servername && isIP(withoutBrackets(servername)) === 0 ? { servername } : {};
+      const socket = connect({ ...others, hostname, ...name }, callback) as unknown as Socket;
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    };
+  }
+
+  end(reason: Error): void {
+    for (const dispatcher of this.#dispatchers.values()) void dispatcher.destroy(reason).catch(() => undefined);
+    this.#dispatchers.clear();
+    // undici leaves those that are being made.
+    for (const socket of this.#sockets) socket.destroy(reason);
+  }
+}
+
+const unlimited = new Connections();
+const bySignal = new WeakMap<AbortSignal, Connections>();
+
+function connectionsOf(signal: AbortSignal | undefined): Connections {
+  if (signal === undefined) return unlimited;
+  const known = bySignal.get(signal);
+  if (known !== undefined) return known;
+  const connections = new Connections();
+  bySignal.set(signal, connections);
+  signal.addEventListener("abort", () => connections.end(new Error("cancelled")), { once: true });
+  return connections;
+}
+
+const withoutBrackets = (hostname: string): string => hostname.replace(/^\[(.*)\]$/, "$1");
+const hasCredentials = ({ username, password }: URL): boolean => username !== "" || password !== "";
+
+/** The credentials of an address for Basic authentication (RFC 7617). */
+const basic = ({ username, password }: URL): string =>
+  `Basic ${Buffer.from(`${decoded(username)}:${decoded(password)}`).toString("base64")}`;
+
+/** Percent-encoded text; a "%" that encodes nothing stands for itself, as in a password written down plainly. */
+const decoded = (text: string): string =>
+  Buffer.from(
+    text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+    "latin1",
+  ).toString();
+
+/** A header that came more than once: the last, of which alone a client may make use. */
+const single = (headers: Readonly<Record<string, string | readonly string[] | undefined>>) =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : value?.at(-1)]),
+  );
+
+const shown = (proxy: URL): string => withoutCredentials(proxy.href).replace(/\/$/, "");
+
+/** The error of a connection with a message that a person understands. */
+function inWords(error: unknown, idleMs: number): Error {
+  if (error instanceof AggregateError) {
+    return new Error(error.errors.map((each) => inWords(each, idleMs).message).join(", "), { cause: error });
+  }
+  if (!(error instanceof Error)) return new Error(String(error));
+  switch ((error as NodeJS.ErrnoException).code) {
+    case "UND_ERR_HEADERS_TIMEOUT":
+    case "UND_ERR_BODY_TIMEOUT":
+      return new Error(`silent for ${idleMs} ms`, { cause: error });
+    case "UND_ERR_CONNECT_TIMEOUT":
+      return new Error(`no connection within ${idleMs} ms`, { cause: error });
+    case "UND_ERR_SOCKET":
+    case "ECONNRESET":
+    case "EPIPE":
+      return new Error("the connection broke off", { cause: error });
+    default:
+      return error;
+  }
+}
+
+/** The error of a request that went through a proxy; a tunnel that it refused says so with a status. */
+function proxyFailure(proxy: URL, target: URL, error: unknown, idleMs: number): ProxyFailure {
+  const [, status] = /^Proxy response \((\d+)\)/.exec(error instanceof Error ? error.message : "") ?? [];
+  if (status !== undefined) {
+    return refusedByProxy(proxy, Number(status), `CONNECT ${target.hostname}:${target.port || "443"}`, target, error);
+  }
+  const { message } = inWords(error, idleMs);
+  return new ProxyFailure(`through the proxy ${shown(proxy)}: ${message}`, {
+    hint: `correct the proxy, or reach ${target.hostname} without it: no_proxy=${target.hostname}`,
+    mayPass: true,
+    cause: error,
   });
 }
 
-/** The proxy that a request goes through, or undefined for none. */
-export function proxyFor(target: URL, settings: ProxySettings): URL | undefined {
-  const proxy = target.protocol === "https:" ? settings.httpsProxy : settings.httpProxy;
-  if (proxy === undefined || proxy === "") return undefined;
-  const direct = (settings.noProxy ?? "").split(",").some((entry) => {
-    const suffix = entry.trim().replace(/^\*?\./, "");
-    return suffix === "*" || (suffix !== "" && (target.hostname === suffix || target.hostname.endsWith(`.${suffix}`)));
+function refusedByProxy(proxy: URL, status: number, asked: string, target: URL, cause?: unknown): ProxyFailure {
+  const hint =
+    status === PROXY_AUTHENTICATION_REQUIRED
+      ? `write the user name and password that it asks for into its address: ${proxy.protocol}//USER:PASSWORD@${proxy.host}`
+      : `let the proxy pass ${target.hostname}, or reach it without one: no_proxy=${target.hostname}`;
+  return new ProxyFailure(`the proxy ${proxy.host} answered ${status} to ${asked}`, {
+    hint,
+    mayPass: status >= 500 || status === 429 || status === 408,
+    cause,
   });
-  return direct ? undefined : new URL(proxy.includes("://") ? proxy : `http://${proxy}`);
-}
-
-function proxyAuthorization(proxy: URL): Record<string, string> {
-  if (proxy.username === "") return {};
-  const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  return { "Proxy-Authorization": `Basic ${Buffer.from(credentials).toString("base64")}` };
-}
-
-/** A TLS socket to the target inside a CONNECT tunnel of the proxy. */
-async function connectThrough(
-  proxy: URL,
-  target: URL,
-  idleMs: number,
-  signal: AbortSignal | undefined,
-): Promise<tls.TLSSocket> {
-  const authority = `${target.hostname}:${target.port || "443"}`;
-  const plain = await new Promise<Socket>((resolve, reject) => {
-    const request = http.request({
-      host: proxy.hostname,
-      port: proxy.port || "80",
-      method: "CONNECT",
-      path: authority,
-      headers: { Host: authority, ...proxyAuthorization(proxy) },
-      agent: false,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    request.setTimeout(idleMs, () => request.destroy(new Error(`the proxy was silent for ${idleMs} ms`)));
-    request.once("error", reject);
-    request.once("connect", (response, socket) => {
-      if (response.statusCode === 200) resolve(socket);
-      else {
-        socket.destroy();
-        reject(new Error(`the proxy ${proxy.host} answered ${response.statusCode} to CONNECT ${authority}`));
-      }
-    });
-    request.once("response", (response) => {
-      response.destroy();
-      reject(new Error(`the proxy ${proxy.host} answered ${response.statusCode} to CONNECT ${authority}`));
-    });
-    request.end();
-  });
-  return tls.connect({ socket: plain, servername: target.hostname });
 }

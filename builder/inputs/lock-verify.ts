@@ -2,6 +2,7 @@
  * Checks the lock of a profile: `livelab lock verify`. That it is well-formed, loadLock has proved by reading it;
  * here apt resolves each set from nothing but the lock, and every file is in the store or at a mirror.
  */
+import { LivelabError } from "../../vm/livelab-error.js";
 import { InputError } from "../builder-error.js";
 import { missingFiles } from "./fetch.js";
 import { Gateway } from "./gateway.js";
@@ -9,7 +10,7 @@ import { httpGet } from "./http-get.js";
 import { describeLockedFile, type Lock, type LockedFile } from "./lock.js";
 import { parseLockSet } from "./lock-set.js";
 import { compareSets, describeChange } from "./lock-update.js";
-import { addressesOf } from "./mirrors.js";
+import { addressesOf, proxyWith } from "./mirrors.js";
 import { type ResolveRequest, Resolver } from "./resolver.js";
 
 export interface VerifyRequest extends ResolveRequest {
@@ -72,16 +73,18 @@ async function resolveFromLock({ projectRoot, lock, store, openMachine, signal }
   }
 }
 
-async function isAtMirror(file: LockedFile, { lock, mirrors, proxy = {}, signal }: VerifyRequest): Promise<boolean> {
+async function isAtMirror(file: LockedFile, { lock, mirrors, proxy, signal }: VerifyRequest): Promise<boolean> {
   for (const address of addressesOf(file, lock.profile, mirrors)) {
     try {
-      const response = await httpGet(address, { method: "HEAD", proxy, signal });
-      response.resume();
+      const response = await httpGet(address, { method: "HEAD", proxy: proxyWith(proxy, mirrors), signal });
+      response.discard();
       const length = Number(response.headers["content-length"] ?? Number.NaN);
       const rightSize = file.kind === "npm" || Number.isNaN(length) || length === file.size;
-      if (response.statusCode === 200 && rightSize) return true;
-    } catch {
-      signal?.throwIfAborted(); // otherwise this mirror does not answer: the next one may
+      if (response.status === 200 && rightSize) return true;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof LivelabError) throw error;
+      // Otherwise this mirror does not answer: the next one may.
     }
   }
   return false;

@@ -101,4 +101,14 @@ test("goes through the proxy of the scheme, but not to hosts of no_proxy", () =>
   assert.is(host("http://localhost:8080/"), undefined);
 });
 
+test("the variables of proxies are read as curl reads them: lower case first, and all_proxy for both schemes", () => {
+  const read = (env: Record<string, string>) => {
+    const { httpProxy, httpsProxy, noProxy } = proxySettingsFrom(env);
+    return [httpProxy, httpsProxy, noProxy];
+  };
+  assert.equal(read({ all_proxy: "a:1", ALL_PROXY: "b:1" }), ["a:1", "a:1", undefined]);
+  assert.equal(read({ ALL_PROXY: "b:1", https_proxy: "c:1", HTTPS_PROXY: "d:1" }), ["b:1", "c:1", undefined]);
+  assert.equal(read({ http_proxy: "", HTTP_PROXY: "e:1", no_proxy: "", NO_PROXY: "*" }), [undefined, undefined, "*"]);
+});
+
 test.run();

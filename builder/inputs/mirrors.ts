@@ -1,14 +1,16 @@
 /**
  * Where locked files may be fetched from (DESIGN D4). Mirrors are configuration: only content counts, so any
  * source will do whose bytes have the locked digest.
- * Sources: apt-get(8) "indextargets"; npm-config(7) "registry".
+ * Sources: apt-get(8) "indextargets"; apt-proxies.ts; npm-config(7) "registry".
  * Not here: asking them (download.ts).
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { UsageError } from "../../vm/livelab-error.js";
 import { ipxeSuite, type Profile, type Suite, suiteOf } from "../profiles.js";
+import { APT_DUMP, aptProxyFor, parseAptOptions } from "./apt-proxies.js";
 import type { LockedFile } from "./lock.js";
+import type { ProxySettings } from "./proxy-settings.js";
 
 /** A base address that serves a Debian archive; ends in a slash. */
 export interface Mirror {
@@ -24,6 +26,8 @@ export interface Mirrors {
   readonly debian: readonly Mirror[];
   /** Base address of the registry that the host's npm uses; ends in a slash; undefined where there is no npm to ask. */
   readonly npmRegistry: string | undefined;
+  /** ProxySettings.aptProxies for the mirrors of the host's apt. @default none */
+  readonly aptProxies?: ReadonlyMap<string, string> | undefined;
 }
 
 /**
@@ -38,11 +42,33 @@ export async function findMirrors(
 ): Promise<Mirrors> {
   const debian: Mirror[] = parseConfiguredMirrors(configured ?? "");
   const output = await outputOf("apt-get", ["indextargets", "--format", "$(REPO_URI) $(RELEASE)"], signal);
-  debian.push(...parseIndexTargets(output, profile.suites));
+  const ofApt = parseIndexTargets(output, profile.suites);
+  debian.push(...ofApt);
   for (const { archive, lastResorts } of profile.suites)
     debian.push(...lastResorts.map((url): Mirror => ({ url, origin: "the profile's archives", archive })));
   const registry = (await outputOf("npm", ["config", "get", "registry"], signal)).trim();
-  return { debian, npmRegistry: isWebAddress(registry) ? withSlash(registry) : undefined };
+  const npmRegistry = isWebAddress(registry) ? withSlash(registry) : undefined;
+  return { debian, npmRegistry, aptProxies: await findAptProxies(ofApt, signal) };
+}
+
+/** The settings with which mirrors are asked. */
+export const proxyWith = (proxy: ProxySettings | undefined, { aptProxies }: Mirrors): ProxySettings => ({
+  ...proxy,
+  aptProxies,
+});
+
+async function findAptProxies(
+  mirrors: readonly Mirror[],
+  signal: AbortSignal | undefined,
+): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  if (mirrors.length === 0) return found;
+  const options = parseAptOptions(await outputOf("apt-config", APT_DUMP, signal));
+  for (const { url } of mirrors) {
+    const proxy = await aptProxyFor(url, options, (program, address) => outputOf(program, [address], signal));
+    if (proxy !== undefined) found.set(url, proxy);
+  }
+  return found;
 }
 
 /** Reads $LIVELAB_MIRROR. @throws UsageError BAD_MIRROR */

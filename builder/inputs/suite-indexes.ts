@@ -5,13 +5,14 @@
  */
 import { createReadStream } from "node:fs";
 import { buffer } from "node:stream/consumers";
+import { LivelabError } from "../../vm/livelab-error.js";
 import { InputError } from "../builder-error.js";
 import type { Profile, Suite } from "../profiles.js";
 import { parseDeb822 } from "./deb822.js";
 import { type Digest, parseHexDigest } from "./digest.js";
 import { type DownloadOptions, download } from "./download.js";
-import { httpGet } from "./http-get.js";
-import { addressesInArchive, type Mirrors } from "./mirrors.js";
+import { httpGet, ProxyFailure } from "./http-get.js";
+import { addressesInArchive, type Mirrors, proxyWith } from "./mirrors.js";
 
 /** A file of a suite, by its path below the archive's base. */
 export interface IndexFile {
@@ -21,14 +22,15 @@ export interface IndexFile {
 
 /**
  * Fetches what apt needs to know a suite.
- * @throws InputError UNAVAILABLE, WRONG_DIGEST, MALFORMED
+ * @throws InputError UNAVAILABLE, WRONG_DIGEST, MALFORMED; UsageError BAD_PROXY
  */
 export async function fetchSuiteIndexes(
   suite: Suite,
   profile: Profile,
   mirrors: Mirrors,
-  options: DownloadOptions,
+  given: DownloadOptions,
 ): Promise<IndexFile[]> {
+  const options = { ...given, proxy: proxyWith(given.proxy, mirrors) };
   const folder = `dists/${suite.distribution}`;
   const inRelease = await fetchInRelease(
     suite,
@@ -56,20 +58,23 @@ export async function fetchSuiteIndexes(
 /** The first InRelease that a mirror gives: it changes, so it has no digest to be asked by. */
 async function fetchInRelease(suite: Suite, addresses: readonly string[], options: DownloadOptions): Promise<Buffer> {
   const answers: string[] = [];
+  let hint = "LIVELAB_MIRROR=http://mirror.example/debian";
   for (const address of addresses) {
     try {
       const { proxy = {}, signal } = options;
       const response = await httpGet(address, { proxy, signal });
-      if (response.statusCode === 200) return await buffer(response);
-      response.destroy();
-      answers.push(`\n  ${address}: ${response.statusCode}`);
+      if (response.status === 200) return await buffer(response.body);
+      response.discard();
+      answers.push(`\n  ${address}: ${response.statusLine}`);
     } catch (error) {
       options.signal?.throwIfAborted();
+      if (error instanceof LivelabError) throw error;
+      if (error instanceof ProxyFailure) hint = error.hint;
       answers.push(`\n  ${address}: ${(error as Error).message}`);
     }
   }
   throw new InputError("UNAVAILABLE", `InRelease of ${suite.distribution}: no mirror has it${answers.join("")}`, {
-    hint: "LIVELAB_MIRROR=http://mirror.example/debian",
+    hint,
   });
 }
 

@@ -81,7 +81,7 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
       log.push(chunk);
       step.status(chunk.toString("utf8").trimEnd().split("\n").at(-1) ?? "");
     });
-    const { exitCode, stderr } = await maker.exited;
+    const { exitCode, stderr, cause } = await maker.exited;
     signal?.throwIfAborted();
     if (exitCode !== 0) {
       const output = Buffer.concat(log).toString("utf8");
@@ -90,7 +90,7 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
           hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
         });
       }
-      if (output === "") throw namespaceError("making the builder machine's root failed at its start", stderr);
+      if (output === "") throw namespaceError("making the builder machine's root failed at its start", stderr, cause);
       throw new BuilderError(
         "BASE_FAILED",
         `making the builder machine's root failed, status ${exitCode}:\n${output.split("\n").slice(-20).join("\n")}${stderr.split("\n").slice(-20).join("\n")}`,

@@ -6,10 +6,13 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostCheck } from "../../vm/host-check.js";
+import { explainSystemError } from "../../vm/system-error.js";
 import { BuilderError } from "../builder-error.js";
 import { Draft } from "../draft.js";
 import type { LivelabHome } from "../home.js";
-import { namespaceRefusal, overlayOptions, spawnInNamespaces } from "./namespaces.js";
+import { stageNames } from "../stages.js";
+import { namespaceRefusal, spawnInNamespaces } from "./namespaces.js";
+import { layOutOverlay } from "./overlay.js";
 
 export interface NamespaceTrial {
   /** The trial is made in its folder of machines: the file system there has to bear overlayfs. */
@@ -46,23 +49,36 @@ const firstLine = (text: string): string => text.trim().split("\n")[0] || "no re
 async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promise<TrialFailure | undefined> {
   await using draft = await Draft.begin(join(home.machines, "trial"), asRoot);
   const folder = draft.path;
-  await mkdir(folder);
+  await layOutTrial(folder, asRoot);
   const limit = AbortSignal.timeout(LONGEST_TRIAL_MS);
   await using trial = spawnInNamespaces(join(scripts, "namespace-trial.sh"), {
     asRoot,
-    env: { TRIAL: folder, OVERLAY_OPTIONS: overlayOptions(asRoot) },
+    env: { TRIAL: folder },
     signal: limit,
   });
   let tried = "";
   trial.process.stdout?.setEncoding("utf8").on("data", (text: string) => {
     tried += text;
   });
-  const { exitCode, stderr } = await trial.exited;
+  const { exitCode, stderr, cause } = await trial.exited;
   if (exitCode === 0) return undefined;
+  if (explainSystemError(cause) !== undefined) throw cause; // says nothing about namespaces
   return {
     tried: tried.trim().split("\n").at(-1) ?? "",
     reason: limit.aborted ? `no end within ${LONGEST_TRIAL_MS} ms` : firstLine(stderr),
   };
+}
+
+/** As many layers as a whole release has, with the state that a failed stage left and the empty one below all. */
+const TRIAL_LAYERS = stageNames.length + 2;
+
+/** Lays out the trial's folder: root/, upper/, work/, and the mount overlay/, whose lowest layer has the folder old/. */
+async function layOutTrial(folder: string, asRoot: boolean): Promise<void> {
+  const within = (name: string): string => join(folder, name);
+  const lower = Array.from({ length: TRIAL_LAYERS }, (_, index) => within(`layer-${index}`));
+  for (const made of [...["root", "upper", "work"].map(within), ...lower]) await mkdir(made, { recursive: true });
+  await mkdir(join(lower.at(-1) as string, "old/file"), { recursive: true });
+  await layOutOverlay(within("overlay"), { lower, upper: within("upper"), work: within("work") }, asRoot);
 }
 
 const RANGES =

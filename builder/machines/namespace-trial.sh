@@ -1,11 +1,11 @@
 #!/bin/sh
 # Tries what a builder machine asks of the kernel (sandbox-init.sh). Each line on stdout names what is tried next,
 # so that the last one tells at what it ended (namespace-check.ts).
-# Environment: TRIAL (empty folder in LIVELAB_HOME), OVERLAY_OPTIONS as in sandbox-init.sh.
+# Environment: TRIAL (folder in LIVELAB_HOME that namespace-check.ts laid out: root/, upper/, work/, overlay/).
 set -eu
+. "${0%/*}/mount-overlay.sh"
 
 cd "$TRIAL"
-mkdir lower upper work root
 echo ids
 : >upper/file
 chown 65534:65534 upper/file
@@ -15,4 +15,11 @@ mount -t sysfs -o ro,nosuid,nodev,noexec sysfs root
 mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts root
 mount --bind /dev/null upper/file
 echo overlay
-mount -t overlay -o "lowerdir=lower,upperdir=upper,workdir=work$OVERLAY_OPTIONS" livelab root
+mount_overlay "$TRIAL/overlay" livelab "$TRIAL/root"
+# A folder of a lower layer that is replaced: overlayfs has to hide the old one and mark the new one (overlayfs.rst).
+rm -r "$TRIAL/root/old"
+mkdir "$TRIAL/root/old"
+[ -z "$(ls "$TRIAL/root/old")" ] || {
+  echo "overlayfs shows what was removed from a lower layer" >&2
+  exit 1
+}

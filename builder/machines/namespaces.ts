@@ -6,6 +6,7 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { execa, type Options } from "execa";
+import { explainSystemError } from "../../vm/system-error.js";
 import { BuilderError } from "../builder-error.js";
 
 /** Only these reach the shell file besides what the caller names: a build sees only what it was handed. */
@@ -15,9 +16,6 @@ const NAMESPACES = ["--mount", "--pid", "--net", "--uts", "--ipc"];
 
 /** Makes us root of the user namespace, with all ids that /etc/subuid and /etc/subgid grant us. */
 const MAP_IDS = ["--map-root-user", "--map-auto"];
-
-/** What overlayfs's options end in: in a user namespace it may only write attributes of users (overlayfs.rst, "User xattr"). */
-export const overlayOptions = (asRoot: boolean): string => (asRoot ? "" : ",userxattr");
 
 /** Command line that runs `script` in new namespaces. @param asRoot whether livelab itself runs as root */
 function namespaceArgv(script: string, asRoot: boolean): readonly string[] {
@@ -34,7 +32,12 @@ function namespaceArgv(script: string, asRoot: boolean): readonly string[] {
 export interface NamespaceProcess extends AsyncDisposable {
   readonly process: ChildProcess;
   /** Resolves when all of it is gone; never rejects. */
-  readonly exited: Promise<{ readonly exitCode: number | undefined; readonly stderr: string }>;
+  readonly exited: Promise<{
+    readonly exitCode: number | undefined;
+    readonly stderr: string;
+    /** Why it was not spawned. */
+    readonly cause: unknown;
+  }>;
 }
 
 /** Spawns `script` with `env` and nothing else of our environment. Its failure shows in `exited`; namespaceError() words it */
@@ -55,7 +58,11 @@ export function spawnInNamespaces(
     killSignal: "SIGKILL",
   } satisfies Options;
   const child = execa(command as string, args, settings);
-  const exited = child.then((result) => ({ exitCode: result.exitCode, stderr: complaintOf(result) }));
+  const exited = child.then((result) => ({
+    exitCode: result.exitCode,
+    stderr: complaintOf(result),
+    cause: result.cause,
+  }));
   return {
     process: child as unknown as ChildProcess,
     exited,
@@ -81,10 +88,11 @@ export async function runAsMappedRoot(argv: readonly string[]): Promise<void> {
   if (failure !== undefined) throw namespaceError(`${argv.join(" ")} failed in a user namespace`, failure);
 }
 
-/** Runs unshare to its end. @returns why it failed, or undefined */
+/** Runs unshare to its end. @returns why it failed, or undefined @throws Error of Node when no process could be started */
 async function failureOf(args: readonly string[]): Promise<string | undefined> {
   const settings = { env: HOST_ENVIRONMENT, extendEnv: false, stdin: "ignore", reject: false } satisfies Options;
   const result = await execa("unshare", args, settings);
+  if (explainSystemError(result.cause) !== undefined) throw result.cause; // says nothing about namespaces
   return result.exitCode === 0 ? undefined : complaintOf(result);
 }
 
@@ -93,12 +101,13 @@ const complaintOf = ({ stderr, cause }: { readonly stderr?: unknown; readonly ca
   (typeof stderr === "string" && stderr) || (cause instanceof Error ? cause.message : "");
 
 /** Turns what unshare or mount said into the error a reader can act on. */
-export function namespaceError(what: string, stderr: string): BuilderError {
+export function namespaceError(what: string, stderr: string, cause?: unknown): BuilderError {
   return new BuilderError(
     "NO_NAMESPACES",
     `${what}: ${stderr.trim().split("\n").slice(-5).join("\n") || "no reason given"}`,
     {
       hint: "`livelab doctor` says what this host forbids; as root it forbids least",
+      cause,
     },
   );
 }

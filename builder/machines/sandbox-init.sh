@@ -1,13 +1,13 @@
 #!/bin/sh
 # Process 1 of a sandbox builder machine, run by namespaces.ts with the host's tools.
 # Puts the machine's root together, leaves the host's tree behind, and serves SSH on stdin and stdout.
-# Environment: BASE (read-only root), MACHINE (folder of ours: root upper work run/), STAMP,
-#   LOWER (layers of the release, newest first, colon-separated), UPPER and WORK (the layer being written),
-#   OVERLAY_OPTIONS (",userxattr" in a user namespace, else empty).
+# Environment: MACHINE (folder of this machine with root/, run/, and the mounts that overlay.ts laid out: root-overlay/ and
+#   release-overlay/), STAMP.
 set -eu
+. "${0%/*}/mount-overlay.sh"
 
 root=$MACHINE/root
-mount -t overlay -o "lowerdir=$BASE,upperdir=$MACHINE/upper,workdir=$MACHINE/work$OVERLAY_OPTIONS" livelab "$root"
+mount_overlay "$MACHINE/root-overlay" livelab "$root"
 
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
@@ -30,7 +30,7 @@ mount --bind "$MACHINE/run" "$root/run/livelab"
 
 release=$root/data/debian-live/$STAMP
 mkdir -p "$release"
-mount -t overlay -o "lowerdir=$LOWER,upperdir=$UPPER,workdir=$WORK$OVERLAY_OPTIONS" livelab-release "$release"
+mount_overlay "$MACHINE/release-overlay" livelab-release "$release"
 
 cd "$root"
 mkdir -p .host

@@ -12,7 +12,8 @@ import { generateSshKeyPair, SshConnection } from "../../vm/ssh-connection.js";
 import { SSHD_CONFIG } from "../../vm/sshd-config.js";
 import { Draft } from "../draft.js";
 import type { LivelabHome } from "../home.js";
-import { namespaceError, overlayOptions, spawnInNamespaces } from "./namespaces.js";
+import { namespaceError, spawnInNamespaces } from "./namespaces.js";
+import { layOutOverlay } from "./overlay.js";
 
 /** One release as a machine shows it at /data/debian-live/<stamp>. */
 export interface ReleaseView {
@@ -51,6 +52,20 @@ export class Sandbox implements AsyncDisposable {
     for (const folder of ["root", "upper", "work", "run", "discarded", "discarded-work", "empty"]) {
       await mkdir(join(machine, folder), { recursive: true });
     }
+    const within = (folder: string): string => join(machine, folder);
+    await layOutOverlay(
+      within("root-overlay"),
+      { lower: [options.base], upper: within("upper"), work: within("work") },
+      asRoot,
+    );
+    await layOutOverlay(
+      within("release-overlay"),
+      {
+        lower: [...release.lower, within("empty")],
+        ...(release.writable ?? { upper: within("discarded"), work: within("discarded-work") }),
+      },
+      asRoot,
+    );
 
     const host = generateSshKeyPair();
     const client = generateSshKeyPair();
@@ -63,15 +78,7 @@ export class Sandbox implements AsyncDisposable {
       spawnInNamespaces(join(options.scripts, "sandbox-init.sh"), {
         asRoot,
         ...(signal === undefined ? {} : { signal }),
-        env: {
-          BASE: options.base,
-          MACHINE: machine,
-          STAMP: release.stamp,
-          LOWER: [...release.lower, join(machine, "empty")].join(":"),
-          UPPER: release.writable?.upper ?? join(machine, "discarded"),
-          WORK: release.writable?.work ?? join(machine, "discarded-work"),
-          OVERLAY_OPTIONS: overlayOptions(asRoot),
-        },
+        env: { MACHINE: machine, STAMP: release.stamp },
       }),
     );
     const { stdin, stdout } = started.process;
@@ -90,8 +97,8 @@ export class Sandbox implements AsyncDisposable {
       signal?.throwIfAborted();
       // The shell's own words say more than a handshake that never came.
       started.process.kill("SIGKILL");
-      const { stderr } = await started.exited;
-      if (stderr.trim() !== "") throw namespaceError("the sandbox did not start", stderr);
+      const { stderr, cause } = await started.exited;
+      if (stderr.trim() !== "") throw namespaceError("the sandbox did not start", stderr, cause);
       throw error;
     }
   }

@@ -1,0 +1,61 @@
+/** The sandbox in folders whose names are hostile or long: no path is cut, split or read as an option. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { openHome } from "../../builder/home.js";
+import { checkNamespaces } from "../../builder/machines/namespace-check.js";
+import { MOST_LAYERS } from "../../builder/machines/overlay.js";
+import { Sandbox } from "../../builder/machines/sandbox.js";
+import { machineScripts } from "../../builder/workshop.js";
+import { HOSTILE_NAME, HOSTILE_NAMES } from "../../fixtures/hostile-paths.js";
+import { linkHome, openToyWorkshop, runToyStages, TOY_STAMP, toyContext } from "../../fixtures/toy-stage.js";
+import { findProjectRoot } from "../../vm/project-root.js";
+import { TempDir } from "../../vm/temp-dir.js";
+
+const test = suite("paths of the sandbox");
+const asRoot = process.getuid?.() === 0;
+const scripts = machineScripts(findProjectRoot());
+
+test("the check for the sandbox passes in a home of any name", async () => {
+  await using dir = await TempDir.create("paths");
+  for (const name of HOSTILE_NAMES) {
+    const home = await openHome(join(dir.path, name));
+    assert.equal([name, (await checkNamespaces({ home, scripts, asRoot })).state], [name, "ok"]);
+  }
+});
+
+test("stages run in a home whose name has every hostile character and 300 bytes before it", async () => {
+  await using dir = await TempDir.create("paths");
+  const homeRoot = join(dir.path, "long".repeat(50), "h".repeat(100), HOSTILE_NAME);
+  await mkdir(homeRoot, { recursive: true });
+  const workshop = await openToyWorkshop(await linkHome(homeRoot));
+  await using gateway = workshop.createGateway();
+  const context = await toyContext(workshop, gateway);
+  await runToyStages(context, ["toy_write"]);
+  await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: ["toy_write"] });
+  const { stdout } = await machine.ssh.exec("cat /data/debian-live/*/stamps");
+  assert.is(stdout.toString(), `${TOY_STAMP}\n`);
+});
+
+test("a release of as many layers as fit is shown whole, with long paths", async () => {
+  await using dir = await TempDir.create("paths");
+  const homeRoot = join(dir.path, "long".repeat(50));
+  await mkdir(homeRoot, { recursive: true });
+  const workshop = await openToyWorkshop(await linkHome(homeRoot));
+  await workshop.machines.ready();
+  const { home } = workshop;
+  const lower = Array.from({ length: MOST_LAYERS - 1 }, (_, index) =>
+    join(home.layers, `${"k".repeat(64)}-${index}`, "fs"),
+  );
+  for (const [index, layer] of lower.entries()) {
+    await mkdir(layer, { recursive: true });
+    await writeFile(join(layer, `file-${index}`), "");
+  }
+  const base = join(home.bases, workshop.machines.baseKey, "root");
+  await using sandbox = await Sandbox.start({ home, base, release: { stamp: TOY_STAMP, lower }, scripts, asRoot });
+  const { stdout } = await sandbox.ssh.exec("ls /data/debian-live/*/ | wc -l");
+  assert.is(stdout.toString().trim(), String(MOST_LAYERS - 1));
+});
+
+test.run();
