@@ -1,5 +1,6 @@
 /** The npm packages: what package-lock.json says, no more and no less. */
 import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { lastLines, runCommand } from "./run-command.mjs";
 import { SetupError } from "./setup-error.mjs";
@@ -74,6 +75,13 @@ function readPackages(file) {
  * @throws SetupError
  */
 export async function installNpmPackages(root) {
+  if (!hasHomeFolder()) {
+    throw new SetupError(
+      3,
+      `npm keeps its cache in a home folder, and uid ${process.getuid()} has none`,
+      "Set HOME to a folder that you may write to, then run the command again.",
+    );
+  }
   const npm = npmCommand(process.env);
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !UNWANTED_SETTING.test(name)));
   delete env.NODE_ENV; // npm takes "production" for --omit=dev
@@ -85,6 +93,15 @@ export async function installNpmPackages(root) {
       `npm ci ended well, yet node_modules is not what package-lock.json says:\n${lastLines(output)}`,
       "Look at npm's settings (npm config ls -l), or run `npm ci --include=dev --include=optional` by hand.",
     );
+  }
+}
+
+/** False for a user without an entry in /etc/passwd, as in a container, when HOME is not set either. */
+function hasHomeFolder() {
+  try {
+    return homedir() !== "";
+  } catch {
+    return false;
   }
 }
 

@@ -360,6 +360,21 @@ const foreignClone = "names the owner when the clone, or a part of it, belongs t
 if (process.getuid?.() === 0) test(foreignClone, refusesForeignClone);
 else skipTest(test, foreignClone, "needs root, which makes files of several users");
 
+const homeless = "asks for HOME when npm needs it and its user has no home folder";
+if (process.getuid?.() === 0) test(homeless, asksForHome);
+else skipTest(test, homeless, "needs root, which runs programs as a user without a name");
+
+async function asksForHome(): Promise<void> {
+  const program = `
+    import { installNpmPackages } from ${JSON.stringify(pathToFileURL(join(root, "setup/npm-packages.mjs")).href)};
+    await installNpmPackages("/nonexistent").catch((error) => console.log(error.exitCode, error.message, error.hint));`;
+  const { stdout } = await run("env", [
+    ...["-u", "HOME", "setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups"],
+    ...[process.execPath, "--input-type=module", "-e", program],
+  ]);
+  assert.match(stdout, /^3 npm keeps its cache in a home folder, and uid 54321 has none Set HOME /);
+}
+
 async function refusesForeignClone(): Promise<void> {
   await using dir = await TempDir.create("clone");
   await chmod(dir.path, 0o755);
