@@ -49,7 +49,8 @@ interface Selection {
 async function select(args: readonly string[]): Promise<Selection> {
   const { values, positionals } = parse(args);
   const { unit = false, machine = false, boot = false } = values;
-  const named = positionals.map((argument) => testFileOf(argument, { root, dist, cwd: process.cwd() }));
+  const places = { root, dist, cwd: process.cwd(), callerCwd: process.env["INIT_CWD"] };
+  const named = positionals.map((argument) => testFileOf(argument, places));
   const everything = !unit && !machine && !boot && named.length === 0;
   const found = (await findTestFiles(dist)).filter(
     ({ kind }) => everything || (kind === "unit" && unit) || (kind === "machine" && machine),
