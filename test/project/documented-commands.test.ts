@@ -107,7 +107,9 @@ test("npm's are scripts of package.json", async () => {
 
 test("files of the tree in commands and in text exist", () => {
   const named = [...code, ...livelabCommands.flatMap(wordsOf)].filter((text) =>
-    /^(builder|docs|fixtures|harness|proto|setup|test|vm|\.ci|\.github)\/[^\s<>*]+\.(ts|mjs|sh|json|jq|md|yml|config)$/.test(text),
+    /^(builder|docs|fixtures|harness|proto|setup|test|vm|\.ci|\.github)\/[^\s<>*]+\.(ts|mjs|sh|json|jq|md|yml|config)$/.test(
+      text,
+    ),
   );
   assert.ok(named.length >= 5, named.join());
   for (const file of named) assert.ok(existsSync(join(root, file)), file);
