@@ -608,7 +608,9 @@ function report(error: unknown): number {
   }
   if (isRefusal(first)) {
     process.stderr.write(`livelab: cannot use ${first.path} (${first.syscall}): ${whyRefused(first.path, first)}\n`);
-    process.stderr.write("livelab: try: make it yours (chown), or name another folder: LIVELAB_HOME, TMPDIR, -o DIR\n");
+    process.stderr.write(
+      "livelab: try: let this user access it (chown, chmod), or name another: LIVELAB_HOME, TMPDIR, -o DIR\n",
+    );
     return exitCodes.host;
   }
   if (first instanceof LivelabError && first.kind !== "internal") {

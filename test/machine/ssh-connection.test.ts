@@ -179,4 +179,17 @@ test(
   }),
 );
 
+test("a terminal that was never given a size gets one that programs can draw on", async () => {
+  await using sandbox = await startSandbox();
+  const stdin = new PassThrough();
+  const stdout = Object.assign(new PassThrough(), { columns: 0, rows: 0 });
+  const terminal = {
+    stdin: stdin as unknown as NodeJS.ReadStream,
+    stdout: stdout as unknown as NodeJS.WriteStream,
+    term: "xterm",
+  };
+  assert.is(await sandbox.ssh.terminal("stty size", terminal), 0);
+  assert.is(String(stdout.read()).trim(), "24 80");
+});
+
 test.run();

@@ -123,6 +123,17 @@ rootTest("a folder of outputs or reports that belongs to another user is named, 
   assert.match(stderr, "livelab build -o DIR");
 });
 
+rootTest("a path that the host refuses in the midst of work is named with its owner, with status 3", async () => {
+  await using dir = await TempDir.create("surroundings");
+  const outputs = join(dir.path, "outputs"); // below a folder that is ours alone
+  await mkdir(outputs);
+  await chmod(dir.path, 0o755);
+  await chmod(outputs, 0o700);
+  const { status, stderr } = await runAs(NUMBER, [cli, "verify", outputs], NO_HOME);
+  assert.is(status, 3);
+  assert.match(stderr, `cannot use ${outputs} (scandir): permission denied; ${outputs} belongs to root (uid 0)`);
+});
+
 test("lost output leaves the status as it is, and a lost result is a sentence and status 3", async () => {
   const usage = [cli, "boot", "/nonexistent"];
   await using home = await TempDir.create("surroundings");
