@@ -1,9 +1,13 @@
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { skipTest } from "../test/runner/skip-test.js";
+import { findProjectRoot } from "./project-root.js";
 import { TempDir } from "./temp-dir.js";
 import { checkTempFolder } from "./temp-dir-check.js";
 import type { VmError } from "./vm-error.js";
@@ -111,5 +115,24 @@ test("count bytes, not characters", async () => {
   await using folder = await withEnv({ TMPDIR, XDG_RUNTIME_DIR: runtime.path }, () => TempDir.createForSockets("w"));
   assert.is(dirname(folder.path), runtime.path);
 });
+
+const full = "say that a full TMPDIR has no room";
+if (process.getuid?.() === 0) test(full, nameFullFolder);
+else skipTest(test, full, "needs root, which mounts a file system without room");
+
+async function nameFullFolder(): Promise<void> {
+  await using dir = await TempDir.create("full");
+  const { stdout } = await promisify(execFile)("unshare", [
+    ...["--mount", "--propagation", "private", "sh", "-euc"],
+    'mount -t tmpfs -o nr_inodes=1 none "$1"; TMPDIR=$1 exec "$2" --input-type=module -e "$3"',
+    ...["sh", dir.path, process.execPath],
+    `import { TempDir } from ${JSON.stringify(join(findProjectRoot(), "dist/vm/temp-dir.js"))};
+     await TempDir.create("x").catch(({ kind, message, hint }) => console.log(kind, message, hint));`,
+  ]);
+  assert.match(
+    stdout,
+    `host cannot make a temporary folder in ${dir.path} ($TMPDIR): no space left on device free some`,
+  );
+}
 
 test.run();

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { LONGEST_SOCKET_PATH } from "./machine-spec.js";
+import { isNoRoomError } from "./no-room.js";
 import { VmError } from "./vm-error.js";
 
 /** What mkdtemp(3) adds to a prefix, in bytes. */
@@ -25,7 +26,7 @@ export class TempDir implements AsyncDisposable {
    * Makes `<parent>/livelab-<name>-XXXXXX`.
    * @param parent folder that exists. @default the temp folder
    * @throws VmError TEMP_FOLDER_UNUSABLE when the temp folder refuses; the error of the file system for another parent, and
-   * for a disk or table of open files that is full
+   * for a table of open files that is full
    */
   static async create(name: string, parent?: string): Promise<TempDir> {
     if (parent !== undefined) return await TempDir.#make(parent, name);
@@ -92,15 +93,19 @@ const REASONS: Readonly<Record<string, string>> = {
   EROFS: "its file system is read-only",
   ENAMETOOLONG: "its path is too long",
   ELOOP: "its links lead in a circle",
+  ENOSPC: "no space left on device",
+  EDQUOT: "disk quota exceeded",
 };
 
-/** A full disk or table of open files has an error of its own, with another remedy. */
+/** What the process or the host as a whole lacks, such as open files, is an error of its own, with another remedy. */
 function unusable(folder: string, cause: NodeJS.ErrnoException): Error {
   const reason = REASONS[cause.code ?? ""];
   if (reason === undefined) return cause;
   const message = `cannot make a temporary folder in ${folder} (${sourceOfTempFolder()}): ${reason}`;
   return new VmError("TEMP_FOLDER_UNUSABLE", message, {
-    hint: "set TMPDIR to a folder that you may write to, or unset it to use /tmp",
+    hint: isNoRoomError(cause)
+      ? "free some space there, or set TMPDIR to a folder with more"
+      : "set TMPDIR to a folder that you may write to, or unset it to use /tmp",
     cause,
   });
 }
