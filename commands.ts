@@ -4,10 +4,11 @@
  */
 import { constants } from "node:fs";
 import { access, statfs } from "node:fs/promises";
-import { homedir, release } from "node:os";
+import { release } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { build } from "./builder/build.js";
+import { checkCheckout } from "./builder/checkout.js";
 import { chooseMachine, type MachineWish } from "./builder/choose-machine.js";
 import { compareReleases } from "./builder/compare/compare.js";
 import { describeComparison, isDifferent } from "./builder/compare/describe-comparison.js";
@@ -15,6 +16,7 @@ import { describeBuild, describeReleases, describeStages } from "./builder/descr
 import { collectGarbage } from "./builder/gc.js";
 import { openHome } from "./builder/home.js";
 import { markInUse } from "./builder/home-use.js";
+import { homeFolder } from "./builder/home-folder.js";
 import { checkBuildHost } from "./builder/host-checks.js";
 import { exportInputs, importInputs } from "./builder/inputs/bundle.js";
 import { type CloudImageSource, parseCloudBase } from "./builder/inputs/cloud-image.js";
@@ -47,12 +49,15 @@ import { pinnedCloudImages } from "./vm/bases/cloud-images.js";
 import { createProgress } from "./vm/create-progress.js";
 import { firstError, laterErrors } from "./vm/first-error.js";
 import { formatBytes } from "./vm/format.js";
-import { describeChecks } from "./vm/host-check.js";
+import { describeChecks, type HostCheck } from "./vm/host-check.js";
 import { type FailureKind, LivelabError, UsageError } from "./vm/livelab-error.js";
+import { OutputLost, READER_GONE_STATUS, watchOutput } from "./vm/lost-output.js";
 import { isNoRoomError } from "./vm/no-room.js";
 import { findProjectRoot } from "./vm/project-root.js";
 import { checkQemuHost } from "./vm/qemu-checks.js";
 import { explainSystemError } from "./vm/system-error.js";
+import { isRefusal, whyRefused } from "./vm/refused-path.js";
+import { checkTempFolder } from "./vm/temp-dir-check.js";
 
 const exitCodes: Readonly<Record<FailureKind, number>> = {
   expectation: 1,
@@ -65,13 +70,12 @@ const exitCodes: Readonly<Record<FailureKind, number>> = {
 const INTERRUPTED = 130;
 
 const projectRoot = findProjectRoot();
-const homeRoot = resolve(
-  process.env["LIVELAB_HOME"] || join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "livelab"),
-);
+/** Asked for by commands that need it: help and lists work for a user without a home. */
+const homeRoot = (): string => homeFolder(process.env);
 const asRoot = process.getuid?.() === 0;
 const interruption = new AbortController();
 const { signal } = interruption;
-const progress = createProgress(process.stderr, { now: Date.now });
+const progress = createProgress(process.stderr, { now: Date.now, env: process.env });
 
 const openWorkshop = (
   profile: string,
@@ -79,7 +83,7 @@ const openWorkshop = (
   more: Pick<WorkshopOptions, "accelerator" | "cloudBase" | "compression" | "absentSets"> = {},
 ): Promise<Workshop> =>
   Workshop.open({
-    homeRoot,
+    homeRoot: homeRoot(),
     projectRoot,
     profile,
     machine,
@@ -158,7 +162,7 @@ program
   .action(async (words: string[], options) => {
     const started = performance.now();
     const old =
-      options.release === undefined ? undefined : await findRelease(await openHome(homeRoot), options.release);
+      options.release === undefined ? undefined : await findRelease(await openHome(homeRoot()), options.release);
     const profile = old?.profile ?? options.profile;
     const cloudBase = readCloudBase(options.base, options.baseDigest) ?? baseOf(old);
     const machine = options.machine ?? (cloudBase === undefined ? undefined : "vm");
@@ -246,7 +250,7 @@ program
   .command("releases")
   .summary("list the builds on this host with their stages, and the snapshots or layers that these left")
   .action(async () => {
-    const home = await openHome(homeRoot);
+    const home = await openHome(homeRoot());
     print(describeReleases(await listReleases(home), await readPoolRecord(poolRecordFile(home))));
   });
 
@@ -265,7 +269,7 @@ program
     ),
   )
   .action(async (command: string[], options) => {
-    const old = await findRelease(await openHome(homeRoot), options.release);
+    const old = await findRelease(await openHome(homeRoot()), options.release);
     process.exitCode = await openShell(await openWorkshop(old.profile, old.machine, { cloudBase: baseOf(old) }), {
       release: options.release,
       at: options.at,
@@ -389,12 +393,13 @@ ${examples(
 )}`,
   )
   .action(async (image: string, options) => {
+    await checkCheckout(projectRoot);
     const folder = resolve(options.report ?? join(projectRoot, "out/reports", `boot-${stampOf(new Date())}`));
     const report = await bootImage(
       {
         imageDir: image,
         reportDir: folder,
-        stateDir: (await openHome(homeRoot)).root,
+        stateDir: (await openHome(homeRoot())).root,
         networkingPath: options.networking,
         nodeConfigPath: options.nodeConfig,
         uuid: options.uuid,
@@ -442,13 +447,14 @@ program
   .action(async (names: string[], options) => {
     if (options.list) return print(describeScenarios(allScenarios));
     const scenarios = chooseScenarios(allScenarios, names);
+    await checkCheckout(projectRoot);
     const folder = resolve(options.report);
     const report = await runScenarios(
       scenarios,
       {
         imageDir: options.image ?? (await ensureImage()),
         outDir: folder,
-        stateDir: (await openHome(homeRoot)).root,
+        stateDir: (await openHome(homeRoot())).root,
         accelerator: options.accel,
         findLoaders,
         jobs: options.jobs,
@@ -496,7 +502,7 @@ program
   .argument("<second>", "the other")
   .option("-o, --output <dir>", "folder of the outputs", join(projectRoot, "out"))
   .action(async (first: string, second: string, options) => {
-    const home = await openHome(homeRoot);
+    const home = await openHome(homeRoot());
     const outRoot = resolve(options.output);
     const report = await progress.step(`compare ${first} with ${second}`, (step) =>
       compareReleases({ sides: [first, second], outRoot, home, step, signal }),
@@ -520,17 +526,22 @@ program
   .summary("say what this host can do, and how to mend what it cannot")
   .option("--json", "as JSON")
   .action(async (options) => {
+    const tempFolder = await checkTempFolder();
+    const show = (checks: readonly HostCheck[]): void => {
+      print(options.json ? JSON.stringify(checks, null, 2) : describeChecks(checks));
+      if (checks.some((check) => check.state === "missing")) process.exitCode = exitCodes.host;
+    };
+    if (tempFolder.state === "missing") return show([tempFolder]); // all other checks put something there
     const workshop = await openWorkshop(profileNames[0] as string);
     const kernelPath = (await findKernel(knownKernels())) ?? (await workshop.findLockedKernel(false));
-    const checks = [
+    show([
+      tempFolder,
       ...(await checkQemuHost({ kernelPath, stateDir: workshop.home.root, signal })),
       ...(await checkBuildHost(
         workshop,
         await chooseMachine(machineWish(workshop, { want: "auto", accelerator: "auto", fetch: false })),
       )),
-    ];
-    print(options.json ? JSON.stringify(checks, null, 2) : describeChecks(checks));
-    if (checks.some((check) => check.state === "missing")) process.exitCode = exitCodes.host;
+    ]);
   });
 
 program
@@ -538,7 +549,7 @@ program
   .summary("drop what no kept release, lock or artifact needs")
   .addOption(countOption("--keep <count>", "how many releases stay, the newest", 0).default(3))
   .action(async (options) => {
-    const home = await openHome(homeRoot);
+    const home = await openHome(homeRoot());
     const before = await freeBytes(home.root);
     const workshops: Workshop[] = [];
     const releases = await listReleases(home);
@@ -592,6 +603,7 @@ function report(error: unknown): number {
 /** Tells an error the way a person can act on it; the cause's stack only for defects of ours. */
 function reportFirst(first: unknown): number {
   if (first instanceof CommanderError) return first.exitCode === 0 ? 0 : 2;
+  if (signal.reason instanceof OutputLost) return signal.reason.readerGone ? READER_GONE_STATUS : exitCodes.host;
   if (signal.aborted) {
     process.stderr.write("livelab: interrupted\n");
     return INTERRUPTED;
@@ -608,6 +620,13 @@ function reportFirst(first: unknown): number {
     process.stderr.write(`livelab: ${trouble.message}\nlivelab: try: ${trouble.hint}\n`);
     return exitCodes.host;
   }
+  if (isRefusal(first)) {
+    process.stderr.write(`livelab: cannot use ${first.path} (${first.syscall}): ${whyRefused(first.path, first)}\n`);
+    process.stderr.write(
+      "livelab: try: let this user access it (chown, chmod), or name another: LIVELAB_HOME, TMPDIR, -o DIR\n",
+    );
+    return exitCodes.host;
+  }
   if (first instanceof LivelabError && first.kind !== "internal") {
     process.stderr.write(`livelab: ${first.message}\n`);
     if (first.hint !== undefined) process.stderr.write(`livelab: try: ${first.hint}\n`);
@@ -620,17 +639,15 @@ function reportFirst(first: unknown): number {
 }
 
 // Not `once`: execa raises a signal again that nobody listens for any more, and the end would not be tidy.
+let isInterrupted = false;
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(name, () => {
-    if (signal.aborted) process.exit(INTERRUPTED); // asked twice: machines die with us, folders are swept next time
+    if (isInterrupted) process.exit(INTERRUPTED); // asked twice: machines die with us, folders are swept next time
+    isInterrupted = true;
     interruption.abort(new Error(`livelab got ${name}`));
   });
 }
-// `livelab … | head`: a reader that has had enough is no failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  interruption.abort(new Error("nobody reads the output"));
-});
+watchOutput({ program: "livelab", onLost: (error) => interruption.abort(error) });
 try {
   await program.parseAsync();
 } catch (error) {

@@ -27,6 +27,8 @@ export type InputErrorCode =
   | "BAD_BUNDLE"
   /** A stage asked the gateway for something that the lock does not name. */
   | "REFUSED"
+  /** Files of the checkout lost their line ends, links or executable bits on the way here. */
+  | "BAD_CHECKOUT"
   /** Recomputing the lock failed: apt, gpgv or the machine it ran in. */
   | "UPDATE_FAILED";
 
@@ -76,6 +78,10 @@ const builderErrorKinds = {
   PROGRAM_MISSING: "host",
   /** The host has no flock program, or the file system of a folder supports no flock(2). */
   NO_LOCKS: "host",
+  /** LIVELAB_HOME is not set, and its user has no home folder. */
+  NO_HOME: "host",
+  /** Another user filled LIVELAB_HOME. */
+  FOREIGN_HOME: "host",
   /** The host's disk is full. */
   HOST_DISK_FULL: "host",
   /** The root of the builder machine could not be made from its packages. */

@@ -4,11 +4,11 @@
  * Only what the commit itself says is in it. The names of branch and remote are the checkout's: with them two checkouts of
  * one commit would not make the same bytes, and an address may hold a password or a path of this host.
  */
-import { execFile } from "node:child_process";
-import { realpath } from "node:fs/promises";
-import { promisify } from "node:util";
-
-const run = promisify(execFile);
+import { lstat, realpath } from "node:fs/promises";
+import { join } from "node:path";
+import { isThere } from "../vm/is-there.js";
+import { type CommittedFiles, differenceOf, readCommittedFiles } from "./committed-files.js";
+import { readGit } from "./read-git.js";
 
 /** One repository in gitstatus. */
 export interface SourceState {
@@ -19,12 +19,12 @@ export interface SourceState {
   readonly rev: string | null;
   /** Seconds since 1970, as Triton has it: in a string. */
   readonly commit_date: string | null;
-  /** Whether files differ from that commit, or are not in it. */
+  /**
+   * Whether files differ from that commit or are not in it, in bytes, kind or executable bit. True, too, where a
+   * repository is there and cannot be read: nothing vouches for the files then.
+   */
   readonly dirty: boolean;
 }
-
-/** Longest call of git, in milliseconds. */
-const GIT_LIMIT_MS = 60_000;
 
 /**
  * The source of livelab itself, wherever it is called from.
@@ -33,28 +33,49 @@ const GIT_LIMIT_MS = 60_000;
 export async function readSourceState(projectRoot: string): Promise<SourceState> {
   const root = await realpath(projectRoot);
   const none: SourceState = { repo: "livelab", branch: null, rev: null, commit_date: null, dirty: false };
-  // A hook's variables are of the repository that it runs for. Files may belong to another user, as in CI: git would not look.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("GIT_")));
-  const git = async (...words: string[]): Promise<string> => {
-    const options = {
-      env: { ...env, LC_ALL: "C", GIT_OPTIONAL_LOCKS: "0" },
-      timeout: GIT_LIMIT_MS,
-      maxBuffer: 2 ** 26,
-    };
-    return (await run("git", ["-c", `safe.directory=${root}`, "-C", root, ...words], options)).stdout;
-  };
-  let shown: string;
+  // An unpacked tarball has no .git, though it may lie in a repository that is not livelab's.
+  if (!(await isThere(join(root, ".git")))) return none;
   try {
-    // An unpacked tarball may lie in a repository that is not livelab's.
-    const top = (await git("rev-parse", "--show-toplevel")).replace(/\n$/, "");
-    if ((await realpath(top)) !== root) return none;
-    shown = await git("show", "--no-patch", "--no-show-signature", "--format=%H %ct", "HEAD");
+    if (await isUnborn(root)) return none;
+    const shown = await readGit(root, ["show", "--no-patch", "--no-show-signature", "--format=%H %ct", "HEAD"]);
+    const [, rev, date] = /^([0-9a-f]{40,64}) (\d+)$/m.exec(shown) ?? [];
+    if (rev === undefined || date === undefined) return { ...none, dirty: true };
+    return { ...none, rev, commit_date: date, dirty: await isChanged(root) };
   } catch {
-    return none; // no git, no repository, or one without a commit
+    return { ...none, dirty: true }; // no git, or a repository that it cannot read
   }
-  const [, rev = "", date = ""] = /^([0-9a-f]{40,64}) (\d+)$/m.exec(shown) ?? [];
-  const changes = await git("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none");
-  return { ...none, rev, commit_date: date, dirty: changes !== "" };
+}
+
+/** Whether the repository has no commit yet. */
+async function isUnborn(root: string): Promise<boolean> {
+  await readGit(root, ["rev-parse", "--git-dir"]);
+  const head = readGit(root, ["rev-parse", "--quiet", "--verify", "HEAD"]);
+  return head.then(
+    () => false,
+    () => true,
+  );
+}
+
+async function isChanged(root: string): Promise<boolean> {
+  const committed = await readCommittedFiles(root);
+  for (const [path, file] of committed) {
+    if (differenceOf(root, path, file) !== undefined) return true;
+  }
+  return await hasMore(root, committed);
+}
+
+/** Whether files are there that the commit lacks: new ones, unless .gitignore names them; in proto/ those, too. */
+async function hasMore(root: string, committed: CommittedFiles): Promise<boolean> {
+  const list = async (...words: string[]): Promise<string[]> =>
+    (await readGit(root, ["ls-files", "-z", ...words])).split("\0").filter(Boolean);
+  const isNew = (await list("--others", "--exclude-standard")).length > 0;
+  // All of proto/ goes into the image, whatever git is to ignore.
+  if (isNew || (await list("--others", "--", "proto")).length > 0) return true;
+  for (const path of await list("--cached")) {
+    // lstat, not access: links of the image lead nowhere here.
+    if (!committed.has(path) && (await lstat(join(root, path)).catch(() => undefined)) !== undefined) return true;
+  }
+  return false;
 }
 
 /** The file's one line, without its end. */

@@ -7,6 +7,7 @@ import type { AcceleratorWish } from "../vm/accelerator.js";
 import { DisposableStack } from "../vm/disposable-stack.js";
 import type { Progress } from "../vm/progress.js";
 import { GATEWAY_PORT } from "../vm/sshd-config.js";
+import { checkCheckout } from "./checkout.js";
 import { withCompression } from "./compression.js";
 import { formatGitStatus, readSourceState } from "./git-status.js";
 import { type LivelabHome, openHome } from "./home.js";
@@ -75,8 +76,12 @@ export class Workshop {
     this.material = parts.material;
   }
 
-  /** @throws UsageError UNKNOWN_PROFILE; InputError NOT_FOUND, MALFORMED for its lock; BuilderError NOT_WRITABLE */
+  /**
+   * @throws UsageError UNKNOWN_PROFILE; InputError BAD_CHECKOUT; NOT_FOUND, MALFORMED for its lock; BuilderError
+   * NOT_WRITABLE, FOREIGN_HOME
+   */
   static async open(options: WorkshopOptions): Promise<Workshop> {
+    await checkCheckout(options.projectRoot);
     const lock = await loadLock(
       options.projectRoot,
       withCompression(loadProfile(options.profile), options.compression),

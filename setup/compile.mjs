@@ -1,6 +1,15 @@
 /** The compiled program in dist/: made anew when a source has changed, and only then. */
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { lastLines, runCommand } from "./run-command.mjs";
 import { SetupError } from "./setup-error.mjs";
@@ -58,10 +67,18 @@ export async function compile(root) {
   const old = join(root, "dist-old");
   for (const leftover of [fresh, old]) rmSync(leftover, { recursive: true, force: true });
   try {
+    mkdirSync(fresh); // a folder that refuses us is not a source that does not compile
     const { code, output } = await runCommand([join(root, "node_modules/.bin/tsc"), "-p", root, "--outDir", fresh], {
       cwd: root,
       timeoutMs: TIMEOUT_MS,
     });
+    if (code === undefined) {
+      throw new SetupError(
+        3,
+        `the compiler did not run to its end:\n${lastLines(output)}`,
+        "rm -r node_modules, then run the command again.",
+      );
+    }
     if (code !== 0) {
       throw new SetupError(
         70,

@@ -1,11 +1,29 @@
 /** The npm packages: what package-lock.json says, no more and no less. */
 import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { lastLines, runCommand } from "./run-command.mjs";
 import { SetupError } from "./setup-error.mjs";
 
 /** npm retries a registry that does not answer; on a slow line the packages take a few minutes. */
 const TIMEOUT_MS = 15 * 60_000;
+
+/**
+ * What livelab needs of npm, whatever the user's environment, ~/.npmrc or production server asks for: all packages of the
+ * lock, with their programs, into this folder, and none of their scripts run. A flag goes before every other setting.
+ * Then how npm speaks: npmFailure() reads it.
+ * Source: npm-ci(1), npm config(7).
+ */
+const NPM_CI = [
+  "ci",
+  ...["--include=dev", "--include=optional", "--include=peer", "--ignore-scripts", "--bin-links"],
+  ...["--no-global", "--location=project", "--no-workspaces", "--install-strategy=hoisted"],
+  ...["--package-lock", "--no-package-lock-only", "--no-dry-run"],
+  ...["--no-audit", "--no-fund", "--loglevel=warn", "--no-color", "--no-json", "--no-progress"],
+];
+
+/** Settings that no flag takes back: another platform's packages, and folders of a workspace. */
+const UNWANTED_SETTING = /^npm_config_(cpu|os|libc|workspaces?)$/i;
 
 /**
  * True when node_modules holds what the lock says. Compared with npm's own record of what it installed, so a set-up by
@@ -20,11 +38,28 @@ export function npmPackagesMatch(root) {
   return (
     paths.every((path) =>
       path in present
-        ? present[path].integrity === wanted[path].integrity && existsSync(join(root, path, "package.json"))
-        : wanted[path].optional === true,
+        ? present[path].integrity === wanted[path].integrity && isWhole(root, path, wanted[path])
+        : wanted[path].optional === true && !isForThisHost(wanted[path]),
     ) && Object.keys(present).every((path) => path in wanted)
   );
 }
+
+/** Whether a package is there, and its programs are where npm links them. */
+function isWhole(root, path, { bin = {} }) {
+  if (!existsSync(join(root, path, "package.json"))) return false;
+  const isNested = path.lastIndexOf("node_modules/") > 0;
+  return isNested || Object.keys(bin).every((name) => existsSync(join(root, "node_modules", ".bin", name)));
+}
+
+/** Whether an optional package holds programs for this platform, as compiler and formatter do. */
+function isForThisHost({ os, cpu, libc }) {
+  if (os === undefined && cpu === undefined) return false; // npm may leave it out for other reasons
+  const fits = (list, ours) => list === undefined || list.includes(ours);
+  return fits(os, process.platform) && fits(cpu, process.arch) && (libc === undefined || libc.includes(hostLibc()));
+}
+
+/** As npm finds it. */
+const hostLibc = () => (process.report.getReport().header.glibcVersionRuntime === undefined ? "musl" : "glibc");
 
 function readPackages(file) {
   try {
@@ -40,12 +75,34 @@ function readPackages(file) {
  * @throws SetupError
  */
 export async function installNpmPackages(root) {
+  if (!hasHomeFolder()) {
+    throw new SetupError(
+      3,
+      `npm keeps its cache in a home folder, and uid ${process.getuid()} has none`,
+      "Set HOME to a folder that you may write to, then run the command again.",
+    );
+  }
   const npm = npmCommand(process.env);
-  const { code, output } = await runCommand([...npm, "ci", "--no-audit", "--no-fund"], {
-    cwd: root,
-    timeoutMs: TIMEOUT_MS,
-  });
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !UNWANTED_SETTING.test(name)));
+  delete env.NODE_ENV; // npm takes "production" for --omit=dev
+  const { code, output } = await runCommand([...npm, ...NPM_CI], { cwd: root, env, timeoutMs: TIMEOUT_MS });
   if (code !== 0) throw npmFailure(output);
+  if (!npmPackagesMatch(root)) {
+    throw new SetupError(
+      4,
+      `npm ci ended well, yet node_modules is not what package-lock.json says:\n${lastLines(output)}`,
+      "Look at npm's settings (npm config ls -l), or run `npm ci --include=dev --include=optional` by hand.",
+    );
+  }
+}
+
+/** False for a user without an entry in /etc/passwd, as in a container, when HOME is not set either. */
+function hasHomeFolder() {
+  try {
+    return homedir() !== "";
+  } catch {
+    return false;
+  }
 }
 
 /** The npm that runs us, where one does; it need not be the first in PATH. */

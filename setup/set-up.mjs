@@ -1,5 +1,5 @@
 /** The steps of set-up, in order; each looks first and acts only where something is missing. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compile, isCompiled } from "./compile.mjs";
@@ -24,7 +24,8 @@ export async function main(args) {
       return;
     }
     await setUp({ forTests: args.includes("--tests") });
-  } catch (error) {
+  } catch (thrown) {
+    const error = asFileTrouble(thrown) ?? thrown;
     if (error instanceof SetupError || error instanceof ClaimError) say(`${error.message}\n  ${error.hint}`);
     else say(`a defect of livelab's set-up: ${error.stack}`);
     process.exitCode = error.exitCode ?? (error instanceof ClaimError ? 3 : 70);
@@ -43,8 +44,6 @@ async function setUp({ forTests }) {
     const onWait = () => say("another set-up of this clone is at work; waiting for it");
     await oneAtATime(join(root, "dist"), onWait, async () => {
       for (const step of pending()) await step(); // looked at again: the other one may have done it all
-    }).catch((error) => {
-      throw asFileTrouble(error, "claiming this clone") ?? error;
     });
   }
   say(`ready, ${seconds(startedAt)}`);
@@ -83,20 +82,37 @@ function compiled() {
 async function step(title, work) {
   const startedAt = performance.now();
   say(`${title} …`);
-  try {
-    await work();
-  } catch (error) {
-    throw asFileTrouble(error, title) ?? error;
-  }
+  await work();
   say(`${title.split(" (")[0]}: done, ${seconds(startedAt)}`);
 }
 
 /** A disk or a folder that refuses us is the host's matter, not a defect. */
-function asFileTrouble(error, title) {
+function asFileTrouble(error) {
   if (!["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT"].includes(error.code)) return undefined;
+  const us = process.getuid();
+  const owner = ownerOf(error.path ?? root) ?? us;
+  if (["EACCES", "EPERM"].includes(error.code) && owner !== us) {
+    return new SetupError(
+      3,
+      `${error.message}: it belongs to uid ${owner}, and set-up runs as uid ${us}`,
+      `Make the clone yours: sudo chown -R ${us} ${root}; then run the command again.`,
+    );
+  }
   return new SetupError(
     3,
-    `${title}: ${error.message}`,
+    error.message,
     `Make ${root} a folder that you may write to, with free space, then run the command again.`,
   );
+}
+
+/** The uid of what is at a path, or of the nearest folder above it. */
+function ownerOf(path) {
+  for (let at = path; at !== dirname(at); at = dirname(at)) {
+    try {
+      return statSync(at).uid;
+    } catch {
+      // not there, or not to be looked at
+    }
+  }
+  return undefined;
 }

@@ -12,6 +12,7 @@ import { qemuOf } from "../fixtures/qemu-processes.js";
 import { linkHome } from "../fixtures/toy-stage.js";
 import type { BootReport } from "../harness/boot-report.js";
 import { formatBytes, formatDuration } from "../vm/format.js";
+import { watchOutput } from "../vm/lost-output.js";
 import { findProjectRoot } from "../vm/project-root.js";
 import { TempDir } from "../vm/temp-dir.js";
 import { measureVmStarts } from "./measure-vm-starts.js";
@@ -24,6 +25,7 @@ const row = (what: string, measured: string, bound: string): void => {
   process.stderr.write(`${what}: ${measured}\n`);
 };
 
+watchOutput({ program: "bench" });
 await using dir = await TempDir.create("bench");
 const project = join(dir.path, "project");
 await copyProject(root, project);

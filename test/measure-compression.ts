@@ -11,6 +11,7 @@ import type { OutputReport } from "../builder/outputs.js";
 import { linkHome } from "../fixtures/toy-stage.js";
 import type { BootReport } from "../harness/boot-report.js";
 import { formatBytes, formatDuration } from "../vm/format.js";
+import { watchOutput } from "../vm/lost-output.js";
 import { findProjectRoot } from "../vm/project-root.js";
 import { TempDir } from "../vm/temp-dir.js";
 import { checkedRun, copyProject } from "./measured-run.js";
@@ -19,6 +20,7 @@ import { checkedRun, copyProject } from "./measured-run.js";
 const named = process.argv.slice(2);
 const compressions = named.length > 0 ? named : ["gzip:1", "gzip:9", "xz", "zstd:1", "zstd:3", "zstd:9", "zstd:19"];
 
+watchOutput({ program: "compression" });
 await using dir = await TempDir.create("compression");
 const project = join(dir.path, "project");
 await copyProject(findProjectRoot(), project);

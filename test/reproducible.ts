@@ -14,6 +14,7 @@ import { linkHome } from "../fixtures/toy-stage.js";
 import { findProgram } from "../vm/find-program.js";
 import { formatDuration } from "../vm/format.js";
 import { isThere } from "../vm/is-there.js";
+import { watchOutput } from "../vm/lost-output.js";
 import { findProjectRoot } from "../vm/project-root.js";
 import { TempDir } from "../vm/temp-dir.js";
 import { measuredRun } from "./measured-run.js";
@@ -27,6 +28,7 @@ const root = findProjectRoot();
 const run = promisify(execFile);
 if ((await readSourceState(root)).dirty)
   throw new Error("commit first: the checkouts that are compared are of the commit");
+watchOutput({ program: "reproducible" });
 await using dir = await TempDir.create("reproducible");
 
 interface Build {

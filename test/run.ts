@@ -7,10 +7,12 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { processors } from "../vm/host-capacity.js";
-import { UsageError } from "../vm/livelab-error.js";
+import { LivelabError, UsageError } from "../vm/livelab-error.js";
+import { watchOutput } from "../vm/lost-output.js";
 import { findProjectRoot } from "../vm/project-root.js";
 import { runBootScenarios } from "./runner/boot-scenarios.js";
 import { runCheck } from "./runner/check.js";
+import { checkoutCheck } from "./runner/checkout-check.js";
 import { distCheck } from "./runner/dist-check.js";
 import { formatCheck } from "./runner/format-check.js";
 import { importCheck } from "./runner/import-check.js";
@@ -32,7 +34,7 @@ const BOOT_TIMEOUT_MS = 2 * 60 * 60_000;
 /** Exit status after Ctrl-C, as shells have it. */
 const INTERRUPTED = 130;
 
-const CHECKS = [distCheck, formatCheck, shellCheck, importCheck, lockCheck, workflowCheck];
+const CHECKS = [distCheck, checkoutCheck, formatCheck, shellCheck, importCheck, lockCheck, workflowCheck];
 
 const root = findProjectRoot();
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -47,7 +49,8 @@ interface Selection {
 async function select(args: readonly string[]): Promise<Selection> {
   const { values, positionals } = parse(args);
   const { unit = false, machine = false, boot = false } = values;
-  const named = positionals.map((argument) => testFileOf(argument, { root, dist, cwd: process.cwd() }));
+  const places = { root, dist, cwd: process.cwd(), callerCwd: process.env["INIT_CWD"] };
+  const named = positionals.map((argument) => testFileOf(argument, places));
   const everything = !unit && !machine && !boot && named.length === 0;
   const found = (await findTestFiles(dist)).filter(
     ({ kind }) => everything || (kind === "unit" && unit) || (kind === "machine" && machine),
@@ -118,6 +121,7 @@ async function eachOf<T>(
 function interruptSignal(): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
+  watchOutput({ program: "npm test", onLost: () => controller.abort() });
   return controller.signal;
 }
 
@@ -136,7 +140,7 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (!(error instanceof UsageError)) throw error;
+  if (!(error instanceof LivelabError)) throw error;
   console.error(`${error.message}\n  ${error.hint}`);
-  process.exitCode = 2;
+  process.exitCode = error instanceof UsageError ? 2 : 3;
 }

@@ -12,6 +12,7 @@ import { table } from "../builder/describe.js";
 import type { OutputReport } from "../builder/outputs.js";
 import { linkHome } from "../fixtures/toy-stage.js";
 import { formatBytes, formatDuration } from "../vm/format.js";
+import { watchOutput } from "../vm/lost-output.js";
 import { findProjectRoot } from "../vm/project-root.js";
 import { TempDir } from "../vm/temp-dir.js";
 import { checkedRun, copyProject, type MeasuredRun, measuredRun } from "./measured-run.js";
@@ -21,6 +22,7 @@ const KINDS = ["sandbox", "vm"] as const;
 type Kind = (typeof KINDS)[number];
 
 const root = findProjectRoot();
+watchOutput({ program: "vm-build" });
 await using dir = await TempDir.create("vm-build");
 const project = join(dir.path, "project");
 await copyProject(root, project);

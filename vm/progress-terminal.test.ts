@@ -97,4 +97,36 @@ test("writes plain dated lines when stderr is no terminal", async () => {
   assert.is(terminal.raw(), "1970-01-01T00:00:00Z  +0.0 s  fetch …\n1970-01-01T00:00:00Z  +0.0 s  fetch done, 0.0 s\n");
 });
 
+/** What a step leaves on a terminal of that size and environment. */
+async function drawnOn(size: { columns: number; rows: number }, env?: NodeJS.ProcessEnv): Promise<string> {
+  const terminal = fakeTerminal();
+  Object.assign(terminal.stream, size);
+  await createProgress(terminal.stream, { now: () => 0, ...(env && { env }) }).step("fetch", async () => {});
+  return terminal.raw();
+}
+const PLAIN = "1970-01-01T00:00:00Z  +0.0 s  fetch …\n1970-01-01T00:00:00Z  +0.0 s  fetch done, 0.0 s\n";
+
+test("writes plain dated lines on a terminal without a size, or too small for more", async () => {
+  for (const columns of [0, 1, 2, 10, 20, 39]) assert.is(await drawnOn({ columns, rows: 24 }), PLAIN, `${columns}`);
+  for (const rows of [0, 1, 3]) assert.is(await drawnOn({ columns: 80, rows }), PLAIN, `${rows}`);
+  assert.match(await drawnOn({ columns: 40, rows: 4 }), HIDE_CURSOR);
+});
+
+test("writes plain dated lines where TERM, NO_COLOR or CI ask for no more", async () => {
+  const size = { columns: 80, rows: 24 };
+  const good = { TERM: "xterm-256color" };
+  const plain = [
+    {},
+    { TERM: "" },
+    { TERM: "dumb" },
+    { TERM: "unknown" },
+    { ...good, NO_COLOR: "1" },
+    { ...good, CI: "true" },
+  ];
+  for (const env of plain) assert.is(await drawnOn(size, env), PLAIN, JSON.stringify(env));
+  for (const env of [good, { ...good, NO_COLOR: "", CI: "" }, { ...good, CI: "false" }]) {
+    assert.match(await drawnOn(size, env), HIDE_CURSOR, JSON.stringify(env));
+  }
+});
+
 test.run();

@@ -69,7 +69,7 @@ export async function writeState(qmp: QmpSession, path: string, options: StateOp
   const { limitMs = STATE_LIMIT_MS, signal } = options;
   const draft = `${path}.part`;
   await using cleanup = new DisposableStack();
-  const folder = cleanup.use(await TempDir.create("state"));
+  const folder = cleanup.use(await TempDir.createForSockets("state"));
   const socketPath = join(folder.path, "socket");
   const server = createServer();
   cleanup.defer(() => server.close());

@@ -289,7 +289,8 @@ export class SshConnection implements AsyncDisposable {
     terminal: { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; term: string },
   ): Promise<number> {
     const { stdin, stdout, term } = terminal;
-    const size = (): { rows: number; cols: number } => ({ rows: stdout.rows ?? 24, cols: stdout.columns ?? 80 });
+    // A terminal that was never given a size says 0 by 0, on which programs draw nothing.
+    const size = (): { rows: number; cols: number } => ({ rows: stdout.rows || 24, cols: stdout.columns || 80 });
     const { channel, exit } = await this.#open(command, { pty: { term, ...size() } });
     const onResize = (): void => channel.setWindow(size().rows, size().cols, 0, 0);
     stdout.on("resize", onResize);

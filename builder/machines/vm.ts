@@ -189,7 +189,7 @@ export class BuilderVm implements BuilderMachine {
   static async #socketPath(workDir: string, cleanup: DisposableStack): Promise<string> {
     const path = join(workDir, "ssh");
     if (Buffer.byteLength(path) <= LONGEST_SOCKET_PATH) return path;
-    return join(cleanup.use(await TempDir.create("vm")).path, "ssh");
+    return join(cleanup.use(await TempDir.createForSockets("vm")).path, "ssh");
   }
 
   async whyLost(): Promise<string> {

@@ -80,7 +80,7 @@ export class Wire implements AsyncDisposable {
   /** @throws HarnessError LOG_NOT_WRITABLE when the capture cannot be opened */
   static async create({ capturePath, onDefect = throwOn }: WireOptions = {}): Promise<Wire> {
     await using cleanup = new DisposableStack();
-    const folder = cleanup.use(await TempDir.create("wire"));
+    const folder = cleanup.use(await TempDir.createForSockets("wire"));
     const capture = capturePath === undefined ? undefined : cleanup.use(Capture.create(capturePath));
     return new Wire(folder, capture, onDefect, cleanup.move());
   }

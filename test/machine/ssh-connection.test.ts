@@ -223,5 +223,17 @@ test(
     assert.is(((await thrownBy(forward(1, "refused again"))) as SshError).code, "FORWARD_REFUSED");
   }),
 );
+test("a terminal that was never given a size gets one that programs can draw on", async () => {
+  await using sandbox = await startSandbox();
+  const stdin = new PassThrough();
+  const stdout = Object.assign(new PassThrough(), { columns: 0, rows: 0 });
+  const terminal = {
+    stdin: stdin as unknown as NodeJS.ReadStream,
+    stdout: stdout as unknown as NodeJS.WriteStream,
+    term: "xterm",
+  };
+  assert.is(await sandbox.ssh.terminal("stty size", terminal), 0);
+  assert.is(String(stdout.read()).trim(), "24 80");
+});
 
 test.run();

@@ -1,15 +1,18 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { namespaceRefusal, startProgram } from "../../fixtures/other-process.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
+import { skipTest } from "../runner/skip-test.js";
 
 const root = findProjectRoot();
+const run = promisify(execFile);
 
 /** Set-up runs before anything is compiled, so it is plain JavaScript outside dist/; these are the parts under test. */
 const load = (file: string) => import(pathToFileURL(join(root, file)).href);
@@ -36,6 +39,7 @@ const system: {
   ): { kind: "install"; argv: string[] } | { kind: "tell"; hint: string };
 } = await load("setup/system-packages.mjs");
 const npm: {
+  installNpmPackages(root: string): Promise<void>;
   npmPackagesMatch(root: string): boolean;
   npmFailure(output: string): SetupError;
 } = await load("setup/npm-packages.mjs");
@@ -234,6 +238,83 @@ test("sees when node_modules is not what the lock says", async () => {
   assert.is(npm.npmPackagesMatch(dir.path), false, "its folder is empty");
 });
 
+test("sees an incomplete node_modules: a program without its link, a missing binary of this platform", async () => {
+  await using dir = await TempDir.create("npm");
+  const write = (file: string, packages: object) =>
+    writeFile(join(dir.path, file), JSON.stringify({ lockfileVersion: 3, packages }));
+  const place = async (name: string) => {
+    await mkdir(join(dir.path, "node_modules", name), { recursive: true });
+    await writeFile(join(dir.path, "node_modules", name, "package.json"), "{}");
+  };
+  const compiler = { version: "1.0.0", integrity: "sha512-AAAA", bin: { tsc: "bin/tsc" } };
+  const binary = { version: "1.0.0", integrity: "sha512-BBBB", optional: true, os: [process.platform] };
+  const native = { ...binary, cpu: [process.arch] };
+  const locked = { "node_modules/compiler": compiler, "node_modules/other": { ...binary, os: ["haiku"] } };
+  await place("compiler");
+  await write("package-lock.json", locked);
+  await write("node_modules/.package-lock.json", { "node_modules/compiler": compiler });
+  assert.is(npm.npmPackagesMatch(dir.path), false, "no link to tsc");
+  await mkdir(join(dir.path, "node_modules/.bin"));
+  await writeFile(join(dir.path, "node_modules/.bin/tsc"), "");
+  assert.is(npm.npmPackagesMatch(dir.path), true);
+  await write("package-lock.json", { ...locked, "node_modules/native": native });
+  assert.is(npm.npmPackagesMatch(dir.path), false, "its binary for this platform is not there");
+  await place("native");
+  await write("node_modules/.package-lock.json", { "node_modules/compiler": compiler, "node_modules/native": native });
+  assert.is(npm.npmPackagesMatch(dir.path), true);
+});
+
+test("installs all packages of the lock whatever environment and ~/.npmrc say, and runs none of their scripts", async () => {
+  await using dir = await TempDir.create("npm");
+  const inDir = (...parts: string[]) => join(dir.path, ...parts);
+  const files: Record<string, string> = {
+    "tool/package.json":
+      '{ "name": "tool", "version": "1.0.0", "bin": "tool.js", "scripts": { "install": "touch ran" } }',
+    "tool/tool.js": "#!/usr/bin/env node\n",
+    "more/package.json": '{ "name": "more", "version": "1.0.0" }',
+    "home/.npmrc": "omit[]=dev\nomit[]=optional\nignore-scripts=false\nbin-links=false\n",
+    "project/package.json": JSON.stringify({
+      ...{ name: "project", version: "1.0.0" },
+      devDependencies: { tool: "file:../tool-1.0.0.tgz" },
+      optionalDependencies: { more: "file:../more-1.0.0.tgz" },
+    }),
+  };
+  for (const folder of ["tool", "more", "home", "project"]) await mkdir(inDir(folder));
+  for (const [file, text] of Object.entries(files)) await writeFile(inDir(file), text);
+  const project = inDir("project");
+  const quiet = { ...process.env, HOME: inDir("home"), npm_config_cache: inDir("cache"), npm_config_offline: "true" };
+  const runNpm = (...words: string[]) => run("npm", words, { cwd: dir.path, env: quiet });
+  await runNpm("pack", "./tool", "./more");
+  await runNpm("install", "--package-lock-only", "--include=dev", "--prefix", project);
+
+  const hostile = {
+    NODE_ENV: "production",
+    npm_config_omit: "dev",
+    npm_config_production: "true",
+    npm_config_only: "prod",
+    npm_config_include: "prod",
+    npm_config_ignore_scripts: "false",
+    npm_config_global: "true",
+    npm_config_location: "global",
+    npm_config_prefix: inDir("elsewhere"),
+    npm_config_dry_run: "true",
+    npm_config_package_lock_only: "true",
+    npm_config_workspace: "none",
+    npm_config_loglevel: "silent",
+  };
+  const before = process.env;
+  process.env = { ...quiet, ...hostile };
+  try {
+    await npm.installNpmPackages(project);
+  } finally {
+    process.env = before;
+  }
+  assert.is(npm.npmPackagesMatch(project), true);
+  assert.equal((await readdir(join(project, "node_modules"))).sort(), [".bin", ".package-lock.json", "more", "tool"]);
+  assert.equal(await readdir(join(project, "node_modules/.bin")), ["tool"]);
+  assert.equal((await readdir(join(project, "node_modules/tool"))).sort(), ["package.json", "tool.js"]);
+});
+
 /** A tiny project that compiles with our compiler. */
 async function tinyProject(dir: string): Promise<void> {
   await symlink(join(root, "node_modules"), join(dir, "node_modules"));
@@ -266,6 +347,71 @@ test("compiles when a source changed, appeared or went, and leaves nothing of th
   await writeFile(join(dir.path, "vm/one.ts"), "export const one: number = 11;\n");
   assert.is(compiling.isCompiled(dir.path), false, "a source changed");
 });
+
+test("says that the compiler did not run, and not that sources do not compile, when it is missing", async () => {
+  await using dir = await TempDir.create("compile");
+  await tinyProject(dir.path);
+  await rm(join(dir.path, "node_modules"));
+  const error = await failureOf(compiling.compile(dir.path));
+  assert.is(error.exitCode, 3);
+  assert.match(error.message, "the compiler did not run");
+  assert.match(error.hint, "rm -r node_modules");
+});
+
+const foreignClone = "names the owner when the clone, or a part of it, belongs to another user";
+if (process.getuid?.() === 0) test(foreignClone, refusesForeignClone);
+else skipTest(test, foreignClone, "needs root, which makes files of several users");
+
+const homeless = "asks for HOME when npm needs it and its user has no home folder";
+if (process.getuid?.() === 0) test(homeless, asksForHome);
+else skipTest(test, homeless, "needs root, which runs programs as a user without a name");
+
+async function asksForHome(): Promise<void> {
+  const program = `
+    import { installNpmPackages } from ${JSON.stringify(pathToFileURL(join(root, "setup/npm-packages.mjs")).href)};
+    await installNpmPackages("/nonexistent").catch((error) => console.log(error.exitCode, error.message, error.hint));`;
+  const { stdout } = await run("env", [
+    ...["-u", "HOME", "setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups"],
+    ...[process.execPath, "--input-type=module", "-e", program],
+  ]);
+  assert.match(stdout, /^3 npm keeps its cache in a home folder, and uid 54321 has none Set HOME /);
+}
+
+async function refusesForeignClone(): Promise<void> {
+  await using dir = await TempDir.create("clone");
+  await chmod(dir.path, 0o755);
+  const clone = join(dir.path, "clone");
+  await mkdir(join(clone, "vm"), { recursive: true });
+  for (const part of ["setup.mjs", "setup"]) await cp(join(root, part), join(clone, part), { recursive: true });
+  await symlink(join(root, "node_modules"), join(clone, "node_modules"));
+  for (const file of ["package.json", "package-lock.json", "tsconfig.json"]) {
+    await cp(join(root, file), join(clone, file));
+  }
+  await writeFile(join(clone, "vm/one.ts"), "export const one: number = 1;\n");
+  const setUp = () =>
+    run("setpriv", [
+      ...["--reuid", "54321", "--regid", "54321", "--clear-groups"],
+      ...[process.execPath, join(clone, "setup.mjs"), "--tests"],
+    ]).then(
+      () => ({ code: 0, stderr: "" }),
+      (error: { code: number; stderr: string }) => error,
+    );
+  const refused = async (): Promise<void> => {
+    const { code, stderr } = await setUp();
+    assert.is(code, 3, stderr);
+    assert.match(stderr, "belongs to uid 0, and set-up runs as uid 54321");
+    assert.match(stderr, `sudo chown -R 54321 ${clone}`);
+  };
+  await refused();
+  await chown(clone, 54321, 54321);
+  await mkdir(join(clone, "dist-old/vm"), { recursive: true }); // what root's set-up left behind
+  await writeFile(join(clone, "dist-old/vm/one.js"), "");
+  await refused();
+  await rm(join(clone, "dist-old"), { recursive: true });
+  await mkdir(join(clone, "dist"));
+  await writeFile(join(clone, "dist/.sources-sha256"), "", { mode: 0o600 });
+  await refused();
+}
 
 test("keeps the last dist/ when the sources do not compile, and says where they do not", async () => {
   await using dir = await TempDir.create("compile");

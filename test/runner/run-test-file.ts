@@ -27,11 +27,14 @@ export interface TestFileOptions {
 /** How much output is kept; the end matters, where the summary and the last failure are. In characters. */
 const OUTPUT_LIMIT = 1_000_000;
 
+/** Room that tests get for the sockets below their temp folder, in folders of their own. In bytes. */
+const TEST_SOCKET_BYTES = 64;
+
 /** @param file path of a JavaScript module. Never rejects for what the file does. */
 export async function runTestFile(file: string, options: TestFileOptions): Promise<Outcome> {
   const startedAt = performance.now();
   const { graceMs = 2_000 } = options;
-  await using tempDir = await TempDir.create("test");
+  await using tempDir = await TempDir.createForSockets("test", TEST_SOCKET_BYTES);
   await chmod(tempDir.path, 0o1777); // like /tmp: a test may start programs as another user
 
   const child = spawn(process.execPath, ["--enable-source-maps", file], {

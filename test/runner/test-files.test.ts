@@ -42,6 +42,31 @@ test("are named by their source or their compiled file, from any folder", async 
   assert.is(testFileOf("test/machine/boot.test.ts", places).kind, "machine");
 });
 
+test("are named relative to the folder that npm was called in, too", async () => {
+  const { dir, places } = await clone();
+  await using _ = dir;
+  const expected = join(places.dist, "vm/format.test.js");
+  const callerCwd = join(dir.path, "vm");
+  assert.is(testFileOf("format.test.ts", { ...places, callerCwd }).path, expected);
+  assert.is(testFileOf("vm/format.test.ts", { ...places, callerCwd }).path, expected);
+});
+
+test("are refused with the name of the nearest one", async () => {
+  const { dir, places } = await clone();
+  await using _ = dir;
+  const near: [argument: string, meant: string][] = [
+    ["vm/format.ts", "vm/format.test.ts"],
+    ["format.test.ts", "vm/format.test.ts"],
+    ["vm/formats.test.ts", "vm/format.test.ts"],
+    ["builder/format.test.js", "vm/format.test.ts"],
+    ["machine/boot", "test/machine/boot.test.ts"],
+  ];
+  for (const [argument, meant] of near) {
+    assert.throws(() => testFileOf(argument, places), `${argument} is no file of tests; did you mean ${meant}?`);
+  }
+  assert.throws(() => testFileOf("quite/other.test.ts", places), /is no file of tests$/);
+});
+
 test("are refused when they are none, with what to do", async () => {
   const { dir, places } = await clone();
   await using _ = dir;

@@ -1,7 +1,8 @@
 /** Which compiled files hold tests, and what kind each is. */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { isAbsolute, join, relative, resolve } from "node:path";
+import { basename, isAbsolute, join, relative, resolve } from "node:path";
+import { nearestLine } from "../../harness/console/nearest-line.js";
 import { UsageError } from "../../vm/livelab-error.js";
 
 /** Machine tests start a machine: they take minutes, and the whole host. All others are quick. */
@@ -23,28 +24,53 @@ export async function findTestFiles(dist: string): Promise<readonly TestFile[]> 
     .map((name) => testFile(dist, name));
 }
 
+/** Folders that arguments are looked for in. */
+export interface TestPlaces {
+  /** The clone. */
+  readonly root: string;
+  /** Where it is compiled to. */
+  readonly dist: string;
+  /** Folder that an argument is relative to. */
+  readonly cwd: string;
+  /** The folder of npm's caller, $INIT_CWD: npm itself goes to the clone's root. @default none */
+  readonly callerCwd?: string | undefined;
+}
+
 /**
  * The compiled file of tests that an argument means: a source (vm/format.test.ts) or what it is compiled to.
- * @param cwd folder that the argument is relative to
- * @throws UsageError NO_SUCH_TEST
+ * @throws UsageError NO_SUCH_TEST, with the file whose name is nearest
  */
-export function testFileOf(
-  argument: string,
-  { root, dist, cwd }: { root: string; dist: string; cwd: string },
-): TestFile {
-  const path = resolve(cwd, argument);
-  const below = (folder: string): string | undefined => {
-    const name = relative(folder, path);
-    return name.startsWith("..") || isAbsolute(name) ? undefined : name;
-  };
-  const name = below(dist) ?? below(root);
-  const compiled = name?.replace(/\.ts$/, ".js");
-  if (compiled === undefined || !compiled.endsWith(".test.js") || !existsSync(join(dist, compiled))) {
-    throw new UsageError("NO_SUCH_TEST", `${argument} is no file of tests`, {
-      hint: "Name a source such as vm/format.test.ts; after adding one, run npm run setup.",
-    });
+export function testFileOf(argument: string, { root, dist, cwd, callerCwd }: TestPlaces): TestFile {
+  for (const folder of callerCwd === undefined ? [cwd] : [cwd, callerCwd]) {
+    const path = resolve(folder, argument);
+    const below = (top: string): string | undefined => {
+      const name = relative(top, path);
+      return name.startsWith("..") || isAbsolute(name) ? undefined : name;
+    };
+    const compiled = (below(dist) ?? below(root))?.replace(/\.ts$/, ".js");
+    if (compiled?.endsWith(".test.js") && existsSync(join(dist, compiled))) return testFile(dist, compiled);
   }
-  return testFile(dist, compiled);
+  const near = nearestTest(argument, dist);
+  throw new UsageError(
+    "NO_SUCH_TEST",
+    `${argument} is no file of tests${near === undefined ? "" : `; did you mean ${near}?`}`,
+    {
+      hint: "Name a source that ends in .test.ts; after adding one, run npm run setup.",
+    },
+  );
+}
+
+/** The test beside a source that was named, or the one with the most similar path; as a source. */
+function nearestTest(argument: string, dist: string): string | undefined {
+  const sources = readdirSync(dist, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".test.js"))
+    .sort()
+    .map((name) => name.replace(/\.js$/, ".ts"));
+  const named = basename(argument).replace(/(\.test)?(\.[jt]s)?$/, ".test.ts");
+  // "test" and "ts" are in every name: without them the rest of the words decides.
+  const words = (name: string): string => name.replace(/\.test\.ts$/, "");
+  const nearest = nearestLine(words(argument.replace(/(\.test)?(\.[jt]s)?$/, "")), sources.map(words));
+  return sources.find((name) => basename(name) === named) ?? (nearest && `${nearest}.test.ts`);
 }
 
 function testFile(dist: string, name: string): TestFile {

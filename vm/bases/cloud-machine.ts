@@ -71,7 +71,7 @@ export async function startCloudMachine(options: CloudMachineOptions): Promise<C
   await using cleanup = new DisposableStack();
   // Apart from each other: the overlay needs room, and the socket a short path.
   const disks = cleanup.use(await TempDir.create("cloud", workDir));
-  const seed = cleanup.use(await TempDir.create("cloud"));
+  const seed = cleanup.use(await TempDir.createForSockets("cloud"));
   const keys = { host: generateSshKeyPair(), client: generateSshKeyPair() };
   const seedFolder = join(seed.path, "seed");
   await mkdir(seedFolder);

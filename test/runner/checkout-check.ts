@@ -1,0 +1,17 @@
+/** What is about to be tested came here as it was committed. */
+import { checkCheckout } from "../../builder/checkout.js";
+import { LivelabError } from "../../vm/livelab-error.js";
+import type { Check } from "./check.js";
+
+export const checkoutCheck: Check = {
+  name: "line ends, links and executable bits are as committed",
+  async problems(root) {
+    try {
+      await checkCheckout(root);
+      return [];
+    } catch (error) {
+      if (!(error instanceof LivelabError)) throw error;
+      return [`${error.message}\n  ${error.hint}`];
+    }
+  },
+};
