@@ -20,11 +20,6 @@ export function jsonObject(text) {
 /** The objects of a value that ought to be an array of them. */
 export const objects = (value) => (Array.isArray(value) ? value.filter(isObject) : []);
 
-/** node.config: one key='value' a line; of a key that is there twice the last counts. */
-export function nodeConfig(text = "") {
-  return Object.fromEntries([...text.matchAll(/^([^=\n#]+)='([^'\n]*)'$/gm)].map(([, key, value]) => [key, value]));
-}
-
 /**
  * The kernel's arguments that have a value. Double quotes keep spaces together and are not part of the value, as the
  * kernel has it (lib/cmdline.c); of a key that is there twice the last counts.

@@ -5,7 +5,8 @@
 
 import { identity } from "./identity.mjs";
 import { network } from "./network.mjs";
-import { jsonObject, kernelArguments, nodeConfig } from "./parse.mjs";
+import { nodeConfig } from "./node-config.mjs";
+import { jsonObject, kernelArguments } from "./parse.mjs";
 import { processors } from "./processors.mjs";
 import { setUp } from "./setup.mjs";
 import { storage } from "./storage.mjs";
