@@ -41,8 +41,8 @@ read_node_config_line() {
 		;;
 	esac
 	rest=${rest#*=}
-	case $rest in
 	# shellcheck disable=SC2254 # a pattern
+	case $rest in
 	*$node_config_controls*) why="has a control character in it" ;;
 	"'"*) take_single_quoted ;;
 	'"'*) take_double_quoted ;;
