@@ -93,6 +93,27 @@ test("the kernel's arguments have the names that agents know, and no quotes", as
   });
 });
 
+test("the admin address and MAC are the booter's, whatever ip= and BOOTIF= without an address come after them", async () => {
+  const booter = "BOOTIF=01-52-54-00-aa-00-01 ip=10.77.0.41:::255.255.255.0::";
+  const facts = { admin_ip: "10.77.0.41", admin_netmask: "255.255.255.0", admin_mac: "52-54-00-aa-00-01" };
+  for (const later of [
+    "ip=dhcp",
+    "ip=",
+    "ip=off",
+    "ip=:::::eth0:dhcp",
+    "ip=10.9.9.9",
+    "ip=::1:::x",
+    "BOOTIF=eth0",
+    "BOOTIF=",
+  ]) {
+    const said = await factsOf({ "/proc/cmdline": `${booter} ${later}\n` });
+    assert.equal([said["Boot Params"], said["Admin IP"]], [facts, "10.77.0.41"], later);
+  }
+  const changed = await factsOf({ "/proc/cmdline": `${booter} ip=10.77.0.42:::255.255.0.0\n` });
+  assert.equal(changed["Boot Params"], { ...facts, admin_ip: "10.77.0.42", admin_netmask: "255.255.0.0" });
+  assert.equal((await factsOf({ "/proc/cmdline": "ip=dhcp\n" }))["Boot Params"], {});
+});
+
 /** State of the system pool, setup's state file, whether a disk has a ZFS label → Setup. */
 const setups: readonly (readonly [pool: string | undefined, state: string | undefined, label: boolean, is: boolean])[] =
   [
