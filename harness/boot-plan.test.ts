@@ -141,4 +141,29 @@ test("a disk's format is told by its first bytes", async () => {
   );
 });
 
+test("a disk of another program is refused, be it there from power-on or plugged in", async () => {
+  await using dir = await TempDir.create("boot-plan");
+  const path = join(dir.path, "disk.vmdk");
+  await writeFile(path, Buffer.concat([Buffer.from("KDMV"), Buffer.alloc(508)]));
+  const expected = `usage DISK_UNUSABLE: cannot use the disk ${path}: it is a VMware disk (vmdk)`;
+  assert.is(await refusal({ disks: [path] }), expected);
+  assert.is(await refusal({ plugs: [{ path, when: /x/ }] }), expected);
+});
+
+test("the files below a disk that is an overlay are named in a warning", async () => {
+  await using dir = await TempDir.create("boot-plan");
+  const [base, path] = [join(dir.path, "base"), join(dir.path, "overlay")];
+  await writeFile(base, Buffer.alloc(512));
+  const header = Buffer.alloc(1024);
+  header.write("QFI\xfb\0\0\0\x02\0\0\0\0\0\0\x02\0\0\0\0\x04", "latin1");
+  header.write("base", 512);
+  await writeFile(path, header);
+  const { warnings, disks } = await plan({ disks: [path] });
+  assert.equal(disks, [{ path, format: "qcow2" }]);
+  assert.equal(
+    warnings.filter(({ file }) => file === path).map(({ file, problem }) => [file, problem]),
+    [[path, `is an overlay, and reads what it does not hold from ${base}`]],
+  );
+});
+
 test.run();

@@ -2,7 +2,7 @@
  * A boot as it was asked for, checked before anything starts: every file read, every word understood.
  * Not here: the boot (running-cn.ts), the command line (cli.ts).
  */
-import { open } from "node:fs/promises";
+import { type DiskFile, readDiskFile } from "../vm/disk-file.js";
 import { findUefi } from "../vm/find-uefi.js";
 import { UsageError } from "../vm/livelab-error.js";
 import type { Accelerator, DiskSpec, FirmwareSpec } from "../vm/machine-spec.js";
@@ -110,7 +110,7 @@ export const DEFAULT_MEMORY_MIB = 2048;
 
 /**
  * @throws UsageError UNKNOWN_MILESTONE, MILESTONE_OFF_WAY, BAD_UUID, BAD_MAC, BAD_APPEND, IMAGE_INCOMPLETE,
- * NETWORKING_UNREADABLE, NODE_CONFIG_UNREADABLE, DISK_UNREADABLE, RUN_NEEDS_LOGIN, PASSWORD_UNKNOWN, and of planMedium
+ * NETWORKING_UNREADABLE, NODE_CONFIG_UNREADABLE, DISK_UNREADABLE, DISK_UNUSABLE, RUN_NEEDS_LOGIN, PASSWORD_UNKNOWN, and of planMedium
  * @throws VmError UEFI_NOT_FOUND
  */
 export async function planBoot(options: BootOptions): Promise<BootPlan> {
@@ -166,6 +166,11 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     });
   }
 
+  const disks = await Promise.all((options.disks ?? []).map(readDiskFile));
+  const plugs = await Promise.all(
+    (options.plugs ?? []).map(async ({ path, when }) => ({ disk: await readDiskFile(path), when })),
+  );
+
   return {
     image,
     medium,
@@ -179,10 +184,8 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     mac,
     nics,
     peers: options.peers ?? [],
-    disks: await Promise.all((options.disks ?? []).map(readDisk)),
-    plugs: await Promise.all(
-      (options.plugs ?? []).map(async ({ path, when }) => ({ disk: await readDisk(path), when })),
-    ),
+    disks: disks.map(specOf),
+    plugs: plugs.map(({ disk, when }) => ({ disk: specOf(disk), when })),
     // The order of CNAPI's object: its own first, the operator's, then the tags' NICs.
     kernelArguments: [
       ...(networking?.hostname === undefined ? [] : [`hostname=${networking.hostname}`]),
@@ -203,6 +206,7 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
       ...(nodeConfig?.warnings ?? []),
       ...strangerWarnings(networking, mac),
       ...subnetWarnings(networking),
+      ...[...disks, ...plugs.map(({ disk }) => disk)].flatMap(otherFileWarnings),
     ],
   };
 }
@@ -271,15 +275,24 @@ function subnetWarnings(networking: NetworkingFile | undefined): FileWarning[] {
   ];
 }
 
-async function readDisk(path: string): Promise<DiskSpec> {
-  try {
-    await using file = await open(path, "r+");
-    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
-    return { path, format: buffer.toString("latin1") === "QFI\xfb" ? "qcow2" : "raw" };
-  } catch (cause) {
-    throw new UsageError("DISK_UNREADABLE", `cannot use the disk ${path}: ${(cause as Error).message}`, {
-      cause,
-      hint: "name a raw or qcow2 file that can be written, e.g. one made with `qemu-img create -f qcow2 disk 8G`",
-    });
-  }
+const specOf = ({ path, format }: DiskFile): DiskSpec => ({ path, format });
+
+/** A disk of several files: what becomes of those that were not named. */
+function otherFileWarnings({ path, backing, dataFile }: DiskFile): FileWarning[] {
+  const remedy = "keep that file as it is, or put all into one with `qemu-img convert -O qcow2`";
+  return [
+    ...(backing.length === 0
+      ? []
+      : [
+          {
+            file: path,
+            place: "",
+            problem: `is an overlay, and reads what it does not hold from ${backing.join(", ")}`,
+            remedy,
+          },
+        ]),
+    ...(dataFile === undefined
+      ? []
+      : [{ file: path, place: "", problem: `has its data in ${dataFile}, so the CN writes there`, remedy }]),
+  ];
 }
