@@ -130,6 +130,33 @@ test("commands need a password that is known, or none at all", async () => {
   await plan({ nodeConfigPath: fixture("node.config.no-root-shadow"), run: ["true"] });
 });
 
+test("a command line that Linux would cut off is refused before the boot, for BIOS and UEFI", async () => {
+  const networkingPath = fixture("networking.json");
+  const findLoaders = async () => "/loaders";
+  /** The longest argument that a boot of that firmware takes. */
+  const roomOf = async (firmware: string): Promise<number> => {
+    let [fits, tooLong] = [2, 2048];
+    while (tooLong - fits > 1) {
+      const length = Math.floor((fits + tooLong) / 2);
+      const said = await refusal({ networkingPath, append: [`x=${"a".repeat(length - 2)}`], firmware, findLoaders });
+      if (said.startsWith("usage COMMAND_LINE_TOO_LONG")) tooLong = length;
+      else fits = length;
+    }
+    return fits;
+  };
+  const bios = await roomOf("bios");
+  assert.ok(bios > 1500 && bios < 2000, String(bios));
+  assert.is(await roomOf("uefi"), bios - "vmlinuz ".length);
+});
+
+test("an argument that collides with the booter's own is warned of", async () => {
+  const { warnings } = await plan({ networkingPath: fixture("networking.json"), append: ["ip=dhcp", "noimport=true"] });
+  assert.equal(
+    warnings.flatMap(({ file }) => (file.startsWith("--append") ? file : [])),
+    ["--append ip=dhcp"],
+  );
+});
+
 test("a disk's format is told by its first bytes", async () => {
   await using dir = await TempDir.create("boot-plan");
   const [raw, qcow2] = [join(dir.path, "raw"), join(dir.path, "qcow2")];

@@ -63,6 +63,7 @@ export interface NetworkingFile {
   readonly vnics: readonly Vnic[];
   /** The admin NIC's resolvers first, then the others, no duplicates. */
   readonly resolvers: readonly string[];
+  /** Undefined where the file has none that can stand on a kernel command line. */
   readonly hostname: string | undefined;
   readonly dnsDomain: string | undefined;
   /** What CNAPI makes of nictags and aggregations for the kernel's command line. */
@@ -104,6 +105,9 @@ export function parseNetworkingFile(path: string, bytes: Buffer): NetworkingFile
     if (vnic !== undefined) vnics.push(vnic);
   }
   warnOfResolvers(fields, warn);
+  if (fields?.hostname !== undefined && oneWord(fields.hostname) === undefined) {
+    warn("hostname", "cannot stand on a kernel command line", "correct the server's hostname in CNAPI");
+  }
 
   const adminTag = fields?.admin_tag ?? "admin";
   const adminVnic = vnics.find((vnic) => vnic.nic_tag === adminTag);
@@ -132,7 +136,7 @@ export function parseNetworkingFile(path: string, bytes: Buffer): NetworkingFile
     adminVnic,
     vnics,
     resolvers,
-    hostname: fields?.hostname,
+    hostname: oneWord(fields?.hostname),
     dnsDomain: fields?.dns_domain,
     nicArguments: [
       ...wellFormed(nictagSchema, fields?.nictags).map(({ name, mac }) => `${name}_nic=${mac}`),
@@ -144,6 +148,10 @@ export function parseNetworkingFile(path: string, bytes: Buffer): NetworkingFile
     warnings,
   };
 }
+
+/** What cannot stand as a word on the kernel command line is no hostname, and the booter has none in its place. */
+const oneWord = (name: string | undefined): string | undefined =>
+  name !== undefined && /^[\x21-\x7e]+$/.test(name) ? name : undefined;
 
 type Warn = (place: string, problem: string, remedy: string) => void;
 
