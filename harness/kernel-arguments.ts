@@ -36,7 +36,7 @@ export function checkAppended(argument: string): void {
 }
 
 export interface CnapiArguments {
-  /** `hostname=NAME` of networking.json, which comes first in CNAPI's object; undefined where there is none. */
+  /** `hostname=NAME` of networking.json, which comes first in CNAPI's object; undefined if the file has no hostname. */
   readonly hostname: string | undefined;
   /** What the operator adds. */
   readonly appended: readonly string[];

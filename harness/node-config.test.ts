@@ -61,7 +61,7 @@ test("each server and domain that the image leaves out is named", () => {
   }
 });
 
-test("a root_shadow that cannot stand in /etc/shadow is none, as the image has it", () => {
+test("a root_shadow that cannot stand in /etc/shadow is not used, as in the image", () => {
   for (const text of ["root_shadow='a:b'", "root_shadow='a b'", "root_shadow='$6$a$b", "root_shadow=''"]) {
     const file = parseNodeConfigFile("nc", Buffer.from(text), "secret\n");
     assert.equal([file.rootShadow, file.rootPassword], [undefined, undefined], text);

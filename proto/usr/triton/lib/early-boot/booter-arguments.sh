@@ -38,7 +38,7 @@ take_ip() {
 	esac
 }
 
-# find_bootif: sets $bootif to the last BOOTIF= that is a hardware type and a MAC, as the firmware's PXE has it. Fails if there is none.
+# find_bootif: sets $bootif to the last BOOTIF= that is a hardware type and a MAC, as the firmware's PXE has it. Fails if no such argument is there.
 # $BOOTIF is what initramfs-tools read: the last BOOTIF=.
 find_bootif() {
 	bootif=
