@@ -26,6 +26,13 @@ test("awaits what comes after the last one, not what came before its turn", () =
   assert.is(awaitedAfter(["login"]), undefined);
 });
 
+test("awaits no milestone that a later one implies", () => {
+  assert.is(awaitedAfter(["ipxe-script", "live-boot-fetch", "hostid"]), "system-pool");
+  const recorder = new MilestoneRecorder();
+  recorder.record({ name: "live-boot-fetch", atMs: 1, detail: "" });
+  assert.is(nextAwaited(fromHeadnode, recorder, "kernel"), undefined);
+});
+
 test("awaits nothing that is not on the boot's way", () => {
   const usb = { ...fromHeadnode, medium: { kind: "usb", path: "/x" }, networking: undefined } as const;
   assert.is(awaitedAfter([], usb), "kernel");

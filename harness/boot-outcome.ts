@@ -146,6 +146,8 @@ function milestoneRows(plan: BootPlan, recorder: MilestoneRecorder): MilestoneRo
     const event = reached.get(name);
     if (event !== undefined) return { name, state: "reached", atMs: event.atMs, detail: event.detail };
     if (!way.includes(name)) return { name, state: "not applicable" };
+    const implier = recorder.implierOf(name);
+    if (implier !== undefined) return { name, state: "implied", by: implier.name };
     return { name, state: index <= milestoneNames.indexOf(plan.until) ? "missed" : "not awaited" };
   });
 }

@@ -130,6 +130,33 @@ test("commands need a password that is known, or none at all", async () => {
   await plan({ nodeConfigPath: fixture("node.config.no-root-shadow"), run: ["true"] });
 });
 
+test("a command line that Linux would cut off is refused before the boot, for BIOS and UEFI", async () => {
+  const networkingPath = fixture("networking.json");
+  const findLoaders = async () => "/loaders";
+  /** The longest argument that a boot of that firmware takes. */
+  const roomOf = async (firmware: string): Promise<number> => {
+    let [fits, tooLong] = [2, 2048];
+    while (tooLong - fits > 1) {
+      const length = Math.floor((fits + tooLong) / 2);
+      const said = await refusal({ networkingPath, append: [`x=${"a".repeat(length - 2)}`], firmware, findLoaders });
+      if (said.startsWith("usage COMMAND_LINE_TOO_LONG")) tooLong = length;
+      else fits = length;
+    }
+    return fits;
+  };
+  const bios = await roomOf("bios");
+  assert.ok(bios > 1500 && bios < 2000, String(bios));
+  assert.is(await roomOf("uefi"), bios - "vmlinuz ".length);
+});
+
+test("an argument that collides with the booter's own is warned of", async () => {
+  const { warnings } = await plan({ networkingPath: fixture("networking.json"), append: ["ip=dhcp", "noimport=true"] });
+  assert.equal(
+    warnings.flatMap(({ file }) => (file.startsWith("--append") ? file : [])),
+    ["--append ip=dhcp"],
+  );
+});
+
 test("a disk's format is told by its first bytes", async () => {
   await using dir = await TempDir.create("boot-plan");
   const [raw, qcow2] = [join(dir.path, "raw"), join(dir.path, "qcow2")];
@@ -138,6 +165,31 @@ test("a disk's format is told by its first bytes", async () => {
   assert.equal(
     (await plan({ disks: [raw, qcow2] })).disks.map(({ format }) => format),
     ["raw", "qcow2"],
+  );
+});
+
+test("a disk of another program is refused, be it there from power-on or plugged in", async () => {
+  await using dir = await TempDir.create("boot-plan");
+  const path = join(dir.path, "disk.vmdk");
+  await writeFile(path, Buffer.concat([Buffer.from("KDMV"), Buffer.alloc(508)]));
+  const expected = `usage DISK_UNUSABLE: cannot use the disk ${path}: it is a VMware disk (vmdk)`;
+  assert.is(await refusal({ disks: [path] }), expected);
+  assert.is(await refusal({ plugs: [{ path, when: /x/ }] }), expected);
+});
+
+test("the files below a disk that is an overlay are named in a warning", async () => {
+  await using dir = await TempDir.create("boot-plan");
+  const [base, path] = [join(dir.path, "base"), join(dir.path, "overlay")];
+  await writeFile(base, Buffer.alloc(512));
+  const header = Buffer.alloc(1024);
+  header.write("QFI\xfb\0\0\0\x02\0\0\0\0\0\0\x02\0\0\0\0\x04", "latin1");
+  header.write("base", 512);
+  await writeFile(path, header);
+  const { warnings, disks } = await plan({ disks: [path] });
+  assert.equal(disks, [{ path, format: "qcow2" }]);
+  assert.equal(
+    warnings.filter(({ file }) => file === path).map(({ file, problem }) => [file, problem]),
+    [[path, `is an overlay, and reads what it does not hold from ${base}`]],
   );
 });
 

@@ -2,15 +2,25 @@
  * A boot as it was asked for, checked before anything starts: every file read, every word understood.
  * Not here: the boot (running-cn.ts), the command line (commands.ts).
  */
-import { open } from "node:fs/promises";
+import { type DiskFile, readDiskFile } from "../vm/disk-file.js";
 import { findUefi } from "../vm/find-uefi.js";
 import { UsageError } from "../vm/livelab-error.js";
 import type { Accelerator, DiskSpec, FirmwareSpec } from "../vm/machine-spec.js";
 import { type BootMedium, type MediumOptions, notForMedium, parseMedium, planMedium } from "./boot-medium.js";
 import { milestonesOn } from "./boot-way.js";
 import type { FileWarning } from "./file-warning.js";
+import { bootScript, ownArguments } from "./headnode/boot-script.js";
+import { bootScriptOptions } from "./headnode/headnode.js";
 import { type ImageFolder, readImageFolder } from "./headnode/image-folder.js";
 import { canBePlayed, defaultCnAddress } from "./headnode/user-network.js";
+import {
+  type CnapiArguments,
+  checkAppended,
+  checkCommandLine,
+  cnapiArguments,
+  collisionWarnings,
+  linuxCommandLine,
+} from "./kernel-arguments.js";
 import { type MilestoneName, milestoneNames } from "./milestones.js";
 import { type NetworkingFile, readNetworkingFile } from "./networking-json.js";
 import { type NodeConfigFile, passwordPath, readNodeConfigFile } from "./node-config.js";
@@ -109,8 +119,8 @@ export const DEFAULT_CPUS = 2;
 export const DEFAULT_MEMORY_MIB = 2048;
 
 /**
- * @throws UsageError UNKNOWN_MILESTONE, MILESTONE_OFF_WAY, BAD_UUID, BAD_MAC, BAD_APPEND, IMAGE_INCOMPLETE,
- * NETWORKING_UNREADABLE, NODE_CONFIG_UNREADABLE, DISK_UNREADABLE, RUN_NEEDS_LOGIN, PASSWORD_UNKNOWN, and of planMedium
+ * @throws UsageError UNKNOWN_MILESTONE, MILESTONE_OFF_WAY, BAD_UUID, BAD_MAC, BAD_APPEND, COMMAND_LINE_TOO_LONG, IMAGE_INCOMPLETE,
+ * NETWORKING_UNREADABLE, NODE_CONFIG_UNREADABLE, DISK_UNREADABLE, DISK_UNUSABLE, RUN_NEEDS_LOGIN, PASSWORD_UNKNOWN, and of planMedium
  * @throws VmError UEFI_NOT_FOUND
  */
 export async function planBoot(options: BootOptions): Promise<BootPlan> {
@@ -130,14 +140,8 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid)) {
     throw new UsageError("BAD_UUID", `${options.uuid} is not a UUID`, { hint: `write it like ${defaultUuid}` });
   }
-  const append = options.append ?? [];
-  for (const argument of append) {
-    if (/[^\x21-\x7e]/.test(argument.replaceAll(" ", "")) || argument === "") {
-      throw new UsageError("BAD_APPEND", `${JSON.stringify(argument)} cannot stand on a kernel command line`, {
-        hint: "give one printable ASCII argument with each --append",
-      });
-    }
-  }
+  const appended = options.append ?? [];
+  appended.forEach(checkAppended);
 
   const image = await readImageFolder(options.imageDir);
   const networking =
@@ -166,6 +170,20 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     });
   }
 
+  const cnapi = {
+    hostname: networking?.hostname === undefined ? undefined : `hostname=${networking.hostname}`,
+    appended,
+    nics: nicArguments(networking, mac),
+  };
+  const kernelArguments = cnapiArguments(cnapi);
+  const argumentWarnings =
+    medium.kind === "ipxe" ? judgeArguments({ image, mac, networking, medium, kernelArguments }, cnapi, options) : [];
+
+  const disks = await Promise.all((options.disks ?? []).map(readDiskFile));
+  const plugs = await Promise.all(
+    (options.plugs ?? []).map(async ({ path, when }) => ({ disk: await readDiskFile(path), when })),
+  );
+
   return {
     image,
     medium,
@@ -179,16 +197,9 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     mac,
     nics,
     peers: options.peers ?? [],
-    disks: await Promise.all((options.disks ?? []).map(readDisk)),
-    plugs: await Promise.all(
-      (options.plugs ?? []).map(async ({ path, when }) => ({ disk: await readDisk(path), when })),
-    ),
-    // The order of CNAPI's object: its own first, the operator's, then the tags' NICs.
-    kernelArguments: [
-      ...(networking?.hostname === undefined ? [] : [`hostname=${networking.hostname}`]),
-      ...append,
-      ...nicArguments(networking, mac),
-    ],
+    disks: disks.map(specOf),
+    plugs: plugs.map(({ disk, when }) => ({ disk: specOf(disk), when })),
+    kernelArguments,
     until,
     run,
     port: options.port ?? 0,
@@ -203,6 +214,8 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
       ...(nodeConfig?.warnings ?? []),
       ...strangerWarnings(networking, mac),
       ...subnetWarnings(networking),
+      ...argumentWarnings,
+      ...[...disks, ...plugs.map(({ disk }) => disk)].flatMap(otherFileWarnings),
     ],
   };
 }
@@ -227,6 +240,22 @@ function parseMilestone(name: string): MilestoneName {
   throw new UsageError("UNKNOWN_MILESTONE", `there is no milestone "${name}"`, {
     hint: `one of: ${milestoneNames.join(", ")}`,
   });
+}
+
+/** @throws UsageError COMMAND_LINE_TOO_LONG */
+function judgeArguments(
+  headnode: Parameters<typeof bootScriptOptions>[0],
+  cnapi: CnapiArguments,
+  options: BootOptions,
+): FileWarning[] {
+  const { firmware } = parseMedium(options);
+  // A port that is not known yet may have five digits.
+  const script = bootScriptOptions(headnode, options.port || 65_535);
+  const kernelLine = bootScript(script).split("\n")[1] ?? "";
+  return [
+    ...collisionWarnings(cnapi, ownArguments(script)),
+    ...checkCommandLine(linuxCommandLine(kernelLine, firmware), cnapi.appended, headnode.networking?.path),
+  ];
 }
 
 /** There is always an admin_nic. */
@@ -271,15 +300,24 @@ function subnetWarnings(networking: NetworkingFile | undefined): FileWarning[] {
   ];
 }
 
-async function readDisk(path: string): Promise<DiskSpec> {
-  try {
-    await using file = await open(path, "r+");
-    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
-    return { path, format: buffer.toString("latin1") === "QFI\xfb" ? "qcow2" : "raw" };
-  } catch (cause) {
-    throw new UsageError("DISK_UNREADABLE", `cannot use the disk ${path}: ${(cause as Error).message}`, {
-      cause,
-      hint: "name a raw or qcow2 file that can be written, e.g. one made with `qemu-img create -f qcow2 disk 8G`",
-    });
-  }
+const specOf = ({ path, format }: DiskFile): DiskSpec => ({ path, format });
+
+/** A disk of several files: what becomes of those that were not named. */
+function otherFileWarnings({ path, backing, dataFile }: DiskFile): FileWarning[] {
+  const remedy = "keep that file as it is, or put all into one with `qemu-img convert -O qcow2`";
+  return [
+    ...(backing.length === 0
+      ? []
+      : [
+          {
+            file: path,
+            place: "",
+            problem: `is an overlay, and reads what it does not hold from ${backing.join(", ")}`,
+            remedy,
+          },
+        ]),
+    ...(dataFile === undefined
+      ? []
+      : [{ file: path, place: "", problem: `has its data in ${dataFile}, so the CN writes there`, remedy }]),
+  ];
 }

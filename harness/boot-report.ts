@@ -92,9 +92,13 @@ export interface BootFailure {
   readonly consoleTail: readonly string[];
 }
 
-/** `not applicable`: it is not on this boot's way; `not awaited`: it comes after `until`. */
+/**
+ * `implied`: it was passed at a time that is not known, as the later milestone `by` was reached;
+ * `not applicable`: it is not on this boot's way; `not awaited`: it comes after `until`.
+ */
 export type MilestoneRow =
   | { readonly name: MilestoneName; readonly state: "reached"; readonly atMs: number; readonly detail: string }
+  | { readonly name: MilestoneName; readonly state: "implied"; readonly by: MilestoneName }
   | { readonly name: MilestoneName; readonly state: "missed" | "not applicable" | "not awaited" };
 
 export interface CommandReport {
@@ -119,7 +123,7 @@ function formatMilestoneTable(rows: readonly MilestoneRow[]): string {
     .filter(({ state }) => state !== "not awaited" && state !== "not applicable")
     .map((row) => {
       const name = row.name.padEnd(16);
-      if (row.state !== "reached") return `${"-".padStart(9)} ${"".padStart(9)}  ${name} ${row.state}`;
+      if (row.state !== "reached") return `${"-".padStart(9)} ${"".padStart(9)}  ${name} ${describeState(row)}`;
       const step = row.atMs - before;
       before = row.atMs;
       const times = `${seconds(row.atMs)} ${`+${(step / 1000).toFixed(1)}`.padStart(9)}`;
@@ -127,6 +131,10 @@ function formatMilestoneTable(rows: readonly MilestoneRow[]): string {
     })
     .join("\n");
 }
+
+/** Of a milestone that was not seen. */
+export const describeState = (row: Exclude<MilestoneRow, { state: "reached" }>): string =>
+  row.state === "implied" ? `implied by ${row.by}` : row.state;
 
 /** Those reached in the order of their times; the others keep their places. */
 function inOrderOfTime(rows: readonly MilestoneRow[]): readonly MilestoneRow[] {
@@ -153,7 +161,9 @@ export function formatBootReport(report: BootReport, folder: string): string {
 }
 
 function endOf(report: BootReport): number {
-  const row = report.milestones.find(({ name }) => name === report.options.until);
+  const rowOf = (wanted: MilestoneName) => report.milestones.find(({ name }) => name === wanted);
+  const until = rowOf(report.options.until);
+  const row = until?.state === "implied" ? rowOf(until.by) : until;
   return row?.state === "reached" ? row.atMs : report.durationMs;
 }
 

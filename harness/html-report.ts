@@ -1,7 +1,7 @@
 /** A test report as one HTML page that needs nothing else. */
 import { relative } from "node:path";
 import { formatDuration } from "../vm/format.js";
-import type { BootReport, MilestoneRow } from "./boot-report.js";
+import { type BootReport, describeState, type MilestoneRow } from "./boot-report.js";
 import { escapeXml } from "./junit-report.js";
 import type { ClaimResult, ScenarioBootResult } from "./scenario-boot.js";
 import type { ScenarioResult, TestReport } from "./scenario-run.js";
@@ -11,7 +11,7 @@ const style = `
   body { font: 15px/1.45 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #222; }
   table { border-collapse: collapse; margin: .5em 0 1.5em; } td, th { padding: .15em .8em .15em 0; text-align: left; vertical-align: top; }
   td.time { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-  .passed { color: #17692b; } .failed, .broken, .missed { color: #a61b1b; } .not { color: #777; }
+  .passed { color: #17692b; } .failed, .broken, .missed { color: #a61b1b; } .not, .implied { color: #777; }
   pre { background: #f4f4f4; padding: .8em; overflow-x: auto; }`;
 
 /** @param outDir folder of the page, from which its links count */
@@ -71,7 +71,9 @@ ${report.milestones.map(formatMilestone).join("\n")}</table>`;
 function formatMilestone(row: MilestoneRow): string {
   const time = row.state === "reached" ? formatDuration(row.atMs) : "";
   const seen =
-    row.state === "reached" ? escapeXml(row.detail) : `<span class="${row.state.split(" ")[0]}">${row.state}</span>`;
+    row.state === "reached"
+      ? escapeXml(row.detail)
+      : `<span class="${row.state.split(" ")[0]}">${describeState(row)}</span>`;
   return `<tr><td>${row.name}</td><td class="time">${time}</td><td>${seen}</td></tr>`;
 }
 

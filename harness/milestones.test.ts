@@ -85,6 +85,54 @@ test("keeps the first time of each and the order in which they came", async () =
   assert.is(recorder.last?.detail, "Welcome to Debian GNU/Linux 12 (bookworm)!");
 });
 
+test("a later milestone implies the kernel and the pivot where their lines are not printed, as with quiet", async () => {
+  const quiet = await recording([
+    "triton: hostid 73cb1ae8\r\n",
+    "\r\nDebian GNU/Linux 12 cn7 ttyS1\r\n\r\ncn7 login: ",
+  ]);
+  assert.equal(
+    quiet.reached.map(({ name }) => name),
+    ["hostid", "login"],
+  );
+  assert.ok(quiet.has("kernel") && quiet.has("pivot"));
+  assert.is(quiet.implierOf("kernel")?.name, "hostid");
+  assert.is(quiet.implierOf("pivot")?.name, "login");
+});
+
+test("the headnode's transcript implies the kernel, and a link that is announced before the pivot does not imply it", () => {
+  const recorder = new MilestoneRecorder();
+  recorder.record({ name: "initrd-fetch", atMs: 1, detail: "" });
+  assert.not(recorder.has("kernel"));
+  recorder.record({ name: "live-boot-fetch", atMs: 2, detail: "" });
+  assert.is(recorder.implierOf("kernel")?.name, "live-boot-fetch");
+  recorder.record({ name: "networkd", atMs: 3, detail: "" });
+  assert.not(recorder.has("pivot"));
+});
+
+test("what the early boot states or the headnode sends is proved by itself alone, and what is seen is not implied", () => {
+  const recorder = new MilestoneRecorder();
+  recorder.record({ name: "kernel", atMs: 1, detail: "" });
+  recorder.record({ name: "login", atMs: 2, detail: "" });
+  assert.is(recorder.implierOf("kernel"), undefined);
+  for (const name of [
+    "loader-fetch",
+    "modules-fetch",
+    "live-boot-fetch",
+    "verified",
+    "hostid",
+    "system-pool",
+    "networkd",
+  ] as const) {
+    assert.not(recorder.has(name), name);
+  }
+  recorder.record({ name: "pivot", atMs: 3, detail: "Welcome" });
+  assert.is(recorder.implierOf("pivot"), undefined);
+  assert.equal(
+    recorder.reached.map(({ name }) => name),
+    ["kernel", "login", "pivot"],
+  );
+});
+
 const fatal: readonly (readonly [FatalReason, string, string])[] = [
   [
     "kernel-panic",

@@ -19,6 +19,12 @@ interface MilestoneSpec {
   readonly source: MilestoneSource;
   /** What one waits for until it is reached, in words. */
   readonly awaited: string;
+  /**
+   * Whether any later milestone proves that this one was passed. A step of the boot itself is: no login without a kernel. What the
+   * early boot states, such as the digest or the hostid, is proved by its own line alone.
+   * @default false
+   */
+  readonly isImplied?: true;
 }
 
 const headnode: MilestoneSource = { kind: "headnode" };
@@ -32,9 +38,11 @@ export const milestones = [
   { name: "initrd-fetch", source: headnode, awaited: "iPXE to fetch the whole initrd" },
   { name: "modules-fetch", source: headnode, awaited: "iPXE to fetch the last boot module" },
   {
+    // Not printed with quiet, loglevel=0, printk.time=0 and the like.
     name: "kernel",
     source: consoleLine(/^\[ {0,4}\d+\.\d{6}\] \S/),
     awaited: "the kernel's first line on the console",
+    isImplied: true,
   },
   { name: "live-boot-fetch", source: headnode, awaited: "live-boot to fetch the whole filesystem.squashfs" },
   {
@@ -54,9 +62,10 @@ export const milestones = [
   },
   {
     name: "pivot",
-    // GRUB says welcome as well.
+    // GRUB says welcome as well. Not printed with quiet, systemd.show_status=0 and the like, or with another console behind ttyS1.
     source: consoleLine(/systemd\[1\]: systemd (\d+)\S* .*running in system mode|^Welcome to (?!GRUB!)(.+)!$/),
     awaited: "systemd's first line in the new root",
+    isImplied: true,
   },
   {
     name: "networkd",
@@ -73,6 +82,14 @@ export const milestones = [
 export type MilestoneName = (typeof milestones)[number]["name"];
 
 export const milestoneNames: readonly MilestoneName[] = milestones.map(({ name }) => name);
+
+/** The milestones that are passed once `name` is reached, seen or not, in the order of a boot. */
+export function impliedBy(name: MilestoneName): readonly MilestoneName[] {
+  // The early boot announces its links before the new root takes over.
+  const place = milestoneNames.indexOf(name === "networkd" ? "system-pool" : name);
+  const specs: readonly MilestoneSpec[] = milestones;
+  return milestones.flatMap((each, index) => (index < place && specs[index]?.isImplied === true ? [each.name] : []));
+}
 
 /** A milestone that was reached, whoever saw it. */
 export interface MilestoneEvent {
@@ -161,6 +178,7 @@ export interface MilestoneRecorderOptions {
 /** Keeps when each milestone was first reached, and the signs that there will be no more of them. */
 export class MilestoneRecorder {
   readonly #reached = new Map<MilestoneName, MilestoneEvent>();
+  readonly #implied = new Map<MilestoneName, MilestoneEvent>();
   readonly #fatalSigns: FatalSign[] = [];
   readonly #options: MilestoneRecorderOptions;
 
@@ -201,19 +219,28 @@ export class MilestoneRecorder {
   record(event: MilestoneEvent): void {
     if (this.#reached.has(event.name)) return;
     this.#reached.set(event.name, event);
+    for (const earlier of impliedBy(event.name)) {
+      if (!this.#implied.has(earlier)) this.#implied.set(earlier, event);
+    }
     this.#options.onMilestone?.(event);
   }
 
-  /** What was reached, in the order in which it was. */
+  /** What was seen, in the order in which it was reached. */
   get reached(): readonly MilestoneEvent[] {
     return [...this.#reached.values()].sort((a, b) => a.atMs - b.atMs);
   }
 
+  /** Whether it is passed: seen, or implied by a later one. */
   has(name: MilestoneName): boolean {
-    return this.#reached.has(name);
+    return this.#reached.has(name) || this.#implied.has(name);
   }
 
-  /** The milestone reached last. */
+  /** The first milestone that proves that `name` was passed; undefined where `name` itself was seen, or nothing proves it. */
+  implierOf(name: MilestoneName): MilestoneEvent | undefined {
+    return this.#reached.has(name) ? undefined : this.#implied.get(name);
+  }
+
+  /** The milestone seen last. */
   get last(): MilestoneEvent | undefined {
     return this.reached.at(-1);
   }

@@ -75,6 +75,59 @@ test("the admin vnic is the one on admin_tag", () => {
   );
 });
 
+const admin = { mac: "52:54:00:00:00:01", ip: "10.0.0.2", netmask: "255.255.255.0", nic_tag: "admin" };
+
+test("a field of the wrong type is one warning, and hides no other field, as in the image", () => {
+  for (const [field, value] of [
+    ["resolvers", "10.0.0.1"],
+    ["admin_tag", ["admin"]],
+    ["hostname", { a: 1 }],
+    ["dns_domain", 3],
+    ["routes", []],
+    ["nictag_rules", "none"],
+  ] as const) {
+    const json = {
+      resolvers: ["10.0.0.1"],
+      hostname: "cn1",
+      vnics: [{ ...admin, resolvers: ["10.0.0.3"] }],
+      [field]: value,
+    };
+    const file = parseNetworkingFile("n.json", Buffer.from(JSON.stringify(json)));
+    assert.is(file.adminVnic?.ip, "10.0.0.2", field);
+    assert.is(file.hostname, field === "hostname" ? undefined : "cn1");
+    assert.equal(
+      file.warnings.map(({ place }) => place),
+      [field],
+    );
+  }
+  assert.equal(warningsOf({ resolvers: ["10.0.0.1"], vnics: [admin], hostname: null, routes: null }), []);
+});
+
+test("a resolver that is no IPv4 address is one warning wherever it stands, and the others are used", () => {
+  const resolvers = ["10.0.0.1", "fd00::11", 7];
+  const json = { resolvers, vnics: [{ ...admin, resolvers: [...resolvers, "10.0.0.3", "x"] }] };
+  const file = parseNetworkingFile("n.json", Buffer.from(JSON.stringify(json)));
+  assert.equal(
+    file.warnings.map(({ place }) => place),
+    ["resolvers[1]", "resolvers[2]", "vnics[0].resolvers[4]"],
+  );
+  assert.is(file.adminVnic?.ip, "10.0.0.2");
+  assert.equal(file.resolvers, ["10.0.0.1", "10.0.0.3"]);
+});
+
+test("a vnic is used without a gateway, an MTU or resolvers that are wrong, as in the image", () => {
+  for (const [field, value] of [
+    ["gateway", "nowhere"],
+    ["mtu", "1500"],
+    ["resolvers", "10.0.0.1"],
+  ] as const) {
+    const json = { resolvers: ["10.0.0.1"], vnics: [{ ...admin, [field]: value }] };
+    const file = parseNetworkingFile("n.json", Buffer.from(JSON.stringify(json)));
+    assert.equal(file.adminVnic, admin, field);
+    assert.match(file.warnings.map(formatFileWarning).join("\n"), `n.json:vnics[0].${field}: `);
+  }
+});
+
 test("an array instead of an object is a warning, not a crash", () => {
   assert.is(warningsOf([]).length, 1);
 });

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { nodeConfigLines, nodeConfigServers } from "../fixtures/node-config-cases.js";
 import { findProjectRoot } from "../vm/project-root.js";
 import { formatFileWarning } from "./file-warning.js";
 import { parseNodeConfigFile, readNodeConfigFile } from "./node-config.js";
@@ -33,6 +34,39 @@ test("a clear-text password and a broken line are named by place", () => {
     file.warnings.map((warning) => warning.place),
     ["2", "root_shadow"],
   );
+});
+
+test("a file is read as the image reads it, and each line that the image does not use is named", () => {
+  for (const { title, text, values, unreadable } of nodeConfigLines) {
+    const file = parseNodeConfigFile("nc", Buffer.from(text));
+    assert.equal(Object.fromEntries(file.values), values, title);
+    const lines = file.warnings.filter(({ place }) => /^\d+$/.test(place));
+    assert.equal(
+      lines.map(({ place, problem }) => `${place} ${problem.split(" ")[0]}`),
+      unreadable.map(({ line, key }) => `${line} ${key ?? "does"}`), // "does not begin with KEY="
+      title,
+    );
+  }
+});
+
+test("each server and domain that the image leaves out is named", () => {
+  for (const { title, text, unusable } of nodeConfigServers) {
+    const { warnings } = parseNodeConfigFile("nc", Buffer.from(text));
+    assert.equal(
+      warnings.filter(({ place }) => place !== "root_shadow").map(({ place }) => place),
+      unusable.map(({ key }) => key),
+      title,
+    );
+    for (const { word } of unusable) assert.match(warnings.map(formatFileWarning).join("\n"), JSON.stringify(word));
+  }
+});
+
+test("a root_shadow that cannot stand in /etc/shadow is not used, as in the image", () => {
+  for (const text of ["root_shadow='a:b'", "root_shadow='a b'", "root_shadow='$6$a$b", "root_shadow=''"]) {
+    const file = parseNodeConfigFile("nc", Buffer.from(text), "secret\n");
+    assert.equal([file.rootShadow, file.rootPassword], [undefined, undefined], text);
+    assert.is(file.warnings.at(-1)?.place, "root_shadow");
+  }
 });
 
 test("an unreadable file is a usage error", async () => {

@@ -94,6 +94,29 @@ const report: TestReport = {
   ],
 };
 
+test("a milestone that was not seen and is implied says by which one, and ends the boot when that one came", () => {
+  const passed: BootReport = {
+    ...failed,
+    verdict: { outcome: "passed" },
+    milestones: [
+      { name: "kernel", state: "implied", by: "hostid" },
+      { name: "hostid", state: "reached", atMs: 20_000, detail: "triton: hostid 73cb1ae8" },
+      { name: "pivot", state: "implied", by: "login" },
+      { name: "login", state: "reached", atMs: 40_000, detail: "cn7 login: " },
+    ],
+    options: { ...failed.options, until: "pivot" },
+  };
+  const text = formatBootReport(passed, "/r");
+  assert.match(text, /^ {8}- {12}kernel {11}implied by hostid$/m);
+  assert.match(text, "passed: pivot after 40.0 s");
+  const boot = { name: "boot", folder: "/r", claims: [], report: passed };
+  const scenario = { name: "quiet", summary: "", passed: true, boots: [boot] };
+  assert.match(
+    formatScenarioHtml({ ...report, scenarios: [scenario] }, "/"),
+    '<span class="implied">implied by login</span>',
+  );
+});
+
 test("a failed boot tells last milestone, what was awaited, transfers, console tail and folder", () => {
   assert.is(
     formatBootReport(failed, "/out/x"),

@@ -49,6 +49,24 @@ async function scene(behaviour: Behaviour) {
 }
 
 test(
+  "a file of another program's disk, or a compressed one, is refused with the command that makes a base of it",
+  within(5_000, async () => {
+    await using here = await scene("serve");
+    for (const [name, start, hint] of [
+      ["base.vmdk", "KDMV", /qemu-img convert -f vmdk -O qcow2 /],
+      ["base.raw.xz", "\xfd7zXZ\0", /xz -dc /],
+    ] as const) {
+      const path = join(here.dir, name);
+      const content = Buffer.from(start.padEnd(1024, "\0"), "latin1");
+      await writeFile(path, content);
+      const error = (await thrownBy(here.fetch({ kind: "file", path, digest: sha256Of(content) }))) as InputError;
+      assert.equal([error.kind, error.code], ["usage", "BAD_BASE"]);
+      assert.match(error.hint ?? "", hint);
+    }
+  }),
+);
+
+test(
   "an image is fetched once, checked, and known as qcow2",
   within(5_000, async () => {
     await using here = await scene("serve");

@@ -10,6 +10,7 @@ import { basename, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { pinnedCloudImages } from "../../vm/bases/cloud-images.js";
+import { findForeignFormat } from "../../vm/foreign-format.js";
 import { formatBytes } from "../../vm/format.js";
 import { UsageError } from "../../vm/livelab-error.js";
 import type { Progress } from "../../vm/progress.js";
@@ -79,6 +80,7 @@ export function parseBaseDigest(text: string): Digest {
 /**
  * Brings an image here: into the store, or only through its check where it is a file.
  * @throws InputError WRONG_DIGEST with file, expected and got; UNAVAILABLE, NOT_FOUND, DISK_FULL, STORE
+ * @throws UsageError BAD_BASE where it is a disk of another program, or compressed
  */
 export async function fetchCloudImage(source: CloudImageSource, options: FetchCloudImageOptions): Promise<CloudImage> {
   const { digest } = source;
@@ -130,9 +132,15 @@ async function checkFile(path: string, digest: Digest, { progress, signal }: Fet
   );
 }
 
-/** Told by the first bytes (QEMU docs/interop/qcow2.txt, "magic"): what is not qcow2 is taken as it is. */
+/** By the first bytes (QEMU docs/interop/qcow2.txt, "magic"). @throws UsageError BAD_BASE */
 async function formatOf(path: string): Promise<CloudImage["format"]> {
   await using file = await open(path);
+  const foreign = await findForeignFormat(file, path);
+  if (foreign !== undefined) {
+    throw new UsageError("BAD_BASE", `${path} is ${foreign.what}, and a base is a raw or qcow2 disk`, {
+      hint: `make one of it: ${foreign.remedy}`,
+    });
+  }
   const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
   return buffer.toString("latin1") === "QFI\xfb" ? "qcow2" : "raw";
 }

@@ -34,20 +34,36 @@ export function bootfsFolder(mac: string): string {
   return `bootfs/${mac.replaceAll(":", "").toLowerCase()}`;
 }
 
+/** What the booter writes before and after CNAPI's kernel arguments. */
+export function ownArguments(options: BootScriptOptions): {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+} {
+  const { mac, ip, netmask } = options;
+  const bootif = `01-${mac.replaceAll(":", "-").toLowerCase()}`;
+  return {
+    before: ["boot=live", "console=tty0", "console=ttyS1,115200n8", `BOOTIF=${bootif}`, `ip=${ip}:::${netmask}::`],
+    after: [`fetch=${fromHeadnodeOf(options)}${platformOf(options)}/filesystem.squashfs`],
+  };
+}
+
+const portOf = ({ source, httpPort }: BootScriptOptions): string =>
+  source === "tftp" || httpPort === 80 ? "" : `:${httpPort}`;
+const platformOf = ({ stamp }: BootScriptOptions): string => `/os/${stamp}/platform/x86_64`;
+const fromHeadnodeOf = (options: BootScriptOptions): string =>
+  `${options.source}://${options.headnode}${portOf(options)}`;
+
 /** Lines joined by newlines, none at the end. */
 export function bootScript(options: BootScriptOptions): string {
-  const { stamp, mac, ip, netmask, headnode, source, httpPort } = options;
-  const port = source === "tftp" || httpPort === 80 ? "" : `:${httpPort}`;
-  const platform = `/os/${stamp}/platform/x86_64`;
-  const fromHeadnode = `${source}://${headnode}${port}`;
-  const fromNextServer = `${source}://\${next-server}${port}/${bootfsFolder(mac)}`;
-  const bootif = `01-${mac.replaceAll(":", "-").toLowerCase()}`;
+  const platform = platformOf(options);
+  const fromHeadnode = fromHeadnodeOf(options);
+  const fromNextServer = `${options.source}://\${next-server}${portOf(options)}/${bootfsFolder(options.mac)}`;
+  const { before, after } = ownArguments(options);
 
   return [
     "#!ipxe",
     // No scheme: iPXE looks for the kernel where the script came from. No arguments leave two spaces, as booter does.
-    `kernel ${platform}/vmlinuz boot=live console=tty0 console=ttyS1,115200n8 BOOTIF=${bootif} ip=${ip}:::${netmask}:: ` +
-      `${options.kernelArguments.join(" ")} fetch=${fromHeadnode}${platform}/filesystem.squashfs`,
+    ["kernel", `${platform}/vmlinuz`, ...before, options.kernelArguments.join(" "), ...after].join(" "),
     `initrd ${fromHeadnode}${platform}/initrd`,
     ...(options.hashFiles
       ? ["filesystem.squashfs.hash", "initrd.hash"].map((name) => `module ${fromHeadnode}${platform}/${name} ${name}`)

@@ -10,7 +10,7 @@ import type { BootMedium, FirmwareName } from "../boot-medium.js";
 import type { NetworkingFile } from "../networking-json.js";
 import type { NodeConfigFile } from "../node-config.js";
 import type { FrameService } from "../wire/wire.js";
-import { bootScript, bootScriptName } from "./boot-script.js";
+import { type BootScriptOptions, bootScript, bootScriptName } from "./boot-script.js";
 import { BooterDhcp } from "./dhcp-rules.js";
 import { type DhcpExchange, DhcpService } from "./dhcp-service.js";
 import { FileServer } from "./file-server.js";
@@ -104,18 +104,7 @@ export class Headnode implements AsyncDisposable {
 
     const address = cnAddressFor(networking?.adminVnic);
     const network = userNetworkFor(address);
-    const script = bootScript({
-      stamp: image.stamp,
-      mac,
-      ip: address.ip,
-      netmask: address.netmask,
-      headnode: network.host,
-      source: transport === "tftp" ? "tftp" : "http",
-      httpPort: server.port,
-      kernelArguments: options.kernelArguments ?? [],
-      hashFiles: image.hashFiles !== undefined,
-      bootFiles: [...bootFilesOf(networking).keys()],
-    });
+    const script = bootScript(bootScriptOptions(options, server.port));
     tree = alter(publishedTree({ image, mac, bootScript: script, networking, nodeConfig, loaderDir }), options.altered);
 
     const name = bootScriptName(mac);
@@ -151,6 +140,26 @@ export class Headnode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources[Symbol.asyncDispose]();
   }
+}
+
+/** What the boot script of such a headnode is made from. @param httpPort where it listens */
+export function bootScriptOptions(
+  { image, mac, networking, kernelArguments = [], medium }: Omit<HeadnodeOptions, "now">,
+  httpPort: number,
+): BootScriptOptions {
+  const { ip, netmask } = cnAddressFor(networking?.adminVnic);
+  return {
+    stamp: image.stamp,
+    mac,
+    ip,
+    netmask,
+    headnode: userNetworkFor({ ip, netmask }).host,
+    source: medium?.transport === "tftp" ? "tftp" : "http",
+    httpPort,
+    kernelArguments,
+    hashFiles: image.hashFiles !== undefined,
+    bootFiles: [...bootFilesOf(networking).keys()],
+  };
 }
 
 /** Whether the firmware has got its iPXE. */

@@ -41,6 +41,47 @@ for (const shell of shells) {
     }
   });
 
+  test(`${name}: the booter's ip= and BOOTIF= stand where later ones have no address, and the console says so`, async () => {
+    const booter = { IP: "10.77.0.41:::255.255.255.0::", BOOTIF: "01-52-54-00-aa-00-01" };
+    for (const [key, value] of [
+      ...[
+        "dhcp",
+        "any",
+        "off",
+        "none",
+        "frommedia",
+        ":::::eth0:dhcp",
+        "::::cn7::dhcp",
+        "10.9.9.9",
+        "::1:::x",
+        "a:b:c:d",
+        "*",
+      ].map((ip) => ["IP", ip] as const),
+      ...["eth0", "01:52:54:00:aa:00:01", "01-52-54-00-aa-00-0g", "*"].map((bootif) => ["BOOTIF", bootif] as const),
+    ]) {
+      const later = `${key === "IP" ? "ip" : key}=${value}`;
+      const cmdline = `boot=live BOOTIF=${booter.BOOTIF} ip=${booter.IP} x=y ${later} fetch=http://10.77.0.7/x\n`;
+      const files = { ...twoNics, "proc/cmdline": cmdline };
+      await using initramfs = await FakeInitramfs.create({ shell, env: { ...booter, [key]: value }, files });
+      assert.is(await initramfs.runInLiveBoot(setUp, stock), "DEVICE=fake2\n", later);
+      assert.is(await initramfs.read("run/triton/boot-nic"), "fake2 10.77.0.41/255.255.255.0\n");
+      const [line = "", ...others] = await initramfs.console();
+      assert.match(line, `triton: error: the kernel argument ${later} has no `);
+      assert.match(line, `, so the booter's ${key === "IP" ? "ip" : key}=${booter[key]} is used; `);
+      assert.equal(others, []);
+    }
+  });
+
+  test(`${name}: a later ip= with an address and a netmask is used, as the last of all arguments is`, async () => {
+    const IP = "10.77.0.42:::255.255.0.0";
+    const env = { IP, BOOTIF: "01-52-54-00-aa-00-01" };
+    const files = { ...twoNics, "proc/cmdline": `BOOTIF=${env.BOOTIF} ip=10.77.0.41:::255.255.255.0:: ip=${IP}\n` };
+    await using initramfs = await FakeInitramfs.create({ shell, env, files });
+    assert.is(await initramfs.runInLiveBoot(setUp, stock), "DEVICE=fake2\n");
+    assert.is(await initramfs.read("run/triton/boot-nic"), "fake2 10.77.0.42/255.255.0.0\n");
+    assert.equal(await initramfs.console(), []);
+  });
+
   test(`${name}: any other boot keeps live-boot's own functions`, async () => {
     for (const env of [{}, { IP: "dhcp", BOOTIF: "01-52-54-00-aa-00-01" }, { IP: "10.77.0.41:::255.255.255.0::" }]) {
       await using initramfs = await FakeInitramfs.create({ shell, env, files: twoNics });

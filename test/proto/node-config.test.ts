@@ -1,7 +1,10 @@
-/** node.config's servers of time and names become drop-ins for timesyncd and resolved. */
+/** How the image reads node.config; its servers of time and names become drop-ins for timesyncd and resolved. */
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { nodeConfigLines, nodeConfigServers } from "../../fixtures/node-config-cases.js";
 import { FakeInitramfs, type Shell, shells } from "../../fixtures/proto-initramfs.js";
+import { findProjectRoot } from "../../vm/project-root.js";
 
 const test = suite("proto: node.config");
 
@@ -24,8 +27,70 @@ async function outcome(shell: Shell, files: Record<string, string>): Promise<Out
 const time = (servers: string): string => `== triton.conf\n[Time]\nNTP=${servers}\n`;
 const names = (...lines: string[]): string => `== triton.conf\n[Resolve]\n${lines.join("\n")}\n`;
 
+/** Prints for each file and key what node_config_value makes of them, with tabs between: file, key, status, value. */
+const askAll = (questions: readonly (readonly [file: string, key: string])[]): string =>
+  [
+    '. "$TRITON_SYSROOT/usr/triton/lib/early-boot/node-config.sh"',
+    ...questions.map(
+      ([file, key]) =>
+        `node_config_value "$TRITON_SYSROOT/${file}" '${key}'; printf '%s\\t%s\\t%s\\t%s\\n' '${file}' '${key}' "$?" "$value"`,
+    ),
+  ].join("\n");
+
+test("sysinfo reads node.config as fixtures/node-config says", async () => {
+  const program = join(findProjectRoot(), "proto/usr/triton/lib/sysinfo/node-config.mjs");
+  const { nodeConfig } = (await import(program)) as { nodeConfig: (text: string) => Record<string, string> };
+  for (const { title, text, values } of nodeConfigLines) assert.equal(nodeConfig(text), values, title);
+});
+
 for (const shell of shells) {
   const name = shell.join(" ");
+
+  test(`${name}: early boot reads node.config as fixtures/node-config says`, async () => {
+    const files = Object.fromEntries(nodeConfigLines.map(({ text }, index) => [`case${index}`, text]));
+    const expected = nodeConfigLines.flatMap(({ values, unreadable }, index) => {
+      const keys = new Set([...Object.keys(values), ...unreadable.flatMap(({ key }) => key ?? []), "absent"]);
+      return [...keys].map((key) => {
+        const value = values[key];
+        const status = value === undefined && key !== "absent" ? 2 : value ? 0 : 1;
+        return [`case${index}`, key, String(status), value ?? ""];
+      });
+    });
+    await using initramfs = await FakeInitramfs.create({ shell, files });
+    const said = await initramfs.runInLiveBoot(askAll(expected.map(([file = "", key = ""]) => [file, key])));
+    assert.equal(said, expected.map((fields) => `${fields.join("\t")}\n`).join(""));
+  });
+
+  test(`${name}: each line of node.config that is not used is reported on the console, but for root_shadow's`, async () => {
+    for (const { title, text, unreadable } of nodeConfigLines) {
+      const { console } = await outcome(shell, { "etc/node.config": text });
+      const reported = console.flatMap((line) => {
+        const [, number, key = null] = /^triton: error: line (\d+) of node\.config (?:\((\w+)\) )?/.exec(line) ?? [];
+        return number === undefined ? [] : [{ line: Number(number), key }];
+      });
+      assert.equal(reported, unreadable, title);
+    }
+    const { console } = await outcome(shell, { "etc/node.config": `root_shadow='a\n${"<html>\n".repeat(12)}` });
+    assert.is(console.length, 11);
+    assert.match(
+      console[0] ?? "",
+      /line 2 of node\.config does not begin with KEY=, so it is not used; correct it in /,
+    );
+    assert.match(console[10] ?? "", "triton: error: 2 more lines of node.config are not used; ");
+  });
+
+  test(`${name}: servers and domains become what fixtures/node-config says, and each word that is left out is reported`, async () => {
+    for (const { title, text, ntp, resolve, unusable } of nodeConfigServers) {
+      const said = await outcome(shell, { "etc/node.config": text });
+      assert.is(said.time, ntp === "" ? "" : time(ntp), title);
+      assert.is(said.names, resolve.length === 0 ? "" : names(...resolve), title);
+      const reported = said.console.flatMap((line) => {
+        const [, key, word] = /^triton: error: (\w+) in node\.config .*?'(.*?)'/.exec(line) ?? [];
+        return key === undefined ? [] : [{ key, word }];
+      });
+      assert.equal(reported, unusable, title);
+    }
+  });
 
   test(`${name}: time servers may be kept apart by commas, spaces or both`, async () => {
     for (const hosts of ["10.0.0.1,ntp.example.com", "10.0.0.1 ntp.example.com", " 10.0.0.1,  ntp.example.com,"]) {

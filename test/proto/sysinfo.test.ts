@@ -93,6 +93,27 @@ test("the kernel's arguments have the names that agents know, and no quotes", as
   });
 });
 
+test("the admin address and MAC are the booter's, whatever ip= and BOOTIF= without an address come after them", async () => {
+  const booter = "BOOTIF=01-52-54-00-aa-00-01 ip=10.77.0.41:::255.255.255.0::";
+  const facts = { admin_ip: "10.77.0.41", admin_netmask: "255.255.255.0", admin_mac: "52-54-00-aa-00-01" };
+  for (const later of [
+    "ip=dhcp",
+    "ip=",
+    "ip=off",
+    "ip=:::::eth0:dhcp",
+    "ip=10.9.9.9",
+    "ip=::1:::x",
+    "BOOTIF=eth0",
+    "BOOTIF=",
+  ]) {
+    const said = await factsOf({ "/proc/cmdline": `${booter} ${later}\n` });
+    assert.equal([said["Boot Params"], said["Admin IP"]], [facts, "10.77.0.41"], later);
+  }
+  const changed = await factsOf({ "/proc/cmdline": `${booter} ip=10.77.0.42:::255.255.0.0\n` });
+  assert.equal(changed["Boot Params"], { ...facts, admin_ip: "10.77.0.42", admin_netmask: "255.255.0.0" });
+  assert.equal((await factsOf({ "/proc/cmdline": "ip=dhcp\n" }))["Boot Params"], {});
+});
+
 /** State of the system pool, setup's state file, whether a disk has a ZFS label → Setup. */
 const setups: readonly (readonly [pool: string | undefined, state: string | undefined, label: boolean, is: boolean])[] =
   [
@@ -191,6 +212,124 @@ test("the system pool is the one with .system_pool in its root; log, cache and s
     );
   }
   assert.is("Zpool" in (await factsOf({}, { zfs })), false, "a pool without .system_pool is none of Triton's");
+});
+
+/** The facts of the pool that sysinfo calls the system pool. */
+const poolFacts = async (files: Record<string, string>, commands: Record<string, string>) => {
+  const facts = await factsOf(files, { lsblk: twoDisks, ...commands });
+  return [facts["Zpool"], facts["Zpool Disks"], facts["Profile"]];
+};
+const twoDisks = JSON.stringify({
+  blockdevices: ["vda", "vdb"].map((name) => ({
+    name,
+    size: 1e10,
+    type: "disk",
+    children: [{ name: `${name}1`, type: "part", fstype: "zfs_member" }],
+  })),
+});
+/** A line of `zfs list`: name, mountpoint, whether it is mounted. */
+const rootDataset = (name: string, mountpoint: string, mounted = "yes"): string =>
+  `${name}\t${mountpoint}\t1600000000\t1\t1\t${mounted}\n`;
+const mirrorOf = (name: string): string =>
+  status(
+    `\t${name.padEnd(14)}  ONLINE       0     0     0\n\t  mirror-0      ONLINE       0     0     0\n` +
+      "\t    /dev/vda1   ONLINE       0     0     0\n\t    /dev/vdb1   ONLINE       0     0     0\n",
+  );
+
+test("a pool's name may have every character that ZFS allows, and be that of a class of devices", async () => {
+  for (const name of ["my pool", "a  b ", "x y z.1:2_3-4", "tank ONLINE", "cache", "logs", "spares", "special"]) {
+    const commands = { zfs: rootDataset(name, `/${name}`), zpool: `${mirrorOf(name)}` };
+    const expected = [name, "vda,vdb", "mirror"];
+    assert.equal(await poolFacts({ [poolFile]: `imported ${name}\n` }, commands), expected);
+    assert.equal(await poolFacts({ [`/${name}/.system_pool`]: "" }, commands), expected, "without early boot's word");
+  }
+});
+
+test("the system pool is the one that early boot found, whether its root dataset is mounted or not", async () => {
+  for (const mountpoint of ["/zones", "/", "none", "legacy"]) {
+    const zfs = rootDataset("backup", "/backup") + rootDataset("zones", mountpoint, "no");
+    const files = { [poolFile]: "imported zones\n", "/backup/.system_pool": "" };
+    assert.is((await poolFacts(files, { zfs, zpool: mirrorOf("zones") }))[0], "zones", mountpoint);
+  }
+  const zfs = rootDataset("backup", "/backup") + rootDataset("my pool", "/my pool", "no");
+  const hidden = { [poolFile]: "failed my pool/opt is not mounted: x\n", "/run/triton/system_pool": "" };
+  assert.is(
+    (await poolFacts(hidden, { zfs, readlink: "/my pool/\n" }))[0],
+    "my pool",
+    "imported, and not all of it mounted",
+  );
+});
+
+test("a pool that early boot did not see is the system pool if its root dataset is mounted and has .system_pool", async () => {
+  const shared = rootDataset("backup", "/zones", "no") + rootDataset("zones", "/zones");
+  for (const state of ["none\n", "noimport\n", "destroyed zones\n", "imported gone\n", ""]) {
+    const files = { ...(state !== "" && { [poolFile]: state }), "/zones/.system_pool": "" };
+    assert.is((await poolFacts(files, { zfs: shared }))[0], "zones", `the one that is mounted there, after ${state}`);
+  }
+  for (const mountpoint of ["none", "legacy", "-"]) {
+    const files = { [`${mountpoint}/.system_pool`]: "" };
+    assert.is((await poolFacts(files, { zfs: rootDataset("zones", mountpoint) }))[0], undefined, "no path");
+  }
+});
+
+/** Rows below the pool's own → disks and profile. */
+const vdevs: readonly (readonly [what: string, rows: string, disks: string, profile: string])[] = [
+  ["raidz3", "\t  raidz3-0\tONLINE 0 0 0\n\t    /dev/vda1 ONLINE 0 0 0\n", "vda", "raidz3"],
+  ["draid", "\t  draid2:4d:7c:1s-0 ONLINE 0 0 0\n\t    /dev/vda1 ONLINE 0 0 0\n", "vda", "draid2"],
+  ["draid of parity 1", "\t  draid1:2d:3c:0s-0 ONLINE 0 0 0\n\t    /dev/vda1 ONLINE 0 0 0\n", "vda", "draid"],
+  ["two stripes", "\t  /dev/vda1 ONLINE 0 0 0\n\t  /dev/vdb1 ONLINE 0 0 0\n", "vda,vdb", "striped"],
+  [
+    "every class besides the data",
+    "\t  /dev/vda1 ONLINE 0 0 0\n" +
+      ["logs\t", "special\t", "dedup\t", "cache", "spares"]
+        .map((name) => `\t${name}\n\t  mirror-1 ONLINE 0 0 0\n\t    /dev/vdb1 ONLINE 0 0 0\n`)
+        .join(""),
+    "vda",
+    "striped",
+  ],
+  [
+    "a disk that is being replaced, and a spare in use",
+    "\t  mirror-0 DEGRADED 0 0 0\n\t    replacing-0 DEGRADED 0 0 0\n\t      1234567 UNAVAIL 0 0 0  was /dev/vdz1\n" +
+      "\t      /dev/vda1 ONLINE 0 0 0  (resilvering)\n\t    spare-1 DEGRADED 0 0 0\n" +
+      "\t      /dev/sdq1 FAULTED 3 1.2K 0  too many errors\n\t      /dev/vdb1 ONLINE 0 0 0\n" +
+      "\tspares\n\t  /dev/vdb1 INUSE currently in use\n",
+    "vda,sdq1,vdb",
+    "mirror",
+  ],
+  ["a vdev that was removed", "\t  indirect-0 ONLINE 0 0 0\n\t  /dev/vda1 ONLINE 0 0 0\n", "vda", "striped"],
+  ["a file with spaces", "\t  /var/tmp/a disk ONLINE.img  ONLINE 0 0 0\n", "/var/tmp/a disk ONLINE.img", "striped"],
+  [
+    "a link that leads nowhere",
+    "\t  /dev/disk/by-id/ata-X_1-part1  UNAVAIL 0 0 0  cannot open\n",
+    "ata-X_1",
+    "striped",
+  ],
+];
+
+test("disks and profile are those of the vdevs that hold data, whatever their state and their names", async () => {
+  const zfsList = rootDataset("my pool", "/my pool");
+  for (const [what, rows, disks, profile] of vdevs) {
+    const zpool = status(`\tmy pool  DEGRADED     0     0     0\n${rows}`);
+    const said = await poolFacts({ [poolFile]: "imported my pool\n" }, { zfs: zfsList, zpool });
+    assert.equal(said, ["my pool", disks, profile], what);
+  }
+});
+
+test("a member below a device mapper is on the disks that are below it", async () => {
+  const dm = { name: "luks a", kname: "dm-0", type: "crypt", fstype: "zfs_member" };
+  const blockdevices = ["sda", "sdb"].map((name) => ({
+    name,
+    kname: name,
+    size: 1e10,
+    type: "disk",
+    children: [{ name: `${name}1`, kname: `${name}1`, type: "part", children: [dm] }],
+  }));
+  const zfsList = rootDataset("zones", "/zones");
+  for (const path of ["/dev/dm-0", "/dev/mapper/luks a"]) {
+    const commands = { lsblk: JSON.stringify({ blockdevices }), zfs: zfsList };
+    const zpool = status(`\tzones ONLINE 0 0 0\n\t  ${path}  ONLINE 0 0 0\n`);
+    assert.is((await poolFacts({ [poolFile]: "imported zones\n" }, { ...commands, zpool }))[1], "sda,sdb", path);
+  }
 });
 
 test("each NIC has the tags that networking.json gives it, and never the name of its interface", async () => {

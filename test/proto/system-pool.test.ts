@@ -87,6 +87,25 @@ for (const shell of shells) {
     assert.equal(missed.console, [waiting, "triton: system pool none: no disk"]);
   });
 
+  test(`${prefix}: a pool with spaces in its name is imported by it, and named as one word in the commands of remedies`, async () => {
+    const name = "my  pool";
+    const filesystems = [`/${name}\ton\t-\t${name}`, `/opt\ton\t-\t${name}/o p t`];
+    const whole = await outcome(shell, { pools: [{ name, isSystem: true, filesystems }] });
+    assert.equal(whole.console, [`triton: system pool ${name}`]);
+    assert.is(whole.state, `imported ${name}\n`);
+    assert.is(whole.systemPool, `/${name}/`);
+    assert.equal(whole.done.slice(1), [`zfs mount ${name}`, `zfs mount ${name}/o p t`]);
+
+    const unmounted = await outcome(shell, {
+      pools: [{ name, isSystem: true, filesystems, unmountable: [`${name}/o p t`] }],
+    });
+    assert.match(unmounted.console[0] ?? "", `; see 'zfs get all "${name}/o p t"'`);
+    const foreign = await outcome(shell, {
+      pools: [{ name, importError: foreignError.replace("'zones'", `'${name}'`) }],
+    });
+    assert.match(foreign.console.join("\n"), `run 'zpool import -fN "${name}"', and reboot`);
+  });
+
   test(`${prefix}: destroy_zpools=true destroys every imported pool before anything is mounted`, async () => {
     const { console, state, done, systemPool } = await outcome(shell, {
       pools: [zones, { name: "tank", filesystems: ["/tank\ton\t-\ttank"] }],

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { bootScriptName } from "../../harness/headnode/boot-script.js";
 import { milestoneNames } from "../../harness/milestones.js";
-import { type Claim, expectEqual, type LoginBoot, type Scenario } from "../../harness/scenario.js";
+import { type Claim, consoleSays, expectEqual, type LoginBoot, type Scenario } from "../../harness/scenario.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { awaitNoDisk, isTheImageUnderTest, noUnitHasFailed, runsFromTheSquashfs } from "./every-cn.js";
 
@@ -40,6 +40,16 @@ const chainBy = (
   },
 });
 
+const quietIsUnderstood: Claim = {
+  title: "with quiet no line shows the kernel or the pivot, and later milestones imply both",
+  verify: async ({ recorder }) =>
+    expectEqual(
+      "what implies them",
+      [recorder.implierOf("kernel")?.name, recorder.implierOf("pivot")?.name],
+      ["live-boot-fetch", "login"],
+    ),
+};
+
 interface Way {
   readonly name: string;
   readonly summary: string;
@@ -52,9 +62,16 @@ const fromNetwork: readonly Way[] = [
   {
     name: "chain-bios",
     summary:
-      "BIOS with a plain PXE loads undionly.kpxe, and that its script, as DHCP names them; the rest comes by HTTP.",
-    fixtures: { ...fromHeadnode, chain: true },
-    claims: [chainBy({ architecture: 0, userClass: "iPXE" }, "undionly.kpxe")],
+      "BIOS with a plain PXE loads undionly.kpxe, and that its script, as DHCP names them; the rest comes by HTTP. CNAPI has ip=dhcp and quiet.",
+    fixtures: { ...fromHeadnode, chain: true, append: [awaitNoDisk, "ip=dhcp", "quiet"] },
+    claims: [
+      chainBy({ architecture: 0, userClass: "iPXE" }, "undionly.kpxe"),
+      consoleSays(
+        "the booter's ip= stands against CNAPI's ip=dhcp",
+        /^triton: error: the kernel argument ip=dhcp has no address and netmask, so the booter's ip=\S+ is used; /,
+      ),
+      quietIsUnderstood,
+    ],
   },
   {
     name: "chain-uefi",

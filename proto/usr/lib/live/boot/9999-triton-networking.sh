@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # Replaces two functions of live-boot, sourced last, for a boot by iPXE with the booter's arguments
-# (BOOTIF=01-aa-bb-… ip=ADDRESS:::NETMASK:: or …:::NETMASK:::none). Any other boot keeps live-boot's own.
+# (BOOTIF=01-aa-bb-… ip=ADDRESS:::NETMASK:: or …:::NETMASK:::none), whatever other ip= and BOOTIF= come after them
+# (booter-arguments.sh). Any other boot keeps live-boot's own.
 #
 # Why: live-boot 20230131 ignores ip= when it fetches the root. It sleeps for six seconds looking for a carrier, then asks
 # for an address by DHCP with a vendor class that Triton's booter does not answer. klibc's ipconfig with that ip= as it
@@ -70,49 +71,60 @@ triton_join_bond () {
 	done < "${state_dir}/bonds"
 }
 
-case "${BOOTIF-}=${IP-}" in
-	??-??-??-??-??-??-??=*:*:*:*)
-		# The NIC is chosen in do_netsetup.
-		Select_eth_device ()
-		{
-			:
-		}
+# shellcheck source=proto/usr/triton/lib/early-boot/booter-arguments.sh
+. "${TRITON_SYSROOT-}/usr/triton/lib/early-boot/booter-arguments.sh"
 
-		do_netsetup ()
-		{
-			# shellcheck source=proto/usr/share/initramfs-tools/scripts/triton
-			. "${TRITON_SYSROOT-}/scripts/triton"
-			mac="$(boot_mac)"
-			address="${IP%%:*}"
-			netmask="${IP#*:*:*:}"
-			netmask="${netmask%%:*}"
+if find_bootif && find_booter_ip
+then
+	# The NIC is chosen in do_netsetup.
+	Select_eth_device ()
+	{
+		:
+	}
 
-			if ! triton_wait_for triton_find_boot_nic "${mac}"
-			then
-				problem "no NIC has the MAC ${mac} of the kernel argument BOOTIF after ${triton_boot_nic_timeout_seconds} s" \
-					"check that the image has a driver for it"
-				return 1
-			fi
+	do_netsetup ()
+	{
+		# shellcheck source=proto/usr/share/initramfs-tools/scripts/triton
+		. "${TRITON_SYSROOT-}/scripts/triton"
+		find_bootif
+		find_booter_ip
+		mac="$(boot_mac)"
+		if [ -n "${ip_ignored}" ]
+		then
+			problem "the kernel argument ip=${ip_ignored} has no address and netmask, so the booter's ip=${ip} is used" \
+				"take ip= out of the server's kernel arguments in CNAPI"
+		fi
+		if [ "${BOOTIF-}" != "${bootif}" ]
+		then
+			problem "the kernel argument BOOTIF=${BOOTIF-} has no MAC, so the booter's BOOTIF=${bootif} is used" \
+				"take BOOTIF= out of the server's kernel arguments in CNAPI"
+		fi
 
-			triton_join_bond "${mac}"
+		if ! triton_wait_for triton_find_boot_nic "${mac}"
+		then
+			problem "no NIC has the MAC ${mac} of the kernel argument BOOTIF after ${triton_boot_nic_timeout_seconds} s" \
+				"check that the image has a driver for it"
+			return 1
+		fi
 
-			# live-boot and the rest of the initramfs go on with $DEVICE.
-			export DEVICE
-			# Or a router on the wire would give the NIC addresses that nobody asked for.
-			printf '1\n' > "${sysroot}/proc/sys/net/ipv6/conf/${DEVICE}/disable_ipv6"
-			ip link set dev "${DEVICE}" up
-			if ip address add "${address}/${netmask}" dev "${DEVICE}"
-			then
-				printf '%s %s/%s\n' "${DEVICE}" "${address}" "${netmask}" > "${state_dir?}/boot-nic"
-			else
-				problem "the boot NIC ${DEVICE} (${mac}) does not take the address of the kernel argument ip=${IP}" \
-					"correct the server's admin NIC in NAPI, and reboot"
-			fi
+		triton_join_bond "${mac}"
 
-			if ! triton_wait_for triton_has_carrier
-			then
-				problem "the boot NIC ${DEVICE} (${mac}) has no carrier after ${triton_boot_nic_timeout_seconds} s" "check its cable"
-			fi
-		}
-		;;
-esac
+		# live-boot and the rest of the initramfs go on with $DEVICE.
+		export DEVICE
+		# Or a router on the wire would give the NIC addresses that nobody asked for.
+		printf '1\n' > "${sysroot}/proc/sys/net/ipv6/conf/${DEVICE}/disable_ipv6"
+		ip link set dev "${DEVICE}" up
+		if ip address add "${address}/${netmask}" dev "${DEVICE}"
+		then
+			printf '%s %s/%s\n' "${DEVICE}" "${address}" "${netmask}" > "${state_dir?}/boot-nic"
+		else
+			problem "the boot NIC ${DEVICE} (${mac}) does not take the address of the kernel argument ip=${ip}" \
+				"correct the server's admin NIC in NAPI, and reboot"
+		fi
+
+		if ! triton_wait_for triton_has_carrier
+		then
+			problem "the boot NIC ${DEVICE} (${mac}) has no carrier after ${triton_boot_nic_timeout_seconds} s" "check its cable"
+		fi
+	}
+fi

@@ -8,6 +8,9 @@ def problem(what; remedy): order("problem"; "\(what | .[:300] | gsub("[|]"; "/")
 def strings: if type == "array" then map(select(type == "string")) else [] end;
 def objects: if type == "array" then map(select(type == "object")) else [] end;
 def fields: if type == "object" then . else {} end;
+# Each value once, whatever its type and however many there are.
+def each_once: reduce .[] as $x ({seen: {}, list: []};
+  ($x | tojson) as $key | if .seen[$key] then . else .seen[$key] = true | .list += [$x] end) | .list;
 def distinct: reduce .[] as $x ([]; if index([$x]) then . else . + [$x] end);
 
 def matches(pattern): type == "string" and length <= 64 and test("\\A\(pattern)\\z");

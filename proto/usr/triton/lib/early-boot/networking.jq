@@ -44,6 +44,30 @@ def routes_of($routes; $vnics):
       elif any(.routes[]; .destination == $destination) then .
       else .routes += [{$destination, mac: $vnic.mac, gateway: (if $mac then null else $route.value end)}] end);
 
+# The booter lists a NIC's resolvers with the NIC and at the top, so what is wrong with one is in the file twice.
+def resolver_problems:
+  [.resolvers, (.vnics | objects[:most_entries][].resolvers) | arrays[:most_entries][] | select(is_ipv4 | not)]
+  | each_once[]
+  | problem("resolver in networking.json is not valid: \(.)"; "correct the network's resolvers in NAPI and reboot");
+
+# What is of another type than the booter gives it, and is not used for that.
+def type_problems:
+  def wrong(what): problem("\(what), so it is not used"; "reboot, so that the booter writes it anew");
+  def not_list($name; where): if .[$name] == null or (.[$name] | type) == "array" then empty
+    else wrong("\($name) \(where) is not a list: \(.[$name])") end;
+  not_list("resolvers"; "in networking.json"),
+  (.vnics | objects[:most_entries][]
+    | not_list(("resolvers", "nic_tags_provided"); "of vnic \(.mac) in networking.json")),
+  (.aggregations | objects[:most_entries][]
+    | not_list("nic_tags_provided"; "of aggregation \(.name) in networking.json")),
+  (("routes", "nictag_rules") as $name
+    | select(.[$name] != null and (.[$name] | type) != "object")
+    | wrong("\($name) in networking.json is not an object: \(.[$name])")),
+  (select(.datacenter_name != null and (.datacenter_name | type) != "string")
+    | wrong("datacenter_name in networking.json is not a name: \(.datacenter_name)")),
+  (select(.admin_tag != null and (.admin_tag | type != "string" or . == ""))
+    | wrong("admin_tag in networking.json is not the name of a tag: \(.admin_tag)"));
+
 def orders:
   . as $doc
   | links($boot_mac | mac) as $links
@@ -63,8 +87,7 @@ def orders:
     (if $domain then order("domain"; $domain)
     elif .dns_domain == null then empty
     else problem("dns_domain in networking.json is not valid: \(.dns_domain)"; "correct it in SAPI and reboot") end),
-    (.resolvers, (.vnics | objects[].resolvers) | if type == "array" then .[:most_entries][] else empty end | select(is_ipv4 | not)
-      | problem("resolver in networking.json is not valid: \(.)"; "correct the network's resolvers in NAPI and reboot")),
+    resolver_problems, type_problems,
     (if .vnics | objects == [] then
       problem("networking.json has no vnics, so no NIC has an address from it";
         "give the server a NIC with an address on the admin network in NAPI, and reboot")

@@ -19,7 +19,7 @@ mount_pools() {
 			taken=$mountpoint
 			continue
 		fi
-		problem "$dataset is not mounted on $mountpoint: $why" "see 'zfs get all $dataset'"
+		problem "$dataset is not mounted on $mountpoint: $why" "see 'zfs get all $(quoted "$dataset")'"
 		case $rank,/opt/triton/config/ in
 		0,"$mountpoint"/*) configuration_hidden="$dataset is not mounted: $why" ;;
 		esac
@@ -39,7 +39,7 @@ list_filesystems() {
 		listing=$state_dir/zfs-list
 		if ! in_root zfs list -H -r -t filesystem -o mountpoint,canmount,keystatus,name "$pool" >"$listing" 2>"$listing.error"; then
 			why="the filesystems of pool $pool cannot be listed: $(one_line "$(cat "$listing.error")")"
-			problem "$why" "see 'zfs list -r $pool'"
+			problem "$why" "see 'zfs list -r $(quoted "$pool")'"
 			# shellcheck disable=SC2034 # for whoever calls mount_pools
 			[ "$rank" != 0 ] || configuration_hidden=$why
 		fi

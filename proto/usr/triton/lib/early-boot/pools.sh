@@ -23,6 +23,14 @@ one_line() {
 	printf '%s' "$1" | tr -s '\n\t' '  '
 }
 
+# quoted NAME: prints NAME as a word of a command: pools and datasets may have spaces in their names.
+quoted() {
+	case $1 in
+	*' '*) printf '"%s"' "$1" ;;
+	*) printf '%s' "$1" ;;
+	esac
+}
+
 # refuse NAME REASON REMEDY: a pool that is there and cannot be read.
 refuse() {
 	printf '%s\t%s\n' "$1" "$2" >>"$pools_refused"
@@ -136,7 +144,7 @@ refuse_pool() {
 	case $reason in
 	*"another system"*)
 		reason=${reason%% The pool can be imported*}
-		remedy="see that no other machine uses its disks, boot with noimport=true, run 'zpool import -fN $name', and reboot"
+		remedy="see that no other machine uses its disks, boot with noimport=true, run 'zpool import -fN $(quoted "$name")', and reboot"
 		;;
 	*"not supported"* | *feature* | *version*) remedy="boot a platform image whose ZFS is new enough for it" ;;
 	*missing* | *unavailable*) remedy="attach the disks that it lacks, and reboot" ;;

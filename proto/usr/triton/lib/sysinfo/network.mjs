@@ -5,7 +5,7 @@
 
 import { json, objects } from "./parse.mjs";
 
-export async function network({ host, networking, kernelArguments }) {
+export async function network({ host, networking, kernelArguments, bootNic }) {
   const links = objects(json(await host.run("/usr/sbin/ip", "-json", "-details", "address"))).filter(
     ({ link_type }) => link_type === "ether",
   );
@@ -19,11 +19,11 @@ export async function network({ host, networking, kernelArguments }) {
     ...link,
     tags: owners.filter(({ owner }) => owner === macOf(link) || owner === names.get(link.ifname)).map(({ tag }) => tag),
   }));
-  const admin = nics.find(({ tags }) => tags.includes(adminTag)) ?? bootNic(nics, kernelArguments);
+  const admin = nics.find(({ tags }) => tags.includes(adminTag)) ?? linkOfBoot(nics, bootNic);
   // The admin tag is on the NIC that the booter answered to, even where nobody says so.
   if (admin !== undefined && !admin.tags.includes(adminTag)) admin.tags.push(adminTag);
 
-  const adminIp = (admin && ip4addr(admin)) || kernelArguments.ip?.split(":")[0];
+  const adminIp = (admin && ip4addr(admin)) || bootNic.ip;
   return {
     "Admin NIC Tag": adminTag,
     ...(adminIp && { "Admin IP": adminIp }),
@@ -88,9 +88,8 @@ function tagOwners({ nictags }, kernelArguments) {
 }
 
 /** The NIC that the firmware booted from, or the aggregation that it is part of. */
-function bootNic(nics, { BOOTIF = "" }) {
-  const mac = BOOTIF.slice("01-".length).replaceAll("-", ":").toLowerCase();
-  const nic = nics.find((each) => mac !== "" && macOf(each) === mac);
+function linkOfBoot(nics, { mac }) {
+  const nic = nics.find((each) => macOf(each) === mac?.replaceAll("-", ":").toLowerCase());
   return nics.find(({ ifname }) => ifname === nic?.master) ?? nic;
 }
 

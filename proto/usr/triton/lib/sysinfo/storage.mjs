@@ -1,11 +1,12 @@
 /** Disks, and the system pool. */
 
 import { jsonObject, objects } from "./parse.mjs";
+import { poolLayout } from "./pool-layout.mjs";
 
 export async function storage({ host }) {
   const [blocks, datasets] = await Promise.all([
-    host.run("/usr/bin/lsblk", "--json", "--bytes", "--output", "NAME,SIZE,TYPE,FSTYPE"),
-    host.run("/usr/sbin/zfs", "list", "-H", "-p", "-d", "0", "-o", "name,mountpoint,creation,used,available"),
+    host.run("/usr/bin/lsblk", "--json", "--bytes", "--output", "NAME,SIZE,TYPE,FSTYPE,KNAME"),
+    host.run("/usr/sbin/zfs", "list", "-H", "-p", "-d", "0", "-o", "name,mountpoint,creation,used,available,mounted"),
   ]);
   // zvols are the instances' and the pool's own; drives for media say that they are disks of no size.
   const disks = objects(jsonObject(blocks)?.blockdevices).filter(
@@ -21,19 +22,20 @@ export async function storage({ host }) {
 /** A ZFS label on a device or on a partition of it. */
 const isPoolMember = ({ fstype, children }) => fstype === "zfs_member" || objects(children).some(isPoolMember);
 
-/** The pool whose root has .system_pool in it. */
+/** The facts of the system pool; none if there is no system pool. */
 async function systemPool(host, datasets, disks) {
   const pools = datasets
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => line.split("\t"));
-  const found = pools.find(([, mountpoint]) => host.read(`${mountpoint}/.system_pool`) !== undefined);
+  const foundAtBoot = await poolOfEarlyBoot(host);
+  const found = pools.find(([name]) => name === foundAtBoot) ?? pools.find((pool) => holdsMark(host, pool));
   if (found === undefined) return {};
   const [name, , creation, used, available] = found;
-  const { members, profile } = layout((await host.run("/usr/sbin/zpool", "status", "-L", "-P", name)) ?? "", name);
+  const { members, profile } = poolLayout((await host.run("/usr/sbin/zpool", "status", "-L", "-P", name)) ?? "");
   return {
     Zpool: name,
-    "Zpool Disks": [...new Set(members.map((path) => diskOf(path, disks)))].join(","),
+    "Zpool Disks": [...new Set(members.flatMap((path) => disksOf(path, disks)))].join(","),
     // The names of the key on Linux and on SmartOS.
     Profile: profile,
     "Zpool Profile": profile,
@@ -43,31 +45,33 @@ async function systemPool(host, datasets, disks) {
 }
 
 /**
- * The devices that hold a pool's data, and how. In `zpool status` the tree begins below the line of headings; a level is
- * two spaces deep; log, cache and spare devices come after headings of their own at the pool's own depth.
+ * The name of the pool that early boot (live-bottom/triton-system-pool) took for the system pool. It looks into each root
+ * dataset, be it mounted later or not, so its word comes first. The link is there, too, where early boot found the pool
+ * and could not mount all of it.
  */
-function layout(status, pool) {
-  const tree = /\n\tNAME .*\n((?:\t.*\n)+)/.exec(status)?.[1] ?? "";
-  const members = [];
-  let profile = "striped";
-  let holdsData = false;
-  for (const [, indent, word] of tree.matchAll(/^\t( *)(\S+)/gm)) {
-    if (indent === "") {
-      holdsData = word === pool;
-    } else if (holdsData && word.startsWith("/")) {
-      members.push(word);
-    } else if (holdsData) {
-      profile = /^(mirror|raidz[123]|draid[123]|raidz|draid)/.exec(word)?.[1] ?? profile;
-    }
-  }
-  return { members, profile: profile.replace(/^(raidz|draid)1$/, "$1") };
+async function poolOfEarlyBoot(host) {
+  const [state = ""] = (host.read("/run/triton/system-pool.state") ?? "").split("\n");
+  const imported = /^imported (.+)$/.exec(state)?.[1];
+  if (imported !== undefined || !host.list("/run/triton").includes("system_pool")) return imported;
+  const target = (await host.run("/usr/bin/readlink", "/run/triton/system_pool")) ?? "";
+  return /^\/([^/]+)\/\n?$/.exec(target)?.[1];
 }
 
-/** /dev/sda1 → sda, where sda has it. */
-function diskOf(path, disks) {
-  const device = path.replace(/^\/dev\//, "");
-  const owner = disks.find(
-    ({ name, children }) => name === device || objects(children).some((part) => part.name === device),
+/** Whether a pool that came after early boot is one: its root dataset is mounted and has .system_pool in it. */
+function holdsMark(host, [, mountpoint = "", , , , mounted]) {
+  // Of a dataset that is not mounted the mountpoint may be a folder of another one; "none" and "legacy" are no paths.
+  return (
+    mounted !== "no" &&
+    mountpoint.startsWith("/") &&
+    host.read(`${mountpoint.replace(/\/$/, "")}/.system_pool`) !== undefined
   );
-  return owner?.name ?? device;
+}
+
+/** /dev/sda1 → sda, where sda has it, and /dev/dm-0 → all the disks that are below it; of a device unknown to lsblk its own name. */
+function disksOf(path, disks) {
+  const device = path.replace(/^\/dev\/(mapper\/)?/, "");
+  const isOn = ({ name, kname, children }) => name === device || kname === device || objects(children).some(isOn);
+  const owners = disks.filter(isOn).map(({ name }) => name);
+  if (owners.length > 0) return owners;
+  return [device.replace(/^disk\/by-[^/]+\/(.*?)(-part\d+)?$/, "$1")];
 }

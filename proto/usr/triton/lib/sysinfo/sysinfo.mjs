@@ -5,7 +5,8 @@
 
 import { identity } from "./identity.mjs";
 import { network } from "./network.mjs";
-import { jsonObject, kernelArguments, nodeConfig } from "./parse.mjs";
+import { nodeConfig } from "./node-config.mjs";
+import { bootNicArguments, jsonObject, kernelArguments } from "./parse.mjs";
 import { processors } from "./processors.mjs";
 import { setUp } from "./setup.mjs";
 import { storage } from "./storage.mjs";
@@ -25,6 +26,7 @@ export async function sysinfo(host) {
     networking: jsonObject(networkingText) ?? {},
     nodeConfig: nodeConfig(host.read(`${CONFIG_DIR}/node.config`)),
     kernelArguments: kernelArguments(host.read("/proc/cmdline")),
+    bootNic: bootNicArguments(host.read("/proc/cmdline")),
   };
   const [who, stored, linked] = await Promise.all([identity(context), storage(context), network(context)]);
   const { poolMembers, ...disks } = stored;
@@ -34,19 +36,17 @@ export async function sysinfo(host) {
     ...processors(context),
     ...disks,
     ...linked,
-    "Boot Params": bootParams(context.kernelArguments),
+    "Boot Params": bootParams(context),
     "SDC Agents": agents(host),
   };
 }
 
 /** The kernel's arguments as agents know them: booter's ip= and BOOTIF= under the names of what they say. */
-function bootParams({ ip, BOOTIF, ...others }) {
-  const [admin_ip, , , admin_netmask] = ip?.split(":") ?? [];
+function bootParams({ kernelArguments: { ip: _, BOOTIF: __, ...others }, bootNic: { ip, netmask, mac } }) {
   return {
     ...others,
-    ...(admin_ip && { admin_ip }),
-    ...(admin_netmask && { admin_netmask }),
-    ...(BOOTIF !== undefined && { admin_mac: BOOTIF.slice("01-".length) }),
+    ...(ip !== undefined && { admin_ip: ip, admin_netmask: netmask }),
+    ...(mac !== undefined && { admin_mac: mac }),
   };
 }
 

@@ -1,0 +1,63 @@
+/**
+ * One line of node.config.
+ * Its form is in docs/node-config.md. The image reads it in the same way (proto/usr/triton/lib/early-boot/node-config.sh,
+ * proto/usr/triton/lib/sysinfo/node-config.mjs), which fixtures/node-config holds all three to.
+ */
+
+/** `problem` completes the sentence "this line …"; `key` is there if the line names one. */
+export type NodeConfigLine =
+  | { readonly kind: "nothing" }
+  | { readonly kind: "assignment"; readonly key: string; readonly value: string }
+  | { readonly kind: "unreadable"; readonly key: string | undefined; readonly problem: string };
+
+const assignment = /^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s;
+const control = /[\u0001-\u0008\u000b-\u001f\u007f]/;
+const singleQuoted = /^'([^']*(?:'\\''[^']*)*)'/;
+const doubleQuoted = /^"([^"\\]*(?:\\.[^"\\]*)*)"/s;
+const bare = /^[^ \t]*/;
+
+/** @param text without its line feed; NUL bytes do not count, as no shell reads them */
+export function parseNodeConfigLine(text: string): NodeConfigLine {
+  const trimmed = text
+    .replaceAll("\0", "")
+    .replace(/^\ufeff/, "")
+    .replace(/\r$/, "")
+    .replace(/^[ \t]+/, "");
+  if (trimmed === "" || trimmed.startsWith("#")) return { kind: "nothing" };
+  const [, key, rest = ""] = assignment.exec(trimmed) ?? [];
+  if (key === undefined) return { kind: "unreadable", key, problem: "does not begin with KEY=" };
+  const unreadable = (problem: string): NodeConfigLine => ({ kind: "unreadable", key, problem });
+
+  if (control.test(rest)) return unreadable("has a control character in it");
+  const isQuoted = /^['"]/.test(rest);
+  const word = takeWord(rest);
+  if (word === undefined) return unreadable("has no closing quote");
+  if (!isQuoted && /['"\\;&|<>()`]/.test(word.matched)) {
+    return unreadable("has a character outside quotes that a shell would act upon");
+  }
+  const after = rest.slice(word.matched.length);
+  if (/^[^ \t]/.test(after)) return unreadable("has text right after its closing quote");
+  if (!/^[ \t]*(?:#|$)/.test(after)) return unreadable("has text after its value");
+  return { kind: "assignment", key, value: word.value };
+}
+
+interface Word {
+  /** As it stands in the line. */
+  readonly matched: string;
+  /** Without its quotes and escapes. */
+  readonly value: string;
+}
+
+/** The value at the beginning of `rest`, or undefined if its closing quote is missing. */
+function takeWord(rest: string): Word | undefined {
+  if (rest.startsWith("'")) {
+    const [matched, inside = ""] = singleQuoted.exec(rest) ?? [];
+    return matched === undefined ? undefined : { matched, value: inside.replaceAll("'\\''", "'") };
+  }
+  if (rest.startsWith('"')) {
+    const [matched, inside = ""] = doubleQuoted.exec(rest) ?? [];
+    return matched === undefined ? undefined : { matched, value: inside.replace(/\\(["\\$`])/g, "$1") };
+  }
+  const [matched = ""] = bare.exec(rest) ?? [];
+  return { matched, value: matched };
+}

@@ -1,0 +1,46 @@
+# shellcheck shell=sh
+# Whether a word is an address, as systemd's daemons take one: what they do not take they drop without a word on the console.
+
+# is_ipv4 WORD: four numbers below 256 without leading zeros.
+is_ipv4() {
+	case $1 in
+	*[!0-9.]* | *.*.*.*.*) return 1 ;;
+	*.*.*.*) ;;
+	*) return 1 ;;
+	esac
+	octets=$1.
+	while [ -n "$octets" ]; do
+		case ${octets%%.*} in
+		[0-9] | [1-9][0-9] | 1[0-9][0-9] | 2[0-4][0-9] | 25[0-5]) octets=${octets#*.} ;;
+		*) return 1 ;;
+		esac
+	done
+}
+
+# is_ipv6 WORD: eight groups of up to four hexadecimal digits, of which :: stands for one or more; the last two may be an
+# IPv4 address (RFC 4291, section 2.2).
+is_ipv6() {
+	groups_left=$1
+	case $groups_left in
+	*:*.*)
+		is_ipv4 "${groups_left##*:}" || return 1
+		groups_left=${groups_left%:*}:0:0
+		;;
+	esac
+	case $groups_left in
+	*[!0-9A-Fa-f:]* | *:::* | *::*::* | :[!:]* | *[!:]:) return 1 ;;
+	*::*) groups=1 ;;
+	*) groups=0 ;;
+	esac
+	shortened=$groups
+	groups_left=$groups_left:
+	while [ -n "$groups_left" ]; do
+		case ${groups_left%%:*} in
+		'') ;;
+		? | ?? | ??? | ????) groups=$((groups + 1)) ;;
+		*) return 1 ;;
+		esac
+		groups_left=${groups_left#*:}
+	done
+	[ "$groups" -eq 8 ] || { [ "$shortened" -eq 1 ] && [ "$groups" -lt 8 ]; }
+}

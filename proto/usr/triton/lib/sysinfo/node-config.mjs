@@ -1,0 +1,29 @@
+/**
+ * Reading node.config. Its form is in docs/node-config.md of the image's sources; early boot (early-boot/node-config.sh) and the
+ * boot test (harness/node-config.ts) read it in the same way, which fixtures/node-config holds them to.
+ */
+
+const assignment = /^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s;
+/** The value in single quotes, in double quotes or bare, and what may follow it. */
+const word = /^(?:'([^']*(?:'\\''[^']*)*)'|"([^"\\]*(?:\\.[^"\\]*)*)"|([^ \t'"\\;&|<>()`]*))(?:[ \t]+(?:#.*)?)?$/s;
+const control = /[\x01-\x08\x0b-\x1f\x7f]/;
+
+/**
+ * @param {string} text
+ * @returns {Record<string, string>} the value that the last line of each key gives it; none if that line is not of the form
+ */
+export function nodeConfig(text = "") {
+  const values = new Map();
+  for (const line of text.replaceAll("\0", "").split("\n")) {
+    const trimmed = line
+      .replace(/^\ufeff/, "")
+      .replace(/\r$/, "")
+      .replace(/^[ \t]+/, "");
+    const [, key, rest = ""] = assignment.exec(trimmed) ?? [];
+    if (key === undefined) continue;
+    const [matched, single, double, bare] = control.test(rest) ? [] : (word.exec(rest) ?? []);
+    if (matched === undefined) values.delete(key);
+    else values.set(key, single?.replaceAll("'\\''", "'") ?? double?.replace(/\\(["\\$`])/g, "$1") ?? bare);
+  }
+  return Object.fromEntries(values);
+}
