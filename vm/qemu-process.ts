@@ -5,6 +5,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { DisposableStack } from "./disposable-stack.js";
 import { readLogTail, startupFailure } from "./exit-report.js";
+import type { Accelerator } from "./machine-spec.js";
 import { QmpSession } from "./qmp-session.js";
 import { spawnTethered, type TetheredProcess } from "./tethered-process.js";
 import { VmError } from "./vm-error.js";
@@ -23,6 +24,8 @@ export interface QemuStart {
   /** A state that it can be told to load. */
   readonly stdin?: FileHandle | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** What its arguments make it run a guest with, which its failure at the start is put down to. @default "tcg" */
+  readonly accelerator?: Accelerator | undefined;
   /** Told the process id before QEMU has said anything. */
   readonly onPid?: ((pid: number) => void) | undefined;
 }
@@ -35,11 +38,11 @@ const END_LIMIT_MS = 1_000;
 /**
  * Starts QEMU and agrees with it on QMP. Disposing of it kills it.
  * @param args with a QMP monitor on CHANNEL_DESCRIPTOR among them
- * @throws VmError SETPRIV_NOT_FOUND; EXITED_EARLY, KVM_UNUSABLE, ROM_NOT_FOUND or PTY_UNAVAILABLE with QEMU's own words;
- * QMP_* when it does not speak
+ * @throws VmError SETPRIV_NOT_FOUND; EXITED_EARLY, KVM_UNUSABLE, KVM_FAILED, ROM_NOT_FOUND or PTY_UNAVAILABLE with QEMU's own
+ * words; KVM_FAILED or QEMU_BROKEN when it does not speak QMP
  */
 export async function startQemu(program: string, args: readonly string[], start: QemuStart): Promise<QemuProcess> {
-  const { logPath, stdin, signal, onPid } = start;
+  const { logPath, stdin, signal, accelerator, onPid } = start;
   await using cleanup = new DisposableStack();
   const process = await spawnTethered(program, args, { logPath, stdin });
   cleanup.defer(async () => {
@@ -55,8 +58,17 @@ export async function startQemu(program: string, args: readonly string[], start:
     const owned = cleanup.move();
     return { process, qmp, logPath, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
   } catch (error) {
-    if (!(error instanceof VmError && error.code === "QMP_CLOSED")) throw error;
-    const exit = await waitAtMost(process.exited, { limitMs: END_LIMIT_MS, signal, onLimit: () => error });
-    throw startupFailure(exit, await readLogTail(logPath), logPath);
+    if (!(error instanceof VmError)) throw error;
+    const mute = notSpeaking(error, logPath, accelerator);
+    if (error.code !== "QMP_CLOSED") throw mute;
+    const exit = await waitAtMost(process.exited, { limitMs: END_LIMIT_MS, signal, onLimit: () => mute });
+    throw startupFailure(exit, await readLogTail(logPath), logPath, accelerator);
   }
+}
+
+/** The error for a QEMU that runs, but does not speak QMP as QEMU does. */
+function notSpeaking(cause: VmError, logPath: string, accelerator: Accelerator = "tcg"): VmError {
+  const code = accelerator === "kvm" ? "KVM_FAILED" : "QEMU_BROKEN";
+  const hint = `see ${logPath}, and argv.txt beside it`;
+  return new VmError(code, `QEMU does not speak QMP: ${cause.message}`, { hint, cause });
 }
