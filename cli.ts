@@ -36,6 +36,7 @@ import { Workshop, type WorkshopOptions } from "./builder/workshop.js";
 import { bootImage } from "./harness/boot.js";
 import { firmwareNames, mediumNames, transportNames } from "./harness/boot-medium.js";
 import { formatBootReport } from "./harness/boot-report.js";
+import { isHostsFault } from "./harness/broken-by-host.js";
 import { chooseScenarios, describeScenarios } from "./harness/choose-scenarios.js";
 import { milestoneNames } from "./harness/milestones.js";
 import { runScenarios } from "./harness/scenario-run.js";
@@ -43,6 +44,7 @@ import { formatTestReport } from "./harness/text-report.js";
 import { parseHostAddress } from "./harness/wire/answering-host.js";
 import { allScenarios } from "./test/scenarios/all-scenarios.js";
 import type { AcceleratorWish } from "./vm/accelerator.js";
+import { forgetFindings } from "./vm/accelerator-memory.js";
 import { pinnedCloudImages } from "./vm/bases/cloud-images.js";
 import { createProgress } from "./vm/create-progress.js";
 import { formatBytes } from "./vm/format.js";
@@ -454,7 +456,7 @@ program
     );
     print(formatTestReport(report));
     print(`report: ${join(folder, "index.html")}`);
-    if (!report.ok) process.exitCode = exitCodes.expectation;
+    if (!report.ok) process.exitCode = isHostsFault(report) ? exitCodes.host : exitCodes.expectation;
   });
 
 /** The iPXE that firmware loads, fetched where the store has none. */
@@ -516,8 +518,10 @@ program
   .command("doctor")
   .summary("say what this host can do, and how to mend what it cannot")
   .option("--json", "as JSON")
+  .option("--reprobe", "ask anew whether KVM works, whatever was found before")
   .action(async (options) => {
     const workshop = await openWorkshop(profileNames[0] as string);
+    if (options.reprobe) await forgetFindings(workshop.home.root);
     const kernelPath = (await findKernel(knownKernels())) ?? (await workshop.findLockedKernel(false));
     const checks = [
       ...(await checkQemuHost({ kernelPath, stateDir: workshop.home.root, signal })),

@@ -5,6 +5,7 @@
 import { rm, writeFile } from "node:fs/promises";
 import { availableParallelism, freemem } from "node:os";
 import { join } from "node:path";
+import { decideOnce } from "../vm/accelerator.js";
 import type { Accelerator } from "../vm/machine-spec.js";
 import { type Progress, silentProgress } from "../vm/progress.js";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "./boot-plan.js";
@@ -33,6 +34,8 @@ export interface ScenarioRunContext {
   readonly signal: AbortSignal;
   /** @default nobody is told */
   readonly progress?: Progress;
+  /** Decides what all machines of the run have. @default decideOnce() */
+  readonly decideAccelerator?: ScenarioBootContext["decideAccelerator"];
 }
 
 export interface ScenarioResult {
@@ -80,12 +83,12 @@ const cpusOfEach = (jobs: number): number =>
 export async function runScenarios(
   scenarios: readonly Scenario[],
   options: ScenarioRunOptions,
-  { signal, progress = silentProgress }: ScenarioRunContext,
+  { signal, progress = silentProgress, decideAccelerator = decideOnce() }: ScenarioRunContext,
 ): Promise<TestReport> {
   const startedAt = new Date().toISOString();
   const startMs = performance.now();
   await makeReportFolder(options.outDir);
-  const results = await runSideBySide(scenarios, options, { signal, progress });
+  const results = await runSideBySide(scenarios, options, { signal, progress, decideAccelerator });
   const claims = results.flatMap(({ boots }) => boots).flatMap((boot) => boot.claims);
   const passed = claims.filter(({ outcome }) => outcome === "passed").length;
   const report: TestReport = {
@@ -107,10 +110,10 @@ export async function runScenarios(
 async function runSideBySide(
   scenarios: readonly Scenario[],
   options: ScenarioRunOptions,
-  { signal, progress }: ScenarioBootContext,
+  { signal, ...others }: ScenarioBootContext,
 ): Promise<readonly ScenarioResult[]> {
   const failure = new AbortController();
-  const context = { signal: AbortSignal.any([signal, failure.signal]), progress };
+  const context = { ...others, signal: AbortSignal.any([signal, failure.signal]) };
   const jobs = Math.min(options.jobs ?? parallelScenarios(), scenarios.length);
   const cpus = cpusOfEach(jobs);
   const results = new Map<Scenario, ScenarioResult>();

@@ -129,7 +129,7 @@ const BROKEN_KVMS: readonly (readonly [what: string, kvm: string, reason: RegExp
   ["refuses its arguments", 'exec "$real" -bogus', /-bogus: invalid option/],
   [
     "writes that KVM has failed",
-    `(${emulateKernel("silent")}) & sleep 0.3; echo "KVM internal error. Suberror: 1" >&2; wait`,
+    `(${emulateKernel("silent")}) & await_guest "$@"; echo "KVM internal error. Suberror: 1" >&2; wait`,
     /KVM internal error/,
   ],
   ["runs a kernel that says nothing", emulateKernel("silent"), /no line from the kernel in 1.5 s/],

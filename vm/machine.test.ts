@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { ABORTS, answers, FakeQemu } from "../fixtures/fake-qemu.js";
+import { ABORTS, answers, FakeQemu, LATER } from "../fixtures/fake-qemu.js";
 import { thrownBy, within } from "../fixtures/vm-deadline.js";
 import { countSlowly, halt, panic, powerOff, reset, say, writeBootDisk, writeDisk } from "../fixtures/vm-guest-code.js";
 import { smallMachine } from "../fixtures/vm-small-machine.js";
@@ -239,7 +239,6 @@ async function endUnderKvm(kvm: string): Promise<ExitReport> {
 }
 
 const KVM_ERROR = 'echo "KVM internal error. Suberror: 1" >&2; echo "RAX=0000000000000000" >&2';
-const LATER = '(emulate "$@") & pid=$!; sleep 1';
 
 for (const [what, kvm, reason, failure] of [
   ["stops its guest and says why in its log", `${LATER}; ${KVM_ERROR}; wait`, "internal-error", /KVM internal error/],
@@ -325,6 +324,18 @@ test(
     assert.is((error as VmError).code, "EXITED_EARLY");
     assert.match(String(error), `Could not open '${disk}': No such file or directory`);
     assert.match(String((error as VmError).hint), "argv.txt");
+  }),
+);
+
+test(
+  "tells what QEMU said when it dies after its greeting",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("machine");
+    const kernelPath = join(dir.path, "kernel");
+    await writeFile(kernelPath, "no kernel");
+    const spec = smallMachine(kernelPath, { boot: { kind: "kernel", kernelPath, append: "" }, disks: [] });
+    const error = await thrownBy(launchMachine(spec, { workDir: join(dir.path, "work") }));
+    assert.equal([(error as VmError).code, (error as VmError).kind], ["EXITED_EARLY", "host"]);
   }),
 );
 

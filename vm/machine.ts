@@ -21,7 +21,7 @@ import type { Accelerator, DiskSpec, MachineSpec } from "./machine-spec.js";
 import { qemuArgv, uefiVarsPath } from "./qemu-argv.js";
 import { diskSlotName } from "./qemu-drive-args.js";
 import { readLogLines } from "./qemu-log.js";
-import { type QemuProcess, startQemu } from "./qemu-process.js";
+import { type QemuProcess, startQemu, startupError } from "./qemu-process.js";
 import { parseChardevs, parseRunState, type QmpEvent } from "./qmp-message.js";
 import { loadState, openState, readStateUri, type StateOptions, writeState } from "./saved-state.js";
 import { writeStallReport } from "./stall-report.js";
@@ -53,8 +53,7 @@ const STATUS_MS = 1_500;
 
 /**
  * Starts a machine, paused: attach to its serial lines, then resume() it.
- * @throws VmError QEMU_NOT_FOUND, SETPRIV_NOT_FOUND, UEFI_NOT_FOUND, BAD_SPEC; those of startQemu(); STATE_REJECTED; QMP_* when
- * it stops to speak
+ * @throws VmError QEMU_NOT_FOUND, SETPRIV_NOT_FOUND, UEFI_NOT_FOUND, BAD_SPEC; those of startQemu(); STATE_REJECTED
  */
 export async function launchMachine(spec: MachineSpec, options: LaunchOptions): Promise<RunningMachine> {
   const { workDir, signal, restoreFrom } = options;
@@ -84,7 +83,13 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
       onPid: (pid) => log(`started QEMU, pid ${pid}`),
     }),
   );
-  const chardevs = parseChardevs(await qemu.qmp.execute("query-chardev", {}, { signal }));
+  // QEMU greets before it has read the kernel and the disks, and may end for one of them.
+  const chardevs = await qemu.qmp
+    .execute("query-chardev", {}, { signal })
+    .then(parseChardevs)
+    .catch(async (error) => {
+      throw await startupError(error, { ...qemu, accelerator: spec.accelerator, signal });
+    });
   const serialPaths = new Map(
     chardevs.flatMap(({ label, filename }) =>
       filename.startsWith("pty:") ? [[label, filename.slice("pty:".length)] as const] : [],

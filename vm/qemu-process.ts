@@ -58,17 +58,28 @@ export async function startQemu(program: string, args: readonly string[], start:
     const owned = cleanup.move();
     return { process, qmp, logPath, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
   } catch (error) {
-    if (!(error instanceof VmError)) throw error;
-    const mute = notSpeaking(error, logPath, accelerator);
-    if (error.code !== "QMP_CLOSED") throw mute;
-    const exit = await waitAtMost(process.exited, { limitMs: END_LIMIT_MS, signal, onLimit: () => mute });
-    throw startupFailure(exit, await readLogTail(logPath), logPath, accelerator);
+    throw await startupError(error, { process, logPath, accelerator, signal });
   }
 }
 
-/** The error for a QEMU that runs, but does not speak QMP as QEMU does. */
-function notSpeaking(cause: VmError, logPath: string, accelerator: Accelerator = "tcg"): VmError {
+/**
+ * What an error of the first words with QEMU means: QEMU ended, or it does not speak as it should.
+ * @returns the error of a QEMU that ended, with its own words; KVM_FAILED or QEMU_BROKEN for one that runs; an error that is
+ * not QEMU's as it is
+ */
+export async function startupError(
+  error: unknown,
+  start: Pick<QemuProcess, "process" | "logPath"> & Pick<QemuStart, "accelerator" | "signal">,
+): Promise<unknown> {
+  if (!(error instanceof VmError && /^QMP_/.test(error.code))) return error;
+  const { process, logPath, accelerator = "tcg", signal } = start;
+  if (error.code === "QMP_CLOSED") {
+    const limits = { limitMs: END_LIMIT_MS, signal, onLimit: () => error };
+    const exit = await waitAtMost(process.exited, limits).catch(() => undefined);
+    if (exit !== undefined) return startupFailure(exit, await readLogTail(logPath), logPath, accelerator);
+    signal?.throwIfAborted();
+  }
   const code = accelerator === "kvm" ? "KVM_FAILED" : "QEMU_BROKEN";
   const hint = `see ${logPath}, and argv.txt beside it`;
-  return new VmError(code, `QEMU does not speak QMP: ${cause.message}`, { hint, cause });
+  return new VmError(code, `QEMU does not speak QMP: ${error.message}`, { hint, cause: error });
 }
