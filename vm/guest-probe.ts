@@ -49,7 +49,7 @@ const DISK_BYTES = 1024 * 1024;
  */
 export async function probeGuest(probe: GuestProbe): Promise<GuestProbeResult> {
   const { workDir, limitMs, startLimitMs = START_LIMIT_MS, signal, log } = probe;
-  const overdue = new VmError("QMP_TIMEOUT", `QEMU did not let its guest run in ${seconds(startLimitMs)} s`);
+  const overdue = new VmError("QEMU_BROKEN", `QEMU did not let its guest run in ${seconds(startLimitMs)} s`);
   const deadline = new AbortController();
   const endMs = performance.now() + (probe.totalMs ?? startLimitMs + limitMs);
   const timer = setTimeout(() => deadline.abort(overdue), startLimitMs);

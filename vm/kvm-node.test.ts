@@ -61,6 +61,13 @@ for (const [title, mode, detail, remedy, uid] of [
     /docker run --group-add 1,/,
     1_234_567,
   ],
+  [
+    "says to such a user how a device of its owner alone is opened to a group",
+    0o600,
+    /^user 1234567 may not open /,
+    /chmod 660 .*docker run --group-add kvm/,
+    1_234_567,
+  ],
 ] as const) {
   if (process.getuid?.() !== 0) {
     skipTest(test, title, "needs root, to look as somebody else");

@@ -48,14 +48,17 @@ async function describeRefusal(device: string): Promise<KvmNode> {
   const { name: user, isKnown } = currentUser();
   const { gid, mode } = await stat(device);
   const group = await groupName(gid);
+  const isGroups = (mode & 0o060) === 0o060;
   if (!isKnown) {
     return {
       kind: "no-permission",
       detail: `user ${user} may not open ${device}`,
-      remedy: `run livelab in the device's group: docker run --group-add ${gid}, or setpriv --groups ${gid}`,
+      remedy: isGroups
+        ? `run livelab in the device's group: docker run --group-add ${gid}, or setpriv --groups ${gid}`
+        : `sudo chgrp kvm ${device} && sudo chmod 660 ${device}, then run livelab in that group: docker run --group-add kvm`,
     };
   }
-  if ((mode & 0o060) === 0o060) {
+  if (isGroups) {
     return {
       kind: "no-permission",
       detail: `${user} may not open ${device}: it is open to the group ${group}`,

@@ -330,12 +330,13 @@ test(
 test(
   "tells what QEMU said when it dies after its greeting",
   within(10_000, async () => {
-    await using dir = await TempDir.create("machine");
-    const kernelPath = join(dir.path, "kernel");
-    await writeFile(kernelPath, "no kernel");
-    const spec = smallMachine(kernelPath, { boot: { kind: "kernel", kernelPath, append: "" }, disks: [] });
-    const error = await thrownBy(launchMachine(spec, { workDir: join(dir.path, "work") }));
+    await using qemu = await FakeQemu.install({
+      tcg: `${answers(1)}; read -r _ <&3; echo "qemu: initrd is too large" >&2; exit 1`,
+    });
+    const spec = smallMachine(join(qemu.folder, "disk"));
+    const error = await thrownBy(launchMachine(spec, { workDir: join(qemu.folder, "work") }));
     assert.equal([(error as VmError).code, (error as VmError).kind], ["EXITED_EARLY", "host"]);
+    assert.match(String(error), "qemu: initrd is too large");
   }),
 );
 
