@@ -15,8 +15,8 @@ import { describeComparison, isDifferent } from "./builder/compare/describe-comp
 import { describeBuild, describeReleases, describeStages } from "./builder/describe.js";
 import { collectGarbage } from "./builder/gc.js";
 import { openHome } from "./builder/home.js";
-import { markInUse } from "./builder/home-use.js";
 import { homeFolder } from "./builder/home-folder.js";
+import { markInUse } from "./builder/home-use.js";
 import { checkBuildHost } from "./builder/host-checks.js";
 import { exportInputs, importInputs } from "./builder/inputs/bundle.js";
 import { type CloudImageSource, parseCloudBase } from "./builder/inputs/cloud-image.js";
@@ -38,6 +38,7 @@ import { Workshop, type WorkshopOptions } from "./builder/workshop.js";
 import { bootImage } from "./harness/boot.js";
 import { firmwareNames, mediumNames, transportNames } from "./harness/boot-medium.js";
 import { formatBootReport } from "./harness/boot-report.js";
+import { isHostsFault } from "./harness/broken-by-host.js";
 import { chooseScenarios, describeScenarios } from "./harness/choose-scenarios.js";
 import { milestoneNames } from "./harness/milestones.js";
 import { runScenarios } from "./harness/scenario-run.js";
@@ -45,6 +46,7 @@ import { formatTestReport } from "./harness/text-report.js";
 import { parseHostAddress } from "./harness/wire/answering-host.js";
 import { allScenarios } from "./test/scenarios/all-scenarios.js";
 import type { AcceleratorWish } from "./vm/accelerator.js";
+import { forgetFindings } from "./vm/accelerator-memory.js";
 import { pinnedCloudImages } from "./vm/bases/cloud-images.js";
 import { createProgress } from "./vm/create-progress.js";
 import { firstError, laterErrors } from "./vm/first-error.js";
@@ -55,8 +57,8 @@ import { OutputLost, READER_GONE_STATUS, watchOutput } from "./vm/lost-output.js
 import { isNoRoomError } from "./vm/no-room.js";
 import { findProjectRoot } from "./vm/project-root.js";
 import { checkQemuHost } from "./vm/qemu-checks.js";
-import { explainSystemError } from "./vm/system-error.js";
 import { isRefusal, whyRefused } from "./vm/refused-path.js";
+import { explainSystemError } from "./vm/system-error.js";
 import { checkTempFolder } from "./vm/temp-dir-check.js";
 
 const exitCodes: Readonly<Record<FailureKind, number>> = {
@@ -463,7 +465,7 @@ program
     );
     print(formatTestReport(report));
     print(`report: ${join(folder, "index.html")}`);
-    if (!report.ok) process.exitCode = exitCodes.expectation;
+    if (!report.ok) process.exitCode = isHostsFault(report) ? exitCodes.host : exitCodes.expectation;
   });
 
 /** The iPXE that firmware loads, fetched where the store has none. */
@@ -525,6 +527,7 @@ program
   .command("doctor")
   .summary("say what this host can do, and how to mend what it cannot")
   .option("--json", "as JSON")
+  .option("--reprobe", "ask anew whether KVM works, whatever was found before")
   .action(async (options) => {
     const tempFolder = await checkTempFolder();
     const show = (checks: readonly HostCheck[]): void => {
@@ -533,6 +536,7 @@ program
     };
     if (tempFolder.state === "missing") return show([tempFolder]); // all other checks put something there
     const workshop = await openWorkshop(profileNames[0] as string);
+    if (options.reprobe) await forgetFindings(workshop.home.root);
     const kernelPath = (await findKernel(knownKernels())) ?? (await workshop.findLockedKernel(false));
     show([
       tempFolder,

@@ -5,9 +5,9 @@
 import { constants, existsSync } from "node:fs";
 import { access, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { hasReadableName } from "../vm/writable-folder.js";
 import { isRefusal, ownerOf, whoseIs, whyRefused } from "../vm/refused-path.js";
 import { passwdEntryOf } from "../vm/user-name.js";
+import { hasReadableName } from "../vm/writable-folder.js";
 import { BuilderError } from "./builder-error.js";
 
 export interface LivelabHome {

@@ -111,6 +111,8 @@ export async function runStage(
         throw stageFailure(stage, "was ended: No space left on device for its log", tail, logFile, context);
       }
       if (error instanceof SshError && error.code === "CONNECTION_LOST") {
+        const byHost = await machine.hostFailure?.();
+        if (byHost !== undefined) throw byHost;
         const why = `lost its machine, which ${await machine.whyLost()}`;
         throw stageFailure(stage, why, tail, logFile, context);
       }
@@ -134,6 +136,11 @@ export async function runStage(
   } catch (error) {
     if (context.signal?.aborted) throw error;
     // Before and after the stage's own command nothing is its fault.
+    const byHost = error instanceof SshError ? await machine.hostFailure?.() : undefined;
+    if (byHost !== undefined) {
+      await machine.keepFailed();
+      throw byHost;
+    }
     const lost = error instanceof SshError && `the builder machine of stage ${stage.name} ${await machine.whyLost()}`;
     await machine.keepFailed().catch((failure: Error) => {
       context.note?.(`what stage ${stage.name} left is not kept to be looked at: ${failure.message}`);

@@ -72,6 +72,7 @@ export function verdictOf({ plan, headnode, recorder, ...consoles }: SeenBoot, e
   const awaited = nextAwaited(plan, recorder, plan.until);
   const failure: BootFailure = {
     code: error instanceof LivelabError ? error.code : "UNEXPECTED",
+    kind: error instanceof LivelabError ? error.kind : undefined,
     message: error instanceof Error ? error.message : String(error),
     hint: error instanceof LivelabError ? error.hint : undefined,
     lastMilestone: recorder.last?.name,

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { AcceleratorVerdict } from "../vm/accelerator.js";
 import type { ExitReport } from "../vm/exit-report.js";
 import { formatBytes, formatDuration } from "../vm/format.js";
+import type { FailureKind } from "../vm/livelab-error.js";
 import type { BootMedium, FirmwareName, Transport } from "./boot-medium.js";
 import { type FileWarning, formatFileWarning } from "./file-warning.js";
 import type { DhcpExchange } from "./headnode/dhcp-service.js";
@@ -74,12 +75,17 @@ export interface BootReport {
 }
 
 /** `failed`: the guest did not do what it should; `broken`: livelab or the host could not go on. */
-export type BootVerdict =
-  | { readonly outcome: "passed" }
-  | { readonly outcome: "failed" | "broken"; readonly failure: BootFailure };
+export type BootVerdict = { readonly outcome: "passed" } | FailedVerdict;
+
+export interface FailedVerdict {
+  readonly outcome: "failed" | "broken";
+  readonly failure: BootFailure;
+}
 
 export interface BootFailure {
   readonly code: string;
+  /** Where the fault lies, by the error's class; absent for an error that livelab does not know. */
+  readonly kind?: FailureKind | undefined;
   readonly message: string;
   readonly hint?: string | undefined;
   readonly lastMilestone: MilestoneName | undefined;
@@ -155,7 +161,7 @@ export function formatBootReport(report: BootReport, folder: string): string {
   ];
   if (verdict.outcome === "passed")
     lines.push(`passed: ${report.options.until} after ${formatDuration(endOf(report))}`);
-  else lines.push(...formatFailure(verdict.outcome, verdict.failure));
+  else lines.push(...formatFailure(verdict));
   lines.push(`folder: ${folder}`);
   return lines.join("\n");
 }
@@ -167,11 +173,16 @@ function endOf(report: BootReport): number {
   return row?.state === "reached" ? row.atMs : report.durationMs;
 }
 
-function formatFailure(outcome: string, failure: BootFailure): string[] {
+/** A verdict that did not pass, in words: the host's failures are named as such. */
+export const describeOutcome = ({ outcome, failure }: FailedVerdict): string =>
+  outcome === "broken" && failure.kind === "host" ? "broken by the host" : outcome;
+
+function formatFailure(verdict: FailedVerdict): string[] {
+  const { failure } = verdict;
   const field = (name: string, value: string | undefined): string[] =>
     value === undefined ? [] : [`  ${name.padEnd(15)} ${value}`];
   return [
-    `${outcome}: ${failure.message}`,
+    `${describeOutcome(verdict)}: ${failure.message}`,
     ...field("last milestone", failure.lastMilestone ?? "none"),
     ...field("awaited", failure.awaited),
     ...field("nearest line", failure.nearestLine),

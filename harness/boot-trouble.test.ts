@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { LivelabError } from "../vm/livelab-error.js";
 import { BootTrouble, errorOfEnd } from "./boot-trouble.js";
 
 const test = suite("boot trouble");
@@ -39,6 +40,27 @@ test("a QEMU that fails is the host's matter", async () => {
   const reason = await reasonOf(trouble);
   assert.is(reason.kind, "host");
   assert.match(reason.message, "SIGSEGV");
+});
+
+for (const exit of [
+  { reason: "internal-error", code: 0, signal: null, kvmFailure: "KVM internal error. Suberror: 1", logTail: [] },
+  { reason: "killed", code: null, signal: "SIGABRT", kvmFailure: "KVM internal error. Suberror: 1", logTail: [] },
+  { reason: "guest-reset", code: 0, signal: null, kvmFailure: "KVM internal error. Suberror: 1", logTail: [] },
+] as const) {
+  test(`a KVM that fails with ${exit.reason} is the host's matter, with QEMU's words and what to try`, async () => {
+    using trouble = new BootTrouble();
+    trouble.fatalSign({ reason: "kernel-panic", text: "Kernel panic - not syncing: x", atMs: 1 });
+    trouble.machineEnded(exit);
+    const reason = (await reasonOf(trouble)) as LivelabError;
+    assert.equal([reason.kind, reason.code], ["host", "KVM_FAILED"]);
+    assert.match(reason.message, /^KVM failed while the guest ran: .*KVM internal error. Suberror: 1$/);
+    assert.match(String(reason.hint), "--accel tcg");
+  });
+}
+
+test("a QEMU that stops an emulated guest is the host's matter", () => {
+  const error = errorOfEnd({ reason: "internal-error", code: 0, signal: null, logTail: ["x"] });
+  assert.equal([error.kind, error.message], ["host", "QEMU stopped the guest: x"]);
 });
 
 test("a machine that the guest ends is the guest's matter", () => {

@@ -4,6 +4,7 @@
  * The signal waits a moment after the first sign, for the second often says why.
  */
 import { describeExit, type ExitReport } from "../vm/exit-report.js";
+import { kvmFailureOf } from "../vm/kvm-failure.js";
 import { VmError } from "../vm/vm-error.js";
 import { ExpectationFailed } from "./harness-error.js";
 import type { FatalReason, FatalSign } from "./milestones.js";
@@ -25,12 +26,14 @@ const fatalWords: Record<FatalReason, string> = {
 };
 
 /**
- * What it means that a machine ended by itself: a QEMU that failed is the host's matter, all else the guest's.
+ * What it means that a machine ended by itself: a QEMU or a KVM that failed is the host's matter, all else the guest's.
  * @param signs what was told before it
  */
 export function errorOfEnd(exit: ExitReport, signs: readonly string[] = []): ExpectationFailed | VmError {
   const ending = describeExit(exit);
-  if (exit.reason === "failed" || exit.reason === "killed" || exit.reason === "disk-error") {
+  const byKvm = kvmFailureOf(exit);
+  if (byKvm !== undefined) return byKvm;
+  if (["failed", "killed", "disk-error", "internal-error"].includes(exit.reason)) {
     return new VmError("EXITED_EARLY", ending, { hint: "see qemu.log in the boot's folder" });
   }
   return new ExpectationFailed("CONSOLE_ENDED", [...signs, ending].join("; "));

@@ -8,7 +8,7 @@ import { type BootOptions, planBoot } from "./boot-plan.js";
 import type { BootReport } from "./boot-report.js";
 import { formatFileWarning } from "./file-warning.js";
 import { ExpectationFailed } from "./harness-error.js";
-import { RunningCn } from "./running-cn.js";
+import { type PowerOnContext, RunningCn } from "./running-cn.js";
 import { expectSuccess } from "./scenario.js";
 import type { CnTerminal } from "./terminal.js";
 
@@ -18,6 +18,8 @@ export interface BootContext {
   readonly progress?: Progress;
   /** Joined to ttyS1 from power-on until Ctrl-] or the machine's end; not with commands, which need it too. */
   readonly terminal?: CnTerminal | undefined;
+  /** See PowerOnContext. */
+  readonly decideAccelerator?: PowerOnContext["decideAccelerator"];
 }
 
 /**
@@ -28,7 +30,7 @@ export interface BootContext {
  * @throws the signal's reason when it is aborted
  */
 export async function bootImage(options: BootOptions, context: BootContext): Promise<BootReport> {
-  const { signal, terminal, progress = silentProgress } = context;
+  const { signal, terminal, decideAccelerator, progress = silentProgress } = context;
   if (terminal !== undefined && options.run !== undefined && options.run.length > 0) {
     throw new UsageError("RUN_NEEDS_THE_CONSOLE", "commands are run on the console that --interactive gives away", {
       hint: "leave --run or --interactive out",
@@ -36,7 +38,7 @@ export async function bootImage(options: BootOptions, context: BootContext): Pro
   }
   const plan = await planBoot(options);
   for (const warning of plan.warnings) progress.note(`warning: ${formatFileWarning(warning)}`);
-  await using cn = await RunningCn.powerOn(plan, { signal, progress });
+  await using cn = await RunningCn.powerOn(plan, { signal, progress, decideAccelerator });
   try {
     if (terminal === undefined) {
       await cn.reach(plan.until);

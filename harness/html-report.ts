@@ -1,7 +1,7 @@
 /** A test report as one HTML page that needs nothing else. */
 import { relative } from "node:path";
 import { formatDuration } from "../vm/format.js";
-import { type BootReport, describeState, type MilestoneRow } from "./boot-report.js";
+import { type BootReport, describeOutcome, describeState, type MilestoneRow } from "./boot-report.js";
 import { escapeXml } from "./junit-report.js";
 import type { ClaimResult, ScenarioBootResult } from "./scenario-boot.js";
 import type { ScenarioResult, TestReport } from "./scenario-run.js";
@@ -60,7 +60,7 @@ function formatReport(report: BootReport, folder: string): string {
   const failure =
     verdict.outcome === "passed"
       ? ""
-      : `<p class="${verdict.outcome}">${escapeXml(verdict.failure.message)}</p>
+      : `<p class="${verdict.outcome}">${describeOutcome(verdict)}: ${escapeXml(verdict.failure.message)}</p>
 <pre>${escapeXml(verdict.failure.consoleTail.join("\n")).replaceAll("&#10;", "\n")}</pre>`;
   return `<p>platform ${escapeXml(image.stamp)}, ${accelerator.accelerator}: ${escapeXml(accelerator.reason)}. ${links.join(" ")}</p>
 ${failure}

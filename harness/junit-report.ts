@@ -2,6 +2,7 @@
  * A test report as JUnit XML, as CI systems read it: a suite a boot, a case a claim.
  * Source: the de-facto schema of Ant's and Surefire's reports (failure: the test's matter; error: ours).
  */
+import { type BootVerdict, describeOutcome } from "./boot-report.js";
 import type { ClaimResult, ScenarioBootResult } from "./scenario-boot.js";
 import type { TestReport } from "./scenario-run.js";
 
@@ -25,21 +26,25 @@ function formatSuite(name: string, { claims, report }: ScenarioBootResult, run: 
   return [
     `  <testsuite name="${escapeXml(name)}" tests="${claims.length}" failures="${count("failed")}" errors="${count("broken")}"` +
       ` skipped="${count("not run")}" timestamp="${startedAt}" time="${seconds(durationMs)}">`,
-    ...claims.map((claim) => formatCase(name, claim)),
+    ...claims.map((claim) => formatCase(name, claim, report?.verdict)),
     "  </testsuite>",
   ].join("\n");
 }
 
-function formatCase(suite: string, { title, outcome, message = "", durationMs }: ClaimResult): string {
+function formatCase(
+  suite: string,
+  { title, outcome, message = "", durationMs }: ClaimResult,
+  verdict: BootVerdict | undefined,
+): string {
   const head = `    <testcase classname="${escapeXml(suite)}" name="${escapeXml(title)}" time="${seconds(durationMs)}"`;
-  const inner = (tag: string): string => `${head}><${tag} message="${escapeXml(message)}"/></testcase>`;
+  const inner = (tag: string, words = message): string => `${head}><${tag} message="${escapeXml(words)}"/></testcase>`;
   switch (outcome) {
     case "passed":
       return `${head}/>`;
     case "failed":
       return inner("failure");
     case "broken":
-      return inner("error");
+      return inner("error", verdict?.outcome === "broken" ? `${describeOutcome(verdict)}: ${message}` : message);
     case "not run":
       return inner("skipped");
     default:

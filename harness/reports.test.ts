@@ -1,9 +1,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type BootReport, bootReportSchema, formatBootReport } from "./boot-report.js";
+import { type BootReport, bootReportSchema, type FailedVerdict, formatBootReport } from "./boot-report.js";
+import { isHostsFault } from "./broken-by-host.js";
 import { formatScenarioHtml } from "./html-report.js";
 import { escapeXml, formatJunit } from "./junit-report.js";
-import { type TestReport, testReportSchema } from "./scenario-run.js";
+import { type ScenarioResult, type TestReport, testReportSchema } from "./scenario-run.js";
 import { formatTestReport } from "./text-report.js";
 
 const test = suite("reports");
@@ -165,6 +166,58 @@ test("the terminal gets every claim that does not hold, and the count last", () 
   assert.ok(lines.includes('  failed: is <well>: it is "ill" & so'));
   assert.ok(lines.includes("  not run: is asked: no"));
   assert.is(lines.at(-1), "1 claims passed, 2 failed in 1 min 05 s");
+});
+
+const hosts: TestReport = {
+  ...report,
+  scenarios: report.scenarios.map((scenario) => ({
+    ...scenario,
+    boots: scenario.boots.map((boot) => ({
+      ...boot,
+      claims: [
+        { title: "reaches pivot", outcome: "passed", durationMs: 30_000 },
+        { title: "reaches login", outcome: "broken", message: "KVM failed", durationMs: 0 },
+        { title: "is asked", outcome: "not run", message: "KVM failed", durationMs: 0 },
+      ],
+      report: {
+        ...failed,
+        verdict: {
+          outcome: "broken",
+          failure: {
+            ...(failed.verdict as FailedVerdict).failure,
+            code: "KVM_FAILED",
+            kind: "host",
+            message: "KVM failed",
+          },
+        },
+      },
+    })),
+  })),
+};
+
+test("a boot that the host broke is named as such in text, JUnit and HTML, and is an error there, not a failure", () => {
+  const text = formatTestReport(hosts);
+  assert.match(text, /^broken by the host: KVM failed$/m);
+  assert.match(text, /^broken by the host, not by the image: 1 boot$/m);
+  const xml = formatJunit(hosts);
+  assert.match(xml, 'tests="3" failures="0" errors="1" skipped="1"');
+  assert.match(xml, '<error message="broken by the host: KVM failed"/>');
+  assert.match(formatScenarioHtml(hosts, "/out"), '<p class="broken">broken by the host: KVM failed</p>');
+});
+
+test("a run is the host's fault where it broke some boots, and all others passed", () => {
+  const [scenario] = report.scenarios;
+  const passed = {
+    claims: [{ title: "x", outcome: "passed", durationMs: 0 }],
+    report: { ...failed, verdict: { outcome: "passed" } },
+  };
+  const good = { ...scenario, boots: [{ ...scenario?.boots[0], ...passed }] } as ScenarioResult;
+  assert.is(isHostsFault(hosts), true);
+  assert.is(isHostsFault({ ok: false, scenarios: [...hosts.scenarios, good] }), true);
+  assert.is(isHostsFault({ ok: false, scenarios: [...hosts.scenarios, ...report.scenarios] }), false);
+  assert.is(isHostsFault(report), false);
+  assert.is(isHostsFault({ ok: false, scenarios: [] }), false);
+  assert.is(isHostsFault({ ok: true, scenarios: [good] }), false);
 });
 
 test.run();

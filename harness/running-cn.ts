@@ -4,14 +4,16 @@
  */
 import { loadavg } from "node:os";
 import { join } from "node:path";
-import { type AcceleratorVerdict, decideAccelerator } from "../vm/accelerator.js";
+import { type AcceleratorVerdict, decideAccelerator, dropKvmVerdict } from "../vm/accelerator.js";
 import { quoteWord } from "../vm/command-line.js";
 import { DisposableStack } from "../vm/disposable-stack.js";
 import { describeExit } from "../vm/exit-report.js";
 import { formatDuration } from "../vm/format.js";
+import { isKvmFailure } from "../vm/kvm-failure.js";
 import { launchMachine, type RunningMachine } from "../vm/machine.js";
 import type { Progress } from "../vm/progress.js";
 import { SerialLine } from "../vm/serial-line.js";
+import { VmError } from "../vm/vm-error.js";
 import { waitAtMost } from "../vm/wait-at-most.js";
 import { nextAwaited, reportOf, type SeenBoot, verdictOf } from "./boot-outcome.js";
 import type { BootPlan } from "./boot-plan.js";
@@ -41,6 +43,8 @@ const LOGIN_MS = 20_000;
 const COMMAND_MS = 30_000;
 /** Longest time for the guest's own end, likewise. */
 const ENDING_MS = 30_000;
+/** For QEMU to end after its consoles did, in milliseconds. */
+const EXIT_LIMIT_MS = 2_000;
 /** Lines of ttyS1 that can be asked for; a boot prints about a thousand. */
 const KEPT_LINES = 20_000;
 
@@ -50,6 +54,8 @@ const mediumNetwork: HeadnodeNetwork = { ...userNetworkFor(defaultCnAddress), bo
 export interface PowerOnContext {
   readonly signal: AbortSignal;
   readonly progress: Progress;
+  /** Decides what the machine runs with. @default decideAccelerator */
+  readonly decideAccelerator?: typeof decideAccelerator | undefined;
 }
 
 interface Parts {
@@ -104,7 +110,7 @@ export class RunningCn implements AsyncDisposable {
     const { signal, progress } = context;
     await makeReportFolder(reportDir);
     const log = (text: string): void => progress.note(text);
-    const accelerator = await decideAccelerator({
+    const accelerator = await (context.decideAccelerator ?? decideAccelerator)({
       want: plan.accelerator,
       kernelPath: image.kernelIsLinux ? image.files.vmlinuz.path : undefined,
       stateDir: plan.stateDir,
@@ -160,7 +166,10 @@ export class RunningCn implements AsyncDisposable {
           serial: ["pty", "pty"],
         },
         { workDir: reportDir, signal },
-      ),
+      ).catch(async (error) => {
+        if (isKvmFailure(error)) await dropKvmVerdict(plan.stateDir);
+        throw error;
+      }),
     );
     const openConsole = async (name: string, file: string): Promise<{ line: SerialLine; console: Console }> => {
       const line = cleanup.use(await SerialLine.open(machine.serialPath(name)));
@@ -227,7 +236,7 @@ export class RunningCn implements AsyncDisposable {
   /**
    * Waits for a milestone, as long as others come on the way to it, or the headnode's files go on to it.
    * @throws ExpectationFailed TIMED_OUT when nothing came for long; FATAL_SIGN, CONSOLE_ENDED with all that was told
-   * @throws VmError EXITED_EARLY when QEMU failed
+   * @throws VmError EXITED_EARLY when QEMU failed, KVM_FAILED when KVM did
    */
   async reach(name: MilestoneName): Promise<void> {
     const { plan, context, accelerator } = this.#parts;
@@ -287,7 +296,7 @@ export class RunningCn implements AsyncDisposable {
    * Watches that nothing becomes of a boot that has stopped.
    * @param nativeMs how long, in milliseconds of native speed
    * @throws ExpectationFailed CONSOLE_ENDED when the guest ends the machine; WRONG_VALUE when it reaches a milestone
-   * @throws VmError EXITED_EARLY when QEMU failed
+   * @throws VmError EXITED_EARLY when QEMU failed, KVM_FAILED when KVM did
    */
   async standStill(nativeMs: number): Promise<void> {
     const before = this.recorder.reached.length;
@@ -308,6 +317,7 @@ export class RunningCn implements AsyncDisposable {
   /**
    * Has root end the guest, and waits until it did.
    * @throws ExpectationFailed TIMED_OUT when it goes on; WRONG_VALUE when it ends in another way
+   * @throws VmError KVM_FAILED, EXITED_EARLY when the host ends it
    */
   async endItself(shell: CnShell, { command, end }: GuestEnding): Promise<void> {
     const { machine, context } = this.#parts;
@@ -324,6 +334,8 @@ export class RunningCn implements AsyncDisposable {
       }),
     );
     if (exit.reason !== end) {
+      const byHost = errorOfEnd(exit);
+      if (byHost instanceof VmError) throw byHost;
       throw new ExpectationFailed("WRONG_VALUE", `${command} should end in ${end}, but ${describeExit(exit)}`);
     }
   }
@@ -342,7 +354,8 @@ export class RunningCn implements AsyncDisposable {
         run: (command) => this.#run(shell, command),
         [Symbol.asyncDispose]: () => shell[Symbol.asyncDispose](),
       };
-    } catch (error) {
+    } catch (thrown) {
+      const error = await this.#causeOf(thrown);
       if (!(error instanceof ExpectationFailed) || error.code !== "LOGIN_REFUSED" || plan.rootPassword !== undefined) {
         throw error;
       }
@@ -355,10 +368,23 @@ export class RunningCn implements AsyncDisposable {
     }
   }
 
-  /** Joins a terminal to ttyS1 until the escape key or the machine's end; signs of trouble are the reader's to judge. */
+  /**
+   * Joins a terminal to ttyS1 until the escape key or the machine's end; signs of trouble are the reader's to judge.
+   * @throws VmError KVM_FAILED, EXITED_EARLY when the host ends the machine
+   */
   async attach(terminal: CnTerminal): Promise<void> {
     const { line, machine, context } = this.#parts;
     await joinTerminal(line, terminal, { ended: machine.exited, signal: context.signal });
+    const leftByReader = new Error("the machine runs on");
+    const hasEnded = await waitAtMost(Promise.race([line.closed, machine.exited]), {
+      limitMs: 0,
+      onLimit: () => leftByReader,
+    }).then(
+      () => true,
+      () => false,
+    );
+    const cause = hasEnded && (await this.#machineEnd());
+    if (cause instanceof VmError) throw cause;
   }
 
   /**
@@ -396,13 +422,31 @@ export class RunningCn implements AsyncDisposable {
 
   async #run(shell: SerialShell, command: string): Promise<CommandReport> {
     const startMs = this.nowMs;
-    const { status, stdout, stderr } = await shell.run(command, {
-      timeoutMs: this.#scaled(COMMAND_MS),
-      signal: this.#signal,
-    });
+    const { status, stdout, stderr } = await shell
+      .run(command, { timeoutMs: this.#scaled(COMMAND_MS), signal: this.#signal })
+      .catch(async (error) => {
+        throw await this.#causeOf(error);
+      });
     const report = { command, status, stdout, stderr, durationMs: this.nowMs - startMs };
     this.#commands.push(report);
     return report;
+  }
+
+  /** The machine's own end, where that is why the console failed: the end of its line is noticed first. */
+  async #causeOf(error: unknown): Promise<unknown> {
+    const isConsoles =
+      (error instanceof ExpectationFailed && error.code === "CONSOLE_ENDED") ||
+      (error instanceof VmError && error.code === "LINE_CLOSED");
+    return isConsoles ? ((await this.#machineEnd()) ?? error) : error;
+  }
+
+  /** What the machine's end means; undefined for a machine that runs on. */
+  #machineEnd(): Promise<Error | undefined> {
+    const limits = { limitMs: EXIT_LIMIT_MS, onLimit: () => new Error("still there") };
+    return waitAtMost(this.#parts.machine.exited, limits).then(
+      (exit) => errorOfEnd(exit),
+      () => undefined,
+    );
   }
 
   async #end(error: unknown): Promise<BootReport> {
@@ -412,6 +456,7 @@ export class RunningCn implements AsyncDisposable {
     const verdict = verdictOf(seen, error); // before the machine's end adds to the console
     this.#trouble[Symbol.dispose]();
     const machineEnd = await machine.stop();
+    if (machineEnd.kvmFailure !== undefined) await dropKvmVerdict(plan.stateDir);
     const digests = await this.#parts.digests; // before the resources, whose end aborts them
     await this.#resources[Symbol.asyncDispose]();
     const report = reportOf(seen, {

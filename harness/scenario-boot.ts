@@ -12,7 +12,7 @@ import type { BootReport } from "./boot-report.js";
 import { milestonesOn } from "./boot-way.js";
 import { ExpectationFailed } from "./harness-error.js";
 import type { MilestoneName } from "./milestones.js";
-import { type CnShell, RunningCn } from "./running-cn.js";
+import { type CnShell, type PowerOnContext, RunningCn } from "./running-cn.js";
 import {
   type Claim,
   expectSuccess,
@@ -61,6 +61,8 @@ export interface ScenarioBootOptions {
 export interface ScenarioBootContext {
   readonly signal: AbortSignal;
   readonly progress: Progress;
+  /** See PowerOnContext. */
+  readonly decideAccelerator?: PowerOnContext["decideAccelerator"];
 }
 
 /** After the sign of a stop, so long it is watched that the boot does not go on, in milliseconds of native speed. */
@@ -74,7 +76,7 @@ export async function runScenarioBoot(
   scenario: Scenario,
   boot: ScenarioBoot,
   options: ScenarioBootOptions,
-  { signal, progress }: ScenarioBootContext,
+  { signal, progress, decideAccelerator }: ScenarioBootContext,
 ): Promise<ScenarioBootResult> {
   const folder = join(options.folder, boot.name);
   await rm(folder, { recursive: true, force: true });
@@ -96,6 +98,7 @@ export async function runScenarioBoot(
   await using cn = await RunningCn.powerOn(plan, {
     signal,
     progress: labelled(progress, `${scenario.name}/${boot.name}`),
+    decideAccelerator,
   });
   const asked = new AskedClaims(signal);
   try {

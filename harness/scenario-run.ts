@@ -4,6 +4,7 @@
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { decideOnce } from "../vm/accelerator.js";
 import { firstError } from "../vm/first-error.js";
 import { freeMemoryBytes, processors } from "../vm/host-capacity.js";
 import { LivelabError } from "../vm/livelab-error.js";
@@ -41,6 +42,8 @@ export interface ScenarioRunContext {
   readonly signal: AbortSignal;
   /** @default nobody is told */
   readonly progress?: Progress;
+  /** Decides what all machines of the run have. @default decideOnce() */
+  readonly decideAccelerator?: ScenarioBootContext["decideAccelerator"];
 }
 
 export interface ScenarioResult {
@@ -89,12 +92,13 @@ const cpusOfEach = (jobs: number): number => Math.max(1, Math.min(DEFAULT_CPUS, 
 export async function runScenarios(
   scenarios: readonly Scenario[],
   options: ScenarioRunOptions,
-  { signal, progress = silentProgress }: ScenarioRunContext,
+  { signal, progress = silentProgress, decideAccelerator = decideOnce() }: ScenarioRunContext,
 ): Promise<TestReport> {
   const startedAt = new Date().toISOString();
   const startMs = performance.now();
   await makeReportFolder(options.outDir);
-  const { results, failure } = await runSideBySide(scenarios, options, { signal, progress });
+  const context = { signal, progress, decideAccelerator };
+  const { results, failure } = await runSideBySide(scenarios, options, context);
   const claims = results.flatMap(({ boots }) => boots).flatMap((boot) => boot.claims);
   const passed = claims.filter(({ outcome }) => outcome === "passed").length;
   const report: TestReport = {

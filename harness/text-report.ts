@@ -1,6 +1,7 @@
 /** A test report for a terminal: a milestone table for each boot, every claim that did not hold, and a count at the end. */
 import { formatDuration } from "../vm/format.js";
 import { formatBootReport } from "./boot-report.js";
+import { isBrokenByHost } from "./broken-by-host.js";
 import type { TestReport } from "./scenario-run.js";
 import { formatWayTable, wayTable } from "./way-table.js";
 
@@ -18,6 +19,8 @@ export function formatTestReport(report: TestReport): string {
   }
   const table = wayTable(report.scenarios.flatMap(({ boots }) => boots));
   if (table !== undefined) lines.push(formatWayTable(table), "");
+  const broken = report.scenarios.flatMap(({ boots }) => boots).filter(isBrokenByHost).length;
+  if (broken > 0) lines.push(`broken by the host, not by the image: ${broken} ${broken === 1 ? "boot" : "boots"}`);
   lines.push(`${report.passed} claims passed, ${report.failed} failed in ${formatDuration(report.durationMs)}`);
   return lines.join("\n");
 }

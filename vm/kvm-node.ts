@@ -26,7 +26,14 @@ export async function inspectKvmNode(device: string): Promise<KvmNode> {
     return { kind: "open" };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "EACCES" || code === "EPERM") return describeRefusal(device);
+    if (code === "EACCES") return describeRefusal(device);
+    if (code === "EPERM") {
+      return {
+        kind: "no-permission",
+        detail: `${device} is refused to this container or control group`,
+        remedy: `start the container with the device, e.g. docker run --device ${device}`,
+      };
+    }
     if (code === "EBUSY") return { kind: "busy", detail: `${device} is busy`, remedy: KVM_BUSY_REMEDY };
     return {
       kind: "no-node",
@@ -38,10 +45,20 @@ export async function inspectKvmNode(device: string): Promise<KvmNode> {
 }
 
 async function describeRefusal(device: string): Promise<KvmNode> {
-  const user = userInfo().username;
+  const { name: user, isKnown } = currentUser();
   const { gid, mode } = await stat(device);
   const group = await groupName(gid);
-  if ((mode & 0o060) === 0o060) {
+  const isGroups = (mode & 0o060) === 0o060;
+  if (!isKnown) {
+    return {
+      kind: "no-permission",
+      detail: `user ${user} may not open ${device}`,
+      remedy: isGroups
+        ? `run livelab in the device's group: docker run --group-add ${gid}, or setpriv --groups ${gid}`
+        : `sudo chgrp kvm ${device} && sudo chmod 660 ${device}, then run livelab in that group: docker run --group-add kvm`,
+    };
+  }
+  if (isGroups) {
     return {
       kind: "no-permission",
       detail: `${user} may not open ${device}: it is open to the group ${group}`,
@@ -53,6 +70,15 @@ async function describeRefusal(device: string): Promise<KvmNode> {
     detail: `${user} may not open ${device}: it is open to its owner alone`,
     remedy: `sudo chgrp kvm ${device} && sudo chmod 660 ${device} && sudo usermod -aG kvm ${user}, then log in again`,
   };
+}
+
+/** A process may run as a number that no user has, e.g. after docker run --user 1234. */
+function currentUser(): { readonly name: string; readonly isKnown: boolean } {
+  try {
+    return { name: userInfo().username, isKnown: true };
+  } catch {
+    return { name: String(process.geteuid?.()), isKnown: false };
+  }
 }
 
 async function groupName(gid: number): Promise<string> {

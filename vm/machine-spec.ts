@@ -150,4 +150,6 @@ export interface UserNetworkSpec {
   readonly dns?: string | undefined;
   /** The boot file named by DHCP: a URL. */
   readonly bootfile?: string | undefined;
+  /** Nothing of the guest leaves the network. @default false */
+  readonly isolated?: boolean | undefined;
 }

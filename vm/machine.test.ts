@@ -4,11 +4,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { ABORTS, answers, FakeQemu, LATER } from "../fixtures/fake-qemu.js";
 import { thrownBy, within } from "../fixtures/vm-deadline.js";
 import { countSlowly, halt, panic, powerOff, reset, say, writeBootDisk, writeDisk } from "../fixtures/vm-guest-code.js";
 import { smallMachine } from "../fixtures/vm-small-machine.js";
 import { skipTest } from "../test/runner/skip-test.js";
 import { createRawDisk } from "./disk-image.js";
+import type { ExitReport } from "./exit-report.js";
+import { kvmFailureOf } from "./kvm-failure.js";
 import { launchMachine } from "./machine.js";
 import { SerialLine } from "./serial-line.js";
 import { TempDir } from "./temp-dir.js";
@@ -224,6 +227,79 @@ test(
   }),
 );
 
+/** A machine of a QEMU whose KVM does this to it a moment after its start. */
+async function endUnderKvm(kvm: string): Promise<ExitReport> {
+  await using qemu = await FakeQemu.install({ kvm });
+  const disk = join(qemu.folder, "disk");
+  await writeBootDisk(disk, halt);
+  const spec = { ...smallMachine(disk), accelerator: "kvm" } as const;
+  await using machine = await launchMachine(spec, { workDir: join(qemu.folder, "work") });
+  await machine.resume();
+  return await machine.exited;
+}
+
+const KVM_ERROR = 'echo "KVM internal error. Suberror: 1" >&2; echo "RAX=0000000000000000" >&2';
+
+for (const [what, kvm, reason, failure] of [
+  ["stops its guest and says why in its log", `${LATER}; ${KVM_ERROR}; wait`, "internal-error", /KVM internal error/],
+  [
+    "says why, and hangs",
+    `trap '' TERM; ${LATER}; ${KVM_ERROR}; kill -STOP $pid; wait`,
+    "internal-error",
+    /KVM internal error/,
+  ],
+  ["aborts", `${LATER}; kill -KILL $pid; echo "it was unwell" >&2; kill -ABRT $$`, "killed", /it was unwell/],
+  ["is killed without a word", `${LATER}; kill -KILL $pid; kill -SEGV $$`, "killed", /SIGSEGV/],
+  [
+    "ends with a status, and names KVM",
+    `${LATER}; kill -KILL $pid; echo "error: kvm run failed Bad address" >&2; exit 1`,
+    "failed",
+    /kvm run failed/,
+  ],
+  [
+    "stops its guest and says so on QMP alone",
+    `${answers(3)}
+     echo '{"event": "STOP"}' >&3
+     read -r _ <&3; echo '{"return": {"status": "internal-error", "running": false}, "id": 4}' >&3
+     read -r _ <&3; exit 0`,
+    "internal-error",
+    /internal-error/,
+  ],
+] as const) {
+  test(
+    `tells KVM's failure from the guest's where QEMU ${what}`,
+    within(10_000, async () => {
+      const report = await endUnderKvm(kvm);
+      assert.is(report.reason, reason);
+      assert.match(String(report.kvmFailure), failure);
+      assert.is(kvmFailureOf(report)?.kind, "host");
+    }),
+  );
+}
+
+test(
+  "takes a QEMU that stops its guest for another reason for one that runs on",
+  within(10_000, async () => {
+    const report = await endUnderKvm(`${answers(3)}
+      echo '{"event": "STOP"}' >&3
+      read -r _ <&3; echo '{"return": {"status": "paused", "running": false}, "id": 4}' >&3
+      sleep 0.5
+      echo '{"event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-shutdown"}}' >&3
+      read -r _ <&3; exit 0`);
+    assert.equal([report.reason, report.kvmFailure], ["guest-shutdown", undefined]);
+  }),
+);
+
+test(
+  "puts a start that fails under KVM down to the host, however it fails",
+  within(20_000, async () => {
+    for (const kvm of [ABORTS, "echo hello >&3; exec sleep 60", 'echo "kvm_init_vcpu: no" >&2; exit 1']) {
+      const error = await thrownBy(endUnderKvm(kvm));
+      assert.equal([(error as VmError).code, (error as VmError).kind], ["KVM_FAILED", "host"]);
+    }
+  }),
+);
+
 test(
   "says how QEMU is installed where it is missing",
   within(5_000, async () => {
@@ -248,6 +324,19 @@ test(
     assert.is((error as VmError).code, "EXITED_EARLY");
     assert.match(String(error), `Could not open '${disk}': No such file or directory`);
     assert.match(String((error as VmError).hint), "argv.txt");
+  }),
+);
+
+test(
+  "tells what QEMU said when it dies after its greeting",
+  within(10_000, async () => {
+    await using qemu = await FakeQemu.install({
+      tcg: `${answers(1)}; read -r _ <&3; echo "qemu: initrd is too large" >&2; exit 1`,
+    });
+    const spec = smallMachine(join(qemu.folder, "disk"));
+    const error = await thrownBy(launchMachine(spec, { workDir: join(qemu.folder, "work") }));
+    assert.equal([(error as VmError).code, (error as VmError).kind], ["EXITED_EARLY", "host"]);
+    assert.match(String(error), "qemu: initrd is too large");
   }),
 );
 

@@ -6,14 +6,23 @@ import { access, chmod, constants, copyFile, mkdir, writeFile } from "node:fs/pr
 import { join } from "node:path";
 import { formatCommandLine } from "./command-line.js";
 import { DisposableStack } from "./disposable-stack.js";
-import { type DiskError, describeExit, type ExitReport, type GuestEnd, readLogTail } from "./exit-report.js";
+import {
+  type DiskError,
+  describeExit,
+  type ExitReport,
+  findKvmFailure,
+  type GuestEnd,
+  readLogTail,
+} from "./exit-report.js";
 import { findQemu } from "./find-qemu.js";
 import { UEFI_INSTALL_HINT } from "./find-uefi.js";
-import type { DiskSpec, MachineSpec } from "./machine-spec.js";
+import { awaitKvmStop } from "./kvm-stop.js";
+import type { Accelerator, DiskSpec, MachineSpec } from "./machine-spec.js";
 import { qemuArgv, uefiVarsPath } from "./qemu-argv.js";
 import { diskSlotName } from "./qemu-drive-args.js";
-import { type QemuProcess, startQemu } from "./qemu-process.js";
-import { parseChardevs, type QmpEvent } from "./qmp-message.js";
+import { readLogLines } from "./qemu-log.js";
+import { type QemuProcess, startQemu, startupError } from "./qemu-process.js";
+import { parseChardevs, parseRunState, type QmpEvent } from "./qmp-message.js";
 import { loadState, openState, readStateUri, type StateOptions, writeState } from "./saved-state.js";
 import { writeStallReport } from "./stall-report.js";
 import { CHANNEL_DESCRIPTOR } from "./tethered-process.js";
@@ -39,11 +48,12 @@ const DRAIN_MS = 150;
 const QUIT_MS = 1_000;
 const TERM_MS = 1_000;
 const KILL_MS = 5_000;
+/** For QEMU to say why it stopped its guest, in milliseconds: the end is to be known within 2 s. */
+const STATUS_MS = 1_500;
 
 /**
  * Starts a machine, paused: attach to its serial lines, then resume() it.
- * @throws VmError QEMU_NOT_FOUND, SETPRIV_NOT_FOUND, UEFI_NOT_FOUND, BAD_SPEC; EXITED_EARLY, KVM_UNUSABLE, ROM_NOT_FOUND or
- * PTY_UNAVAILABLE with QEMU's own words; STATE_REJECTED; QMP_* when it does not speak
+ * @throws VmError QEMU_NOT_FOUND, SETPRIV_NOT_FOUND, UEFI_NOT_FOUND, BAD_SPEC; those of startQemu(); STATE_REJECTED
  */
 export async function launchMachine(spec: MachineSpec, options: LaunchOptions): Promise<RunningMachine> {
   const { workDir, signal, restoreFrom } = options;
@@ -69,10 +79,17 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
       logPath: join(workDir, "qemu.log"),
       stdin: state,
       signal,
+      accelerator: spec.accelerator,
       onPid: (pid) => log(`started QEMU, pid ${pid}`),
     }),
   );
-  const chardevs = parseChardevs(await qemu.qmp.execute("query-chardev", {}, { signal }));
+  // QEMU greets before it has read the kernel and the disks, and may end for one of them.
+  const chardevs = await qemu.qmp
+    .execute("query-chardev", {}, { signal })
+    .then(parseChardevs)
+    .catch(async (error) => {
+      throw await startupError(error, { ...qemu, accelerator: spec.accelerator, signal });
+    });
   const serialPaths = new Map(
     chardevs.flatMap(({ label, filename }) =>
       filename.startsWith("pty:") ? [[label, filename.slice("pty:".length)] as const] : [],
@@ -114,10 +131,11 @@ interface MachineParts {
 
 export class RunningMachine implements AsyncDisposable {
   readonly name: string;
+  readonly accelerator: Accelerator;
   readonly qemuVersion: string;
   /** QEMU's process id. */
   readonly pid: number;
-  /** How it ended. Settles within 2 s of the guest's shutdown, reset or panic; never rejects. */
+  /** How it ended. Settles within 2 s of the guest's shutdown, reset or panic, or of KVM's failure; never rejects. */
   readonly exited: Promise<ExitReport>;
   readonly #spec: MachineSpec;
   readonly #parts: MachineParts;
@@ -129,11 +147,13 @@ export class RunningMachine implements AsyncDisposable {
   /** For launchMachine. */
   constructor(spec: MachineSpec, parts: MachineParts) {
     this.name = spec.name;
+    this.accelerator = spec.accelerator;
     this.#spec = spec;
     this.#parts = parts;
     this.pid = parts.qemu.process.pid;
     this.qemuVersion = parts.qemu.qmp.qemuVersion;
     const watched = this.#watchEvents();
+    if (spec.accelerator === "kvm") void this.#watchKvm();
     this.exited = this.#report(watched);
   }
 
@@ -203,6 +223,17 @@ export class RunningMachine implements AsyncDisposable {
     return this.#stopping;
   }
 
+  /**
+   * Ends the machine at once, for a guest that has nothing to lose. A process that the host's kernel holds is waited for
+   * one second and no longer. Never rejects.
+   */
+  async kill(): Promise<void> {
+    const { process } = this.#parts.qemu;
+    this.#stopping ??= this.exited;
+    process.kill("SIGKILL");
+    await within(process.exited, QUIT_MS);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
@@ -234,12 +265,34 @@ export class RunningMachine implements AsyncDisposable {
     }
   }
 
+  /** A QEMU that stopped its guest says so in its log, and not always on QMP: it may hang. */
+  async #watchKvm(): Promise<void> {
+    const { process, logPath } = this.#parts.qemu;
+    const line = await awaitKvmStop(logPath, process.exited);
+    if (line !== undefined && this.#stopping === undefined) this.#end("internal-error", line);
+  }
+
+  /** A guest stops for many reasons, the host's among them; only QEMU's state tells which. */
+  async #askWhyStopped(): Promise<void> {
+    const status = await this.#parts.qemu.qmp
+      .execute("query-status", {}, { limitMs: STATUS_MS })
+      .catch(() => undefined);
+    if (parseRunState(status) !== "internal-error" || this.#stopping !== undefined) return;
+    this.#end("internal-error", "query-status: internal-error");
+  }
+
   #take(event: QmpEvent): void {
+    if (event.name === "STOP" && this.#guestEnd === undefined) void this.#askWhyStopped();
     const kind = guestEnd(event);
     if (kind === undefined || this.#guestEnd !== undefined) return;
-    this.#guestEnd = kind;
     if (kind === "disk-error") this.#diskError = diskError(event, this.#spec, this.#plugged);
-    this.#parts.log(`qmp <- ${event.name} ${JSON.stringify(event.data)}`);
+    this.#end(kind, `qmp <- ${event.name} ${JSON.stringify(event.data)}`);
+  }
+
+  #end(kind: GuestEnd, sign: string): void {
+    if (this.#guestEnd !== undefined) return;
+    this.#guestEnd = kind;
+    this.#parts.log(sign);
     // Whoever owns the machine calls stop() too, and is told of its failure there.
     this.stop().catch(() => {});
   }
@@ -250,10 +303,12 @@ export class RunningMachine implements AsyncDisposable {
     await qmp[Symbol.asyncDispose]();
     // Events that QEMU sent last are read before it is judged.
     await watched;
+    const reason = this.#reason(exit.signal);
     const report = {
       ...exit,
-      reason: this.#reason(exit.signal),
+      reason,
       diskError: this.#diskError,
+      kvmFailure: findKvmFailure({ reason, signal: exit.signal }, this.#spec.accelerator, await readLogLines(logPath)),
       logTail: await readLogTail(logPath),
     };
     this.#parts.log(`ended: ${describeExit(report)}`);

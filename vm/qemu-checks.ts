@@ -1,55 +1,42 @@
 /** What this host has for running machines, for `livelab doctor`. */
 
-import { execFile } from "node:child_process";
 import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { type AcceleratorWish, decideAccelerator } from "./accelerator.js";
 import { findProgram } from "./find-program.js";
-import { findQemu, QEMU_INSTALL_HINT, readQemuVersion } from "./find-qemu.js";
+import { findQemu, printedByQemu, QEMU_INSTALL_HINT, readQemuVersion } from "./find-qemu.js";
 import { findUefi, UEFI_INSTALL_HINT } from "./find-uefi.js";
 import type { HostCheck } from "./host-check.js";
 import { isThere } from "./is-there.js";
 import { LivelabError } from "./livelab-error.js";
+import { VmError } from "./vm-error.js";
 
-const run = promisify(execFile);
+const QEMU = "qemu-system-x86_64";
 
 /** The ROM that QEMU runs for a virtio-net-pci NIC: its BIOS part is what BIOS machines boot with. */
 const NIC_ROM = "efi-virtio.rom";
 
 /** @param wish as for decideAccelerator, whose verdict is one of the checks */
 export async function checkQemuHost(wish: Omit<AcceleratorWish, "want">): Promise<readonly HostCheck[]> {
-  const qemu = await findQemu().catch(() => undefined);
-  if (qemu === undefined) {
-    return [
-      { name: "qemu-system-x86_64", state: "missing", detail: "not in the PATH", remedy: QEMU_INSTALL_HINT },
-      await checkSetpriv(),
-      await checkPtys(),
-    ];
-  }
-  return [
-    await checkQemu(qemu),
-    await checkNicRom(qemu),
-    await checkUefi(),
-    await checkSetpriv(),
-    await checkPtys(),
-    await checkKvm(wish),
-  ];
-}
-
-async function checkQemu(qemu: string): Promise<HostCheck> {
-  const name = "qemu-system-x86_64";
+  const others = [await checkUefi(), await checkSetpriv(), await checkPtys()];
+  let qemu: string;
+  let version: string;
   try {
-    return { name, state: "ok", detail: `${await readQemuVersion(qemu)} at ${qemu}` };
+    qemu = await findQemu();
+    version = await readQemuVersion(qemu);
   } catch (error) {
-    return failed(name, error, QEMU_INSTALL_HINT);
+    return [failed(QEMU, error), ...others];
   }
+  const { kvm, qemuError } = await checkKvm(wish);
+  const found: HostCheck = { name: QEMU, state: "ok", detail: `${version} at ${qemu}` };
+  return [qemuError === undefined ? found : failed(QEMU, qemuError), await checkNicRom(qemu), ...others, kvm];
 }
 
 async function checkNicRom(qemu: string): Promise<HostCheck> {
   const name = "iPXE ROM";
-  const { stdout } = await run(qemu, ["-L", "help"], { timeout: 10_000 });
-  const folders = stdout.split("\n").filter((line) => line !== "");
+  const printed = await printedByQemu(qemu, ["-L", "help"]).catch((error: Error) => error);
+  if (printed instanceof Error) return failed(name, printed);
+  const folders = printed.split("\n").filter((line) => line !== "");
   for (const folder of folders) {
     const path = join(folder, NIC_ROM);
     if (await isThere(path)) return { name, state: "ok", detail: path };
@@ -87,20 +74,25 @@ async function checkPtys(): Promise<HostCheck> {
   }
 }
 
-async function checkKvm(wish: Omit<AcceleratorWish, "want">): Promise<HostCheck> {
+/** KVM is optional. A QEMU that runs no machine says nothing of it: that is the other check's matter. */
+async function checkKvm(
+  wish: Omit<AcceleratorWish, "want">,
+): Promise<{ readonly kvm: HostCheck; readonly qemuError?: VmError }> {
   const name = "KVM";
   try {
     const { accelerator, reason, remedy, timeScale } = await decideAccelerator({ ...wish, want: "auto" });
-    if (accelerator === "kvm") return { name, state: "ok", detail: reason };
+    if (accelerator === "kvm") return { kvm: { name, state: "ok", detail: reason } };
     const detail = `${reason}; guests may take ${timeScale} times longer`;
-    return { name, state: "warning", detail, ...(remedy !== undefined && { remedy }) };
+    return { kvm: { name, state: "optional", detail, ...(remedy !== undefined && { remedy }) } };
   } catch (error) {
-    return failed(name, error);
+    wish.signal.throwIfAborted();
+    if (!(error instanceof VmError && error.code === "QEMU_BROKEN")) return { kvm: failed(name, error) };
+    return { kvm: { name, state: "optional", detail: "not tried: QEMU runs no machine" }, qemuError: error };
   }
 }
 
 function failed(name: string, error: unknown, remedy?: string): HostCheck {
-  const detail = error instanceof Error ? error.message : String(error);
+  const [detail = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
   const mend = remedy ?? (error instanceof LivelabError ? error.hint : undefined);
   return { name, state: "missing", detail, ...(mend !== undefined && { remedy: mend }) };
 }

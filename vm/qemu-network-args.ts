@@ -10,13 +10,14 @@ export function nicArgs(nic: NicSpec, index: number, { boot, firmware }: Machine
   const model = nic.model ?? "virtio-net-pci";
   // Without romfile QEMU takes the iPXE ROM that its distribution ships for the device. UEFI has a driver of its own, and
   // the ROMs' EFI parts are of no use: one of 2019 starts the kernel without its initrd, newer ones are not run (measured).
+  // A machine that is handed its kernel runs no ROM at all.
   const device = [
     model,
     `netdev=${id}`,
     `mac=${nic.mac}`,
     // A virtio NIC has no duplex unless it is told one, and without full duplex Linux speaks no LACP on it.
     ...(nic.network.kind === "stream" && model.startsWith("virtio") ? ["speed=10000", "duplex=full"] : []),
-    ...(firmware?.kind === "uefi" ? ["romfile="] : []),
+    ...(firmware?.kind === "uefi" || boot.kind === "kernel" ? ["romfile="] : []),
     ...(boot.kind === "network" && index === 0 ? ["bootindex=0"] : []),
   ];
   return ["-netdev", netdev(nic.network, id), "-device", device.join(",")];
@@ -43,7 +44,7 @@ function netdev(network: UserNetworkSpec | StreamNetworkSpec, id: string): strin
 }
 
 /** IPv6 stays on, as QEMU has it: without a router's answer iPXE waits 13 s longer for one (measured, ipxe-qemu 2019). */
-function userNetdev({ net, host, dhcpStart, dns, bootfile }: UserNetworkSpec, id: string): string {
+function userNetdev({ net, host, dhcpStart, dns, bootfile, isolated }: UserNetworkSpec, id: string): string {
   return [
     "user",
     `id=${id}`,
@@ -52,5 +53,6 @@ function userNetdev({ net, host, dhcpStart, dns, bootfile }: UserNetworkSpec, id
     `dhcpstart=${dhcpStart}`,
     ...(dns === undefined ? [] : [`dns=${dns}`]),
     ...(bootfile === undefined ? [] : [`bootfile=${optionValue(bootfile)}`]),
+    ...(isolated ? ["restrict=on"] : []),
   ].join(",");
 }

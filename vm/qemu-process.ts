@@ -5,6 +5,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { DisposableStack } from "./disposable-stack.js";
 import { readLogTail, startupFailure } from "./exit-report.js";
+import type { Accelerator } from "./machine-spec.js";
 import { QmpSession } from "./qmp-session.js";
 import { spawnTethered, type TetheredProcess } from "./tethered-process.js";
 import { VmError } from "./vm-error.js";
@@ -23,6 +24,8 @@ export interface QemuStart {
   /** A state that it can be told to load. */
   readonly stdin?: FileHandle | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** What its arguments make it run a guest with, which its failure at the start is put down to. @default "tcg" */
+  readonly accelerator?: Accelerator | undefined;
   /** Told the process id before QEMU has said anything. */
   readonly onPid?: ((pid: number) => void) | undefined;
 }
@@ -35,11 +38,11 @@ const END_LIMIT_MS = 1_000;
 /**
  * Starts QEMU and agrees with it on QMP. Disposing of it kills it.
  * @param args with a QMP monitor on CHANNEL_DESCRIPTOR among them
- * @throws VmError SETPRIV_NOT_FOUND; EXITED_EARLY, KVM_UNUSABLE, ROM_NOT_FOUND or PTY_UNAVAILABLE with QEMU's own words;
- * QMP_* when it does not speak
+ * @throws VmError SETPRIV_NOT_FOUND; EXITED_EARLY, KVM_UNUSABLE, KVM_FAILED, ROM_NOT_FOUND or PTY_UNAVAILABLE with QEMU's own
+ * words; KVM_FAILED or QEMU_BROKEN when it does not speak QMP
  */
 export async function startQemu(program: string, args: readonly string[], start: QemuStart): Promise<QemuProcess> {
-  const { logPath, stdin, signal, onPid } = start;
+  const { logPath, stdin, signal, accelerator, onPid } = start;
   await using cleanup = new DisposableStack();
   const process = await spawnTethered(program, args, { logPath, stdin });
   cleanup.defer(async () => {
@@ -55,8 +58,28 @@ export async function startQemu(program: string, args: readonly string[], start:
     const owned = cleanup.move();
     return { process, qmp, logPath, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
   } catch (error) {
-    if (!(error instanceof VmError && error.code === "QMP_CLOSED")) throw error;
-    const exit = await waitAtMost(process.exited, { limitMs: END_LIMIT_MS, signal, onLimit: () => error });
-    throw startupFailure(exit, await readLogTail(logPath), logPath);
+    throw await startupError(error, { process, logPath, accelerator, signal });
   }
+}
+
+/**
+ * What an error of the first words with QEMU means: QEMU ended, or it does not speak as it should.
+ * @returns the error of a QEMU that ended, with its own words; KVM_FAILED or QEMU_BROKEN for one that runs; an error that is
+ * not QEMU's as it is
+ */
+export async function startupError(
+  error: unknown,
+  start: Pick<QemuProcess, "process" | "logPath"> & Pick<QemuStart, "accelerator" | "signal">,
+): Promise<unknown> {
+  if (!(error instanceof VmError && /^QMP_/.test(error.code))) return error;
+  const { process, logPath, accelerator = "tcg", signal } = start;
+  if (error.code === "QMP_CLOSED") {
+    const limits = { limitMs: END_LIMIT_MS, signal, onLimit: () => error };
+    const exit = await waitAtMost(process.exited, limits).catch(() => undefined);
+    if (exit !== undefined) return startupFailure(exit, await readLogTail(logPath), logPath, accelerator);
+    signal?.throwIfAborted();
+  }
+  const code = accelerator === "kvm" ? "KVM_FAILED" : "QEMU_BROKEN";
+  const hint = `see ${logPath}, and argv.txt beside it`;
+  return new VmError(code, `QEMU does not speak QMP: ${error.message}`, { hint, cause: error });
 }

@@ -74,6 +74,12 @@ export function parseMigration(answer: unknown): QmpMigration {
   };
 }
 
+/** The run state in the answer to `query-status`, e.g. "running"; undefined in any other answer. */
+export function parseRunState(answer: unknown): string | undefined {
+  const status = record(answer)?.["status"];
+  return typeof status === "string" ? status : undefined;
+}
+
 /** A block node as `query-named-block-nodes` tells of it. */
 export interface QmpBlockNode {
   readonly name: string;

@@ -20,18 +20,22 @@ const kinds = {
   PTY_UNAVAILABLE: "host",
   /** KVM was asked for and cannot run a guest. */
   KVM_UNUSABLE: "host",
+  /** KVM failed under a guest that ran, or QEMU ended or hung at its start under KVM. */
+  KVM_FAILED: "host",
+  /** QEMU starts, but does not run a machine, not even an emulated one. */
+  QEMU_BROKEN: "host",
   /** The description of the machine contradicts itself. */
   BAD_SPEC: "internal",
   /** The machine was described with fewer free slots than disks are plugged in. */
   NO_FREE_SLOT: "internal",
   /** QEMU did not speak or answer in time. */
-  QMP_TIMEOUT: "internal",
+  QMP_TIMEOUT: "host",
   /** QEMU ended the conversation. */
   QMP_CLOSED: "internal",
   /** QEMU refused a command. */
   QMP_ERROR: "internal",
   /** QEMU said something that is not QMP. */
-  QMP_MALFORMED: "internal",
+  QMP_MALFORMED: "host",
   /** The machine has no serial line of that name, or keeps it to itself. */
   NO_SUCH_LINE: "internal",
   /** The serial device exists no more, or may not be opened. */

@@ -3,6 +3,7 @@
  * one release at /data/debian-live/<stamp>, SSH, and no network but what livelab forwards.
  * Two keep it: the sandbox (sandbox-stages.ts) and the VM (vm-stages.ts). Who uses them need not know which it is.
  */
+import type { LivelabError } from "../../vm/livelab-error.js";
 import type { Step } from "../../vm/progress.js";
 import type { SshConnection } from "../../vm/ssh-connection.js";
 import type { Release } from "../release.js";
@@ -20,6 +21,8 @@ export interface BuilderMachine extends AsyncDisposable {
   readonly ssh: SshConnection;
   /** Why the connection was lost, in words that follow "the machine": to be asked after it was. */
   whyLost(): Promise<string>;
+  /** The error, where the host ended the machine and not the stage: KVM failed under it. @default it cannot */
+  hostFailure?(): Promise<LivelabError | undefined>;
   /**
    * Copies the regular files of a folder in the machine, and of those below it, to a folder of the host that is there.
    * @throws StageError STAGE_OUTPUT when they cannot be read; BuilderError MACHINE_DIED; what the host says, e.g. ENOSPC

@@ -6,11 +6,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { AcceleratorVerdict } from "../../vm/accelerator.js";
 import { startCloudMachine } from "../../vm/bases/cloud-machine.js";
 import { quoteWord } from "../../vm/command-line.js";
 import { DisposableStack } from "../../vm/disposable-stack.js";
+import { kvmFailureOf } from "../../vm/kvm-failure.js";
 import type { Progress } from "../../vm/progress.js";
+import { SshError } from "../../vm/ssh-connection.js";
 import { BuilderError } from "../builder-error.js";
 import { Draft } from "../draft.js";
 import type { LivelabHome } from "../home.js";
@@ -37,6 +40,8 @@ export interface CloudMakerOptions {
 
 /** For making the root, in milliseconds with KVM; emulated it took 4 min at a scale of 6 (measured). */
 const ROOT_LIMIT_MS = 180_000;
+/** From the loss of the connection to QEMU's end, in milliseconds, where that is the cause. */
+const END_LIMIT_MS = 2_000;
 /** In the guest, on the image's own root, which has grown. */
 const FOLDER = "/var/lib/livelab";
 
@@ -48,7 +53,7 @@ export async function openCloudMaker(options: CloudMakerOptions): Promise<Maker>
   const { image, home, store, set, scripts, verdict, progress, signal } = options;
   await using cleanup = new DisposableStack();
   const { path: workDir } = cleanup.use(await Draft.begin(join(home.machines, "cloud")));
-  const { ssh } = cleanup.use(
+  const { ssh, machine } = cleanup.use(
     await progress.step("boot of the cloud image", (step) =>
       startCloudMachine({
         image,
@@ -64,7 +69,11 @@ export async function openCloudMaker(options: CloudMakerOptions): Promise<Maker>
   await progress.step("builder machine's root in it", async (step) => {
     const limit = limitSignal(signal, ROOT_LIMIT_MS * verdict.timeScale, `making the root in ${image.path}`);
     const run = async (command: string, stdin: Readable | string = ""): Promise<void> => {
-      const { status, stdout, stderr } = await ssh.exec(command, { stdin, signal: limit });
+      const { status, stdout, stderr } = await ssh.exec(command, { stdin, signal: limit }).catch(async (error) => {
+        if (!(error instanceof SshError)) throw error;
+        const end = await Promise.race([machine.exited, sleep(END_LIMIT_MS)]);
+        throw (end && kvmFailureOf(end)) ?? error;
+      });
       if (status === 0) return;
       const said = `${stdout.toString()}${stderr}`.trimEnd().split("\n").slice(-20).join("\n");
       throw new BuilderError("BASE_FAILED", `making the root in ${image.path} failed, status ${status}:\n${said}`);

@@ -5,10 +5,16 @@
  */
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type AcceleratorVerdict, type AcceleratorWish, decideAccelerator } from "../../vm/accelerator.js";
+import {
+  type AcceleratorVerdict,
+  type AcceleratorWish,
+  decideAccelerator,
+  dropKvmVerdict,
+} from "../../vm/accelerator.js";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { firstError } from "../../vm/first-error.js";
 import { isThere } from "../../vm/is-there.js";
+import { isKvmFailure } from "../../vm/kvm-failure.js";
 import { LivelabError } from "../../vm/livelab-error.js";
 import { tellsNoRoom } from "../../vm/no-room.js";
 import type { Progress, Step } from "../../vm/progress.js";
@@ -133,7 +139,12 @@ export class VmStages implements BuilderMachines {
     const kernelPath = await findLockedKernel(home, store, lock);
     const verdict = await decideAccelerator({ want: accelerator, kernelPath, stateDir: home.root, signal });
     const scripts = join(projectRoot, "builder/machines");
-    return openCloudMaker({ image, home, store, set: lock.set("base"), scripts, verdict, progress, signal });
+    return openCloudMaker({ image, home, store, set: lock.set("base"), scripts, verdict, progress, signal }).catch(
+      async (error) => {
+        if (isKvmFailure(error)) await dropKvmVerdict(home.root);
+        throw error;
+      },
+    );
   }
 
   /**
@@ -189,6 +200,7 @@ export class VmStages implements BuilderMachines {
     return {
       ssh: vm.ssh,
       whyLost: () => vm.whyLost(),
+      hostFailure: () => vm.hostFailure(),
       copyOut: (folder, target, signal) =>
         vm.copyOut(folder, target, signal).catch(async (error) => {
           throw await this.#whatHappened(vm, error);
@@ -307,6 +319,8 @@ export class VmStages implements BuilderMachines {
   /** What a connection that was lost tells of the machine; any other error as it is. */
   async #whatHappened(vm: BuilderVm, error: unknown): Promise<unknown> {
     if (!(error instanceof SshError)) return error;
+    const byHost = await vm.hostFailure();
+    if (byHost !== undefined) return byHost;
     const why = await vm.whyLost();
     if (tellsNoRoom(why)) return this.#diskFull(`the builder VM ${why}`);
     return new BuilderError("MACHINE_DIED", `the builder VM ${why} (${error.message})`, { cause: error });

@@ -7,12 +7,14 @@
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { dropKvmVerdict } from "../../vm/accelerator.js";
 import { createRawDisk } from "../../vm/disk-image.js";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { describeExit } from "../../vm/exit-report.js";
 import { findQemu, readQemuVersion } from "../../vm/find-qemu.js";
 import { firstError } from "../../vm/first-error.js";
 import { openGuestPort } from "../../vm/guest-port.js";
+import { isKvmFailure, kvmFailureOf } from "../../vm/kvm-failure.js";
 import { launchMachine, type RunningMachine } from "../../vm/machine.js";
 import { LONGEST_SOCKET_PATH } from "../../vm/machine-spec.js";
 import { qemuArgv } from "../../vm/qemu-argv.js";
@@ -46,12 +48,14 @@ const HANDSHAKE_LIMIT_MS = 10_000;
 const KEEPALIVE_MS = 5_000;
 /** For QEMU to tell why it ended, in milliseconds. */
 const EXIT_LIMIT_MS = 5_000;
+/** For the same, when the machine did not come up: its port closes with it. In milliseconds. */
+const FAILED_START_LIMIT_MS = 2_000;
 /** For the guest to wait for its next session after one has ended, in milliseconds with KVM. */
 const SETTLE_MS = 300;
 
 /** Whether a start from a saved state failed for what that state is, not for the host. */
 const isOfTheState = (error: unknown): error is Error =>
-  (error instanceof VmError && ["STATE_REJECTED", "GUEST_SILENT", "PORT_CLOSED"].includes(error.code)) ||
+  (error instanceof VmError && ["STATE_REJECTED", "GUEST_SILENT", "PORT_CLOSED", "KVM_FAILED"].includes(error.code)) ||
   error instanceof SshError ||
   (error as NodeJS.ErrnoException).code === "ENOENT"; // its keys
 
@@ -63,9 +67,16 @@ async function keepTraces(workDir: string, target: string): Promise<void> {
   await rename(workDir, target).catch(() => undefined); // nothing was begun
 }
 
-/** What a guest or QEMU did is no defect of livelab; it is told with where to look. */
-function notStarted(thrown: unknown, home: LivelabHome): unknown {
+/**
+ * What a guest or QEMU did is no defect of livelab; it is reported with where to look. What KVM did is the host's matter,
+ * and its verdict is dropped.
+ */
+async function notStarted(thrown: unknown, home: LivelabHome): Promise<unknown> {
   const error = firstError(thrown);
+  if (isKvmFailure(error)) {
+    await dropKvmVerdict(home.root);
+    return error;
+  }
   const guests =
     error instanceof SshError || (error instanceof VmError && error.kind === "internal") || isOfTheState(error);
   if (!guests) return thrown;
@@ -101,8 +112,8 @@ export class BuilderVm implements BuilderMachine {
    * @throws BuilderError MACHINE_DIED when it does not come up; VmError as launchMachine does for what the host lacks
    */
   static async start(options: VmOptions): Promise<BuilderVm> {
-    return BuilderVm.#startAny(options).catch((error) => {
-      throw notStarted(error, options.home);
+    return BuilderVm.#startAny(options).catch(async (error) => {
+      throw await notStarted(error, options.home);
     });
   }
 
@@ -142,21 +153,27 @@ export class BuilderVm implements BuilderMachine {
       await makeVmKeys(part);
       await using vm = await BuilderVm.#launch(options, part, undefined);
       // What a stage begins and ends with is read from the disk once, and is in every machine's memory then.
-      await vm.ssh.exec("zpool version; zfs version; tar --version; sh -c true", { signal: options.signal });
+      const warmUp = "zpool version; zfs version; tar --version; sh -c true";
+      await vm.ssh.exec(warmUp, { signal: options.signal }).catch(async (error) => {
+        options.signal.throwIfAborted();
+        throw (await vm.hostFailure()) ?? error;
+      });
       await vm.ssh[Symbol.asyncDispose]();
       await sleep(SETTLE_MS * options.verdict.timeScale, undefined, { signal: options.signal });
       await vm.#machine.saveState(join(part, "state"), { signal: options.signal });
       await draft.commit();
     } catch (thrown) {
       const error = firstError(thrown);
-      if (!(error instanceof VmError && error.code === "STATE_NOT_SAVED")) throw notStarted(thrown, options.home);
+      if (!(error instanceof VmError && error.code === "STATE_NOT_SAVED")) {
+        throw await notStarted(thrown, options.home);
+      }
       options.note(`builder VMs will boot each time: ${error.message}`);
     }
   }
 
   /** @param keys folder with the keys that the guest has or will get */
   static async #launch(options: VmOptions, keys: string, restoreFrom: string | undefined): Promise<BuilderVm> {
-    const { home, verdict, signal } = options;
+    const { home, signal } = options;
     await using cleanup = new DisposableStack();
     const { path: workDir } = cleanup.use(await Draft.begin(join(home.machines, "vm")));
     const traces = new DisposableStack();
@@ -170,19 +187,34 @@ export class BuilderVm implements BuilderMachine {
     const machine = cleanup.use(
       await launchMachine(vmSpec(options, { keys, socket, outbox }), { workDir, signal, restoreFrom }),
     );
-    await machine.resume();
-    const limitMs = (restoreFrom === undefined ? BOOT_LIMIT_MS : RESTORE_LIMIT_MS) * verdict.timeScale;
-    const port = await openGuestPort(socket, { limitMs, signal });
-    const ssh = cleanup.use(
-      await SshConnection.connect(port, {
-        ...(await readVmKeys(keys)),
-        handshakeTimeoutMs: HANDSHAKE_LIMIT_MS * verdict.timeScale,
-        keepaliveMs: KEEPALIVE_MS,
-        signal,
-      }),
-    );
+    const ssh = await BuilderVm.#connect(options, machine, {
+      keys,
+      socket,
+      isRestored: restoreFrom !== undefined,
+    }).catch(async (error) => {
+      signal.throwIfAborted();
+      throw (await whatKvmDid(machine, FAILED_START_LIMIT_MS)) ?? error;
+    });
+    cleanup.use(ssh);
     traces.move();
     return new BuilderVm(home, ssh, machine, outbox, cleanup.move());
+  }
+
+  /** Lets the machine run and waits until it serves SSH. */
+  static async #connect(
+    { verdict, signal }: VmOptions,
+    machine: RunningMachine,
+    { keys, socket, isRestored }: { readonly keys: string; readonly socket: string; readonly isRestored: boolean },
+  ): Promise<SshConnection> {
+    await machine.resume();
+    const limitMs = (isRestored ? RESTORE_LIMIT_MS : BOOT_LIMIT_MS) * verdict.timeScale;
+    const port = await openGuestPort(socket, { limitMs, signal });
+    return SshConnection.connect(port, {
+      ...(await readVmKeys(keys)),
+      handshakeTimeoutMs: HANDSHAKE_LIMIT_MS * verdict.timeScale,
+      keepaliveMs: KEEPALIVE_MS,
+      signal,
+    });
   }
 
   /** In the work folder, where it is swept if we are killed; elsewhere if that path is longer than a socket's may be. */
@@ -190,6 +222,13 @@ export class BuilderVm implements BuilderMachine {
     const path = join(workDir, "ssh");
     if (Buffer.byteLength(path) <= LONGEST_SOCKET_PATH) return path;
     return join(cleanup.use(await TempDir.createForSockets("vm")).path, "ssh");
+  }
+
+  /** The error, where KVM failed under the machine; its verdict is dropped then. */
+  async hostFailure(): Promise<VmError | undefined> {
+    const error = await whatKvmDid(this.#machine, EXIT_LIMIT_MS);
+    if (error !== undefined) await dropKvmVerdict(this.#home.root);
+    return error;
   }
 
   async whyLost(): Promise<string> {
@@ -218,6 +257,13 @@ export class BuilderVm implements BuilderMachine {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources[Symbol.asyncDispose]();
   }
+}
+
+/** @param limitMs time for the machine to end, in milliseconds @returns undefined for one that runs on, or ended otherwise */
+async function whatKvmDid(machine: RunningMachine, limitMs: number): Promise<VmError | undefined> {
+  if (machine.accelerator !== "kvm") return undefined;
+  const limits = { limitMs, onLimit: () => new Error("it runs on") };
+  return waitAtMost(machine.exited, limits).then(kvmFailureOf, () => undefined);
 }
 
 /**

@@ -11,6 +11,7 @@ import { createOverlay } from "../disk-image.js";
 import { DisposableStack } from "../disposable-stack.js";
 import { describeExit } from "../exit-report.js";
 import { openGuestPort } from "../guest-port.js";
+import { kvmFailureOf } from "../kvm-failure.js";
 import { launchMachine, type RunningMachine } from "../machine.js";
 import type { Accelerator, DiskSpec } from "../machine-spec.js";
 import { findProjectRoot } from "../project-root.js";
@@ -63,7 +64,7 @@ const GIB = 1024 ** 3;
 /**
  * Starts the machine and waits until SSH works.
  * @throws VmError IMAGE_UNFIT when the image does not boot or has no cloud-init, GUEST_SILENT at the limit, EXITED_EARLY
- * when the machine ends, all with the console's last lines; those of createOverlay() and launchMachine(); SshError
+ * when the machine ends, all with the console's last lines; KVM_FAILED when KVM ended it; those of createOverlay() and launchMachine(); SshError
  */
 export async function startCloudMachine(options: CloudMachineOptions): Promise<CloudMachine> {
   const { image, accelerator, timeScale, memoryMib = 1024, cpus = 2, diskBytes = 10 * GIB, workDir, signal } = options;
@@ -146,7 +147,10 @@ async function whenReady(
     // The port tells of the machine's end sooner than the machine, but not why.
     const ended = error.code === "PORT_CLOSED";
     if (ended) await Promise.race([machine.exited, sleep(END_LIMIT_MS)]);
-    const why = ended ? `${describeExit(await machine.stop())} before SSH worked` : error.message;
+    const exit = ended ? await machine.stop() : undefined;
+    const byKvm = exit && kvmFailureOf(exit);
+    if (byKvm !== undefined) throw byKvm;
+    const why = exit ? `${describeExit(exit)} before SSH worked` : error.message;
     const tail = lastLines(consoleText(await readFile(consolePath)), QUOTED_LINES).map((line) => `\n  | ${line}`);
     throw new VmError(ended ? "EXITED_EARLY" : error.code, `${image.path}: ${why}; its console:${tail.join("")}`, {
       hint: error.hint ?? `the whole console: ${consolePath}`,
