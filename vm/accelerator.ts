@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AcceleratorMemory } from "./accelerator-memory.js";
 import { findQemu, readQemuVersion } from "./find-qemu.js";
 import { probeGuest } from "./guest-probe.js";
+import { kvmLimitMs } from "./kvm-limit.js";
 import { inspectKvmNode, KVM_BUSY_REMEDY } from "./kvm-node.js";
 import type { Accelerator } from "./machine-spec.js";
 import { VmError } from "./vm-error.js";
@@ -37,7 +38,7 @@ export interface AcceleratorWish {
   readonly log?: ((line: string) => void) | undefined;
   /** @default "/dev/kvm" */
   readonly kvmDevice?: string | undefined;
-  /** Longest wait for the first line of a kernel under KVM, in milliseconds. @default 6_000 */
+  /** Longest wait for the first line of a kernel under KVM, in milliseconds. @default $LIVELAB_KVM_LIMIT_S, or 6_000 */
   readonly kvmLimitMs?: number | undefined;
 }
 
@@ -108,7 +109,7 @@ async function judgeKvm(wish: AcceleratorWish, memory: AcceleratorMemory): Promi
 }
 
 async function probeKvm(wish: AcceleratorWish, kernelPath: string, memory: AcceleratorMemory): Promise<KvmJudgement> {
-  const { stateDir, signal, log, kvmLimitMs: limitMs = 6_000 } = wish;
+  const { stateDir, signal, log, kvmLimitMs: limitMs = kvmLimitMs(process.env) } = wish;
   const workDir = join(stateDir, "probe-kvm");
   for (let tries = 1; ; tries += 1) {
     try {
