@@ -1,5 +1,5 @@
 /**
- * `npm test`: checks of the tree, unit tests, machine tests and boot scenarios.
+ * `npm test`: checks of the tree, unit tests, machine tests, boot scenarios, and tests of the image that these booted.
  * Prints a line for each on stdout, ends with `N passed, N failed`, and exits 0 only if something ran and all passed.
  * Usage: run.js [--unit] [--machine] [--boot] [FILE...]; without arguments, everything.
  */
@@ -26,7 +26,11 @@ import { verifyCheck } from "./runner/verify-check.js";
 import { workflowCheck } from "./runner/workflow-check.js";
 
 /** Longest run of one file, in milliseconds. */
-const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = { unit: 5 * 60_000, machine: 10 * 60_000 };
+const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = {
+  unit: 5 * 60_000,
+  machine: 10 * 60_000,
+  image: 30 * 60_000,
+};
 
 /** Longest run of all boot scenarios, in milliseconds, with a cold build before them on a slow host. */
 const BOOT_TIMEOUT_MS = 2 * 60 * 60_000;
@@ -53,7 +57,8 @@ async function select(args: readonly string[]): Promise<Selection> {
   const named = positionals.map((argument) => testFileOf(argument, places));
   const everything = !unit && !machine && !boot && named.length === 0;
   const found = (await findTestFiles(dist)).filter(
-    ({ kind }) => everything || (kind === "unit" && unit) || (kind === "machine" && machine),
+    ({ kind }) =>
+      everything || (kind === "unit" && unit) || (kind === "machine" && machine) || (kind === "image" && boot),
   );
   return { checks: everything || unit, files: [...found, ...named], boot: everything || boot };
 }
@@ -100,6 +105,12 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
     await run(runBootScenarios(join(dist, "cli.js"), options));
     await run(runCheck(verifyCheck, root));
   }
+  await eachOf(
+    files.filter(({ kind }) => kind === "image"),
+    1,
+    signal,
+    runFile,
+  );
   return outcomes;
 }
 

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AcceleratorMemory, forgetKvmFinding } from "./accelerator-memory.js";
 import { findQemu, QEMU_INSTALL_HINT, readQemuVersion } from "./find-qemu.js";
 import { type GuestProbeResult, probeGuest } from "./guest-probe.js";
+import { kvmLimitMs } from "./kvm-limit.js";
 import { findForeignKvmModule } from "./kvm-module.js";
 import { inspectKvmNode, KVM_BUSY_REMEDY } from "./kvm-node.js";
 import type { Accelerator } from "./machine-spec.js";
@@ -41,7 +42,7 @@ export interface AcceleratorWish {
   readonly log?: ((line: string) => void) | undefined;
   /** @default "/dev/kvm" */
   readonly kvmDevice?: string | undefined;
-  /** Longest wait for the first line of a kernel under KVM, in milliseconds. @default 6_000 */
+  /** Longest wait for the first line of a kernel under KVM, in milliseconds. @default $LIVELAB_KVM_LIMIT_S, or 6_000 */
   readonly kvmLimitMs?: number | undefined;
 }
 
@@ -170,7 +171,7 @@ async function judgeKvm(wish: AcceleratorWish, memory: AcceleratorMemory): Promi
   if (wish.kernelPath === undefined) {
     return { state: "not-probed", reason: "there is no kernel yet to try KVM with" };
   }
-  return probeKvm(wish, wish.kernelPath, memory, wish.kvmLimitMs ?? 6_000);
+  return probeKvm(wish, wish.kernelPath, memory, wish.kvmLimitMs ?? kvmLimitMs(process.env));
 }
 
 async function probeKvm(

@@ -9,6 +9,11 @@ export interface MachineSpec {
   /** A short name for logs and for `ps`. */
   readonly name: string;
   readonly accelerator: Accelerator;
+  /**
+   * The processor that emulation shows: a CPU model of QEMU with features, e.g. "EPYC,+svm". KVM shows the host's.
+   * @default a model that is emulated fast
+   */
+  readonly processor?: string | undefined;
   /** Number of virtual CPUs. */
   readonly cpus: number;
   /** Guest memory in MiB. */
@@ -35,6 +40,8 @@ export interface MachineSpec {
   readonly ports?: readonly PortSpec[] | undefined;
   /** Files that the guest reads without a disk. @default none */
   readonly firmwareFiles?: readonly FirmwareFile[] | undefined;
+  /** Folders of the host that the guest can mount. @default none */
+  readonly sharedFolders?: readonly SharedFolder[] | undefined;
 }
 
 /**
@@ -53,6 +60,16 @@ export interface FirmwareFile {
   /** At most 55 characters (QEMU docs/specs/fw_cfg). */
   readonly name: `opt/${string}`;
   readonly path: string;
+}
+
+/**
+ * A folder of the host with all that is mounted below it, read-only; owners and modes are the host's. The guest sees
+ * what QEMU's user may read, and mounts it with `mount -t 9p -o trans=virtio,ro <tag> <folder>`.
+ */
+export interface SharedFolder {
+  readonly path: string;
+  /** The name by which the guest mounts it, at most 31 characters. */
+  readonly tag: string;
 }
 
 /** Of a unix socket's path, in bytes (unix(7)). */

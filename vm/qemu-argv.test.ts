@@ -52,6 +52,11 @@ test("gives a guest under KVM the host's CPU", () => {
   assert.equal(valuesOf(argvOf({ accelerator: "kvm" }), "-cpu"), ["host"]);
 });
 
+test("emulates the processor that a spec names; under KVM the guest sees the host's all the same", () => {
+  assert.equal(valuesOf(argvOf({ processor: "EPYC,+svm" }), "-cpu"), ["EPYC,+svm"]);
+  assert.equal(valuesOf(argvOf({ processor: "EPYC,+svm", accelerator: "kvm" }), "-cpu"), ["host"]);
+});
+
 test("boots from the first NIC alone, on the network it is told of", () => {
   const second = { mac: "52:54:00:99:00:39", model: "e1000", network: { ...spec.nics[0]?.network } } as const;
   const argv = argvOf({ nics: [...spec.nics, second as MachineSpec["nics"][number]] });
@@ -222,6 +227,23 @@ test("has a bus for virtio-serial ports, and room on it for each, only where the
 test("hands files to the guest through the firmware", () => {
   const firmwareFiles = [{ name: "opt/org.livelab/host_key", path: "/keys,x/host" }] as const;
   assert.equal(valuesOf(argvOf({ firmwareFiles }), "-fw_cfg"), ["name=opt/org.livelab/host_key,file=/keys,,x/host"]);
+});
+
+test("shares folders over 9p, read-only, each under its own tag", () => {
+  const sharedFolders = [
+    { path: "/", tag: "host" },
+    { path: "/a,b", tag: "odd" },
+  ];
+  const argv = argvOf({ sharedFolders });
+  assert.equal(valuesOf(argv, "-fsdev"), [
+    "local,id=share0,path=/,security_model=none,readonly=on,multidevs=remap",
+    "local,id=share1,path=/a,,b,security_model=none,readonly=on,multidevs=remap",
+  ]);
+  assert.equal(
+    valuesOf(argv, "-device").filter((device) => device?.startsWith("virtio-9p")),
+    ["virtio-9p-pci,fsdev=share0,mount_tag=host", "virtio-9p-pci,fsdev=share1,mount_tag=odd"],
+  );
+  assert.equal(valuesOf(argvOf(), "-fsdev"), []);
 });
 
 test("waits for a guest's state only where there is one", () => {

@@ -12,19 +12,26 @@ const test = suite("files of tests");
 async function clone() {
   const dir = await TempDir.create("test-files");
   const dist = join(dir.path, "dist");
-  for (const name of ["vm/format.js", "vm/format.test.js", "test/machine/boot.test.js", "test/run.js"]) {
+  for (const name of [
+    "vm/format.js",
+    "vm/format.test.js",
+    "test/image/kvm.test.js",
+    "test/machine/boot.test.js",
+    "test/run.js",
+  ]) {
     await mkdir(join(dist, name, ".."), { recursive: true });
     await writeFile(join(dist, name), "");
   }
   return { dir, places: { root: dir.path, dist, cwd: dir.path } };
 }
 
-test("are found below dist/, with those that start a machine set apart", async () => {
+test("are found below dist/, with those that start a machine or need the image set apart", async () => {
   const { dir, places } = await clone();
   await using _ = dir;
   assert.equal(
     (await findTestFiles(places.dist)).map(({ name, kind }) => [name, kind]),
     [
+      ["test/image/kvm.test.js", "image"],
       ["test/machine/boot.test.js", "machine"],
       ["vm/format.test.js", "unit"],
     ],

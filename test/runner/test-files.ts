@@ -5,8 +5,14 @@ import { basename, isAbsolute, join, relative, resolve } from "node:path";
 import { nearestLine } from "../../harness/console/nearest-line.js";
 import { UsageError } from "../../vm/livelab-error.js";
 
-/** Machine tests start a machine: they take minutes, and the whole host. All others are quick. */
-export type TestKind = "unit" | "machine";
+/**
+ * Machine tests start a machine: they take minutes, and the whole host. Image tests do so with out/latest, which the boot
+ * scenarios before them build where it is missing. All others are quick.
+ */
+export type TestKind = "unit" | "machine" | "image";
+
+/** Kinds of the folders below test/; tests anywhere else are unit tests. */
+const KIND_BY_FOLDER: Readonly<Record<string, TestKind | undefined>> = { machine: "machine", image: "image" };
 
 export interface TestFile {
   /** Path below dist/. */
@@ -74,5 +80,5 @@ function nearestTest(argument: string, dist: string): string | undefined {
 }
 
 function testFile(dist: string, name: string): TestFile {
-  return { name, path: join(dist, name), kind: name.startsWith("test/machine/") ? "machine" : "unit" };
+  return { name, path: join(dist, name), kind: KIND_BY_FOLDER[/^test\/([^/]+)\//.exec(name)?.[1] ?? ""] ?? "unit" };
 }

@@ -1,0 +1,21 @@
+/** What `npm run test:kvm` proves: the claims of one nested host, in their order. */
+
+import type { KvmClaim } from "./kvm-claim.js";
+import { kvmStopsTheGuest, qemuAborts } from "./late-failure.js";
+import { busyKvm, noDevice, noPermission } from "./unusable-kvm.js";
+import { bootsUnderKvm, builderVmGoesOn, builderVmUnderKvm, doctorFindsKvm, scenarioUnderKvm } from "./working-kvm.js";
+
+/** Proved by `npm test` as well. */
+export const quickClaims: readonly KvmClaim[] = [doctorFindsKvm, bootsUnderKvm];
+
+export const allClaims: readonly KvmClaim[] = [
+  ...quickClaims,
+  builderVmUnderKvm,
+  builderVmGoesOn,
+  scenarioUnderKvm,
+  kvmStopsTheGuest,
+  qemuAborts,
+  noPermission,
+  noDevice,
+  busyKvm,
+];

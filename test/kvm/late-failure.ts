@@ -1,0 +1,51 @@
+/** What livelab says of a KVM that passes its probe and fails in a boot. */
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../vm/project-root.js";
+import type { KvmClaim } from "./kvm-claim.js";
+import { type BootAnswer, boot, doctor } from "./nested-commands.js";
+
+/** In milliseconds on a host with KVM. */
+const WRITE_LIMIT_MS = 10_000;
+
+/** Claims that the host, and not the image, is blamed. @returns the message */
+function assertBrokenByHost({ status, stderr, report }: BootAnswer): string {
+  assert.is(status, 3, stderr);
+  const verdict = report?.verdict;
+  assert.is(verdict?.outcome, "broken", stderr);
+  if (verdict === undefined || verdict.outcome === "passed") throw new Error("unreachable");
+  assert.is(verdict.failure.code, "KVM_FAILED", verdict.failure.message);
+  return verdict.failure.message;
+}
+
+export const kvmStopsTheGuest: KvmClaim = {
+  title: "an internal error of KVM in a boot is the host's failure, and KVM is probed anew by the next command",
+  verify: async (host) => {
+    assert.is((await doctor(host)).check("KVM").state, "ok");
+    const image = `${host.reports}/unrunnable-image`;
+    const program = join(findProjectRoot(), "dist/fixtures/unrunnable-image.js");
+    const written = await host.run([process.execPath, program, image], { limitMs: WRITE_LIMIT_MS });
+    assert.is(written.status, 0, written.stderr);
+    const message = assertBrokenByHost(await boot(host, "internal-error", [image, "--accel", "kvm"]));
+    assert.match(message, "KVM internal error");
+    assert.is(await host.kvmFinding(), undefined, "the verdict is dropped");
+    assert.is((await doctor(host)).check("KVM").state, "ok");
+    assert.is((await host.kvmFinding())?.works, true, "KVM was probed anew");
+    return message;
+  },
+};
+
+export const qemuAborts: KvmClaim = {
+  title: "a QEMU that aborts under KVM after the kernel's first line is the host's failure",
+  verify: async (host) => {
+    const name = "abort";
+    const booting = boot(host, name, ["--accel", "kvm"]);
+    const aborting = host.abortMachineAfter("Linux version ", `${host.reports}/${name}/console.log`);
+    const [answer] = await Promise.all([booting, aborting]);
+    const message = assertBrokenByHost(answer);
+    assert.match(message, "SIGABRT");
+    const kernel = answer.report?.milestones.find((milestone) => milestone.name === "kernel");
+    assert.is(kernel?.state, "reached");
+    return message;
+  },
+};

@@ -1,0 +1,60 @@
+/** livelab's commands in a nested host, with what they print taken apart. */
+import * as assert from "uvu/assert";
+import type { NestedHost, NestedRun, NestedUser } from "../../fixtures/nested-host/nested-host.js";
+import type { BootReport } from "../../harness/boot-report.js";
+import type { HostCheck } from "../../vm/host-check.js";
+
+/** Limits in milliseconds on a host with KVM; the nested host multiplies them with its measured time scale. */
+const DOCTOR_LIMIT_MS = 60_000;
+const BOOT_LIMIT_MS = 120_000;
+
+export interface DoctorAnswer {
+  readonly status: number;
+  /** @throws AssertionError when there is no such check */
+  readonly check: (name: string) => HostCheck;
+}
+
+/** @param reprobe whether KVM is asked anew */
+export async function doctor(
+  host: NestedHost,
+  { as = "member", reprobe = false }: { as?: NestedUser; reprobe?: boolean } = {},
+): Promise<DoctorAnswer> {
+  const words = ["doctor", "--json", ...(reprobe ? ["--reprobe"] : [])];
+  const { status, stdout, stderr } = await host.livelab(words, { as, limitMs: DOCTOR_LIMIT_MS });
+  assert.match(stdout, /^\[/, `doctor ended with ${status}: ${stderr}`);
+  const checks = JSON.parse(stdout) as HostCheck[];
+  const check = (name: string): HostCheck => {
+    const found = checks.find((each) => each.name === name);
+    assert.ok(found, `doctor has no check ${name}`);
+    return found as HostCheck;
+  };
+  return { status, check };
+}
+
+export interface BootAnswer extends NestedRun {
+  /** Undefined where no machine was powered on. */
+  readonly report: BootReport | undefined;
+}
+
+/** Boots out/latest. @param name of the folder of its report */
+export async function boot(
+  host: NestedHost,
+  name: string,
+  words: readonly string[],
+  options: { as?: NestedUser } = {},
+): Promise<BootAnswer> {
+  const folder = `${host.reports}/${name}`;
+  const run = await host.livelab(["boot", ...words, "--report", folder], { ...options, limitMs: BOOT_LIMIT_MS });
+  const text = await host.readText(`${folder}/report.json`).catch(() => undefined);
+  return { ...run, report: text === undefined ? undefined : (JSON.parse(text) as BootReport) };
+}
+
+/** Claims that `--accel kvm` is refused before any machine is on. @returns the first line of the message */
+export async function refusedBoot(host: NestedHost, name: string, options: { as?: NestedUser } = {}): Promise<string> {
+  const { status, stderr, report } = await boot(host, name, ["--accel", "kvm"], options);
+  assert.is(status, 3, stderr);
+  assert.is(report, undefined, "no machine was powered on");
+  const said = stderr.split("\n").filter((line) => line.startsWith("livelab: "));
+  assert.ok(said.length > 0, `it says why: ${stderr}`);
+  return said.join("\n");
+}

@@ -1,0 +1,62 @@
+/** What livelab says and does where /dev/kvm cannot be used; each claim leaves the device as it found it. */
+import * as assert from "uvu/assert";
+import type { HostCheck } from "../../vm/host-check.js";
+import type { KvmClaim } from "./kvm-claim.js";
+import { doctor, refusedBoot } from "./nested-commands.js";
+
+/** Of a KVM that works no longer: doctor says that machines are emulated, and why. */
+function assertEmulated({ state, detail }: { readonly state: string; readonly detail: string }, why: RegExp): void {
+  assert.is(state, "optional", detail);
+  assert.match(detail, /^emulation, because /);
+  assert.match(detail, why);
+}
+
+export const noPermission: KvmClaim = {
+  title: "outside group kvm: doctor names the group and the command that adds the user, and --accel kvm is refused",
+  verify: async (host) => {
+    const { check } = await doctor(host, { as: "stranger" });
+    const kvm = check("KVM");
+    assertEmulated(kvm, /may not open \/dev\/kvm: it is open to the group kvm/);
+    assert.match(kvm.remedy ?? "", /^sudo usermod -aG kvm \S+, then log in again$/);
+    const said = await refusedBoot(host, "no-permission", { as: "stranger" });
+    assert.match(said, /may not open \/dev\/kvm: it is open to the group kvm/);
+    assert.match(said, /usermod -aG kvm/);
+    return kvm.detail;
+  },
+};
+
+export const noDevice: KvmClaim = {
+  title: "without /dev/kvm: doctor names the modules to load, and --accel kvm is refused",
+  verify: async (host) => {
+    await host.changeDevice("withdraw");
+    try {
+      const kvm = (await doctor(host)).check("KVM");
+      assertEmulated(kvm, /\/dev\/kvm cannot be opened \(ENOENT\)/);
+      assert.match(kvm.remedy ?? "", "modprobe kvm_intel (or kvm_amd)");
+      assert.match(await refusedBoot(host, "no-device"), "/dev/kvm cannot be opened (ENOENT)");
+      return kvm.detail;
+    } finally {
+      await host.changeDevice("offer");
+    }
+  },
+};
+
+export const busyKvm: KvmClaim = {
+  title:
+    "while another hypervisor holds the processors: doctor says busy, --accel kvm is refused; then KVM works again",
+  verify: async (host) => {
+    await host.changeDevice("hold");
+    let kvm: HostCheck;
+    try {
+      kvm = (await doctor(host, { reprobe: true })).check("KVM");
+      assertEmulated(kvm, /busy/i);
+      assert.match(kvm.remedy ?? "", "stop the other hypervisor");
+      assert.match(await refusedBoot(host, "busy"), /busy/i);
+    } finally {
+      await host.changeDevice("release");
+    }
+    const again = (await doctor(host, { reprobe: true })).check("KVM");
+    assert.is(again.state, "ok", again.detail);
+    return kvm.detail;
+  },
+};
