@@ -3,8 +3,8 @@ import type { ScenarioBootResult } from "./scenario-boot.js";
 import type { TestReport } from "./scenario-run.js";
 
 /** Whether the host, and not the image, kept a boot from doing what it should: KVM failed, say, or QEMU was killed. */
-export const isBrokenByHost = ({ report: { verdict } }: Pick<ScenarioBootResult, "report">): boolean =>
-  verdict.outcome === "broken" && verdict.failure.kind === "host";
+export const isBrokenByHost = ({ report }: Pick<ScenarioBootResult, "report">): boolean =>
+  report?.verdict.outcome === "broken" && report.verdict.failure.kind === "host";
 
 /** Whether a run is not ok for its host alone: some boots were broken by it, and all others passed. */
 export function isHostsFault({ ok, scenarios }: Pick<TestReport, "ok" | "scenarios">): boolean {
