@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -9,6 +9,7 @@ import type { LivelabError } from "../vm/livelab-error.js";
 import { TempDir } from "../vm/temp-dir.js";
 import { openHome } from "./home.js";
 import { markInUse, takeAlone } from "./home-use.js";
+import { startTimeOf } from "./owner.js";
 import { sweepHome } from "./sweep.js";
 
 const test = suite("home use");
@@ -87,6 +88,20 @@ test(
     const other = await openHome(fresh.path);
     await using _alone = await takeAlone(other);
     await markInUse(other);
+  }),
+);
+
+test(
+  "gc is refused while a livelab of a former version uses the home, and not after its end",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("home-use");
+    const home = await openHome(dir.path);
+    await writeFile(join(home.machines, `in-use.${process.pid}-1`), "");
+    {
+      await using _alone = await takeAlone(home);
+    }
+    await writeFile(join(home.machines, `in-use.${process.pid}-${startTimeOf(process.pid)}`), "");
+    await assertBusy(takeAlone(home), new RegExp(`another livelab \\(pid ${process.pid}\\)$`));
   }),
 );
 

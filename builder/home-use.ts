@@ -3,10 +3,11 @@
  * Each user keeps a draft "in-use" in machines/ for as long as its process lives; sweeping removes those of killed ones.
  */
 import { rmSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Draft, liveDrafts } from "./draft.js";
 import type { LivelabHome } from "./home.js";
-import { busy, isHeld, OwnerLock, readOwner } from "./owner.js";
+import { busy, formerOwner, isHeld, OwnerLock, readOwner } from "./owner.js";
 
 const gcLock = (home: LivelabHome): string => join(home.root, "gc.lock");
 const MARK = "in-use";
@@ -54,6 +55,10 @@ export async function takeAlone(home: LivelabHome): Promise<AsyncDisposable> {
   try {
     const other = (await liveDrafts(home.machines)).find(isOthers);
     if (other !== undefined) throw busy(home.root, other.owner);
+    for (const name of await readdir(home.machines)) {
+      const former = formerOwner(name);
+      if (former?.isRunning) throw busy(home.root, former.owner);
+    }
   } catch (error) {
     await lock[Symbol.asyncDispose]();
     throw error;

@@ -81,6 +81,18 @@ export function busy(what: string, owner: Owner | undefined): BuilderError {
   return new BuilderError("BUSY", `${what} is in use by ${describeOwner(owner)}`, { hint: ways[whereIs(owner)] });
 }
 
+/**
+ * The process that a name ends in, "<name>.<pid>-<start time>", as livelab marked its own until November 2026: such a name
+ * does not say in which PID namespace that pid is, so it is trusted only in the home, and only by gc.
+ * @returns undefined for another name
+ */
+export function formerOwner(name: string): { readonly owner: Owner; readonly isRunning: boolean } | undefined {
+  const [, pid, startTime] = /\.(\d+)-(\d+)$/.exec(name) ?? [];
+  if (pid === undefined || startTime === undefined) return undefined;
+  const owner = { ...thisProcess(), pid: Number(pid), startTime };
+  return { owner, isRunning: startTimeOf(owner.pid) === startTime };
+}
+
 /** A lock file held by this process; disposing of it, or the end of the process, gives it back. */
 export class OwnerLock implements AsyncDisposable {
   readonly #claim: Claim;

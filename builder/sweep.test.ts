@@ -41,7 +41,7 @@ test(
 );
 
 test(
-  "what former versions left is removed by gc alone, and not while its process runs",
+  "what former versions left is removed by gc alone; what their processes still make stays",
   within(10_000, async () => {
     await using dir = await TempDir.create("sweep");
     const home = await openHome(dir.path);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { sweepDrafts } from "./draft.js";
 import type { LivelabHome } from "./home.js";
 import { removeTree } from "./machines/remove-tree.js";
-import { claimExisting, startTimeOf } from "./owner.js";
+import { claimExisting, formerOwner } from "./owner.js";
 
 /** Folder of the builder VM's saved states. */
 export const savedStates = (home: LivelabHome): string => join(home.vm, "states");
@@ -19,16 +19,14 @@ export async function sweepHome(home: LivelabHome, asRoot: boolean): Promise<voi
 
 /**
  * Removes besides what only a process that has the home for itself can judge: lock files that nobody holds, and
- * "<name>.<pid>-<start time>", which livelab left until November 2026 and which do not say in which PID namespace that pid is.
+ * what former versions left half made.
  */
 export async function sweepHomeAlone(home: LivelabHome, asRoot: boolean): Promise<void> {
   await sweepHome(home, asRoot);
   for (const name of await readdir(home.locks)) (await claimExisting(join(home.locks, name)))?.release();
   for (const folder of [home.machines, home.vm]) {
     for (const name of await readdir(folder)) {
-      const [, pid, startTime] = /\.(\d+)-(\d+)$/.exec(name) ?? [];
-      if (pid === undefined || startTimeOf(Number(pid)) === startTime) continue;
-      await removeTree(join(folder, name), asRoot);
+      if (formerOwner(name)?.isRunning === false) await removeTree(join(folder, name), asRoot);
     }
   }
 }

@@ -103,7 +103,7 @@ test("two builds of one stamp at once: the second is told who holds it, the firs
   await until("the first is in its stages", () => first.stderr().includes("create_bootstrap …"));
   const second = await livelab(home, "build", "-r", STAMP, ...words);
   assert.is(second.status, 3, second.stderr);
-  assert.match(second.stderr, `release ${STAMP} is in use by another livelab, process ${first.child.pid}`);
+  assert.match(second.stderr, `release ${STAMP} is in use by another livelab (pid ${first.child.pid})`);
   const ended = await first.ended;
   assert.is(ended.status, 0, ended.stderr);
 
