@@ -4,6 +4,6 @@
 # mount_overlay FOLDER NAME TARGET: FOLDER and TARGET are absolute paths; NAME is what /proc/mounts shows.
 mount_overlay() (
   # The options name the layers relative to the folder.
-  cd "$1"
+  cd "$1" || exit
   exec mount -t overlay -o "$(cat options)" "$2" "$3"
 )
