@@ -1,6 +1,6 @@
 /**
  * A boot as it was asked for, checked before anything starts: every file read, every word understood.
- * Not here: the boot (running-cn.ts), the command line (cli.ts).
+ * Not here: the boot (running-cn.ts), the command line (commands.ts).
  */
 import { open } from "node:fs/promises";
 import { findUefi } from "../vm/find-uefi.js";

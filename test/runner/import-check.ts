@@ -6,7 +6,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
 import type { Check } from "./check.js";
 
-/** What the files of a folder may import; "" is the root, where cli.ts is. */
+/** What the files of a folder may import; "" is the root, where cli.ts and commands.ts are. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   vm: ["vm"],
   builder: ["builder", "vm"],
