@@ -619,16 +619,16 @@ function reportFirst(first: unknown): number {
     );
     return exitCodes.host;
   }
-  const trouble = explainSystemError(first);
-  if (trouble !== undefined) {
-    process.stderr.write(`livelab: ${trouble.message}\nlivelab: try: ${trouble.hint}\n`);
-    return exitCodes.host;
-  }
   if (isRefusal(first)) {
     process.stderr.write(`livelab: cannot use ${first.path} (${first.syscall}): ${whyRefused(first.path, first)}\n`);
     process.stderr.write(
       "livelab: try: let this user access it (chown, chmod), or name another: LIVELAB_HOME, TMPDIR, -o DIR\n",
     );
+    return exitCodes.host;
+  }
+  const trouble = explainSystemError(first);
+  if (trouble !== undefined) {
+    process.stderr.write(`livelab: ${trouble.message}\nlivelab: try: ${trouble.hint}\n`);
     return exitCodes.host;
   }
   if (first instanceof LivelabError && first.kind !== "internal") {

@@ -15,7 +15,7 @@ mount -t sysfs -o ro,nosuid,nodev,noexec sysfs root
 mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts root
 mount --bind /dev/null upper/file
 echo overlay
-mount_overlay "$TRIAL/overlay" livelab "$TRIAL/root"
+mount_overlay "$TRIAL/overlay" "$TRIAL/root"
 # A folder of a lower layer that is replaced: overlayfs has to hide the old one and mark the new one (overlayfs.rst).
 rm -r "$TRIAL/root/old"
 mkdir "$TRIAL/root/old"

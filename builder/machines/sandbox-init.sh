@@ -7,7 +7,7 @@ set -eu
 . "${0%/*}/mount-overlay.sh"
 
 root=$MACHINE/root
-mount_overlay "$MACHINE/root-overlay" livelab "$root"
+mount_overlay "$MACHINE/root-overlay" "$root"
 
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
@@ -30,7 +30,7 @@ mount --bind "$MACHINE/run" "$root/run/livelab"
 
 release=$root/data/debian-live/$STAMP
 mkdir -p "$release"
-mount_overlay "$MACHINE/release-overlay" livelab-release "$release"
+mount_overlay "$MACHINE/release-overlay" "$release"
 
 cd "$root"
 mkdir -p .host
