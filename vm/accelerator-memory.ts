@@ -45,10 +45,12 @@ export class AcceleratorMemory {
     return parseFindings(await readFile(this.path, "utf8").catch(() => ""), this.#key, Date.now());
   }
 
-  /** Adds to what is known. */
+  /** Adds to what is known. A folder that cannot be written to keeps nothing: the next decision probes again. */
   async keep(more: AcceleratorFindings): Promise<void> {
-    await mkdir(dirname(this.path), { recursive: true });
-    await replaceFile(this.path, { key: this.#key, findings: { ...(await this.recall()), ...more } });
+    const content = { key: this.#key, findings: { ...(await this.recall()), ...more } };
+    await mkdir(dirname(this.path), { recursive: true })
+      .then(() => replaceFile(this.path, content))
+      .catch(() => undefined);
   }
 }
 

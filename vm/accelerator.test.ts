@@ -307,6 +307,28 @@ test(
 );
 
 test(
+  "decides on a host that can keep nothing",
+  within(30_000, () =>
+    withQemu({}, async (wish, qemu) => {
+      const stateDir = join(qemu.folder, "file");
+      await writeFile(stateDir, "no folder");
+      assert.is((await decideAccelerator({ ...wish, stateDir })).accelerator, "kvm");
+    }),
+  ),
+);
+
+test(
+  "does not keep a verdict that comes of what the host lacks at the moment",
+  within(30_000, () =>
+    withQemu({ kvm: 'echo "Failed to create PTY: No space left on device" >&2; exit 1' }, async (wish, qemu) => {
+      assert.is((await decideAccelerator(wish)).kvm, "broken");
+      await decideAccelerator(wish);
+      assert.is(await startsOf(qemu, "kvm"), 2);
+    }),
+  ),
+);
+
+test(
   "probes once for all who ask at the same time, and leaves no draft of what it keeps",
   within(30_000, () =>
     withQemu({ kvm: ABORTS }, async (wish, qemu) => {

@@ -122,7 +122,7 @@ async function decide(wish: AcceleratorWish): Promise<AcceleratorVerdict> {
     if (again.state === "works") return underKvm(again);
   }
   // A kernel that prints nothing anywhere says nothing of KVM; a QEMU that starts but for KVM does.
-  if (kvm.isNew && (kvm.qemuFailed || tcgMs !== undefined)) {
+  if (kvm.isLasting && (kvm.qemuFailed || tcgMs !== undefined)) {
     await memory.keep({ kvm: { works: false, detail: kvm.reason, foundAt: new Date().toISOString() } });
   }
   return {
@@ -152,8 +152,8 @@ interface KvmJudgement {
   readonly remedy?: string;
   /** Milliseconds to a guest's first line. */
   readonly afterMs?: number;
-  /** Whether it was found just now that KVM is broken. */
-  readonly isNew?: boolean;
+  /** Whether a probe found it just now, and not for what the host lacks at the moment, e.g. a pseudo terminal. */
+  readonly isLasting?: boolean;
   /** Whether QEMU did not get so far as to run a guest, which may not be KVM's fault. */
   readonly qemuFailed?: boolean;
   /** After so many milliseconds, its limit, the guest had printed nothing. */
@@ -208,7 +208,7 @@ async function describeBroken(
     state: "broken",
     reason: `KVM is broken on this host: ${result.detail}${note}`,
     remedy: BROKEN_REMEDY,
-    isNew: true,
+    isLasting: result.kind === "silent" || isQemus(result.error),
     qemuFailed: result.kind === "not-started",
     ...(overdueMs !== undefined && { overdueMs }),
   };
@@ -246,10 +246,13 @@ async function assertQemuRuns(wish: AcceleratorWish, deadlineMs: number): Promis
   if (result.kind === "not-started") throw brokenQemu(result);
 }
 
+/** Whether QEMU or KVM is what failed, and not the host around them. */
+const isQemus = (error: Error): boolean =>
+  error instanceof VmError && /^(?:EXITED_EARLY|QEMU_BROKEN|QMP_|KVM_)/.test(error.code);
+
 /** A missing setpriv, say, keeps its own error. */
 function brokenQemu({ detail, error }: Extract<GuestProbeResult, { kind: "not-started" }>): Error {
-  const isQemus = error instanceof VmError && /^(?:EXITED_EARLY|QEMU_BROKEN|QMP_)/.test(error.code);
-  if (!isQemus) return error;
+  if (!isQemus(error)) return error;
   return new VmError("QEMU_BROKEN", `QEMU does not run a machine, not even an emulated one: ${detail}`, {
     hint: `see that it is installed whole: ${QEMU_INSTALL_HINT}`,
     cause: error,
