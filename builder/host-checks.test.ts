@@ -66,7 +66,8 @@ test("what is not ok has a remedy, and what is ok has none", async () => {
 test("a program that is not in the PATH is missing, and the others are found where they are", async () => {
   await using bin = await TempDir.create("bin");
   // The trial of namespaces has a PATH of its own.
-  for (const name of ["unshare", "tar", "flock"]) await symlink((await findProgram(name)) as string, join(bin.path, name));
+  for (const name of ["unshare", "tar", "flock"])
+    await symlink((await findProgram(name)) as string, join(bin.path, name));
   const checks = await check({ path: bin.path });
   assert.is(checks.get("xz")?.state, "missing");
   assert.is(checks.get("xz")?.remedy, "npm run setup");

@@ -174,7 +174,10 @@ test("a TMPDIR that is missing is named by doctor, boot and the test runner, wit
   const LIVELAB_HOME = join(dir.path, "home");
   const doctor = await run([cli, "doctor"], "", { TMPDIR, LIVELAB_HOME });
   assert.is(doctor.status, 3);
-  assert.match(doctor.stdout.replace(/ +/g, " "), `missing temp folder cannot make a temporary folder in ${TMPDIR} ($TMPDIR)`);
+  assert.match(
+    doctor.stdout.replace(/ +/g, " "),
+    `missing temp folder cannot make a temporary folder in ${TMPDIR} ($TMPDIR)`,
+  );
   const tests = await run([runner, "vm/format.test.ts"], "", { TMPDIR });
   assert.is(tests.status, 3);
   assert.match(tests.stderr, `${TMPDIR} ($TMPDIR): it does not exist`);
