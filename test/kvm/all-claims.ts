@@ -5,11 +5,9 @@ import { kvmStopsTheGuest, qemuAborts } from "./late-failure.js";
 import { busyKvm, noDevice, noPermission } from "./unusable-kvm.js";
 import { bootsUnderKvm, builderVmGoesOn, builderVmUnderKvm, doctorFindsKvm, scenarioUnderKvm } from "./working-kvm.js";
 
-/** Proved by `npm test` as well. */
-export const quickClaims: readonly KvmClaim[] = [doctorFindsKvm, bootsUnderKvm];
-
 export const allClaims: readonly KvmClaim[] = [
-  ...quickClaims,
+  doctorFindsKvm, // npm test proves it as well
+  bootsUnderKvm,
   builderVmUnderKvm,
   builderVmGoesOn,
   scenarioUnderKvm,
