@@ -17,6 +17,7 @@ import {
   openToyWorkshop,
   readySharedHome,
   runToyStages,
+  sharedHome,
   TOY_STAMP,
   toyContext,
 } from "../../fixtures/toy-stage.js";
@@ -146,11 +147,12 @@ async function writesNothingOutside(): Promise<void> {
   const { stdout } = await run("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     [
-      'mount --bind "$1" "$1"; mount -o remount,ro,bind /',
+      // The home's store and bases are links to those of the shared one.
+      'mount --bind "$1" "$1"; mount --bind "$5" "$5"; mount -o remount,ro,bind /',
       '! touch "$2/probe" 2>/dev/null || { echo "it is not read-only" >&2; exit 1; }',
       'exec "$3" "$2/dist/fixtures/toy-build.js" "$4"',
     ].join("\n"),
-    ...["sh", tmpdir(), findProjectRoot(), process.execPath, home],
+    ...["sh", tmpdir(), findProjectRoot(), process.execPath, home, sharedHome()],
   ]);
   assert.ok(stdout.endsWith("done\n"), stdout);
 }
