@@ -214,7 +214,7 @@ const machineWish = (
   signal,
 });
 
-/** Where the stages of a build run, told in a line where it was not asked for. */
+/** Where the stages of a build run, with a progress line when --machine does not name the kind. */
 async function chooseKind(
   profile: string,
   asked: "auto" | MachineKind | undefined,
@@ -313,7 +313,7 @@ lockCommand
   });
 lockCommand
   .command("verify")
-  .summary("check that the lock resolves by itself and that every file is to be had")
+  .summary("check that the lock resolves by itself and that every file is available")
   .addOption(profileOption())
   .action(async (options) => {
     const lock = await loadLock(projectRoot, loadProfile(options.profile));
@@ -371,7 +371,7 @@ program
   )
   .option("--chain", "let the NIC's PXE load an iPXE first, as on real hardware; with UEFI it always does")
   .addOption(countOption("--port <port>", "the headnode's HTTP port (default: any free one)", 1))
-  .option("--until <milestone>", "the boot is good when it came so far", "login")
+  .option("--until <milestone>", "milestone at which the boot counts as passed", "login")
   .option("--run <command>", "log in on ttyS1 and run this; may be given again", collect, [])
   .option("--interactive", "join this terminal to ttyS1; Ctrl-] leaves; not with --run")
   .option("--report <dir>", "folder for what the boot leaves (default: out/reports/boot-<time>)")
@@ -382,7 +382,7 @@ Milestones, in order: ${milestoneNames.join(", ")}.
 A boot passes those that are on its way: one from a medium, say, fetches nothing.
 With --nic or --peer all NICs are on one switch, which speaks LACP, passes VLAN tags and frames of any MTU, and reaches the
 headnode; wire.pcap in the report is what went over it, without TCP. A routed peer is behind the peers that are not.
-Beside a node.config, the file <node.config>.password tells root's password; it is never served.
+Beside a node.config, the file <node.config>.password holds root's password; it is never served.
 ${examples(
   ["livelab boot --networking fixtures/networking.json --node-config fixtures/node.config --run 'zpool status'", ""],
   [
@@ -433,7 +433,7 @@ ${examples(
 
 program
   .command("test")
-  .summary("run the boot scenarios; builds the image first if there is none")
+  .summary("run the boot scenarios; builds the image first if out/ has no image")
   .argument("[scenario...]", "names of scenarios (default: all; --list says which)")
   .option("--image <dir>", "folder with vmlinuz, initrd and filesystem.squashfs (default: out/latest)")
   .option("--list", "list the scenarios and run none")
@@ -475,7 +475,7 @@ const findLoaders = (): Promise<string> => {
   return loaders;
 };
 
-/** out/latest, built first where there is none. */
+/** out/latest, built first if it does not exist. */
 async function ensureImage(): Promise<string> {
   const image = join(projectRoot, "out/latest");
   if ((await findKernel([join(image, "vmlinuz")])) === undefined) {
@@ -604,7 +604,7 @@ function report(error: unknown): number {
   return status;
 }
 
-/** Tells an error the way a person can act on it; the cause's stack only for defects of ours. */
+/** Writes an error with what the reader can do about it; prints a stack only for defects of livelab. */
 function reportFirst(first: unknown): number {
   if (first instanceof CommanderError) return first.exitCode === 0 ? 0 : 2;
   if (signal.reason instanceof OutputLost) return signal.reason.readerGone ? READER_GONE_STATUS : exitCodes.host;

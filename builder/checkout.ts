@@ -112,7 +112,7 @@ async function assertModes(
   if (others.length > 1 && others.every(({ isProgram }) => isProgram)) throw lostModes(others);
 }
 
-/** Whether git was told that modes mean nothing here, so that it neither sets nor compares them. */
+/** Whether git is configured to ignore modes here (core.fileMode), so that it neither sets nor compares them. */
 const ignoresModes = async (root: string): Promise<boolean> =>
   (await readGit(root, ["config", "--type=bool", "--default=true", "core.fileMode"])).trim() === "false";
 

@@ -115,6 +115,28 @@ rootTest("is refused with folder, owner and remedy when another user filled it, 
   assert.is(await openAs(NUMBER, root), undefined);
 });
 
+rootTest("a foreign home with a space in its name is quoted in the commands that take it over", async () => {
+  await using dir = await TempDir.create("home");
+  await chmod(dir.path, 0o755);
+  const root = join(dir.path, "my home");
+  await openHome(root);
+  assert.match(
+    (await openAs(NUMBER, root))?.hint ?? "",
+    `sudo rm -rf '${root}/bases' '${root}/layers' && sudo chown -R ${NUMBER} '${root}'`,
+  );
+});
+
+test("leaves the probe of another livelab alone that has the same pid, as in another container", async () => {
+  await using dir = await TempDir.create("home");
+  const probe = `.probe.${process.pid}`;
+  await writeFile(join(dir.path, probe), "");
+  await openHome(dir.path);
+  assert.equal(
+    (await readdir(dir.path)).filter((name) => name.startsWith(".")),
+    [probe],
+  );
+});
+
 rootTest("of an ordinary user is refused to root before root leaves anything there", async () => {
   await using dir = await TempDir.create("home");
   const root = join(dir.path, "home");

@@ -3,8 +3,9 @@
  * What is in them: store (inputs/store.ts), layers (layers.ts), vm (machines/vm-stages.ts), releases (release.ts).
  */
 import { constants, existsSync } from "node:fs";
-import { access, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { access, mkdir, mkdtemp, readdir, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { quoteWord } from "../vm/command-line.js";
 import { isRefusal, ownerOf, whoseIs, whyRefused } from "../vm/refused-path.js";
 import { passwdEntryOf } from "../vm/user-name.js";
 import { hasReadableName } from "../vm/writable-folder.js";
@@ -78,14 +79,16 @@ async function assertOurs(home: LivelabHome): Promise<void> {
 /** Files get this owner here; on a network share or in a container that need not be who we are. */
 async function uidOfNewFiles(home: LivelabHome): Promise<number> {
   const { root } = home;
-  const probe = join(root, `.probe.${process.pid}`);
   try {
-    await writeFile(probe, "");
-    return (await stat(probe)).uid;
+    // A name of its own: livelabs in two containers may have the same pid.
+    const probe = await mkdtemp(join(root, ".livelab-probe-"));
+    try {
+      return (await stat(probe)).uid;
+    } finally {
+      await rmdir(probe);
+    }
   } catch (cause) {
     throw refused(home, root, "write", cause as Error);
-  } finally {
-    await rm(probe, { force: true }).catch(() => undefined);
   }
 }
 
@@ -131,7 +134,8 @@ function refused(home: LivelabHome, folder: string, what: string, cause: NodeJS.
 function foreign({ root, bases, layers }: LivelabHome, path: string, owner: number): BuilderError {
   const us = process.geteuid?.() ?? -1;
   const ownerName = passwdEntryOf(owner)?.name ?? `#${owner}`;
-  const takeOver = `sudo rm -rf ${bases} ${layers} && sudo chown -R ${us} ${root}`;
+  const words = [bases, layers].map(quoteWord).join(" ");
+  const takeOver = `sudo rm -rf ${words} && sudo chown -R ${us} ${quoteWord(root)}`;
   const hint =
     us === 0
       ? `run livelab as that user (sudo -u ${ownerName} ...), or set LIVELAB_HOME to a folder of root's own`

@@ -1,6 +1,6 @@
 /**
  * A boot as it was asked for, checked before anything starts: every file read, every word understood.
- * Not here: the boot (running-cn.ts), the command line (commands.ts).
+ * The boot itself is run by running-cn.ts; the command line is parsed by commands.ts.
  */
 import { type DiskFile, readDiskFile } from "../vm/disk-file.js";
 import { findUefi } from "../vm/find-uefi.js";

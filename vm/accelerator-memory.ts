@@ -73,7 +73,7 @@ export async function forgetKvmFinding(stateDir: string): Promise<void> {
   }
 }
 
-/** At once and whole, whoever else writes at the same time. */
+/** Replaces the file atomically, also while another process writes it. */
 async function replaceFile(path: string, content: object): Promise<void> {
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
   try {

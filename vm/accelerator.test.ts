@@ -186,7 +186,7 @@ for (const [what, qemu, reason] of [
 }
 
 test(
-  "blames a QEMU that does not run emulated where there is no KVM either",
+  "blames QEMU when it does not run emulated on a host without KVM",
   within(10_000, () =>
     withQemu({ tcg: "exit 3" }, async (wish) => {
       const error = await thrownBy(decideAccelerator({ ...wish, kvmDevice: `${wish.kvmDevice}.none` }));

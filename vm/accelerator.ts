@@ -64,7 +64,7 @@ const BROKEN_REMEDY =
   "if this host is itself a virtual machine, give it working nested virtualisation; emulation (--accel tcg) works without";
 /** Longest wait for the first line of a kernel under emulation, in milliseconds. */
 const TCG_LIMIT_MS = 60_000;
-/** What a probe leaves that tells of its failure. */
+/** What a failed probe leaves for its diagnosis. */
 const PROBE_FILES = ["argv.txt", "qemu.log", "ttyS0.log", "ttyS1.log"];
 /** A hypervisor that ends frees the processor a moment later. */
 const BUSY_TRIES = 3;

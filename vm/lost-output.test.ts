@@ -60,7 +60,7 @@ test("a status that says more than lost output stands", async () => {
   assert.is((await run(`${WRITES} process.exitCode = 1;`, "2>/dev/full >/dev/full")).status, 1);
 });
 
-test("a reader that leaves is told to the caller once, and is no failure", async () => {
+test("a reader that leaves is reported to the caller once, and is not a failure", async () => {
   const { stderr, status } = await run(WRITES_ON, "| head -n 1");
   assert.is(status, 0);
   assert.is(stderr, "lost, reader gone: true\n");

@@ -267,7 +267,7 @@ for (const [what, kvm, reason, failure] of [
   ],
 ] as const) {
   test(
-    `tells KVM's failure from the guest's where QEMU ${what}`,
+    `distinguishes KVM's failure from the guest's when QEMU ${what}`,
     within(10_000, async () => {
       const report = await endUnderKvm(kvm);
       assert.is(report.reason, reason);
@@ -328,7 +328,7 @@ test(
 );
 
 test(
-  "tells what QEMU said when it dies after its greeting",
+  "reports what QEMU wrote when it dies after its greeting",
   within(10_000, async () => {
     await using qemu = await FakeQemu.install({
       tcg: `${answers(1)}; read -r _ <&3; echo "qemu: initrd is too large" >&2; exit 1`,

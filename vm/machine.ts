@@ -272,7 +272,7 @@ export class RunningMachine implements AsyncDisposable {
     if (line !== undefined && this.#stopping === undefined) this.#end("internal-error", line);
   }
 
-  /** A guest stops for many reasons, the host's among them; only QEMU's state tells which. */
+  /** A guest stops for many reasons, the host's among them; only QEMU's state shows which. */
   async #askWhyStopped(): Promise<void> {
     const status = await this.#parts.qemu.qmp
       .execute("query-status", {}, { limitMs: STATUS_MS })

@@ -35,7 +35,7 @@ export async function readLogLines(logPath: string): Promise<readonly string[]> 
   }
 }
 
-/** The first line that tells of an error, without the program's name; undefined when none does. */
+/** The first line that reports an error, without the program's name; undefined when no line does. */
 export const firstErrorLine = (lines: readonly string[]): string | undefined => errorLines(lines)[0];
 
 /** The first error that names KVM, or a function of it. */

@@ -7,6 +7,7 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { link, lstat, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { quoteWord } from "../../vm/command-line.js";
 import { DisposableStack } from "../../vm/disposable-stack.js";
 import { formatBytes } from "../../vm/format.js";
 import { isNoRoomError } from "../../vm/no-room.js";
@@ -77,7 +78,10 @@ export async function exportInputs({ lock, store, file, progress, signal }: Bund
  */
 export async function importInputs({ lock, store, file, progress, signal }: BundleRequest): Promise<void> {
   const badBundle = (why: string, cause?: unknown): InputError =>
-    new InputError("BAD_BUNDLE", `${file}: ${why}`, { hint: `make it anew: livelab inputs export ${file}`, cause });
+    new InputError("BAD_BUNDLE", `${file}: ${why}`, {
+      hint: `make it anew: livelab inputs export ${quoteWord(file)}`,
+      cause,
+    });
   await progress.step(`import inputs from ${file}`, async (step) => {
     const found = await stat(file).catch((cause: Error) => {
       throw badBundle(`cannot be read: ${cause.message}`, cause);

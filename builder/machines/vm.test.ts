@@ -56,7 +56,7 @@ for (const [what, kvm, words] of [
 }
 
 test(
-  "a QEMU that is told to end by the guest is not KVM's failure",
+  "a QEMU that the guest powers off is not KVM's failure",
   within(30_000, async () => {
     const { error, findings } = await startWith(`${LATER}; kill -KILL $pid; exit 0`);
     assert.equal([error.code, error.kind], ["MACHINE_DIED", "stage"]);
