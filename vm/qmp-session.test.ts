@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -147,6 +148,17 @@ test(
   "says so when the peer closes before its greeting",
   within(2_000, async () => {
     await using fake = await connectToFake(async (peer) => peer.close());
+    assert.is(codeOf(await thrownBy(QmpSession.open(fake.channel))), "QMP_CLOSED");
+  }),
+);
+
+test(
+  "says so at once when the peer closed before the session was opened",
+  within(2_000, async () => {
+    await using fake = await connectToFake(async (peer) => peer.close());
+    const closed = once(fake.channel, "close");
+    fake.channel.resume();
+    await closed;
     assert.is(codeOf(await thrownBy(QmpSession.open(fake.channel))), "QMP_CLOSED");
   }),
 );

@@ -109,7 +109,9 @@ class Inbox {
     channel.setEncoding("utf8");
     channel.on("data", (text: string) => this.#take(channel, text));
     channel.on("error", (cause) => this.#end(new VmError("QMP_CLOSED", "the QMP channel broke", { cause })));
-    channel.on("close", () => this.#end(new VmError("QMP_CLOSED", "QEMU closed the QMP channel")));
+    const closed = (): void => this.#end(new VmError("QMP_CLOSED", "QEMU closed the QMP channel"));
+    channel.on("close", closed);
+    if (channel.destroyed) closed(); // QEMU ended before anybody listened, and "close" is not emitted again
   }
 
   answerTo(id: number): Promise<Answer> {
