@@ -16,6 +16,11 @@ for (const [lines, first] of [
   [["\u001b[31mred\u0007 \r"], "[31mred"],
   [["y".repeat(300)], "y".repeat(200)],
   [["qemu-system-x86_64: warning: x"], undefined],
+  [
+    ["qemu-system-x86_64: -accel kvm: warning: Number of SMP cpus requested (2) exceeds those supported by KVM (1)"],
+    undefined,
+  ],
+  [["qemu-system-x86_64: -drive file=/a: b,format=raw: info: no cache", "it is over"], "it is over"],
   [[], undefined],
 ] as const) {
   test(`the first error of ${JSON.stringify(lines).slice(0, 90)} is ${first?.slice(0, 60)}`, () => {
@@ -31,6 +36,10 @@ for (const [line, isKvms] of [
   ["Could not open '/srv/kvm/disk'", false],
   ["qemu-kvm: no room", false],
   ["qemu-system-x86_64: warning: kvm: unsupported", false],
+  [
+    "qemu-system-x86_64: -accel kvm: warning: Number of hotpluggable cpus requested (2) exceeds those of KVM (1)",
+    false,
+  ],
 ] as const) {
   test(`"${line}" ${isKvms ? "names" : "does not name"} KVM`, () => {
     assert.is(kvmErrorLine([line]) !== undefined, isKvms);

@@ -1,6 +1,6 @@
 /**
  * What QEMU's log says of a failure, in one line.
- * Source: QEMU util/error-report.c ("PROGRAM: [warning: |info: ]TEXT"); accel/kvm/kvm-all.c and target/i386/kvm/kvm.c,
+ * Source: QEMU util/error-report.c ("PROGRAM: [OPTION: ][warning: |info: ]TEXT"); accel/kvm/kvm-all.c and target/i386/kvm/kvm.c,
  * whose reports of a failed KVM bear no program's name.
  */
 import { open } from "node:fs/promises";
@@ -9,8 +9,8 @@ import { open } from "node:fs/promises";
 const LOG_END_BYTES = 64 * 1024;
 /** Longest line that is quoted, in characters. */
 const LONGEST_LINE = 200;
-/** What does not tell of an error, in a line without the program's name. */
-const NOTICE = /^(?:char device redirected to |(?:warning|info): )/;
+/** What does not tell of an error, in a line without the program's name; the option at fault comes first, e.g. "-accel kvm: ". */
+const NOTICE = /^(?:char device redirected to |(?:-\S.*?: )?(?:warning|info): )/;
 const PROGRAM_NAME = /^(?:\S*\/)?(?:qemu[\w.+-]*|kvm): /;
 
 /** What QEMU writes when KVM has failed under a guest that ran; it then stops the guest, and runs on itself. */
