@@ -1,7 +1,7 @@
 /**
  * The files of a commit, and how files on disk differ from them: bytes, kind and executable bit.
  * git's own answer depends on settings (core.autocrlf, core.fileMode, core.symlinks) and on marks in its index
- * (assume-unchanged, skip-worktree), which tell it not to look or not to mind. This looks at the files.
+ * (assume-unchanged, skip-worktree), with which it passes over files that have changed. This module looks at the files.
  * Source: gitformat-index(5) for modes; git-hash-object(1), "blob".
  */
 import { createHash } from "node:crypto";
@@ -69,7 +69,7 @@ export function differenceOf(root: string, path: string, committed: CommittedFil
   return committed.kind !== "link" && isProgram !== (committed.kind === "program") ? "mode" : undefined;
 }
 
-/** What git calls this content. @param like an id of the repository: its length tells SHA-1 from SHA-256 */
+/** The id that git gives this content. @param like an id of the repository: its length tells SHA-1 from SHA-256 */
 export function blobId(content: Buffer, like: string): string {
   const hash = createHash(like.length === 64 ? "sha256" : "sha1");
   return hash.update(`blob ${content.length}\0`).update(content).digest("hex");

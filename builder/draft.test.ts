@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { importLine, namespaceRefusal, startProgram } from "../fixtures/other-process.js";
 import { thrownBy, within } from "../fixtures/vm-deadline.js";
-import { skipTest } from "../test/runner/skip-test.js";
+import { testUnless } from "../test/runner/skip-test.js";
 import { TempDir } from "../vm/temp-dir.js";
 import { Draft, isDraftName, replaceFile, sweepDrafts } from "./draft.js";
 import { formatOwner, thisProcess } from "./owner.js";
@@ -70,21 +70,20 @@ test(
 
 const elsewhere = "sweeping leaves what a process in other PID, mount and network namespaces makes, until it is killed";
 const refused = namespaceRefusal();
-if (refused !== undefined) skipTest(test, elsewhere, refused);
-else {
-  test(
-    elsewhere,
-    within(20_000, async () => {
-      await using dir = await TempDir.create("draft");
-      await using other = await startProgram(maker(join(dir.path, "a")), true);
-      await sweepDrafts(dir.path);
-      assert.equal(await readdir(other.line), ["new", "owner"]);
-      await other.kill();
-      await sweepDrafts(dir.path);
-      assert.equal(await readdir(dir.path), []);
-    }),
-  );
-}
+testUnless(
+  test,
+  elsewhere,
+  refused,
+  within(20_000, async () => {
+    await using dir = await TempDir.create("draft");
+    await using other = await startProgram(maker(join(dir.path, "a")), true);
+    await sweepDrafts(dir.path);
+    assert.equal(await readdir(other.line), ["new", "owner"]);
+    await other.kill();
+    await sweepDrafts(dir.path);
+    assert.equal(await readdir(dir.path), []);
+  }),
+);
 
 /** What a user may have in the folder of the outputs: much of it looks like what some program names its own. */
 const USERS_NAMES = [

@@ -6,7 +6,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { importLine, namespaceRefusal, programArgv, startProgram } from "../fixtures/other-process.js";
 import { thrownBy, within } from "../fixtures/vm-deadline.js";
-import { skipTest } from "../test/runner/skip-test.js";
+import { testUnless } from "../test/runner/skip-test.js";
 import type { LivelabError } from "../vm/livelab-error.js";
 import { TempDir } from "../vm/temp-dir.js";
 import { describeOwner, formatOwner, OwnerLock, thisProcess } from "./owner.js";
@@ -92,27 +92,26 @@ test(
 
 const elsewhere = "a process in other PID, mount and network namespaces keeps its lock, and loses it when it is killed";
 const refused = namespaceRefusal();
-if (refused !== undefined) skipTest(test, elsewhere, refused);
-else {
-  test(
-    elsewhere,
-    within(20_000, async () => {
-      await using dir = await TempDir.create("owner");
-      const path = join(dir.path, "lock");
-      await using other = await startProgram(holder(path), true);
-      assert.is(other.line, "1", "its pid there");
-      const error = await refusalOf(OwnerLock.take(path, "release X"));
-      assert.is(error.code, "BUSY");
-      assert.match(
-        error.message,
-        /^release X is in use by another livelab in another container \(host name .*, pid 1 there\)$/,
-      );
-      assert.is(error.hint, "wait for it to end, or end it in its container");
-      await other.kill();
-      await using _mine = await OwnerLock.take(path, "release X");
-    }),
-  );
-}
+testUnless(
+  test,
+  elsewhere,
+  refused,
+  within(20_000, async () => {
+    await using dir = await TempDir.create("owner");
+    const path = join(dir.path, "lock");
+    await using other = await startProgram(holder(path), true);
+    assert.is(other.line, "1", "its pid there");
+    const error = await refusalOf(OwnerLock.take(path, "release X"));
+    assert.is(error.code, "BUSY");
+    assert.match(
+      error.message,
+      /^release X is in use by another livelab in another container \(host name .*, pid 1 there\)$/,
+    );
+    assert.is(error.hint, "wait for it to end, or end it in its container");
+    await other.kill();
+    await using _mine = await OwnerLock.take(path, "release X");
+  }),
+);
 
 test(
   "a host without flock and a file system without it are refused with path and remedy",

@@ -96,19 +96,19 @@ test("a service of the headnode sees the boot NIC's frames, and its defect is re
       throw defect;
     },
   };
-  let tell: (error: Error) => void = () => {};
-  const told = new Promise<Error>((resolve) => {
-    tell = resolve;
+  let report: (error: Error) => void = () => {};
+  const reported = new Promise<Error>((resolve) => {
+    report = resolve;
   });
   const { nics } = await connectCn(
     { ...plain, reportDir: dir.path },
-    { userNetwork, services: [service], onDefect: (error) => tell(error), cleanup },
+    { userNetwork, services: [service], onDefect: (error) => report(error), cleanup },
   );
   const guest = cleanup.use(await WireGuest.plugIn(streamOf(nics[0] as NicSpec)));
   guest.send(
     formatFrame({ source: MAC, destination: BROADCAST, vlan: 0, etherType: 0x88b5, payload: Buffer.alloc(4) }),
   );
-  assert.is(await told, defect);
+  assert.is(await reported, defect);
 });
 
 test.run();

@@ -4,10 +4,10 @@
  * but no kernel ever prints a line (measured). The machine has the processor and the devices of a CN's.
  */
 import { mkdir, rm } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { createRawDisk } from "./disk-image.js";
 import { describeExit } from "./exit-report.js";
+import { processors } from "./host-capacity.js";
 import { launchMachine, type RunningMachine } from "./machine.js";
 import type { Accelerator, MachineSpec } from "./machine-spec.js";
 import { firstErrorLine, readLogLines } from "./qemu-log.js";
@@ -83,7 +83,7 @@ function probeSpec({ accelerator, kernelPath }: GuestProbe, diskPath: string): M
   return {
     name: `probe-${accelerator}`,
     accelerator,
-    cpus: Math.min(2, availableParallelism()),
+    cpus: Math.min(2, processors()),
     memoryMib: 512,
     uuid: "00000000-0000-4000-8000-000000000001",
     // The kernel has ttyS1 to itself, for firmware writes to ttyS0.

@@ -49,7 +49,7 @@ async function scene(behaviour: Behaviour) {
 }
 
 test(
-  "a file of another program's disk, or a compressed one, is refused with the command that makes a base of it",
+  "a file of another program's disk, or a compressed one, is refused with the command that converts it",
   within(5_000, async () => {
     await using here = await scene("serve");
     for (const [name, start, hint] of [

@@ -138,7 +138,7 @@ async function formatOf(path: string): Promise<CloudImage["format"]> {
   const foreign = await findForeignFormat(file, path);
   if (foreign !== undefined) {
     throw new UsageError("BAD_BASE", `${path} is ${foreign.what}, and a base is a raw or qcow2 disk`, {
-      hint: `make one of it: ${foreign.remedy}`,
+      hint: `convert it: ${foreign.remedy}`,
     });
   }
   const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);

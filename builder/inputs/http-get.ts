@@ -156,7 +156,7 @@ function wayTo(target: URL, proxy: URL | undefined, connections: Connections, id
 
 function socksAgent(proxy: URL, connect: buildConnector.connector): Dispatcher {
   const { emitWarning } = process;
-  // undici says on stderr that its SOCKS is an experiment, which tells a user of livelab nothing.
+  // undici warns on stderr that its SOCKS agent is experimental; users of livelab can do nothing about that.
   process.emitWarning = () => undefined;
   try {
     return new Socks5ProxyAgent(`socks5://${proxy.host}`, {

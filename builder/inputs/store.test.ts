@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { sha256Of } from "../../fixtures/misbehaving-mirror.js";
 import { importLine, namespaceRefusal, programArgv, startProgram } from "../../fixtures/other-process.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
-import { skipTest } from "../../test/runner/skip-test.js";
+import { testUnless } from "../../test/runner/skip-test.js";
 import { TempDir } from "../../vm/temp-dir.js";
 import { InputError } from "../builder-error.js";
 import { Store } from "./store.js";
@@ -118,36 +118,34 @@ test(
 
 const elsewhere =
   "what a process in other PID, mount and network namespaces writes is its own, and goes on here after its end";
-const refused = namespaceRefusal();
-if (refused !== undefined) skipTest(test, elsewhere, refused);
-else {
-  test(
-    elsewhere,
-    within(20_000, async () => {
-      await using home = await TempDir.create("store-test");
-      await using other = await startProgram(
-        `${importLine("Store", "./store.js", import.meta.url)}
+testUnless(
+  test,
+  elsewhere,
+  namespaceRefusal(),
+  within(20_000, async () => {
+    await using home = await TempDir.create("store-test");
+    await using other = await startProgram(
+      `${importLine("Store", "./store.js", import.meta.url)}
         const store = await Store.open(${JSON.stringify(home.path)});
         const partial = await store.begin(${JSON.stringify(digest)});
         await partial.write(Buffer.from(${JSON.stringify(bytes.toString("latin1", 0, 4000))}));
         console.log("ready");
         setInterval(() => {}, 1000);`,
-        true,
-      );
-      const store = await Store.open(home.path);
-      {
-        await using mine = await store.begin(digest);
-        assert.is(mine.size, 0);
-      }
-      await other.kill();
-      await using partial = await store.begin(digest);
-      assert.is(partial.size, 4000);
-      await partial.write(bytes.subarray(4000));
-      await partial.commit("thing", "two namespaces");
-      assert.equal(await readdir(join(store.root, "tmp")), []);
-    }),
-  );
-}
+      true,
+    );
+    const store = await Store.open(home.path);
+    {
+      await using mine = await store.begin(digest);
+      assert.is(mine.size, 0);
+    }
+    await other.kill();
+    await using partial = await store.begin(digest);
+    assert.is(partial.size, 4000);
+    await partial.write(bytes.subarray(4000));
+    await partial.commit("thing", "two namespaces");
+    assert.equal(await readdir(join(store.root, "tmp")), []);
+  }),
+);
 
 test(
   "a rest that a killed process had made read-only, and one that cannot be opened, are in nobody's way",

@@ -10,7 +10,7 @@ import { NestedHost } from "../../fixtures/nested-host/nested-host.js";
 import { isThere } from "../../vm/is-there.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { doctorFindsKvm } from "../kvm/working-kvm.js";
-import { skipTest } from "../runner/skip-test.js";
+import { testUnless } from "../runner/skip-test.js";
 
 const test = suite("KVM in a nested host");
 const root = findProjectRoot();
@@ -20,8 +20,7 @@ const title = "an ordinary user in group kvm: doctor finds that KVM works, for a
 const lacks = (await isThere(join(root, "out/latest/vmlinuz")))
   ? await whyNoNestedHost()
   : "there is no image in out/latest: npm run build:hermetic";
-if (lacks === undefined) test(title, proveDoctor);
-else skipTest(test, title, lacks);
+testUnless(test, title, lacks, proveDoctor);
 
 async function proveDoctor(): Promise<void> {
   await rm(workDir, { recursive: true, force: true });

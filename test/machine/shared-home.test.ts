@@ -12,7 +12,7 @@ import { elsewhereArgv, importLine, namespaceRefusal, startProgram } from "../..
 import { linkHome, readySharedHome } from "../../fixtures/toy-stage.js";
 import { findProjectRoot } from "../../vm/project-root.js";
 import { TempDir } from "../../vm/temp-dir.js";
-import { skipTest } from "../runner/skip-test.js";
+import { testUnless } from "../runner/skip-test.js";
 
 const test = suite("a shared home");
 const dist = join(findProjectRoot(), "dist");
@@ -154,9 +154,6 @@ const cases: [string, () => Promise<void>][] = [
     },
   ],
 ];
-for (const [title, work] of cases) {
-  if (refused === undefined) test(title, work);
-  else skipTest(test, title, refused);
-}
+for (const [title, work] of cases) testUnless(test, title, refused, work);
 
 test.run();

@@ -15,6 +15,21 @@ export function skipTest(suite: { skip(name: string): void }, title: string, rea
   console.log(`${MARK}${title}: ${reason}`);
 }
 
+/**
+ * Registers a test where this host can run it, and skips it elsewhere with the reason.
+ * @param suite the uvu suite
+ * @param lack what the host lacks, or undefined when it lacks nothing
+ */
+export function testUnless(
+  suite: { (title: string, body: () => Promise<void>): void; skip(title: string): void },
+  title: string,
+  lack: string | undefined,
+  body: () => Promise<void>,
+): void {
+  if (lack === undefined) suite(title, body);
+  else skipTest(suite, title, lack);
+}
+
 /** The skipped tests that said why, as "title: reason". */
 export function statedSkips(output: string): readonly string[] {
   return output
