@@ -4,24 +4,24 @@
  */
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { firstError } from "../vm/first-error.js";
-import { UsageError } from "../vm/livelab-error.js";
-import { isNoRoomError } from "../vm/no-room.js";
-import { artifactKey } from "./artifacts.js";
+import { firstError } from "../base/first-error.js";
+import { UsageError } from "../base/livelab-error.js";
+import { isNoRoomError } from "../base/no-room.js";
 import { BuilderError } from "./builder-error.js";
-import { markInUse } from "./home-use.js";
-import { formatCloudBase } from "./inputs/cloud-image.js";
-import { removeTree } from "./machines/remove-tree.js";
-import { claimMaking } from "./made-once.js";
-import { checkOutputFolder, exportOutputs, findOutputs, linkLatest, type OutputReport } from "./outputs.js";
-import { OwnerLock } from "./owner.js";
-import { digestTree } from "./proto-tree.js";
-import { findRelease, listReleases, type Release, releaseFolder, saveRelease } from "./release.js";
-import { assertRoom, RELEASE_BYTES, roomHint, STAGE_BYTES } from "./room.js";
-import { stageKey } from "./stage-key.js";
-import { runStage, type StageContext } from "./stage-run.js";
-import { parseStageWords, type Stage, stages } from "./stages.js";
-import { parseStamp, stampOf } from "./stamp.js";
+import { markInUse } from "./home/home-use.js";
+import { claimMaking } from "./home/made-once.js";
+import { OwnerLock } from "./home/owner.js";
+import { removeTree } from "./home/remove-tree.js";
+import { assertRoom, RELEASE_BYTES, roomHint, STAGE_BYTES } from "./home/room.js";
+import { parseStamp, stampOf } from "./profile/stamp.js";
+import { checkOutputFolder, exportOutputs, findOutputs, linkLatest, type OutputReport } from "./release/outputs.js";
+import { findRelease, listReleases, type Release, releaseFolder, saveRelease } from "./release/release.js";
+import { artifactKey } from "./stages/artifacts.js";
+import { digestTree } from "./stages/proto-tree.js";
+import { stageKey } from "./stages/stage-key.js";
+import { runStage, type StageContext } from "./stages/stage-run.js";
+import { parseStageWords, type Stage, stages } from "./stages/stages.js";
+import { formatCloudBase } from "./store/cloud-image.js";
 import type { Workshop } from "./workshop.js";
 
 export interface BuildRequest {

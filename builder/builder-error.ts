@@ -2,7 +2,7 @@
  * What can go wrong in the builder: inputs that are not what the lock says, stages that fail, machines that do not start.
  * Not here: the command line (UsageError), QEMU itself (vm/vm-error.ts).
  */
-import { type FailureKind, LivelabError, type LivelabErrorOptions } from "../vm/livelab-error.js";
+import { type FailureKind, LivelabError, type LivelabErrorOptions } from "../base/livelab-error.js";
 
 export type InputErrorCode =
   /** A lock, profile or index file is not well-formed. */

@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { thrownBy } from "../fixtures/vm-deadline.js";
-import type { AcceleratorVerdict, AcceleratorWish } from "../vm/accelerator.js";
+import type { AcceleratorVerdict, AcceleratorWish } from "../vm/accelerator/accelerator.js";
 import { VmError } from "../vm/vm-error.js";
 import { BuilderError, InputError } from "./builder-error.js";
 import { chooseMachine, type MachineWish } from "./choose-machine.js";

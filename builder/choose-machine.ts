@@ -2,9 +2,10 @@
  * Where stages run when nobody said (DESIGN D5): in the VM where KVM works; else in the sandbox, which is 20 times
  * faster than an emulated VM; in that only where the host refuses the sandbox.
  */
-import { type AcceleratorVerdict, type AcceleratorWish, decideAccelerator } from "../vm/accelerator.js";
-import { inspectKvmNode } from "../vm/kvm-node.js";
-import { LivelabError } from "../vm/livelab-error.js";
+
+import { LivelabError } from "../base/livelab-error.js";
+import { type AcceleratorVerdict, type AcceleratorWish, decideAccelerator } from "../vm/accelerator/accelerator.js";
+import { inspectKvmNode } from "../vm/accelerator/kvm-node.js";
 import type { MachineKind } from "./machines/builder-machine.js";
 
 export interface MachineWish {

@@ -4,15 +4,15 @@
  */
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { pinnedCloudImages } from "../vm/bases/cloud-images.js";
-import { artifactPath } from "./artifacts.js";
-import { isDraftName } from "./draft.js";
-import { takeAlone } from "./home-use.js";
-import { parseBaseDigest } from "./inputs/cloud-image.js";
-import { removeTree } from "./machines/remove-tree.js";
-import { listReleases, type Release, releaseFolder } from "./release.js";
-import { stages } from "./stages.js";
-import { savedStates, sweepHomeAlone } from "./sweep.js";
+import { isDraftName } from "./home/draft.js";
+import { takeAlone } from "./home/home-use.js";
+import { removeTree } from "./home/remove-tree.js";
+import { savedStates, sweepHomeAlone } from "./home/sweep.js";
+import { listReleases, type Release, releaseFolder } from "./release/release.js";
+import { artifactPath } from "./stages/artifacts.js";
+import { stages } from "./stages/stages.js";
+import { parseBaseDigest } from "./store/cloud-image.js";
+import { pinnedCloudImages } from "./store/cloud-images.js";
 import type { Workshop } from "./workshop.js";
 
 export interface GcRequest {

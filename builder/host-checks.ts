@@ -1,11 +1,11 @@
-/** What this host has for building, for `livelab doctor`. Not here: QEMU (vm/qemu-checks.ts). */
+/** What this host has for building, for `livelab doctor`. Not here: QEMU (vm/qemu/qemu-checks.ts). */
 import { statfs } from "node:fs/promises";
-import { findProgram } from "../vm/find-program.js";
-import { formatBytes } from "../vm/format.js";
-import type { HostCheck } from "../vm/host-check.js";
+import { findProgram } from "../base/find-program.js";
+import { formatBytes } from "../base/format.js";
+import type { HostCheck } from "../base/host-check.js";
 import type { MachineChoice } from "./choose-machine.js";
-import { missingFiles } from "./inputs/fetch.js";
-import { checkNamespaces } from "./machines/namespace-check.js";
+import { checkNamespaces } from "./machines/sandbox/namespace-check.js";
+import { missingFiles } from "./store/fetch.js";
 import { machineScripts, type Workshop } from "./workshop.js";
 
 /** A cold build with its downloads took 4 GiB in LIVELAB_HOME (measured). */

@@ -4,11 +4,11 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { isThere } from "../vm/is-there.js";
-import { markInUse } from "./home-use.js";
-import { fetchInputs } from "./inputs/fetch.js";
-import { describeLockedFile, IPXE_SET, Lock } from "./inputs/lock.js";
+import { isThere } from "../base/is-there.js";
+import { markInUse } from "./home/home-use.js";
 import { extractFile } from "./machines/deb-archive.js";
+import { describeLockedFile, IPXE_SET, Lock } from "./profile/lock.js";
+import { fetchInputs } from "./store/fetch.js";
 import type { Workshop } from "./workshop.js";
 
 const LOADERS = ["undionly.kpxe", "snponly.efi"] as const;

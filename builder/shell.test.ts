@@ -2,15 +2,15 @@
 import { PassThrough } from "node:stream";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { UsageError } from "../base/livelab-error.js";
+import { TempDir } from "../base/temp-dir.js";
 import { thrownBy } from "../fixtures/vm-deadline.js";
-import type { UsageError } from "../vm/livelab-error.js";
-import type { ExecOptions } from "../vm/ssh-connection.js";
-import { TempDir } from "../vm/temp-dir.js";
-import { openHome } from "./home.js";
+import type { ExecOptions } from "./channel/ssh-connection.js";
+import { openHome } from "./home/home.js";
 import type { ReleaseView } from "./machines/builder-machine.js";
-import { saveRelease } from "./release.js";
+import { saveRelease } from "./release/release.js";
 import { openShell, type ShellRequest } from "./shell.js";
-import { stageNames } from "./stages.js";
+import { stageNames } from "./stages/stages.js";
 import type { Workshop } from "./workshop.js";
 
 const test = suite("shell");

@@ -2,11 +2,11 @@
  * `livelab shell`: a root shell in a builder machine that shows a release as it was at some point.
  * What is changed there is thrown away, so that looking changes nothing.
  */
-import { quoteWord } from "../vm/command-line.js";
-import { UsageError } from "../vm/livelab-error.js";
+import { quoteWord } from "../base/command-line.js";
+import { UsageError } from "../base/livelab-error.js";
 import { releaseInside } from "./machines/builder-machine.js";
-import { findRelease, type Release } from "./release.js";
-import { stageNames } from "./stages.js";
+import { findRelease, type Release } from "./release/release.js";
+import { stageNames } from "./stages/stages.js";
 import type { Workshop } from "./workshop.js";
 
 export interface ShellRequest {

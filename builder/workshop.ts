@@ -3,33 +3,33 @@
  * Nothing is fetched or made before something asks for it.
  */
 import { join } from "node:path";
-import type { AcceleratorWish } from "../vm/accelerator.js";
-import { DisposableStack } from "../vm/disposable-stack.js";
-import type { Progress } from "../vm/progress.js";
-import { GATEWAY_PORT } from "../vm/sshd-config.js";
-import { checkCheckout } from "./checkout.js";
-import { withCompression } from "./compression.js";
-import { formatGitStatus, readSourceState } from "./git-status.js";
-import { type LivelabHome, openHome } from "./home.js";
-import { markInUse } from "./home-use.js";
-import type { CloudImageSource } from "./inputs/cloud-image.js";
-import { type FetchReport, fetchInputs } from "./inputs/fetch.js";
-import { createGateway, type Gateway } from "./inputs/gateway.js";
-import type { ProxySettings } from "./inputs/http-get.js";
-import { type Lock, loadLock } from "./inputs/lock.js";
-import { findMirrors, type Mirrors } from "./inputs/mirrors.js";
-import type { ResolverMachine } from "./inputs/resolver.js";
-import { Store } from "./inputs/store.js";
+import { DisposableStack } from "../base/disposable-stack.js";
+import type { Progress } from "../base/progress/progress.js";
+import type { AcceleratorWish } from "../vm/accelerator/accelerator.js";
+import { GATEWAY_PORT } from "./channel/sshd-config.js";
+import { checkCheckout } from "./checkout/checkout.js";
+import { type LivelabHome, openHome } from "./home/home.js";
+import { markInUse } from "./home/home-use.js";
+import { sweepHome } from "./home/sweep.js";
 import { type BuilderMachines, type MachineKind, NO_RELEASE } from "./machines/builder-machine.js";
-import { findLockedKernel } from "./machines/locked-kernel.js";
-import { assertNamespaces } from "./machines/namespace-check.js";
-import { SandboxStages } from "./machines/sandbox-stages.js";
-import { VmStages } from "./machines/vm-stages.js";
-import { loadProfile, type Profile } from "./profiles.js";
-import { digestTree } from "./proto-tree.js";
-import type { KeyMaterial } from "./stage-key.js";
-import type { StageContext } from "./stage-run.js";
-import { sweepHome } from "./sweep.js";
+import { assertNamespaces } from "./machines/sandbox/namespace-check.js";
+import { SandboxStages } from "./machines/sandbox/sandbox-stages.js";
+import { findLockedKernel } from "./machines/vm/locked-kernel.js";
+import { VmStages } from "./machines/vm/vm-stages.js";
+import { withCompression } from "./profile/compression.js";
+import { type Lock, loadLock } from "./profile/lock.js";
+import { loadProfile, type Profile } from "./profile/profiles.js";
+import { formatGitStatus, readSourceState } from "./release/git-status.js";
+import type { ResolverMachine } from "./resolve/resolver.js";
+import { digestTree } from "./stages/proto-tree.js";
+import type { KeyMaterial } from "./stages/stage-key.js";
+import type { StageContext } from "./stages/stage-run.js";
+import type { CloudImageSource } from "./store/cloud-image.js";
+import { type FetchReport, fetchInputs } from "./store/fetch.js";
+import { createGateway, type Gateway } from "./store/gateway.js";
+import type { ProxySettings } from "./store/http-get.js";
+import { findMirrors, type Mirrors } from "./store/mirrors.js";
+import { Store } from "./store/store.js";
 
 export interface WorkshopOptions {
   /** $LIVELAB_HOME. */

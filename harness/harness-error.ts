@@ -2,7 +2,7 @@
  * The two families of the harness's failures: the guest did not do what is claimed, and everything else.
  * Reports and exit codes tell them apart (style.md, rule 12).
  */
-import { type FailureKind, LivelabError, type LivelabErrorOptions } from "../vm/livelab-error.js";
+import { type FailureKind, LivelabError, type LivelabErrorOptions } from "../base/livelab-error.js";
 
 /** Causes on our side of the line, and whose matter each is. */
 const harnessErrorKinds = {

@@ -20,7 +20,7 @@ const TIMEOUT_MS = 5 * 60_000;
  * Folders with sources, as in tsconfig.json's include, and set-up's, whose types sources import; beside them the files at
  * the root.
  */
-const SOURCE_FOLDERS = ["setup", "vm", "builder", "harness", "fixtures", "test"];
+const SOURCE_FOLDERS = ["setup", "base", "vm", "builder", "harness", "cli", "fixtures", "test"];
 
 /** What else shapes the output: options, module kind, the compiler's version. */
 const SETTINGS = ["package.json", "package-lock.json", "tsconfig.json"];
@@ -86,7 +86,7 @@ export async function compile(root) {
         "Mend them; dist/ is as it was.",
       );
     }
-    const program = join(fresh, "cli.js");
+    const program = join(fresh, "cli/main.js");
     if (existsSync(program)) chmodSync(program, 0o755); // npx runs it as a program
     writeFileSync(join(fresh, ".sources-sha256"), digest);
     if (existsSync(join(root, "dist"))) moveAway(join(root, "dist"), old);

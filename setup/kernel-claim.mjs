@@ -5,7 +5,7 @@
  * containers that share the folder.
  * Node has no flock(). The program of that name (util-linux, busybox) locks a descriptor that it inherits; the lock belongs
  * to the open file, which this process keeps. Node opens files O_CLOEXEC: programs that it starts do not keep the claim.
- * Plain JavaScript, because set-up runs before anything is compiled; builder/owner.ts is the builder's way in.
+ * Plain JavaScript, because set-up runs before anything is compiled; builder/home/owner.ts is the builder's way in.
  * Sources: flock(2), flock(1), open(2), pid_namespaces(7), proc(5) "/proc/pid/stat".
  */
 import { spawn } from "node:child_process";

@@ -6,10 +6,10 @@
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { formatDuration } from "../base/format.js";
+import { isThere } from "../base/is-there.js";
+import { findProjectRoot } from "../base/project-root.js";
 import { whyNoNestedHost } from "../fixtures/nested-host/host-limits.js";
-import { formatDuration } from "../vm/format.js";
-import { isThere } from "../vm/is-there.js";
-import { findProjectRoot } from "../vm/project-root.js";
 import { allClaims } from "./kvm/all-claims.js";
 import { proveClaims } from "./kvm/prove-claims.js";
 

@@ -6,14 +6,14 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
-import { table } from "../builder/describe.js";
-import type { OutputReport } from "../builder/outputs.js";
+import { formatBytes, formatDuration } from "../base/format.js";
+import { watchOutput } from "../base/lost-output.js";
+import { findProjectRoot } from "../base/project-root.js";
+import { TempDir } from "../base/temp-dir.js";
+import { table } from "../builder/release/describe.js";
+import type { OutputReport } from "../builder/release/outputs.js";
 import { linkHome } from "../fixtures/toy-stage.js";
-import type { BootReport } from "../harness/boot-report.js";
-import { formatBytes, formatDuration } from "../vm/format.js";
-import { watchOutput } from "../vm/lost-output.js";
-import { findProjectRoot } from "../vm/project-root.js";
-import { TempDir } from "../vm/temp-dir.js";
+import type { BootReport } from "../harness/boot/boot-report.js";
 import { checkedRun, copyProject } from "./measured-run.js";
 
 /** As for `livelab build --compression`. */
@@ -24,7 +24,7 @@ watchOutput({ program: "compression" });
 await using dir = await TempDir.create("compression");
 const project = join(dir.path, "project");
 await copyProject(findProjectRoot(), project);
-const cli = join(project, "dist/cli.js");
+const cli = join(project, "dist/cli/main.js");
 const fixture = (name: string): string => join(project, "fixtures", name);
 const home = join(dir.path, "home");
 await mkdir(home);

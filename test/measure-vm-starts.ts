@@ -1,10 +1,10 @@
 /** How long the builder VM takes from nothing to the end of a first command: booted, and from its saved state. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { BuilderVm } from "../builder/machines/vm.js";
-import { vmBaseAt } from "../builder/machines/vm-base.js";
+import { BuilderVm } from "../builder/machines/vm/vm.js";
+import { vmBaseAt } from "../builder/machines/vm/vm-base.js";
 import { openToyWorkshop, TOY_STAMP } from "../fixtures/toy-stage.js";
-import { decideAccelerator } from "../vm/accelerator.js";
+import { decideAccelerator } from "../vm/accelerator/accelerator.js";
 
 /** @param homeRoot a LIVELAB_HOME @param folder for files of this measurement */
 export async function measureVmStarts(

@@ -8,15 +8,15 @@ import { execFile } from "node:child_process";
 import { cp, mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { readSourceState } from "../builder/git-status.js";
-import { SUMS } from "../builder/outputs.js";
+import { findProgram } from "../base/find-program.js";
+import { formatDuration } from "../base/format.js";
+import { isThere } from "../base/is-there.js";
+import { watchOutput } from "../base/lost-output.js";
+import { findProjectRoot } from "../base/project-root.js";
+import { TempDir } from "../base/temp-dir.js";
+import { readSourceState } from "../builder/release/git-status.js";
+import { SUMS } from "../builder/release/outputs.js";
 import { linkHome } from "../fixtures/toy-stage.js";
-import { findProgram } from "../vm/find-program.js";
-import { formatDuration } from "../vm/format.js";
-import { isThere } from "../vm/is-there.js";
-import { watchOutput } from "../vm/lost-output.js";
-import { findProjectRoot } from "../vm/project-root.js";
-import { TempDir } from "../vm/temp-dir.js";
 import { measuredRun } from "./measured-run.js";
 
 const STAMP = "20260102T030405Z";
@@ -46,7 +46,7 @@ async function prepare(name: string, checkout: string): Promise<{ cli: string; h
   const home = join(dir.path, `home-${name}`);
   await mkdir(home);
   await linkHome(home);
-  return { cli: join(project, "dist/cli.js"), home, out: join(dir.path, `out-${name}`) };
+  return { cli: join(project, "dist/cli/main.js"), home, out: join(dir.path, `out-${name}`) };
 }
 
 async function plain(): Promise<Build> {
@@ -122,7 +122,7 @@ if (failures > 0) process.exitCode = 1;
 
 /** What `livelab compare` says of two folders, with its status. */
 async function compareFolders(one: string, two: string): Promise<{ status: number; stdout: string }> {
-  return run(process.execPath, [join(root, "dist/cli.js"), "compare", one, two]).then(
+  return run(process.execPath, [join(root, "dist/cli/main.js"), "compare", one, two]).then(
     ({ stdout }) => ({ status: 0, stdout }),
     (error: { code?: number; stdout?: string; stderr?: string }) => ({
       status: error.code ?? -1,

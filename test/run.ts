@@ -6,10 +6,10 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { processors } from "../vm/host-capacity.js";
-import { LivelabError, UsageError } from "../vm/livelab-error.js";
-import { watchOutput } from "../vm/lost-output.js";
-import { findProjectRoot } from "../vm/project-root.js";
+import { processors } from "../base/host-capacity.js";
+import { LivelabError, UsageError } from "../base/livelab-error.js";
+import { watchOutput } from "../base/lost-output.js";
+import { findProjectRoot } from "../base/project-root.js";
 import { runBootScenarios } from "./runner/boot-scenarios.js";
 import { runCheck } from "./runner/check.js";
 import { checkoutCheck } from "./runner/checkout-check.js";
@@ -102,7 +102,7 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
   if (boot && !signal.aborted) {
     const reportDir = join(root, "out", "test-report");
     const options = { reportDir, timeoutMs: BOOT_TIMEOUT_MS, env: process.env, signal };
-    await run(runBootScenarios(join(dist, "cli.js"), options));
+    await run(runBootScenarios(join(dist, "cli/main.js"), options));
     await run(runCheck(verifyCheck, root));
   }
   await eachOf(

@@ -8,13 +8,13 @@ import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { table } from "../builder/describe.js";
-import type { OutputReport } from "../builder/outputs.js";
+import { formatBytes, formatDuration } from "../base/format.js";
+import { watchOutput } from "../base/lost-output.js";
+import { findProjectRoot } from "../base/project-root.js";
+import { TempDir } from "../base/temp-dir.js";
+import { table } from "../builder/release/describe.js";
+import type { OutputReport } from "../builder/release/outputs.js";
 import { linkHome } from "../fixtures/toy-stage.js";
-import { formatBytes, formatDuration } from "../vm/format.js";
-import { watchOutput } from "../vm/lost-output.js";
-import { findProjectRoot } from "../vm/project-root.js";
-import { TempDir } from "../vm/temp-dir.js";
 import { checkedRun, copyProject, type MeasuredRun, measuredRun } from "./measured-run.js";
 
 const STAMP = "20260102T030405Z";
@@ -26,7 +26,7 @@ watchOutput({ program: "vm-build" });
 await using dir = await TempDir.create("vm-build");
 const project = join(dir.path, "project");
 await copyProject(root, project);
-const cli = join(project, "dist/cli.js");
+const cli = join(project, "dist/cli/main.js");
 const homes: Record<Kind, string> = { sandbox: join(dir.path, "sandbox"), vm: join(dir.path, "vm") };
 for (const kind of KINDS) {
   await mkdir(homes[kind]);

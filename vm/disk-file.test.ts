@@ -4,9 +4,9 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { UsageError } from "../base/livelab-error.js";
+import { TempDir } from "../base/temp-dir.js";
 import { readDiskFile } from "./disk-file.js";
-import type { UsageError } from "./livelab-error.js";
-import { TempDir } from "./temp-dir.js";
 
 const test = suite("disk file");
 const KIB = 1024;

@@ -4,9 +4,9 @@
  */
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { quoteWord } from "./command-line.js";
+import { quoteWord } from "../base/command-line.js";
+import { UsageError } from "../base/livelab-error.js";
 import { findForeignFormat } from "./foreign-format.js";
-import { UsageError } from "./livelab-error.js";
 import type { DiskSpec } from "./machine-spec.js";
 import { isQcow, parseQcow2Header, QCOW2_HEADER_BYTES, type Qcow2Header } from "./qcow2-header.js";
 

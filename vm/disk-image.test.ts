@@ -3,14 +3,14 @@ import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { TempDir } from "../base/temp-dir.js";
 import { thrownBy, within } from "../fixtures/vm-deadline.js";
 import { halt, say, writeBootDisk, writeDisk } from "../fixtures/vm-guest-code.js";
 import { smallMachine } from "../fixtures/vm-small-machine.js";
 import { skipTest } from "../test/runner/skip-test.js";
 import { createOverlay, createRawDisk } from "./disk-image.js";
 import { launchMachine } from "./machine.js";
-import { SerialLine } from "./serial-line.js";
-import { TempDir } from "./temp-dir.js";
+import { SerialLine } from "./serial/serial-line.js";
 import type { VmError } from "./vm-error.js";
 
 const test = suite("disk image");

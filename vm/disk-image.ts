@@ -5,12 +5,12 @@
 import { open, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findQemu } from "./find-qemu.js";
-import { startQemu } from "./qemu-process.js";
-import { parseBlockNodes, parseJobs } from "./qmp-message.js";
-import type { QmpSession } from "./qmp-session.js";
-import { TempDir } from "./temp-dir.js";
-import { CHANNEL_DESCRIPTOR } from "./tethered-process.js";
+import { TempDir } from "../base/temp-dir.js";
+import { findQemu } from "./qemu/find-qemu.js";
+import { startQemu } from "./qemu/qemu-process.js";
+import { parseBlockNodes, parseJobs } from "./qemu/qmp-message.js";
+import type { QmpSession } from "./qemu/qmp-session.js";
+import { CHANNEL_DESCRIPTOR } from "./qemu/tethered-process.js";
 import { VmError } from "./vm-error.js";
 
 export interface OverlaySpec {

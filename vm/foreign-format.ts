@@ -5,7 +5,7 @@
  * 7z format descriptions; APPNOTE.TXT (zip); ustar(5); libewf (EWF); Android's sparse_format.h.
  */
 import type { FileHandle } from "node:fs/promises";
-import { quoteWord } from "./command-line.js";
+import { quoteWord } from "../base/command-line.js";
 
 export interface ForeignFormat {
   /** What the file is, e.g. "a VMware disk (vmdk)". */

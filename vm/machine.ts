@@ -4,8 +4,10 @@
  */
 import { access, chmod, constants, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { formatCommandLine } from "./command-line.js";
-import { DisposableStack } from "./disposable-stack.js";
+import { formatCommandLine } from "../base/command-line.js";
+import { DisposableStack } from "../base/disposable-stack.js";
+import { waitAtMost } from "../base/wait-at-most.js";
+import type { Accelerator, DiskSpec, MachineSpec } from "./machine-spec.js";
 import {
   type DiskError,
   describeExit,
@@ -13,21 +15,19 @@ import {
   findKvmFailure,
   type GuestEnd,
   readLogTail,
-} from "./exit-report.js";
-import { findQemu } from "./find-qemu.js";
-import { UEFI_INSTALL_HINT } from "./find-uefi.js";
-import { awaitKvmStop } from "./kvm-stop.js";
-import type { Accelerator, DiskSpec, MachineSpec } from "./machine-spec.js";
-import { qemuArgv, uefiVarsPath } from "./qemu-argv.js";
-import { diskSlotName } from "./qemu-drive-args.js";
-import { readLogLines } from "./qemu-log.js";
-import { type QemuProcess, startQemu, startupError } from "./qemu-process.js";
-import { parseChardevs, parseRunState, type QmpEvent } from "./qmp-message.js";
+} from "./qemu/exit-report.js";
+import { findQemu } from "./qemu/find-qemu.js";
+import { UEFI_INSTALL_HINT } from "./qemu/find-uefi.js";
+import { awaitKvmStop } from "./qemu/kvm-stop.js";
+import { qemuArgv, uefiVarsPath } from "./qemu/qemu-argv.js";
+import { diskSlotName } from "./qemu/qemu-drive-args.js";
+import { readLogLines } from "./qemu/qemu-log.js";
+import { type QemuProcess, startQemu, startupError } from "./qemu/qemu-process.js";
+import { parseChardevs, parseRunState, type QmpEvent } from "./qemu/qmp-message.js";
+import { CHANNEL_DESCRIPTOR } from "./qemu/tethered-process.js";
 import { loadState, openState, readStateUri, type StateOptions, writeState } from "./saved-state.js";
 import { writeStallReport } from "./stall-report.js";
-import { CHANNEL_DESCRIPTOR } from "./tethered-process.js";
 import { VmError } from "./vm-error.js";
-import { waitAtMost } from "./wait-at-most.js";
 
 export interface LaunchOptions {
   /** Folder for what the machine leaves: argv.txt, qemu.log, ttyS<n>.log, uefi-vars.fd. Made where it is missing; never removed. */

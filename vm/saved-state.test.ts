@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { TempDir } from "../base/temp-dir.js";
 import { thrownBy, within } from "../fixtures/vm-deadline.js";
 import { countSlowly, writeBootDisk } from "../fixtures/vm-guest-code.js";
 import { smallMachine } from "../fixtures/vm-small-machine.js";
 import { skipTest } from "../test/runner/skip-test.js";
 import { launchMachine } from "./machine.js";
 import type { MachineSpec } from "./machine-spec.js";
-import { TempDir } from "./temp-dir.js";
 import { VmError } from "./vm-error.js";
 
 const test = suite("saved state");

@@ -10,15 +10,15 @@ import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { quoteWord } from "./command-line.js";
-import { DisposableStack } from "./disposable-stack.js";
-import { readLogTail } from "./exit-report.js";
-import type { QemuProcess } from "./qemu-process.js";
-import { parseMigration } from "./qmp-message.js";
-import type { QmpSession } from "./qmp-session.js";
-import { TempDir } from "./temp-dir.js";
+import { quoteWord } from "../base/command-line.js";
+import { DisposableStack } from "../base/disposable-stack.js";
+import { TempDir } from "../base/temp-dir.js";
+import { waitAtMost } from "../base/wait-at-most.js";
+import { readLogTail } from "./qemu/exit-report.js";
+import type { QemuProcess } from "./qemu/qemu-process.js";
+import { parseMigration } from "./qemu/qmp-message.js";
+import type { QmpSession } from "./qemu/qmp-session.js";
 import { VmError } from "./vm-error.js";
-import { waitAtMost } from "./wait-at-most.js";
 
 export interface StateOptions {
   /** Longest wait for the whole state, in milliseconds. @default 120_000 */

@@ -5,7 +5,7 @@
  */
 import { writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { QmpSession } from "./qmp-session.js";
+import type { QmpSession } from "./qemu/qmp-session.js";
 import type { VmError } from "./vm-error.js";
 
 /** Between the two looks at the processors, in milliseconds. */

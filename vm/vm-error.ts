@@ -2,7 +2,7 @@
  * What can go wrong between livelab and a machine it runs.
  * Not here: what a guest under test did wrong (harness), which is an expectation that failed.
  */
-import { type FailureKind, LivelabError, type LivelabErrorOptions } from "./livelab-error.js";
+import { type FailureKind, LivelabError, type LivelabErrorOptions } from "../base/livelab-error.js";
 
 /** Each cause, and whose matter it is. */
 const kinds = {

@@ -2,9 +2,9 @@ import { chmod, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { UsageError } from "../../vm/livelab-error.js";
-import { TempDir } from "../../vm/temp-dir.js";
-import { openHome } from "../home.js";
+import type { UsageError } from "../../base/livelab-error.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { openHome } from "../home/home.js";
 import { compareReleases } from "./compare.js";
 import { compareFiles } from "./compare-files.js";
 import { compareTrees, type TreeDifference } from "./compare-trees.js";

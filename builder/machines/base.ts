@@ -5,19 +5,19 @@
  */
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { tellsNoRoom } from "../../vm/no-room.js";
-import type { Progress } from "../../vm/progress.js";
+import { tellsNoRoom } from "../../base/no-room.js";
+import type { Progress } from "../../base/progress/progress.js";
 import { BuilderError } from "../builder-error.js";
-import { Draft } from "../draft.js";
-import type { LivelabHome } from "../home.js";
-import { formatDigest } from "../inputs/digest.js";
-import { describeLockedFile } from "../inputs/lock.js";
-import type { LockSet } from "../inputs/lock-set.js";
-import type { Store } from "../inputs/store.js";
-import { claimMaking } from "../made-once.js";
-import { digestOf } from "../stage-key.js";
+import { Draft } from "../home/draft.js";
+import type { LivelabHome } from "../home/home.js";
+import { claimMaking } from "../home/made-once.js";
+import { formatDigest } from "../profile/digest.js";
+import { describeLockedFile } from "../profile/lock.js";
+import type { LockSet } from "../profile/lock-set.js";
+import { digestOf } from "../stages/stage-key.js";
+import type { Store } from "../store/store.js";
 import { findDataMember } from "./deb-archive.js";
-import { namespaceError, spawnInNamespaces } from "./namespaces.js";
+import { namespaceError, spawnInNamespaces } from "./sandbox/namespaces.js";
 
 export interface BaseRequest {
   readonly home: LivelabHome;

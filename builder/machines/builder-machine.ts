@@ -3,10 +3,10 @@
  * one release at /data/debian-live/<stamp>, SSH, and no network but what livelab forwards.
  * Two keep it: the sandbox (sandbox-stages.ts) and the VM (vm-stages.ts). Who uses them need not know which it is.
  */
-import type { LivelabError } from "../../vm/livelab-error.js";
-import type { Step } from "../../vm/progress.js";
-import type { SshConnection } from "../../vm/ssh-connection.js";
-import type { Release } from "../release.js";
+import type { LivelabError } from "../../base/livelab-error.js";
+import type { Step } from "../../base/progress/progress.js";
+import type { SshConnection } from "../channel/ssh-connection.js";
+import type { Release } from "../release/release.js";
 
 export const machineKinds = ["sandbox", "vm"] as const;
 export type MachineKind = (typeof machineKinds)[number];

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { TempDir } from "../../base/temp-dir.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
-import type { SshConnection } from "../../vm/ssh-connection.js";
-import { TempDir } from "../../vm/temp-dir.js";
 import type { StageError } from "../builder-error.js";
+import type { SshConnection } from "../channel/ssh-connection.js";
 import { copyOverDisk, copyOverSsh, OUTBOX_BYTES } from "./copy-out.js";
 
 const test = suite("copying out of a machine");

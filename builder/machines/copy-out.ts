@@ -6,10 +6,10 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { finished, pipeline } from "node:stream/promises";
-import { quoteWord } from "../../vm/command-line.js";
-import type { SshConnection } from "../../vm/ssh-connection.js";
+import { quoteWord } from "../../base/command-line.js";
 import { StageError } from "../builder-error.js";
-import { extractTar } from "../tar-stream.js";
+import type { SshConnection } from "../channel/ssh-connection.js";
+import { extractTar } from "../home/tar-stream.js";
 
 type Shell = Pick<SshConnection, "exec">;
 

@@ -2,10 +2,10 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { LivelabError } from "../../base/livelab-error.js";
+import { TempDir } from "../../base/temp-dir.js";
 import { arArchive, arMember, debHead, makeDeb } from "../../fixtures/deb.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
-import type { LivelabError } from "../../vm/livelab-error.js";
-import { TempDir } from "../../vm/temp-dir.js";
 import { InputError } from "../builder-error.js";
 import { extractFile, findDataMember } from "./deb-archive.js";
 

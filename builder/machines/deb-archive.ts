@@ -5,12 +5,12 @@
 import { execFile } from "node:child_process";
 import { open, stat } from "node:fs/promises";
 import { promisify } from "node:util";
-import { findProgram } from "../../vm/find-program.js";
-import { firstError } from "../../vm/first-error.js";
-import { tellsNoRoom } from "../../vm/no-room.js";
+import { findProgram } from "../../base/find-program.js";
+import { firstError } from "../../base/first-error.js";
+import { tellsNoRoom } from "../../base/no-room.js";
 import { BuilderError, InputError } from "../builder-error.js";
-import { Draft } from "../draft.js";
-import { writeFailure } from "../write-failure.js";
+import { Draft } from "../home/draft.js";
+import { writeFailure } from "../home/write-failure.js";
 
 const run = promisify(execFile);
 const EXTRACT = 'tail -c "+$1" "$2" | head -c "$3" | "$4" -dc | tar -x -O -f - --wildcards "$5" >"$6"';

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# What every stage shares; sourced first. Environment of a stage (set by builder/stage-run.ts):
-#   STAMP RELEASE SOURCE_DATE_EPOCH GATEWAY, and what builder/stages.ts names for each; CHROOT IMAGE SCRATCH are folders of the release.
+# What every stage shares; sourced first. Environment of a stage (set by builder/stages/stage-run.ts):
+#   STAMP RELEASE SOURCE_DATE_EPOCH GATEWAY, and what builder/stages/stages.ts names for each; CHROOT IMAGE SCRATCH are folders of the release.
 set -eu
 umask 022
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true

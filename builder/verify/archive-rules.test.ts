@@ -5,9 +5,9 @@ import { Readable } from "node:stream";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { TempDir } from "../../base/temp-dir.js";
 import { makeToyPlatform, PLATFORM_STAMP, toyKernel } from "../../fixtures/toy-platform.js";
 import { encodeUstar, type UstarEntry } from "../../fixtures/ustar.js";
-import { TempDir } from "../../vm/temp-dir.js";
 import { installerStamp, verifyArchive } from "./archive-rules.js";
 import { readUstar } from "./ustar-stream.js";
 

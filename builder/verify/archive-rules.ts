@@ -3,7 +3,7 @@
  * (`sdcadm platform install`) takes. It goes by the file's name and the one top folder, and looks at nothing inside.
  */
 import { basename } from "node:path";
-import { parseStamp } from "../stamp.js";
+import { parseStamp } from "../profile/stamp.js";
 import { type FileFacts, readFacts } from "./file-facts.js";
 import { gunzip, gzipFile } from "./gunzip.js";
 import {

@@ -5,9 +5,9 @@ import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { UsageError } from "../../base/livelab-error.js";
+import { TempDir } from "../../base/temp-dir.js";
 import { createToyTgz, makeToyPlatform, PLATFORM_STAMP, writeSums } from "../../fixtures/toy-platform.js";
-import type { UsageError } from "../../vm/livelab-error.js";
-import { TempDir } from "../../vm/temp-dir.js";
 import { describeVerification, verify } from "./verify.js";
 
 const test = suite("verify");

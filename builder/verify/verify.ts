@@ -5,10 +5,10 @@
 import { createReadStream } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { formatBytes } from "../../vm/format.js";
-import { UsageError } from "../../vm/livelab-error.js";
-import type { Step } from "../../vm/progress.js";
-import { SUMS } from "../outputs.js";
+import { formatBytes } from "../../base/format.js";
+import { UsageError } from "../../base/livelab-error.js";
+import type { Step } from "../../base/progress/progress.js";
+import { SUMS } from "../release/outputs.js";
 import { verifyArchive } from "./archive-rules.js";
 import { type FileFacts, readFacts } from "./file-facts.js";
 import { type ImageSummary, imageViolations, isReadWhole } from "./image-rules.js";

@@ -2,11 +2,11 @@
  * A guest's serial console as something to read, await and write to.
  * Bytes go to the log first and wake waiters second, so that whoever matched can also read the line. Each byte is looked
  * at a fixed number of times: whole lines once for each pattern, the unfinished last line by prompt patterns only.
- * Not here: how the bytes get here (vm/byte-line.ts), logging in and running commands (serial-shell.ts).
+ * Not here: how the bytes get here (vm/serial/byte-line.ts), logging in and running commands (serial-shell.ts).
  */
 
-import type { ByteLine } from "../../vm/byte-line.js";
-import { formatDuration } from "../../vm/format.js";
+import { formatDuration } from "../../base/format.js";
+import type { ByteLine } from "../../vm/serial/byte-line.js";
 import { ExpectationFailed } from "../harness-error.js";
 import type { ConsoleLog } from "./console-log.js";
 import { LineSplitter, type SplitLine } from "./line-splitter.js";

@@ -3,8 +3,8 @@
  * Run: `node dist/harness/console/matcher.bench.js`. Prints MB/s; asserts nothing, since hosts differ.
  */
 
+import { formatDuration } from "../../base/format.js";
 import { FedLine } from "../../fixtures/fed-line.js";
-import { formatDuration } from "../../vm/format.js";
 import { Console } from "./console.js";
 
 function bootText(megabytes: number): Buffer {

@@ -5,8 +5,8 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { formatDuration } from "../../vm/format.js";
-import { findProjectRoot } from "../../vm/project-root.js";
+import { formatDuration } from "../../base/format.js";
+import { findProjectRoot } from "../../base/project-root.js";
 import { ExpectationFailed } from "../harness-error.js";
 import { cksum } from "./cksum.js";
 import type { Console } from "./console.js";

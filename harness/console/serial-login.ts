@@ -4,7 +4,7 @@
  * Sources: agetty(8) (echo, ^U), login(1), pam_unix ("Password: ", "Login incorrect").
  * Not here: what the shell is told then (receiver.ts).
  */
-import { formatDuration } from "../../vm/format.js";
+import { formatDuration } from "../../base/format.js";
 import { ExpectationFailed } from "../harness-error.js";
 import type { Console, ConsoleMatch } from "./console.js";
 import { Deadline } from "./deadline.js";

@@ -2,10 +2,10 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { LivelabError } from "../../base/livelab-error.js";
+import { findProjectRoot } from "../../base/project-root.js";
 import { type Noise, NoisyLine } from "../../fixtures/noisy-line.js";
 import { PtyLine } from "../../fixtures/pty-line.js";
-import { LivelabError } from "../../vm/livelab-error.js";
-import { findProjectRoot } from "../../vm/project-root.js";
 import { Console } from "./console.js";
 import { SerialShell } from "./serial-shell.js";
 

@@ -7,7 +7,7 @@
  *
  * The far end is receiver.sh. Not here: getting to a shell (serial-login.ts).
  */
-import { formatBytes, formatDuration } from "../../vm/format.js";
+import { formatBytes, formatDuration } from "../../base/format.js";
 import { ExpectationFailed, HarnessError } from "../harness-error.js";
 import { cksum } from "./cksum.js";
 import { CommandAnswer, type CommandResult } from "./command-answer.js";

@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { formatIpv4, parseIpv4 } from "../ipv4.js";
+import { formatIpv4, parseIpv4 } from "../cn-files/ipv4.js";
 import type { DhcpMessage } from "./dhcp-message.js";
 import { type BooterConfig, BooterDhcp } from "./dhcp-rules.js";
 

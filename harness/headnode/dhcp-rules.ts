@@ -3,7 +3,7 @@
  * Source: sdc-booter lib/dhcpd.js (handleMessage, buildPacketOpts), lib/dhcp.js (build_reply).
  * Not here: bytes (dhcp-message.ts), the wire (dhcp-service.ts).
  */
-import { parseIpv4 } from "../ipv4.js";
+import { parseIpv4 } from "../cn-files/ipv4.js";
 import { bootScriptName } from "./boot-script.js";
 import { type DhcpMessage, dhcpOptions, messageTypes } from "./dhcp-message.js";
 import { loaderNames } from "./published-tree.js";

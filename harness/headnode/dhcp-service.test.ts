@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { parseIpv4 } from "../ipv4.js";
+import { parseIpv4 } from "../cn-files/ipv4.js";
 import { formatUdpFrames, parseUdpFrame, type UdpFrame } from "../wire/udp-frame.js";
 import { type DhcpMessage, formatDhcp, parseDhcp } from "./dhcp-message.js";
 import { BooterDhcp } from "./dhcp-rules.js";

@@ -2,7 +2,7 @@
  * Booter's DHCP on the wire. Everything for the DHCP port ends here, so that nobody else answers beside it.
  * Not here: what is answered (dhcp-rules.ts).
  */
-import { formatIpv4, parseIpv4 } from "../ipv4.js";
+import { formatIpv4, parseIpv4 } from "../cn-files/ipv4.js";
 import { BROADCAST } from "../wire/ethernet.js";
 import { answerTo, formatUdpFrames, parseUdpFrame, type UdpFrame } from "../wire/udp-frame.js";
 import type { FrameService } from "../wire/wire.js";

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { UsageError } from "../../vm/livelab-error.js";
+import { UsageError } from "../../base/livelab-error.js";
 import { type FindContent, openContent, type PublishedContent } from "./published-content.js";
 import type { Transcript } from "./transcript.js";
 

@@ -5,16 +5,16 @@
  * Source: sdc-booter (dhcpd, file service).
  */
 import { basename } from "node:path";
-import { DisposableStack } from "../../vm/disposable-stack.js";
-import type { BootMedium, FirmwareName } from "../boot-medium.js";
-import type { NetworkingFile } from "../networking-json.js";
-import type { NodeConfigFile } from "../node-config.js";
+import { DisposableStack } from "../../base/disposable-stack.js";
+import type { BootMedium, FirmwareName } from "../boot/boot-medium.js";
+import type { ImageFolder } from "../cn-files/image-folder.js";
+import type { NetworkingFile } from "../cn-files/networking-json.js";
+import type { NodeConfigFile } from "../cn-files/node-config.js";
 import type { FrameService } from "../wire/wire.js";
 import { type BootScriptOptions, bootScript, bootScriptName } from "./boot-script.js";
 import { BooterDhcp } from "./dhcp-rules.js";
 import { type DhcpExchange, DhcpService } from "./dhcp-service.js";
 import { FileServer } from "./file-server.js";
-import type { ImageFolder } from "./image-folder.js";
 import { bootFilesOf, loaderNames, type PublishedTree, publishedTree } from "./published-tree.js";
 import { TftpService } from "./tftp-service.js";
 import { Transcript } from "./transcript.js";

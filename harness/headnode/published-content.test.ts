@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { TempDir } from "../../vm/temp-dir.js";
+import { TempDir } from "../../base/temp-dir.js";
 import { openContent } from "./published-content.js";
 
 const test = suite("published content");

@@ -3,10 +3,10 @@
  * Source: sdc-headnode config/sapi/services/dhcpd (/os and /extra beside booter's own files).
  */
 import { join } from "node:path";
-import type { NetworkingFile } from "../networking-json.js";
-import type { NodeConfigFile } from "../node-config.js";
+import { type ImageFolder, imageFileNames, imageHashNames } from "../cn-files/image-folder.js";
+import type { NetworkingFile } from "../cn-files/networking-json.js";
+import type { NodeConfigFile } from "../cn-files/node-config.js";
 import { bootfsFolder, bootScriptName } from "./boot-script.js";
-import { type ImageFolder, imageFileNames, imageHashNames } from "./image-folder.js";
 import type { PublishedContent } from "./published-content.js";
 
 /** A node.config that sets nothing. Not an empty file: with an initrd of no bytes iPXE's kernel does not come up (measured). */

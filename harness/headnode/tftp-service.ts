@@ -3,7 +3,7 @@
  * Source: RFC 1350, RFC 2347 to 2349; what in.tftpd of a booter allows (blocks of up to 65464 bytes).
  * Not here: packets as bytes (tftp-packet.ts), what is served (published-tree.ts).
  */
-import { formatIpv4, parseIpv4 } from "../ipv4.js";
+import { formatIpv4, parseIpv4 } from "../cn-files/ipv4.js";
 import { answerTo, formatUdpFrames, parseUdpFrame, type UdpFrame } from "../wire/udp-frame.js";
 import type { FrameService } from "../wire/wire.js";
 import { type FindContent, type OpenContent, openContent } from "./published-content.js";

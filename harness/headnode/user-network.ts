@@ -3,7 +3,7 @@
  * Whatever the CN sends to `host` reaches 127.0.0.1 of this machine with its port unchanged.
  * Source: QEMU docs, "-netdev user" (net, host, dns, dhcpstart); net/slirp.c (which masks it takes).
  */
-import { formatIpv4, parseIpv4, prefixLength } from "../ipv4.js";
+import { formatIpv4, parseIpv4, prefixLength } from "../cn-files/ipv4.js";
 
 /** What the CN is called on the admin network. */
 export interface CnAddress {

@@ -1,7 +1,7 @@
 /** A host on the wire that answers ARP and ping for its addresses, and for those behind it as their router. */
 import { isIPv4 } from "node:net";
-import { UsageError } from "../../vm/livelab-error.js";
-import { parseIpv4 } from "../ipv4.js";
+import { UsageError } from "../../base/livelab-error.js";
+import { parseIpv4 } from "../cn-files/ipv4.js";
 import { formatArp, parseArp } from "./arp.js";
 import { BROADCAST, type EthernetFrame, etherTypes, formatFrame, parseFrame } from "./ethernet.js";
 import { formatEcho, parseEcho } from "./icmp-echo.js";

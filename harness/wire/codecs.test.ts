@@ -1,7 +1,7 @@
 /** The packets of the wire, against bytes as other implementations write them, and there and back. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { parseIpv4 } from "../ipv4.js";
+import { parseIpv4 } from "../cn-files/ipv4.js";
 import { formatArp, parseArp } from "./arp.js";
 import { formatFrame, parseFrame } from "./ethernet.js";
 import { formatEcho, parseEcho } from "./icmp-echo.js";

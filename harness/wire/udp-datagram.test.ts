@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { parseIpv4 } from "../ipv4.js";
+import { parseIpv4 } from "../cn-files/ipv4.js";
 import { internetChecksum } from "./internet-checksum.js";
 import { formatUdp, parseUdp } from "./udp-datagram.js";
 

@@ -6,9 +6,9 @@
  * Not here: what services answer (answering-host.ts), what a capture looks like (capture.ts).
  */
 import { join } from "node:path";
-import { DisposableStack } from "../../vm/disposable-stack.js";
+import { DisposableStack } from "../../base/disposable-stack.js";
+import { TempDir } from "../../base/temp-dir.js";
 import type { StreamNetworkSpec } from "../../vm/machine-spec.js";
-import { TempDir } from "../../vm/temp-dir.js";
 import { Capture } from "./capture.js";
 import { etherTypes, formatFrame } from "./ethernet.js";
 import { LENGTH_BYTES, recordOf } from "./frame-stream.js";

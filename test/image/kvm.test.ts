@@ -5,10 +5,10 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
+import { isThere } from "../../base/is-there.js";
+import { findProjectRoot } from "../../base/project-root.js";
 import { whyNoNestedHost } from "../../fixtures/nested-host/host-limits.js";
 import { NestedHost } from "../../fixtures/nested-host/nested-host.js";
-import { isThere } from "../../vm/is-there.js";
-import { findProjectRoot } from "../../vm/project-root.js";
 import { doctorFindsKvm } from "../kvm/working-kvm.js";
 import { testUnless } from "../runner/skip-test.js";
 

@@ -1,7 +1,7 @@
 /** What livelab says of a KVM that passes its probe and fails in a boot. */
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { findProjectRoot } from "../../vm/project-root.js";
+import { findProjectRoot } from "../../base/project-root.js";
 import type { KvmClaim } from "./kvm-claim.js";
 import { type BootAnswer, boot, doctor } from "./nested-commands.js";
 

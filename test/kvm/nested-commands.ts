@@ -1,8 +1,8 @@
 /** livelab's commands in a nested host, with what they print taken apart. */
 import * as assert from "uvu/assert";
+import type { HostCheck } from "../../base/host-check.js";
 import type { NestedHost, NestedRun, NestedUser } from "../../fixtures/nested-host/nested-host.js";
-import type { BootReport } from "../../harness/boot-report.js";
-import type { HostCheck } from "../../vm/host-check.js";
+import type { BootReport } from "../../harness/boot/boot-report.js";
 
 /** Limits in milliseconds on a host with KVM; the nested host multiplies them with its measured time scale. */
 const DOCTOR_LIMIT_MS = 60_000;

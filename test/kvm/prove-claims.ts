@@ -1,7 +1,7 @@
 /** Proves claims one after the other in one nested host, and prints what holds. */
 import { join } from "node:path";
+import { formatDuration } from "../../base/format.js";
 import { NestedHost } from "../../fixtures/nested-host/nested-host.js";
-import { formatDuration } from "../../vm/format.js";
 import type { KvmClaim } from "./kvm-claim.js";
 
 export interface ProofOptions {

@@ -1,6 +1,6 @@
 /** What livelab says and does where /dev/kvm cannot be used; each claim leaves the device as it found it. */
 import * as assert from "uvu/assert";
-import type { HostCheck } from "../../vm/host-check.js";
+import type { HostCheck } from "../../base/host-check.js";
 import type { KvmClaim } from "./kvm-claim.js";
 import { doctor, refusedBoot } from "./nested-commands.js";
 

@@ -1,9 +1,9 @@
 /** What livelab does where KVM works, as an ordinary user in group kvm. */
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { formatDuration } from "../../base/format.js";
+import { findProjectRoot } from "../../base/project-root.js";
 import type { NestedHost } from "../../fixtures/nested-host/nested-host.js";
-import { formatDuration } from "../../vm/format.js";
-import { findProjectRoot } from "../../vm/project-root.js";
 import type { KvmClaim } from "./kvm-claim.js";
 import { boot, doctor } from "./nested-commands.js";
 

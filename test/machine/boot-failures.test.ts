@@ -7,16 +7,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { bootImage } from "../../harness/boot.js";
-import type { BootOptions } from "../../harness/boot-plan.js";
-import type { BootReport } from "../../harness/boot-report.js";
+import { type Progress, silentProgress } from "../../base/progress/progress.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { bootImage } from "../../harness/boot/boot.js";
+import type { BootOptions } from "../../harness/boot/boot-plan.js";
+import type { BootReport } from "../../harness/boot/boot-report.js";
+import type { FatalReason } from "../../harness/boot/milestones.js";
 import type { HeadnodeRequest } from "../../harness/headnode/transcript.js";
-import type { FatalReason } from "../../harness/milestones.js";
-import { expectEqual, type Scenario } from "../../harness/scenario.js";
-import { runScenarios, type TestReport } from "../../harness/scenario-run.js";
-import { type Progress, silentProgress } from "../../vm/progress.js";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
+import { expectEqual, type Scenario } from "../../harness/scenarios/scenario.js";
+import { runScenarios, type TestReport } from "../../harness/scenarios/scenario-run.js";
 
 const test = suite("boot failures");
 

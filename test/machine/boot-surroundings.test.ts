@@ -5,8 +5,8 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
 
 const test = suite("boot surroundings");
 const root = findProjectRoot();
@@ -32,7 +32,7 @@ test("a boot passes and leaves nothing with long paths everywhere, and with its 
     "bash",
     [
       ...["-c", `"$@" 2>&1 >/dev/null | true; exit "\${PIPESTATUS[0]}"`, "bash"],
-      ...[process.execPath, join(root, "dist/cli.js"), "boot", image, "--accel", "tcg", "--until", "ipxe-script"],
+      ...[process.execPath, join(root, "dist/cli/main.js"), "boot", image, "--accel", "tcg", "--until", "ipxe-script"],
       ...["--networking", networking, "--nic", "52:54:00:99:00:39", "--report", report],
     ],
     { env: { ...process.env, TMPDIR, LIVELAB_HOME, XDG_RUNTIME_DIR: runtime.path }, stdio: "ignore" },

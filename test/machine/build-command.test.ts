@@ -6,16 +6,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { parseCloudBase } from "../../builder/inputs/cloud-image.js";
-import type { Release } from "../../builder/release.js";
-import { stageNames } from "../../builder/stages.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
+import type { Release } from "../../builder/release/release.js";
+import { stageNames } from "../../builder/stages/stages.js";
+import { parseCloudBase } from "../../builder/store/cloud-image.js";
 import { linkHome, openToyWorkshop } from "../../fixtures/toy-stage.js";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
 import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("livelab build");
-const cli = join(findProjectRoot(), "dist/cli.js");
+const cli = join(findProjectRoot(), "dist/cli/main.js");
 const STAMP = "20260102T030405Z";
 
 interface Ended {

@@ -6,8 +6,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../base/project-root.js";
 import { openToyRelease, TOY_STAMP } from "../../fixtures/toy-stage.js";
-import { findProjectRoot } from "../../vm/project-root.js";
 
 const test = suite("initramfs functions");
 

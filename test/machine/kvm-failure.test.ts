@@ -4,17 +4,17 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { isThere } from "../../base/is-there.js";
+import type { LivelabError } from "../../base/livelab-error.js";
+import { silentProgress } from "../../base/progress/progress.js";
 import { ABORTS, FakeQemu, LATER } from "../../fixtures/fake-qemu.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
-import { bootImage } from "../../harness/boot.js";
-import { planBoot } from "../../harness/boot-plan.js";
-import type { BootReport } from "../../harness/boot-report.js";
-import { RunningCn } from "../../harness/running-cn.js";
-import { runScenarios } from "../../harness/scenario-run.js";
-import type { AcceleratorVerdict } from "../../vm/accelerator.js";
-import { isThere } from "../../vm/is-there.js";
-import type { LivelabError } from "../../vm/livelab-error.js";
-import { silentProgress } from "../../vm/progress.js";
+import { bootImage } from "../../harness/boot/boot.js";
+import { planBoot } from "../../harness/boot/boot-plan.js";
+import type { BootReport } from "../../harness/boot/boot-report.js";
+import { RunningCn } from "../../harness/boot/running-cn.js";
+import { runScenarios } from "../../harness/scenarios/scenario-run.js";
+import type { AcceleratorVerdict } from "../../vm/accelerator/accelerator.js";
 
 const test = suite("KVM that fails later");
 

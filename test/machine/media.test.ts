@@ -9,13 +9,13 @@ import { Readable } from "node:stream";
 import { gunzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { runStage, type StageContext } from "../../builder/stage-run.js";
-import { type Stage, stages } from "../../builder/stages.js";
+import { DisposableStack } from "../../base/disposable-stack.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { runStage, type StageContext } from "../../builder/stages/stage-run.js";
+import { type Stage, stages } from "../../builder/stages/stages.js";
 import { type Partition, type PartitionTable, partitionTypes, readGpt, SECTOR_BYTES } from "../../fixtures/gpt.js";
 import { linkHome, openToyWorkshop, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
-import { DisposableStack } from "../../vm/disposable-stack.js";
-import { TempDir } from "../../vm/temp-dir.js";
 
 const test = suite("boot media");
 

@@ -9,8 +9,8 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
 import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("a host without namespaces");
@@ -27,7 +27,7 @@ if (spawnSync("unshare", [...UNSHARE, "sh", "-c", `${FORBID} true`]).status !== 
     await using dir = await TempDir.create("refusal");
     const root = findProjectRoot();
     const trial = { home: { machines: dir.path }, scripts: join(root, "builder/machines"), asRoot: false };
-    const module = pathToFileURL(join(root, "dist/builder/machines/namespace-check.js")).href;
+    const module = pathToFileURL(join(root, "dist/builder/machines/sandbox/namespace-check.js")).href;
     const program = `
       import { readdirSync } from "node:fs";
       import { checkNamespaces } from ${JSON.stringify(module)};

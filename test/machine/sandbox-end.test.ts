@@ -7,10 +7,10 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { sweepHome } from "../../builder/sweep.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { sweepHome } from "../../builder/home/sweep.js";
 import { linkHome, openToyWorkshop } from "../../fixtures/toy-stage.js";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
 
 const test = suite("end of the sandbox");
 const LONGEST_END_MS = 5_000;

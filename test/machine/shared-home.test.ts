@@ -8,10 +8,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
 import { elsewhereArgv, importLine, namespaceRefusal, startProgram } from "../../fixtures/other-process.js";
 import { linkHome, readySharedHome } from "../../fixtures/toy-stage.js";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
 import { testUnless } from "../runner/skip-test.js";
 
 const test = suite("a shared home");
@@ -86,7 +86,7 @@ const cases: [string, () => Promise<void>][] = [
           .sort();
       const build = (): ReturnType<typeof start> =>
         start(
-          ["cli.js", "build", "preflight_check", "--machine", "sandbox", "-o", join(dir.path, "out")],
+          ["cli/main.js", "build", "preflight_check", "--machine", "sandbox", "-o", join(dir.path, "out")],
           { LIVELAB_HOME: home },
           false,
         );
@@ -115,12 +115,12 @@ const cases: [string, () => Promise<void>][] = [
         LIVELAB_MIRROR: `${mirror.url}/debian`,
         npm_config_registry: `${mirror.url}/`,
       };
-      await using other = start(["cli.js", "inputs", "fetch"], env, true);
+      await using other = start(["cli/main.js", "inputs", "fetch"], env, true);
       const before = await until("downloads have begun", async () => {
         const found = await downloads(dir.path);
         return found.size >= 8 && ![...found.values()].includes(0) ? found : undefined;
       });
-      await using gc = start(["cli.js", "gc", "--keep", "0"], env, false);
+      await using gc = start(["cli/main.js", "gc", "--keep", "0"], env, false);
       const { status, output } = await gc.ended;
       assert.is(status, 3, output);
       assert.match(output, /is in use by another livelab in another container \(host name .*, pid 1 there\)/);
@@ -137,12 +137,12 @@ const cases: [string, () => Promise<void>][] = [
     async () => {
       await using dir = await TempDir.create("shared-home");
       await mkdir(join(dir.path, "store"));
-      const program = `${importLine("openHome", "../../builder/home.js", import.meta.url)}
-        ${importLine("takeAlone", "../../builder/home-use.js", import.meta.url)}
+      const program = `${importLine("openHome", "../../builder/home/home.js", import.meta.url)}
+        ${importLine("takeAlone", "../../builder/home/home-use.js", import.meta.url)}
         await takeAlone(await openHome(${JSON.stringify(dir.path)}));
         console.log("alone");
         setInterval(() => {}, 1000);`;
-      const gc = (): ReturnType<typeof start> => start(["cli.js", "gc"], { LIVELAB_HOME: dir.path }, false);
+      const gc = (): ReturnType<typeof start> => start(["cli/main.js", "gc"], { LIVELAB_HOME: dir.path }, false);
       {
         await using _other = await startProgram(program, true);
         await using mine = gc();

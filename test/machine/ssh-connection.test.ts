@@ -5,11 +5,11 @@ import { Duplex, PassThrough, Readable, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { DisposableStack } from "../../base/disposable-stack.js";
+import { generateSshKeyPair, SshConnection, type SshError } from "../../builder/channel/ssh-connection.js";
+import { SSHD_CONFIG } from "../../builder/channel/sshd-config.js";
 import { openToyRelease, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
-import { DisposableStack } from "../../vm/disposable-stack.js";
-import { generateSshKeyPair, SshConnection, type SshError } from "../../vm/ssh-connection.js";
-import { SSHD_CONFIG } from "../../vm/sshd-config.js";
 
 const test = suite("SSH to a real sshd");
 const BYTES = 100 * 2 ** 20;

@@ -7,7 +7,9 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { StageContext } from "../../builder/stage-run.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
+import type { StageContext } from "../../builder/stages/stage-run.js";
 import { qemuOf } from "../../fixtures/qemu-processes.js";
 import { look, snapshots } from "../../fixtures/toy-look.js";
 import {
@@ -20,8 +22,6 @@ import {
   TOY_STAMP,
   toyContext,
 } from "../../fixtures/toy-stage.js";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
 import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("ends of builds in the builder VM");

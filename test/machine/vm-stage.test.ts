@@ -9,7 +9,11 @@ import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { Release } from "../../builder/release.js";
+import type { LivelabError } from "../../base/livelab-error.js";
+import { silentProgress } from "../../base/progress/progress.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
+import type { Release } from "../../builder/release/release.js";
 import { look, snapshots } from "../../fixtures/toy-look.js";
 import {
   linkHome,
@@ -22,10 +26,6 @@ import {
   toyContext,
 } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
-import type { LivelabError } from "../../vm/livelab-error.js";
-import { silentProgress } from "../../vm/progress.js";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
 import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("stages in the builder VM");

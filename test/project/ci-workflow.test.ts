@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { findProjectRoot } from "../../vm/project-root.js";
+import { findProjectRoot } from "../../base/project-root.js";
 
 const test = suite("CI workflow");
 const root = findProjectRoot();

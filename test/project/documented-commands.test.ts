@@ -6,16 +6,16 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { stageNames } from "../../builder/stages.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { stageNames } from "../../builder/stages/stages.js";
 import type { ParsedCommand, ParsedCommands } from "../../fixtures/parse-commands.js";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
 import { allScenarios } from "../scenarios/all-scenarios.js";
 
 const test = suite("documented commands");
 const run = promisify(execFile);
 const root = findProjectRoot();
-const cli = join(root, "dist/cli.js");
+const cli = join(root, "dist/cli/main.js");
 
 const documents = ["README.md", ...(await readdir(join(root, "docs"))).map((name) => `docs/${name}`)];
 const texts = await Promise.all(documents.map((name) => readFile(join(root, name), "utf8")));

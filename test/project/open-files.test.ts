@@ -3,14 +3,14 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
 
 const test = suite("open files");
 
 async function livelab(limit: number, ...words: readonly string[]) {
   await using home = await TempDir.create("open-files");
-  const program = join(findProjectRoot(), "dist/cli.js");
+  const program = join(findProjectRoot(), "dist/cli/main.js");
   return spawnSync("sh", ["-c", 'ulimit -n "$0" && exec "$@"', String(limit), process.execPath, program, ...words], {
     env: { ...process.env, LIVELAB_HOME: home.path },
     encoding: "utf8",

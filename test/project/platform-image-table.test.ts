@@ -3,8 +3,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { listTree } from "../../builder/proto-tree.js";
-import { findProjectRoot } from "../../vm/project-root.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { listTree } from "../../builder/stages/proto-tree.js";
 import { allScenarios } from "../scenarios/all-scenarios.js";
 
 const test = suite("the table of promises");

@@ -6,9 +6,9 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
 import { namespaceRefusal, startProgram } from "../../fixtures/other-process.js";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
 import { skipTest } from "../runner/skip-test.js";
 
 const root = findProjectRoot();

@@ -5,14 +5,14 @@ import { chmod, chown, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { openHome } from "../../builder/home.js";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { openHome } from "../../builder/home/home.js";
 import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("surroundings");
 const root = findProjectRoot();
-const cli = join(root, "dist/cli.js");
+const cli = join(root, "dist/cli/main.js");
 const runner = join(root, "dist/test/run.js");
 /** A user id that no /etc/passwd has. */
 const NUMBER = 54321;
@@ -79,7 +79,7 @@ rootTest("a user without a name and a home gets help and lists, and a sentence f
   assert.is(status, 3);
   assert.match(stderr, `livelab: uid ${NUMBER} has no home folder`);
   assert.match(stderr, "livelab: try: set LIVELAB_HOME");
-  assert.match((await runAs(NUMBER, [runner, "vm/format.test.ts"], NO_HOME)).stdout, /\n2 passed, 0 failed\n$/);
+  assert.match((await runAs(NUMBER, [runner, "base/format.test.ts"], NO_HOME)).stdout, /\n2 passed, 0 failed\n$/);
 });
 
 rootTest("every command refuses a home that another user filled: folder, owner, remedy, status 3", async () => {
@@ -157,11 +157,11 @@ test("lost output leaves the status as it is, and a lost result is a sentence an
 });
 
 test("lost output of the test runner and of set-up is no crash", async () => {
-  const full = await run([runner, "vm/format.test.ts"], ">/dev/full");
+  const full = await run([runner, "base/format.test.ts"], ">/dev/full");
   assert.is(full.status, 3);
   assert.match(full.stderr, "cannot write to standard output");
   assert.not.match(full.stderr, "    at ");
-  assert.is((await run([runner, "vm/format.test.ts"], "<&- 2>/dev/full")).status, 0);
+  assert.is((await run([runner, "base/format.test.ts"], "<&- 2>/dev/full")).status, 0);
   for (const redirections of ["2>/dev/full", "<&- >&- 2>&-"]) {
     assert.is((await run([runner, "--no-such-option"], redirections)).status, 2, redirections);
     assert.is((await run([join(root, "setup.mjs"), "--no-such-option"], redirections)).status, 2, redirections);
@@ -178,7 +178,7 @@ test("a TMPDIR that is missing is named by doctor, boot and the test runner, wit
     doctor.stdout.replace(/ +/g, " "),
     `missing temp folder cannot make a temporary folder in ${TMPDIR} ($TMPDIR)`,
   );
-  const tests = await run([runner, "vm/format.test.ts"], "", { TMPDIR });
+  const tests = await run([runner, "base/format.test.ts"], "", { TMPDIR });
   assert.is(tests.status, 3);
   assert.match(tests.stderr, `${TMPDIR} ($TMPDIR): it does not exist`);
   assert.not.match(tests.stderr, "    at ");
@@ -188,7 +188,9 @@ test("tests find room for their sockets under a TMPDIR of 100 characters", async
   await using dir = await TempDir.create("surroundings");
   const TMPDIR = join(dir.path, "t".repeat(100 - dir.path.length - 1));
   await mkdir(TMPDIR);
-  const { status, stdout } = await run([runner, "vm/qmp-session.test.ts", "harness/wire/wire.test.ts"], "", { TMPDIR });
+  const { status, stdout } = await run([runner, "vm/qemu/qmp-session.test.ts", "harness/wire/wire.test.ts"], "", {
+    TMPDIR,
+  });
   assert.is(status, 0, stdout);
   assert.equal(await readdir(TMPDIR), []);
 });

@@ -4,9 +4,9 @@ import { chmod, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
 import { shells } from "../../fixtures/proto-initramfs.js";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
 
 const test = suite("proto: factory reset");
 const program = join(findProjectRoot(), "proto/usr/triton/bin/sdc-factoryreset");

@@ -7,8 +7,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../base/project-root.js";
 import { FakeInitramfs, shells } from "../../fixtures/proto-initramfs.js";
-import { findProjectRoot } from "../../vm/project-root.js";
 
 const test = suite("proto: hostile networking.json");
 const folder = join(findProjectRoot(), "fixtures/hostile-networking");

@@ -8,8 +8,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../base/project-root.js";
 import { FakeInitramfs, type FakeInitramfsOptions, shells } from "../../fixtures/proto-initramfs.js";
-import { findProjectRoot } from "../../vm/project-root.js";
 
 const test = suite("proto: networking");
 const tables = join(findProjectRoot(), "fixtures/proto-networking");

@@ -2,9 +2,9 @@
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../base/project-root.js";
 import { nodeConfigLines, nodeConfigServers } from "../../fixtures/node-config-cases.js";
 import { FakeInitramfs, type Shell, shells } from "../../fixtures/proto-initramfs.js";
-import { findProjectRoot } from "../../vm/project-root.js";
 
 const test = suite("proto: node.config");
 

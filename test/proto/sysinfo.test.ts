@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../base/project-root.js";
 import { FakeHost } from "../../fixtures/fake-host.js";
-import { findProjectRoot } from "../../vm/project-root.js";
 
 type Sysinfo = (host: FakeHost) => Promise<Readonly<Record<string, unknown>>>;
 const program = join(findProjectRoot(), "proto/usr/triton/lib/sysinfo/sysinfo.mjs");

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { formatDuration } from "../../vm/format.js";
+import { formatDuration } from "../../base/format.js";
 import type { Outcome } from "./outcome.js";
 
 export interface BootScenariosOptions {
@@ -21,7 +21,7 @@ export interface BootScenariosOptions {
 /** Time that livelab gets to end its machines after SIGTERM, in milliseconds. */
 const GRACE_MS = 20_000;
 
-/** @param program path of cli.js. Never rejects for what livelab does. */
+/** @param program path of cli/main.js. Never rejects for what livelab does. */
 export async function runBootScenarios(program: string, options: BootScenariosOptions): Promise<Outcome> {
   const startedAt = performance.now();
   const reportFile = join(options.reportDir, "report.json");

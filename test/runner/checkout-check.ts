@@ -1,6 +1,7 @@
 /** What is about to be tested came here as it was committed. */
-import { checkCheckout } from "../../builder/checkout.js";
-import { LivelabError } from "../../vm/livelab-error.js";
+
+import { LivelabError } from "../../base/livelab-error.js";
+import { checkCheckout } from "../../builder/checkout/checkout.js";
 import type { Check } from "./check.js";
 
 export const checkoutCheck: Check = {

@@ -2,8 +2,8 @@ import { cp, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { findProjectRoot } from "../../vm/project-root.js";
-import { TempDir } from "../../vm/temp-dir.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
 import { type Check, runCheck } from "./check.js";
 import { formatCheck } from "./format-check.js";
 import { importedBy, importProblems } from "./import-check.js";
@@ -41,7 +41,7 @@ test("names every arrow that points the wrong way", () => {
   const wrong: [file: string, specifier: string][] = [
     ["vm/a.ts", "../builder/b.js"],
     ["vm/a.ts", "../harness/b.js"],
-    ["vm/a.ts", "../cli.js"],
+    ["vm/a.ts", "../cli/main.js"],
     ["builder/deep/a.ts", "../../harness/b.js"],
     ["harness/a.ts", "../builder/b.js"],
     ["harness/a.ts", "../fixtures/b.js"],
@@ -56,7 +56,7 @@ test("names every arrow that points the wrong way", () => {
 
 test("lets the arrows be that point the right way", () => {
   const right = {
-    "cli.ts": 'import "./vm/a.js"; \nimport "./builder/a.js";\nimport "./harness/a.js";',
+    "cli/main.ts": 'import "../vm/a.js"; \nimport "../builder/a.js";\nimport "../harness/a.js";',
     "builder/deep/a.ts": 'import "../../vm/a.js";\nimport "../b.js";\nimport "node:fs";',
     "harness/a.ts": 'import "../vm/a.js";',
     "harness/a.test.ts": 'import "../fixtures/a.js";\nimport "../test/runner/skip-test.js";\nimport "uvu";',

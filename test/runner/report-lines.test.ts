@@ -6,7 +6,7 @@ import { outcomeLines, summaryLines } from "./report-lines.js";
 const test = suite("the lines of a run");
 
 const passed: Outcome = {
-  name: "vm/format.test.js",
+  name: "base/format.test.js",
   passed: 4,
   failed: 0,
   problems: [],
@@ -24,7 +24,10 @@ const failed: Outcome = {
 };
 
 test("tell a file that passed in one line, with the reasons of what was skipped", () => {
-  assert.is(outcomeLines(passed), "ok    vm/format.test.js  4 passed, 0.2 s\n      skipped binds port 67: needs root");
+  assert.is(
+    outcomeLines(passed),
+    "ok    base/format.test.js  4 passed, 0.2 s\n      skipped binds port 67: needs root",
+  );
 });
 
 test("tell why a file failed, with all its output", () => {

@@ -1,5 +1,5 @@
 /** How outcomes read on the terminal and in a log. */
-import { formatDuration } from "../../vm/format.js";
+import { formatDuration } from "../../base/format.js";
 import type { Outcome } from "./outcome.js";
 
 /** One line for an outcome; for a failed one its problems and all its output below. */

@@ -1,7 +1,7 @@
 /** The files of the clone as git sees them: those it knows, and new ones that it would add. */
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
-import { readGit } from "../../builder/read-git.js";
+import { readGit } from "../../builder/checkout/read-git.js";
 
 /**
  * Plain files only; what git knows but is not there any more is left out, and so are links, which may point into the image.

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { findProjectRoot } from "../../vm/project-root.js";
+import { findProjectRoot } from "../../base/project-root.js";
 import type { Outcome } from "./outcome.js";
 import { runTestFile } from "./run-test-file.js";
 

@@ -5,8 +5,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmod, readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { formatDuration } from "../../vm/format.js";
-import { TempDir } from "../../vm/temp-dir.js";
+import { formatDuration } from "../../base/format.js";
+import { TempDir } from "../../base/temp-dir.js";
 import { leftProcesses } from "./left-processes.js";
 import type { Outcome } from "./outcome.js";
 import { statedSkips } from "./skip-test.js";

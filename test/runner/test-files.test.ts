@@ -2,8 +2,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { UsageError } from "../../vm/livelab-error.js";
-import { TempDir } from "../../vm/temp-dir.js";
+import { UsageError } from "../../base/livelab-error.js";
+import { TempDir } from "../../base/temp-dir.js";
 import { findTestFiles, testFileOf } from "./test-files.js";
 
 const test = suite("files of tests");
@@ -13,8 +13,8 @@ async function clone() {
   const dir = await TempDir.create("test-files");
   const dist = join(dir.path, "dist");
   for (const name of [
-    "vm/format.js",
-    "vm/format.test.js",
+    "base/format.js",
+    "base/format.test.js",
     "test/image/kvm.test.js",
     "test/machine/boot.test.js",
     "test/run.js",
@@ -33,7 +33,7 @@ test("are found below dist/, with those that start a machine or need the image s
     [
       ["test/image/kvm.test.js", "image"],
       ["test/machine/boot.test.js", "machine"],
-      ["vm/format.test.js", "unit"],
+      ["base/format.test.js", "unit"],
     ],
   );
 });
@@ -41,8 +41,8 @@ test("are found below dist/, with those that start a machine or need the image s
 test("are named by their source or their compiled file, from any folder", async () => {
   const { dir, places } = await clone();
   await using _ = dir;
-  const expected = join(places.dist, "vm/format.test.js");
-  for (const argument of ["vm/format.test.ts", "dist/vm/format.test.js", expected]) {
+  const expected = join(places.dist, "base/format.test.js");
+  for (const argument of ["base/format.test.ts", "dist/base/format.test.js", expected]) {
     assert.is(testFileOf(argument, places).path, expected, argument);
   }
   assert.is(testFileOf("format.test.ts", { ...places, cwd: join(dir.path, "vm") }).path, expected);
@@ -52,20 +52,20 @@ test("are named by their source or their compiled file, from any folder", async 
 test("are named relative to the folder that npm was called in, too", async () => {
   const { dir, places } = await clone();
   await using _ = dir;
-  const expected = join(places.dist, "vm/format.test.js");
+  const expected = join(places.dist, "base/format.test.js");
   const callerCwd = join(dir.path, "vm");
   assert.is(testFileOf("format.test.ts", { ...places, callerCwd }).path, expected);
-  assert.is(testFileOf("vm/format.test.ts", { ...places, callerCwd }).path, expected);
+  assert.is(testFileOf("base/format.test.ts", { ...places, callerCwd }).path, expected);
 });
 
 test("are refused with the name of the nearest one", async () => {
   const { dir, places } = await clone();
   await using _ = dir;
   const near: [argument: string, meant: string][] = [
-    ["vm/format.ts", "vm/format.test.ts"],
-    ["format.test.ts", "vm/format.test.ts"],
-    ["vm/formats.test.ts", "vm/format.test.ts"],
-    ["builder/format.test.js", "vm/format.test.ts"],
+    ["base/format.ts", "base/format.test.ts"],
+    ["format.test.ts", "base/format.test.ts"],
+    ["vm/formats.test.ts", "base/format.test.ts"],
+    ["builder/format.test.js", "base/format.test.ts"],
     ["machine/boot", "test/machine/boot.test.ts"],
   ];
   for (const [argument, meant] of near) {
@@ -77,7 +77,7 @@ test("are refused with the name of the nearest one", async () => {
 test("are refused when they are none, with what to do", async () => {
   const { dir, places } = await clone();
   await using _ = dir;
-  for (const argument of ["vm/absent.test.ts", "vm/format.ts", "/etc/passwd", ".."]) {
+  for (const argument of ["vm/absent.test.ts", "base/format.ts", "/etc/passwd", ".."]) {
     assert.throws(
       () => testFileOf(argument, places),
       (error: unknown) => error instanceof UsageError && error.message.includes(argument),

@@ -2,8 +2,8 @@
 import { existsSync, readdirSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, isAbsolute, join, relative, resolve } from "node:path";
+import { UsageError } from "../../base/livelab-error.js";
 import { nearestLine } from "../../harness/console/nearest-line.js";
-import { UsageError } from "../../vm/livelab-error.js";
 
 /**
  * Machine tests start a machine: they take minutes, and the whole host. Image tests do so with out/latest, which the boot
@@ -43,7 +43,7 @@ export interface TestPlaces {
 }
 
 /**
- * The compiled file of tests that an argument means: a source (vm/format.test.ts) or what it is compiled to.
+ * The compiled file of tests that an argument means: a source (base/format.test.ts) or what it is compiled to.
  * @throws UsageError NO_SUCH_TEST, with the file whose name is nearest
  */
 export function testFileOf(argument: string, { root, dist, cwd, callerCwd }: TestPlaces): TestFile {

@@ -1,7 +1,7 @@
 /** The outputs that the scenarios have booted are what an installer takes. */
 import { join } from "node:path";
+import { silentProgress } from "../../base/progress/progress.js";
 import { verify } from "../../builder/verify/verify.js";
-import { silentProgress } from "../../vm/progress.js";
 import type { Check } from "./check.js";
 
 export const verifyCheck: Check = {

@@ -1,5 +1,5 @@
 /** Every scenario, in the order in which `livelab test` runs them. */
-import type { Scenario } from "../../harness/scenario.js";
+import type { Scenario } from "../../harness/scenarios/scenario.js";
 import { bondedNics } from "./bonded-nics.js";
 import { mediaWays, networkWays } from "./boot-ways.js";
 import { freshCn } from "./fresh-cn.js";

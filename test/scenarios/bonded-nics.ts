@@ -3,9 +3,9 @@
  * NICs of their own MAC over it. The switch speaks LACP; a peer answers on each network.
  */
 import { join } from "node:path";
-import { milestoneNames } from "../../harness/milestones.js";
-import { expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
-import { findProjectRoot } from "../../vm/project-root.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { milestoneNames } from "../../harness/boot/milestones.js";
+import { expectEqual, expectTrue, type Scenario } from "../../harness/scenarios/scenario.js";
 import { awaitNoDisk, noUnitHasFailed } from "./every-cn.js";
 import { answers, hasAddresses, hashIsVerified, hasLinks, isConfigured, routes } from "./network-claims.js";
 

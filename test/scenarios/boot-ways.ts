@@ -3,10 +3,16 @@
  * The way by QEMU's iPXE ROM with all by HTTP is that of every other scenario.
  */
 import { join } from "node:path";
+import { findProjectRoot } from "../../base/project-root.js";
+import { milestoneNames } from "../../harness/boot/milestones.js";
 import { bootScriptName } from "../../harness/headnode/boot-script.js";
-import { milestoneNames } from "../../harness/milestones.js";
-import { type Claim, consoleSays, expectEqual, type LoginBoot, type Scenario } from "../../harness/scenario.js";
-import { findProjectRoot } from "../../vm/project-root.js";
+import {
+  type Claim,
+  consoleSays,
+  expectEqual,
+  type LoginBoot,
+  type Scenario,
+} from "../../harness/scenarios/scenario.js";
 import { awaitNoDisk, isTheImageUnderTest, noUnitHasFailed, runsFromTheSquashfs } from "./every-cn.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");

@@ -1,6 +1,6 @@
 /** Claims that hold for a CN however it boots, and whatever it is given. */
-import { digestFile } from "../../harness/headnode/image-folder.js";
-import { type Claim, expectEqual } from "../../harness/scenario.js";
+import { digestFile } from "../../harness/cn-files/image-folder.js";
+import { type Claim, expectEqual } from "../../harness/scenarios/scenario.js";
 
 /** For CNs without a disk whose system pool is not what is looked at: early boot need not wait for one to come. */
 export const awaitNoDisk = "zfs_modprobe_sleep=0";

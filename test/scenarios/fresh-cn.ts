@@ -1,11 +1,11 @@
 /** A CN that boots for the first time after its networking.json was written, and has no pool. */
 import { join } from "node:path";
-import { hostidOf } from "../../harness/hostid.js";
-import { listAddressesCommand, parseAddresses } from "../../harness/ip-addr.js";
-import { prefixLength } from "../../harness/ipv4.js";
-import { milestoneNames } from "../../harness/milestones.js";
-import { type Claim, expectEqual, expectTrue, type Scenario } from "../../harness/scenario.js";
-import { findProjectRoot } from "../../vm/project-root.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { milestoneNames } from "../../harness/boot/milestones.js";
+import { hostidOf } from "../../harness/cn-files/hostid.js";
+import { listAddressesCommand, parseAddresses } from "../../harness/cn-files/ip-addr.js";
+import { prefixLength } from "../../harness/cn-files/ipv4.js";
+import { type Claim, expectEqual, expectTrue, type Scenario } from "../../harness/scenarios/scenario.js";
 import { isTheImageUnderTest, noUnitHasFailed } from "./every-cn.js";
 import { operatorClaims } from "./operator-claims.js";
 

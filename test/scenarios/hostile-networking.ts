@@ -5,7 +5,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { milestoneNames } from "../../harness/milestones.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { milestoneNames } from "../../harness/boot/milestones.js";
 import {
   type BootedCn,
   type Claim,
@@ -13,8 +14,7 @@ import {
   expectEqual,
   expectTrue,
   type Scenario,
-} from "../../harness/scenario.js";
-import { findProjectRoot } from "../../vm/project-root.js";
+} from "../../harness/scenarios/scenario.js";
 import { awaitNoDisk, noUnitHasFailed } from "./every-cn.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");

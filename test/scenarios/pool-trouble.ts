@@ -6,8 +6,9 @@
  *   moved     exported by A; then used by B, which shuts down
  */
 import { join } from "node:path";
-import { hostidOf } from "../../harness/hostid.js";
-import { milestoneNames } from "../../harness/milestones.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { milestoneNames } from "../../harness/boot/milestones.js";
+import { hostidOf } from "../../harness/cn-files/hostid.js";
 import {
   type Claim,
   consoleNeverSays,
@@ -15,8 +16,7 @@ import {
   expectEqual,
   expectTrue,
   type Scenario,
-} from "../../harness/scenario.js";
-import { findProjectRoot } from "../../vm/project-root.js";
+} from "../../harness/scenarios/scenario.js";
 import { systemPoolState } from "./system-pool-state.js";
 
 const nodeConfigPath = join(findProjectRoot(), "fixtures/node.config");

@@ -3,8 +3,9 @@
  * The set-up is what joysetup.sh of sdc-headnode does to pool and configuration, by hand.
  */
 import { join } from "node:path";
-import { hostidOf } from "../../harness/hostid.js";
-import { milestoneNames } from "../../harness/milestones.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { milestoneNames } from "../../harness/boot/milestones.js";
+import { hostidOf } from "../../harness/cn-files/hostid.js";
 import {
   type BootedCn,
   type Claim,
@@ -12,8 +13,7 @@ import {
   expectEqual,
   expectTrue,
   type Scenario,
-} from "../../harness/scenario.js";
-import { findProjectRoot } from "../../vm/project-root.js";
+} from "../../harness/scenarios/scenario.js";
 import { noUnitHasFailed } from "./every-cn.js";
 import { installedUnits, installUnits } from "./installed-units.js";
 import { systemPoolState } from "./system-pool-state.js";

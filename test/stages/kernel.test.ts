@@ -3,8 +3,8 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { TempDir } from "../../base/temp-dir.js";
 import { PLATFORM_KERNEL, runAsStage, toyKernel } from "../../fixtures/toy-platform.js";
-import { TempDir } from "../../vm/temp-dir.js";
 
 const test = suite("kernel");
 

@@ -5,10 +5,10 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { findProgram } from "../../base/find-program.js";
+import { TempDir } from "../../base/temp-dir.js";
 import { parseManifest } from "../../builder/verify/manifest.js";
 import { runAsStage } from "../../fixtures/toy-platform.js";
-import { findProgram } from "../../vm/find-program.js";
-import { TempDir } from "../../vm/temp-dir.js";
 import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("manifest");

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Reading node.config. Its form is in docs/node-config.md of the image's sources; sysinfo (sysinfo/node-config.mjs) and the boot
-# test (harness/node-config.ts) read it in the same way, which fixtures/node-config holds them to.
+# test (harness/cn-files/node-config.ts) read it in the same way, which fixtures/node-config holds them to.
 # Values are never evaluated, and never logged.
 
 node_config_blanks=' 	' # a space and a tab

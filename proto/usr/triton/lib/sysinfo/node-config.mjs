@@ -1,6 +1,6 @@
 /**
  * Reading node.config. Its form is in docs/node-config.md of the image's sources; early boot (early-boot/node-config.sh) and the
- * boot test (harness/node-config.ts) read it in the same way, which fixtures/node-config holds them to.
+ * boot test (harness/cn-files/node-config.ts) read it in the same way, which fixtures/node-config holds them to.
  */
 
 const assignment = /^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s;

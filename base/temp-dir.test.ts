@@ -1,0 +1,138 @@
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, stat, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { skipTest } from "../test/runner/skip-test.js";
+import type { VmError } from "../vm/vm-error.js";
+import { findProjectRoot } from "./project-root.js";
+import { TempDir } from "./temp-dir.js";
+import { checkTempFolder } from "./temp-dir-check.js";
+
+const test = suite("temporary folders");
+
+/** Runs `work` with variables set, or taken away. */
+async function withEnv<T>(env: Readonly<Record<string, string | undefined>>, work: () => Promise<T>): Promise<T> {
+  const before = Object.fromEntries(Object.keys(env).map((name) => [name, process.env[name]]));
+  const set = (values: Readonly<Record<string, string | undefined>>): void => {
+    for (const [name, value] of Object.entries(values)) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  };
+  set(env);
+  try {
+    return await work();
+  } finally {
+    set(before);
+  }
+}
+
+/** A folder in another whose whole path has so many bytes. */
+async function folderOfLength(parent: string, bytes: number): Promise<string> {
+  const folder = join(parent, "t".repeat(bytes - Buffer.byteLength(parent) - 1));
+  await mkdir(folder);
+  return folder;
+}
+
+test("are made in TMPDIR, for their owner alone, and gone with it", async () => {
+  let path: string;
+  {
+    await using dir = await TempDir.create("outer");
+    await using inner = await withEnv({ TMPDIR: dir.path }, () => TempDir.create("inner"));
+    path = inner.path;
+    assert.is(dirname(path), dir.path);
+    assert.is((await stat(path)).mode & 0o777, 0o700);
+  }
+  assert.is(await stat(path).catch(({ code }) => code), "ENOENT");
+});
+
+test("refuse a TMPDIR that is missing, a file, a circle of links or too long, by its name and with a remedy", async () => {
+  await using dir = await TempDir.create("outer");
+  await writeFile(join(dir.path, "file"), "");
+  await symlink("circle", join(dir.path, "circle"));
+  for (const [name, says] of [
+    ["missing", "it does not exist"],
+    ["file", "it is not a folder"],
+    ["circle", "its links lead in a circle"],
+    ["x".repeat(300), "its path is too long"],
+  ] as const) {
+    const TMPDIR = join(dir.path, name);
+    const failure = (error: VmError): VmError => error;
+    const error = (await withEnv({ TMPDIR }, () => TempDir.create("x").catch(failure))) as VmError;
+    assert.is(error.kind, "host");
+    assert.match(error.message, `${TMPDIR} ($TMPDIR): ${says}`);
+    assert.match(error.hint ?? "", "set TMPDIR");
+    const check = await withEnv({ TMPDIR }, checkTempFolder);
+    await withEnv({ TMPDIR }, () => TempDir.createForSockets("x", 90)).then(
+      () => assert.unreachable(`sockets: ${name}`),
+      (error: VmError) => assert.match(error.message, says),
+    );
+    assert.is(check.state, "missing");
+    assert.match(check.detail, says);
+  }
+});
+
+test("for sockets take one in a TMPDIR of any length: beside it where its path is too long", async () => {
+  await using dir = await TempDir.create("outer");
+  await using runtime = await TempDir.create("runtime");
+  // 107 bytes fit, 24 of them for "/livelab-wire-XXXXXX" and more for the socket's name
+  for (const bytes of [60, 69, 70, 75, 80, 85, 90, 100, 107, 108, 120, 131]) {
+    const TMPDIR = await folderOfLength(dir.path, bytes);
+    await using folder = await withEnv({ TMPDIR, XDG_RUNTIME_DIR: runtime.path }, () =>
+      TempDir.createForSockets("wire"),
+    );
+    const server = createServer().listen(join(folder.path, "a-name-16-bytes."));
+    await once(server, "listening");
+    server.close();
+    await once(server, "close");
+    assert.is((await stat(folder.path)).mode & 0o777, 0o700);
+    if (bytes <= 69) assert.is(dirname(folder.path), TMPDIR);
+    if (bytes >= 75) assert.is(dirname(folder.path), runtime.path, `${bytes}`);
+    const { state, detail } = await withEnv({ TMPDIR, XDG_RUNTIME_DIR: runtime.path }, checkTempFolder);
+    assert.is(state, "ok");
+    if (bytes >= 75) assert.match(detail, `${TMPDIR}; sockets go to ${runtime.path}`);
+  }
+});
+
+test("for sockets go to /tmp when XDG_RUNTIME_DIR is missing, relative or too long itself", async () => {
+  await using dir = await TempDir.create("outer");
+  const TMPDIR = await folderOfLength(dir.path, 110);
+  for (const XDG_RUNTIME_DIR of [undefined, "", "run", join(dir.path, "missing"), `/run/${"r".repeat(100)}`]) {
+    await using folder = await withEnv({ TMPDIR, XDG_RUNTIME_DIR }, () => TempDir.createForSockets("wire"));
+    assert.is(dirname(folder.path), "/tmp");
+  }
+});
+
+test("count bytes, not characters", async () => {
+  await using dir = await TempDir.create("outer");
+  await using runtime = await TempDir.create("runtime");
+  const TMPDIR = join(dir.path, "ä".repeat(25));
+  await mkdir(TMPDIR);
+  await using folder = await withEnv({ TMPDIR, XDG_RUNTIME_DIR: runtime.path }, () => TempDir.createForSockets("w"));
+  assert.is(dirname(folder.path), runtime.path);
+});
+
+const full = "say that a full TMPDIR has no room";
+if (process.getuid?.() === 0) test(full, nameFullFolder);
+else skipTest(test, full, "needs root, which mounts a file system without room");
+
+async function nameFullFolder(): Promise<void> {
+  await using dir = await TempDir.create("full");
+  const { stdout } = await promisify(execFile)("unshare", [
+    ...["--mount", "--propagation", "private", "sh", "-euc"],
+    'mount -t tmpfs -o nr_inodes=1 none "$1"; TMPDIR=$1 exec "$2" --input-type=module -e "$3"',
+    ...["sh", dir.path, process.execPath],
+    `import { TempDir } from ${JSON.stringify(join(findProjectRoot(), "dist/base/temp-dir.js"))};
+     await TempDir.create("x").catch(({ kind, message, hint }) => console.log(kind, message, hint));`,
+  ]);
+  assert.match(
+    stdout,
+    `host cannot make a temporary folder in ${dir.path} ($TMPDIR): no space left on device free some`,
+  );
+}
+
+test.run();

@@ -1,0 +1,111 @@
+/**
+ * A folder of one's own that is gone when its owner is, in the temp folder of this host: $TMPDIR, or /tmp.
+ * Every temporary folder of livelab is made here, so that an unusable $TMPDIR has one error.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { LONGEST_SOCKET_PATH } from "../vm/machine-spec.js";
+import { VmError } from "../vm/vm-error.js";
+import { isNoRoomError } from "./no-room.js";
+
+/** What mkdtemp(3) adds to a prefix, in bytes. */
+const SUFFIX_BYTES = 6;
+
+/** Room that a socket's own name gets below its folder, in bytes. */
+const SOCKET_NAME_BYTES = 16;
+
+export class TempDir implements AsyncDisposable {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  /**
+   * Makes `<parent>/livelab-<name>-XXXXXX`.
+   * @param parent folder that exists. @default the temp folder
+   * @throws VmError TEMP_FOLDER_UNUSABLE when the temp folder refuses; the error of the file system for another parent, and
+   * for a table of open files that is full
+   */
+  static async create(name: string, parent?: string): Promise<TempDir> {
+    if (parent !== undefined) return await TempDir.#make(parent, name);
+    const folder = tempFolder();
+    try {
+      return await TempDir.#make(folder, name);
+    } catch (error) {
+      throw unusable(folder, error as NodeJS.ErrnoException);
+    }
+  }
+
+  /**
+   * Makes a folder like create(), with a path short enough for Unix sockets in it (unix(7): 107 bytes).
+   * Where the temp folder's own path is too long, the folder is made in $XDG_RUNTIME_DIR, /tmp or /var/tmp.
+   * @param roomBytes longest path of a socket below the folder. @default 16
+   * @throws VmError TEMP_FOLDER_UNUSABLE
+   */
+  static async createForSockets(name: string, roomBytes = SOCKET_NAME_BYTES): Promise<TempDir> {
+    const folder = tempFolder();
+    const longest = LONGEST_SOCKET_PATH - roomBytes - 1;
+    const fits = (parent: string): boolean => Buffer.byteLength(prefixIn(parent, name)) + SUFFIX_BYTES <= longest;
+    if (fits(folder)) return await TempDir.create(name);
+    await using _ = await TempDir.create(name); // a temp folder that is unusable is an error at any length
+    const others = [process.env["XDG_RUNTIME_DIR"] ?? "", "/tmp", "/var/tmp"].filter(
+      (parent) => isAbsolute(parent) && fits(parent),
+    );
+    for (const parent of others) {
+      const made = await TempDir.#make(parent, name).catch(() => undefined);
+      if (made !== undefined) return made;
+    }
+    throw new VmError(
+      "TEMP_FOLDER_UNUSABLE",
+      `the temp folder ${folder} (${sourceOfTempFolder()}) has a path of ${Buffer.byteLength(folder)} bytes, too long for ` +
+        `Unix sockets, whose whole path has at most ${LONGEST_SOCKET_PATH}; nor can ${others.join(" or ")} be written`,
+      { hint: "set TMPDIR to a folder with a short path" },
+    );
+  }
+
+  static async #make(parent: string, name: string): Promise<TempDir> {
+    return new TempDir(await mkdtemp(prefixIn(parent, name)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.path, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** The temp folder of this host, absolute; it need not exist. */
+export const tempFolder = (): string => resolve(tmpdir());
+
+const prefixIn = (parent: string, name: string): string => join(parent, `livelab-${name}-`);
+
+/** Where os.tmpdir() has its answer from. */
+function sourceOfTempFolder(): string {
+  const variable = ["TMPDIR", "TMP", "TEMP"].find((name) => process.env[name]);
+  return variable === undefined ? "the default" : `$${variable}`;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "it does not exist",
+  ENOTDIR: "it is not a folder",
+  EACCES: "permission denied",
+  EPERM: "operation not permitted",
+  EROFS: "its file system is read-only",
+  ENAMETOOLONG: "its path is too long",
+  ELOOP: "its links lead in a circle",
+  ENOSPC: "no space left on device",
+  EDQUOT: "disk quota exceeded",
+};
+
+/** What the process or the host as a whole lacks, such as open files, is an error of its own, with another remedy. */
+function unusable(folder: string, cause: NodeJS.ErrnoException): Error {
+  const reason = REASONS[cause.code ?? ""];
+  if (reason === undefined) return cause;
+  const message = `cannot make a temporary folder in ${folder} (${sourceOfTempFolder()}): ${reason}`;
+  return new VmError("TEMP_FOLDER_UNUSABLE", message, {
+    hint: isNoRoomError(cause)
+      ? "free some space there, or set TMPDIR to a folder with more"
+      : "set TMPDIR to a folder that you may write to, or unset it to use /tmp",
+    cause,
+  });
+}

@@ -1,0 +1,140 @@
+/**
+ * Whether the files that a build takes from the checkout came here as they were committed. Three things get lost on the
+ * way without a word: line ends (core.autocrlf, archives made on Windows), links (core.symlinks=false, which git sets on
+ * file systems without them) and executable bits (core.fileMode=false; VFAT, SMB and shared folders of virtual machines).
+ * The shell then misreads scripts, and the image gets text files where it needs links. Changes that a person makes are
+ * not lost: they are built, and gitstatus says `dirty`.
+ * Source: git-config(1).
+ */
+import { constants, existsSync } from "node:fs";
+import { lstat, readdir, readFile, realpath } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { InputError } from "../builder-error.js";
+import { blobId, type CommittedFiles, readCommittedFiles } from "./committed-files.js";
+import { readGit } from "./read-git.js";
+
+/** All below it goes into the image. */
+const IMAGE_FOLDER = "proto";
+
+/** Of these, livelab runs the shell files, hands them to guests, and reads the locks. TypeScript bears any line ends. */
+const PROGRAM_FOLDERS = ["builder", "harness", "vm"];
+const READ_AS_IS = /\.(sh|Packages)$/;
+
+/** How many files a message names. */
+const NAMED_FILES = 5;
+
+/** A plain file that is used as it is. */
+interface PlainFile {
+  /** Below the project's root. */
+  readonly path: string;
+  readonly content: Buffer;
+  readonly isProgram: boolean;
+}
+
+/** @param projectRoot folder that holds package.json @throws InputError BAD_CHECKOUT */
+export async function checkCheckout(projectRoot: string): Promise<void> {
+  const root = await realpath(projectRoot);
+  // Without git, as in a tarball, the files alone have to show it.
+  const committed = await readCommittedFiles(root).catch(() => undefined);
+  const files = await readPlainFiles(root);
+  assertLineEnds(files, committed);
+  assertLinks(root, files, committed);
+  await assertModes(root, files, committed);
+}
+
+async function readPlainFiles(root: string): Promise<PlainFile[]> {
+  const files: PlainFile[] = [];
+  for (const folder of [IMAGE_FOLDER, ...PROGRAM_FOLDERS]) {
+    const names = await readdir(join(root, folder), { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      throw badCheckout(`${folder}/ is missing`, ["clone livelab again, or git checkout HEAD -- ."]);
+    });
+    for (const name of names.sort()) {
+      const path = join(folder, name);
+      if (folder !== IMAGE_FOLDER && !READ_AS_IS.test(name)) continue;
+      const found = await lstat(join(root, path));
+      if (!found.isFile()) continue;
+      const isProgram = (found.mode & constants.S_IXUSR) !== 0;
+      files.push({ path, content: await readFile(join(root, path)), isProgram });
+    }
+  }
+  return files;
+}
+
+function assertLineEnds(files: readonly PlainFile[], committed: CommittedFiles | undefined): void {
+  const altered = files.filter(
+    ({ path, content }) =>
+      content.includes("\r\n") && !content.includes(0) && !isCommittedContent(committed, path, content),
+  );
+  if (altered.length === 0) return;
+  throw badCheckout(`lines end in CRLF, as on Windows, in ${named(altered)}`, [
+    "clone again with `git clone -c core.autocrlf=false`, or unpack the archive without conversion;",
+    "a file that an editor changed: sed -i 's/\\r$//' FILE",
+  ]);
+}
+
+function assertLinks(root: string, files: readonly PlainFile[], committed: CommittedFiles | undefined): void {
+  const inImage = files.filter(({ path }) => path.startsWith(`${IMAGE_FOLDER}/`));
+  const links = inImage.filter(({ path, content }) => {
+    if (committed === undefined) return looksLikeLink(root, path, content);
+    return committed.get(path)?.kind === "link" && isCommittedContent(committed, path, content);
+  });
+  if (links.length === 0) return;
+  throw badCheckout(`links are plain files that hold their targets: ${named(links)}`, [
+    "git makes them so with core.symlinks=false; on a file system that has links:",
+    `git config core.symlinks true && git checkout HEAD -- ${IMAGE_FOLDER}`,
+  ]);
+}
+
+/** Text files end in a newline; a target has none, and leads to a place in the image or beside the file. */
+function looksLikeLink(root: string, path: string, content: Buffer): boolean {
+  const text = content.toString("utf8");
+  if (text === "" || /[\s\0]/.test(text) || content.length >= 4096) return false;
+  return /^\.{0,2}\//.test(text) || existsSync(join(root, dirname(path), text));
+}
+
+async function assertModes(
+  root: string,
+  files: readonly PlainFile[],
+  committed: CommittedFiles | undefined,
+): Promise<void> {
+  const inImage = files.filter(({ path }) => path.startsWith(`${IMAGE_FOLDER}/`));
+  const scripts = inImage.filter(({ content }) => content.subarray(0, 2).toString() === "#!");
+  if (committed !== undefined && (await ignoresModes(root))) {
+    const altered = inImage.filter(({ path, isProgram }) => {
+      const kind = committed.get(path)?.kind;
+      return (kind === "file" || kind === "program") && isProgram !== (kind === "program");
+    });
+    if (altered.length > 0) throw lostModes(altered);
+  }
+  if (scripts.length > 0 && scripts.every(({ isProgram }) => !isProgram)) throw lostModes(scripts);
+  const others = inImage.filter((file) => !scripts.includes(file));
+  if (others.length > 1 && others.every(({ isProgram }) => isProgram)) throw lostModes(others);
+}
+
+/** Whether git is configured to ignore modes here (core.fileMode), so that it neither sets nor compares them. */
+const ignoresModes = async (root: string): Promise<boolean> =>
+  (await readGit(root, ["config", "--type=bool", "--default=true", "core.fileMode"])).trim() === "false";
+
+const lostModes = (files: readonly PlainFile[]): InputError =>
+  badCheckout(`executable bits are not as committed: ${named(files)}`, [
+    "this file system, or core.fileMode=false, does not keep them; on one that does:",
+    `git config core.fileMode true && git checkout HEAD -- ${IMAGE_FOLDER}`,
+  ]);
+
+/** Whether content is the committed one of its path: of a link, the target. */
+function isCommittedContent(committed: CommittedFiles | undefined, path: string, content: Buffer): boolean {
+  const id = committed?.get(path)?.id;
+  return id !== undefined && blobId(content, id) === id;
+}
+
+const badCheckout = (what: string, remedy: readonly string[]): InputError =>
+  new InputError("BAD_CHECKOUT", `this checkout of livelab is not what was committed: ${what}`, {
+    hint: remedy.join(" "),
+  });
+
+function named(files: readonly PlainFile[]): string {
+  const names = files.slice(0, NAMED_FILES).map(({ path }) => path);
+  const more = files.length - names.length;
+  return more > 0 ? `${names.join(", ")} and ${more} more` : names.join(", ");
+}

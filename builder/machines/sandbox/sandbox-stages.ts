@@ -1,0 +1,132 @@
+/** Stages in the sandbox: each in namespaces of its own, what it writes in a layer of overlayfs. */
+import { readdir, stat } from "node:fs/promises";
+import { BuilderError } from "../../builder-error.js";
+import { SshError } from "../../channel/ssh-connection.js";
+import { isDraftName } from "../../home/draft.js";
+import { removeTree } from "../../home/remove-tree.js";
+import { failedLayerFolder, type Release } from "../../release/release.js";
+import { type BaseRequest, baseKey, ensureBase } from "../base.js";
+import type {
+  BuilderMachine,
+  BuilderMachines,
+  ReleaseView,
+  StageMachine,
+  StagePlace,
+  StageResult,
+} from "../builder-machine.js";
+import { copyOverSsh } from "../copy-out.js";
+import { LayerStore } from "./layers.js";
+import { assertNamespaces } from "./namespace-check.js";
+import { Sandbox } from "./sandbox.js";
+
+export interface SandboxOptions extends BaseRequest {
+  readonly signal: AbortSignal;
+}
+
+export class SandboxStages implements BuilderMachines {
+  readonly kind = "sandbox";
+  readonly timeScale = 1;
+  readonly baseKey: string;
+  readonly layers: LayerStore;
+  readonly #options: SandboxOptions;
+  #base: string | undefined;
+
+  private constructor(options: SandboxOptions, key: string) {
+    this.#options = options;
+    this.baseKey = key;
+    this.layers = new LayerStore(options.home, options.asRoot);
+  }
+
+  static async open(options: SandboxOptions): Promise<SandboxStages> {
+    return new SandboxStages(options, await baseKey(options.set, options.scripts, options.asRoot));
+  }
+
+  /** The layer of that key. */
+  async find(key: string): Promise<StageResult | undefined> {
+    return this.layers.find(key);
+  }
+
+  /** @throws BuilderError NO_NAMESPACES, BASE_FAILED, HOST_DISK_FULL; the inputs are in the store */
+  async ready(): Promise<void> {
+    const { home, scripts, asRoot } = this.#options;
+    await assertNamespaces({ home, scripts, asRoot });
+    this.#base = await ensureBase(this.#options);
+  }
+
+  async begin({ stamp, key, below }: StagePlace): Promise<StageMachine> {
+    const { home, asRoot } = this.#options;
+    await removeTree(failedLayerFolder(home, stamp), asRoot);
+    const layer = await this.layers.begin(key);
+    const machine = await this.#start(stamp, this.#folders(below), layer).catch(async (error) => {
+      await Promise.resolve(layer[Symbol.asyncDispose]()).catch(() => undefined); // the first error counts; a later run removes the rest
+      throw error;
+    });
+    return {
+      ...inside(machine),
+      commit: async (info) => {
+        await machine[Symbol.asyncDispose]();
+        await layer.commit(info);
+      },
+      keepFailed: async () => {
+        await machine[Symbol.asyncDispose]();
+        await layer.moveTo(failedLayerFolder(home, stamp));
+      },
+      [Symbol.asyncDispose]: async () => {
+        await machine[Symbol.asyncDispose]();
+        await layer[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  async show({ stamp, stages, failed }: ReleaseView): Promise<BuilderMachine> {
+    const lower = this.#folders(stages);
+    const left = failedLayerFolder(this.#options.home, stamp);
+    if (failed !== undefined && (await stat(left).catch(() => undefined)) !== undefined) lower.push(left);
+    const machine = await this.#start(stamp, lower);
+    return { ...inside(machine), [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose]() };
+  }
+
+  async collectGarbage(kept: readonly Release[]): Promise<number> {
+    const keys = new Set(kept.flatMap(({ stages }) => stages.map(({ key }) => key)));
+    let dropped = 0;
+    for (const key of await readdir(this.#options.home.layers)) {
+      if (keys.has(key) || isDraftName(key)) continue;
+      await this.layers.remove(key);
+      dropped += 1;
+    }
+    return dropped;
+  }
+
+  #folders(keys: readonly string[]): string[] {
+    return keys.map((key) => this.layers.pathOf(key));
+  }
+
+  #start(
+    stamp: string,
+    lower: readonly string[],
+    writable?: { readonly upper: string; readonly work: string },
+  ): Promise<Sandbox> {
+    const { home, scripts, asRoot, signal } = this.#options;
+    if (this.#base === undefined) throw new Error("the sandbox was not readied");
+    return Sandbox.start({
+      home,
+      base: this.#base,
+      scripts,
+      asRoot,
+      signal,
+      release: { stamp, lower: [...lower].reverse(), ...(writable === undefined ? {} : { writable }) },
+    });
+  }
+}
+
+const WHY_LOST = "ended (a lack of memory can do that)";
+
+const inside = ({ ssh }: Sandbox): Omit<BuilderMachine, typeof Symbol.asyncDispose> => ({
+  ssh,
+  whyLost: async () => WHY_LOST,
+  copyOut: (folder, target, signal) =>
+    copyOverSsh(ssh, folder, target, signal).catch((error) => {
+      if (!(error instanceof SshError)) throw error;
+      throw new BuilderError("MACHINE_DIED", `the builder machine ${WHY_LOST} (${error.message})`, { cause: error });
+    }),
+});

@@ -1,0 +1,109 @@
+/**
+ * The sandbox builder machine (DESIGN D5): Linux namespaces over a base, one release mounted, SSH on a pipe.
+ * It has no network device but its loopback; the gateway comes in by reverse forward.
+ * Sources: namespaces(7), sshd(8) "-i", Documentation/filesystems/overlayfs.rst.
+ * Not here: what is run in it (stage-run.ts), how the base came to be (base.ts).
+ */
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Duplex } from "node:stream";
+import { DisposableStack } from "../../../base/disposable-stack.js";
+import { generateSshKeyPair, SshConnection } from "../../channel/ssh-connection.js";
+import { SSHD_CONFIG } from "../../channel/sshd-config.js";
+import { Draft } from "../../home/draft.js";
+import type { LivelabHome } from "../../home/home.js";
+import { namespaceError, spawnInNamespaces } from "./namespaces.js";
+import { layOutOverlay } from "./overlay.js";
+
+/** One release as a machine shows it at /data/debian-live/<stamp>. */
+export interface ReleaseView {
+  readonly stamp: string;
+  /** Folders of the layers below, newest first; may be empty. */
+  readonly lower: readonly string[];
+  /** What takes the writes, two folders of one file system (overlayfs); absent: they are thrown away. */
+  readonly writable?: { readonly upper: string; readonly work: string };
+}
+
+export interface SandboxOptions {
+  readonly home: LivelabHome;
+  /** Folder of the base root; never written to. */
+  readonly base: string;
+  readonly release: ReleaseView;
+  /** Folder with sandbox-init.sh and sandbox-serve.sh. */
+  readonly scripts: string;
+  readonly asRoot: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export class Sandbox implements AsyncDisposable {
+  readonly ssh: SshConnection;
+  readonly #resources: DisposableStack;
+
+  private constructor(ssh: SshConnection, resources: DisposableStack) {
+    this.ssh = ssh;
+    this.#resources = resources;
+  }
+
+  /** @throws BuilderError NO_NAMESPACES with what unshare, mount or sshd said */
+  static async start(options: SandboxOptions): Promise<Sandbox> {
+    const { home, release, asRoot, signal } = options;
+    await using cleanup = new DisposableStack();
+    const { path: machine } = cleanup.use(await Draft.begin(join(home.machines, "sandbox"), asRoot));
+    for (const folder of ["root", "upper", "work", "run", "discarded", "discarded-work", "empty"]) {
+      await mkdir(join(machine, folder), { recursive: true });
+    }
+    const within = (folder: string): string => join(machine, folder);
+    await layOutOverlay(
+      within("root-overlay"),
+      { lower: [options.base], upper: within("upper"), work: within("work") },
+      asRoot,
+    );
+    await layOutOverlay(
+      within("release-overlay"),
+      {
+        lower: [...release.lower, within("empty")],
+        ...(release.writable ?? { upper: within("discarded"), work: within("discarded-work") }),
+      },
+      asRoot,
+    );
+
+    const host = generateSshKeyPair();
+    const client = generateSshKeyPair();
+    await writeFile(join(machine, "run/host_key"), host.privateKey, { mode: 0o600 });
+    await writeFile(join(machine, "run/authorized_keys"), `${client.publicKey}\n`);
+    await writeFile(join(machine, "run/sshd_config"), SSHD_CONFIG);
+    await copyFile(join(options.scripts, "sandbox/sandbox-serve.sh"), join(machine, "run/serve.sh"));
+
+    const started = cleanup.use(
+      spawnInNamespaces(join(options.scripts, "sandbox/sandbox-init.sh"), {
+        asRoot,
+        ...(signal === undefined ? {} : { signal }),
+        env: { MACHINE: machine, STAMP: release.stamp },
+      }),
+    );
+    const { stdin, stdout } = started.process;
+    if (stdin === null || stdout === null) throw new Error("the sandbox was spawned without pipes");
+    try {
+      const ssh = cleanup.use(
+        await SshConnection.connect(Duplex.from({ readable: stdout, writable: stdin }), {
+          username: "root",
+          privateKey: client.privateKey,
+          hostKey: host.publicKey,
+          ...(signal === undefined ? {} : { signal }),
+        }),
+      );
+      return new Sandbox(ssh, cleanup.move());
+    } catch (error) {
+      signal?.throwIfAborted();
+      // The shell's own words say more than a handshake that never came.
+      started.process.kill("SIGKILL");
+      const { stderr, cause } = await started.exited;
+      if (stderr.trim() !== "") throw namespaceError("the sandbox did not start", stderr, cause);
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * The packages base: kernel, initramfs and root of the builder VM, made of the lock sets "base" and "vm" alone.
+ * It is made in a machine whose root is the sandbox's base; keyed by its inputs and never written to afterwards.
+ * Not here: the shell part (make-vm-base.sh), machines upon it (vm.ts).
+ */
+import { mkdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { firstError } from "../../../base/first-error.js";
+import { isNoRoomError } from "../../../base/no-room.js";
+import type { Progress } from "../../../base/progress/progress.js";
+import { BuilderError } from "../../builder-error.js";
+import { Draft } from "../../home/draft.js";
+import type { LivelabHome } from "../../home/home.js";
+import { limitSignal } from "../../home/limit-signal.js";
+import { claimMaking } from "../../home/made-once.js";
+import { createTar } from "../../home/tar-stream.js";
+import { type Digest, formatDigest } from "../../profile/digest.js";
+import type { Lock } from "../../profile/lock.js";
+import { artifactKey, artifactUrl } from "../../stages/artifacts.js";
+import { commonEnvironment, LastLines, runScript, sendFiles } from "../../stages/script-run.js";
+import { digestOf } from "../../stages/stage-key.js";
+import { zfsModules } from "../../stages/stages.js";
+import { createGateway } from "../../store/gateway.js";
+import type { Store } from "../../store/store.js";
+import { NO_RELEASE } from "../builder-machine.js";
+import { copyOverSsh } from "../copy-out.js";
+import type { Maker } from "../maker.js";
+
+/** What a builder VM boots. */
+export interface VmBase {
+  /** Tells this base from any other. */
+  readonly key: string;
+  readonly kernel: string;
+  readonly initrd: string;
+  /** A squashfs. */
+  readonly root: string;
+}
+
+export interface VmBaseRequest {
+  readonly home: LivelabHome;
+  readonly store: Store;
+  readonly lock: Lock;
+  /** Of vmBaseKey(). */
+  readonly key: string;
+  /** Folder that holds package.json. */
+  readonly projectRoot: string;
+  /** Starts a machine whose root is the sandbox's base. */
+  readonly openMaker: () => Promise<Maker>;
+  /** Path of the ZFS modules for the kernel of set "vm". */
+  readonly modules: string;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** What becomes part of the VM's root or makes it, below the project's folder. */
+const VM_FILES = [
+  "builder/machines/vm/make-vm-base.sh",
+  "builder/machines/vm/vm-initramfs-init.sh",
+  "builder/machines/vm/vm-init.sh",
+  "builder/channel/serve-ssh.sh",
+];
+/** In the machine that makes it. */
+const FILES_INSIDE = "/tmp/vm-files";
+const MADE_INSIDE = "/tmp/vm-base";
+/** Longest making, in milliseconds; it took 8 s (measured), and where the maker is emulated minutes. */
+const LIMIT_MS = 30 * 60_000;
+
+/** Key of the packages base of a lock. @param madeIn digest of the cloud image that was asked for to make it in */
+export async function vmBaseKey(
+  { lock, projectRoot, stageFolder }: Pick<VmBaseRequest, "lock" | "projectRoot"> & { readonly stageFolder: string },
+  madeIn: Digest | undefined,
+): Promise<string> {
+  const parts: Record<string, string> = madeIn === undefined ? {} : { "made in": formatDigest(madeIn) };
+  parts["epoch"] = String(lock.profile.epoch);
+  parts["ZFS modules"] = await artifactKey(zfsModules, { lock, stageFolder });
+  for (const set of ["base", "vm"]) parts[`set ${set}`] = formatDigest(lock.set(set).digest);
+  for (const file of VM_FILES) parts[file] = await readFile(join(projectRoot, file), "utf8");
+  return digestOf(parts);
+}
+
+/** Finds the base or makes it. @throws BuilderError BASE_FAILED, HOST_DISK_FULL; StageError STAGE_OUTPUT; what openMaker throws */
+export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
+  const { home, key, progress } = request;
+  const folder = join(home.bases, key);
+  if ((await stat(folder).catch(() => undefined)) === undefined) {
+    await progress.step("builder VM's root", async (step) => {
+      await using _making = await claimMaking(home, key, step, request.signal);
+      if ((await stat(folder).catch(() => undefined)) !== undefined) return;
+      try {
+        await using draft = await Draft.begin(folder);
+        await mkdir(draft.path);
+        await makeBase(request, draft.path, (line) => step.status(line));
+        await draft.commit();
+      } catch (error) {
+        if (!isNoRoomError(firstError(error))) throw error;
+        throw new BuilderError("HOST_DISK_FULL", `no room for the builder VM's root in ${home.bases}`, {
+          hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
+          cause: error,
+        });
+      }
+    });
+  }
+  return vmBaseAt(home, key);
+}
+
+/** The files of a base that is there. */
+export function vmBaseAt(home: LivelabHome, key: string): VmBase {
+  const folder = join(home.bases, key);
+  return {
+    key,
+    kernel: join(folder, "vmlinuz"),
+    initrd: join(folder, "initrd"),
+    root: join(folder, "root.squashfs"),
+  };
+}
+
+async function makeBase(request: VmBaseRequest, target: string, onLine: (line: string) => void): Promise<void> {
+  const { lock, store, projectRoot } = request;
+  const signal = limitSignal(request.signal, LIMIT_MS, "making the builder VM's root");
+  await using gateway = createGateway(lock, store);
+  gateway.serveFile(artifactUrl(zfsModules), request.modules);
+  await using maker = await request.openMaker();
+  await sendFiles(maker, createTar(projectRoot, VM_FILES, lock.profile.epoch), FILES_INSIDE, signal);
+  const tail = new LastLines(20);
+  const { status } = await runScript(maker, {
+    gateway,
+    name: "the builder VM's root",
+    words: [`${FILES_INSIDE}/builder/machines/make-vm-base.sh`],
+    environment: { ...commonEnvironment(NO_RELEASE, lock), FILES: FILES_INSIDE, OUT: MADE_INSIDE },
+    logFile: join(target, "make.log"),
+    onLine,
+    tail,
+    signal,
+  });
+  if (status !== 0)
+    throw new BuilderError("BASE_FAILED", `making the builder VM's root failed, status ${status}:\n${tail}`);
+  await copyOverSsh(maker.ssh, MADE_INSIDE, target, signal);
+}

@@ -1,0 +1,29 @@
+/**
+ * The builder VM's second disk: a sparse file with one partition, in which the pool is.
+ * Source of the layout: the master boot record of the IBM PC (UEFI 2.10, 5.2.1): four 16-byte entries at byte 446, 55 AA at 510.
+ */
+import { open } from "node:fs/promises";
+import { createRawDisk } from "../../../vm/disk-image.js";
+import { Draft } from "../../home/draft.js";
+
+/** What the guest sees; the file takes what is written. A release takes 2 GiB. */
+const POOL_DISK_BYTES = 64 * 2 ** 30;
+const SECTOR_BYTES = 512;
+/** 1 MiB, as partitioning tools do. */
+const FIRST_SECTOR = 2048;
+/** "Solaris /usr & Apple ZFS"; nobody reads it. */
+const TYPE = 0xbf;
+
+/** Makes the disk. @throws VmError DISK_NOT_MADE */
+export async function makePoolDisk(path: string): Promise<void> {
+  await using draft = await Draft.begin(path);
+  await createRawDisk(draft.path, POOL_DISK_BYTES);
+  const record = Buffer.alloc(SECTOR_BYTES);
+  record.writeUInt8(TYPE, 446 + 4);
+  record.writeUInt32LE(FIRST_SECTOR, 446 + 8);
+  record.writeUInt32LE(POOL_DISK_BYTES / SECTOR_BYTES - FIRST_SECTOR, 446 + 12);
+  record.writeUInt16BE(0x55aa, 510);
+  await using file = await open(draft.path, "r+");
+  await file.write(record, 0, SECTOR_BYTES, 0);
+  await draft.commit();
+}

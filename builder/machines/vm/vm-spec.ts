@@ -1,0 +1,95 @@
+/**
+ * What a builder VM consists of, and the keys by which livelab and its guest know each other.
+ * Not here: running it (vm.ts).
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { memoryBytes, processors } from "../../../base/host-capacity.js";
+import type { AcceleratorVerdict } from "../../../vm/accelerator/accelerator.js";
+import type { MachineSpec } from "../../../vm/machine-spec.js";
+import { generateSshKeyPair, type SshConnectOptions } from "../../channel/ssh-connection.js";
+import { SSHD_CONFIG } from "../../channel/sshd-config.js";
+import type { VmBase } from "./vm-base.js";
+
+export interface VmParts {
+  readonly base: VmBase;
+  /** The pool's disk, raw. Nobody else may use it while the machine runs. */
+  readonly disk: string;
+  readonly verdict: AcceleratorVerdict;
+}
+
+/** Guest memory in MiB: the throw-away root and the compiling of ZFS live in it; a host with little gives half of its own. */
+const MEMORY_MIB = { most: 4096, least: 1536 };
+const PORT = "org.livelab.ssh";
+/** The third disk, over which files are copied to the host. */
+export const OUTBOX_INSIDE = "/dev/vdc";
+
+/** What one machine has to itself. */
+export interface VmPaths {
+  /** Folder of makeVmKeys(). */
+  readonly keys: string;
+  /** Where QEMU is to listen for whoever speaks SSH. */
+  readonly socket: string;
+  /** A disk of OUTBOX_BYTES. */
+  readonly outbox: string;
+}
+
+/** Memory of a builder VM, in MiB. @param hostBytes all that livelab may use */
+export const builderMemoryMib = (hostBytes: number): number =>
+  Math.max(MEMORY_MIB.least, Math.min(MEMORY_MIB.most, Math.floor(hostBytes / 2 ** 21)));
+
+export function vmSpec({ base, disk, verdict }: VmParts, { keys, socket, outbox }: VmPaths): MachineSpec {
+  return {
+    name: "builder",
+    accelerator: verdict.accelerator,
+    cpus: processors(),
+    memoryMib: builderMemoryMib(memoryBytes()),
+    uuid: "00000000-0000-4000-8000-000000000002",
+    boot: {
+      kind: "kernel",
+      kernelPath: base.kernel,
+      initrdPath: base.initrd,
+      // norandmaps: at every exec of a program that lies elsewhere in memory QEMU translates its code anew; emulated, a
+      // hundred took 4.3 s with random addresses and 0.5 s without (QEMU 7.2).
+      append: "console=ttyS0 quiet panic=-1 mitigations=off norandmaps",
+    },
+    disks: [
+      { path: base.root, format: "raw", readOnly: true },
+      { path: disk, format: "raw" },
+      { path: outbox, format: "raw" },
+    ],
+    nics: [],
+    serial: ["null"],
+    ports: [{ name: PORT, socketPath: socket }],
+    firmwareFiles: ["host_key", "authorized_keys", "sshd_config"].map((file) => ({
+      name: `opt/org.livelab/${file}`,
+      path: join(keys, file),
+    })),
+  };
+}
+
+/** Makes the keys of one machine, and of those that go on from its state. */
+export async function makeVmKeys(folder: string): Promise<void> {
+  const host = generateSshKeyPair();
+  const client = generateSshKeyPair();
+  for (const [file, text] of [
+    ["host_key", host.privateKey],
+    ["host_key.pub", host.publicKey],
+    ["client_key", client.privateKey],
+    ["authorized_keys", `${client.publicKey}\n`],
+    ["sshd_config", SSHD_CONFIG],
+  ] as const) {
+    await writeFile(join(folder, file), text, { mode: 0o600 });
+  }
+}
+
+/** What SSH takes of a folder that makeVmKeys() filled. */
+export async function readVmKeys(
+  folder: string,
+): Promise<Pick<SshConnectOptions, "username" | "privateKey" | "hostKey">> {
+  return {
+    username: "root",
+    privateKey: await readFile(join(folder, "client_key"), "utf8"),
+    hostKey: await readFile(join(folder, "host_key.pub"), "utf8"),
+  };
+}

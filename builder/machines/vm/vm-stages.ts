@@ -1,0 +1,339 @@
+/**
+ * Stages in the builder VM: each in a machine of its own, what it writes in a ZFS snapshot of the release's dataset
+ * on the second disk (DESIGN D7). One machine at a time uses the disk.
+ * Not here: the machine (vm.ts), what is said to the pool inside (pool.sh), the base (vm-base.ts).
+ */
+import { readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { DisposableStack } from "../../../base/disposable-stack.js";
+import { firstError } from "../../../base/first-error.js";
+import { isThere } from "../../../base/is-there.js";
+import { LivelabError } from "../../../base/livelab-error.js";
+import { tellsNoRoom } from "../../../base/no-room.js";
+import type { Progress, Step } from "../../../base/progress/progress.js";
+import {
+  type AcceleratorVerdict,
+  type AcceleratorWish,
+  decideAccelerator,
+  dropKvmVerdict,
+} from "../../../vm/accelerator/accelerator.js";
+import { isKvmFailure } from "../../../vm/accelerator/kvm-failure.js";
+import { BuilderError } from "../../builder-error.js";
+import { SshError } from "../../channel/ssh-connection.js";
+import type { LivelabHome } from "../../home/home.js";
+import { limitSignal } from "../../home/limit-signal.js";
+import { OwnerLock } from "../../home/owner.js";
+import type { Lock } from "../../profile/lock.js";
+import type { Release } from "../../release/release.js";
+import { type CloudImageSource, fetchCloudImage, parseCloudBase } from "../../store/cloud-image.js";
+import type { ProxySettings } from "../../store/http-get.js";
+import type { Store } from "../../store/store.js";
+import {
+  type BuilderMachine,
+  type BuilderMachines,
+  NO_RELEASE,
+  type ReleaseView,
+  type StageMachine,
+  type StagePlace,
+  type StageResult,
+} from "../builder-machine.js";
+import { openCloudMaker } from "../cloud/cloud-maker.js";
+import type { Maker } from "../maker.js";
+import { findLockedKernel } from "./locked-kernel.js";
+import { parsePoolStages, poolRecordFile, readPoolRecord, savePoolRecord } from "./pool-record.js";
+import { BuilderVm, type VmOptions } from "./vm.js";
+import { ensureVmBase, type VmBase, vmBaseAt, vmBaseKey } from "./vm-base.js";
+import { makePoolDisk } from "./vm-disk.js";
+import { ensureZfsModules } from "./vm-zfs-modules.js";
+
+export interface VmStagesOptions {
+  readonly home: LivelabHome;
+  readonly store: Store;
+  readonly lock: Lock;
+  /** Makes the packages base. */
+  readonly sandbox: BuilderMachines;
+  /** Makes it instead, where it is given. */
+  readonly cloudBase: CloudImageSource | undefined;
+  readonly proxy: ProxySettings;
+  /** Folder that holds package.json. */
+  readonly projectRoot: string;
+  /** Folder of the stages' shell files. */
+  readonly stageFolder: string;
+  readonly accelerator: AcceleratorWish["want"];
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** Status of pool.sh for a stage whose snapshot is not there. */
+const NOT_THERE = 3;
+/** For one command of pool.sh, in milliseconds with KVM; emulated they took 2 s (measured). */
+const POOL_LIMIT_MS = 60_000;
+/** For destroying releases and giving their room back, in milliseconds with KVM. */
+const DROP_LIMIT_MS = 10 * 60_000;
+/** For exporting the pool at a machine's end, in milliseconds with KVM; not exporting it loses nothing. */
+const CLOSE_LIMIT_MS = 5_000;
+
+export class VmStages implements BuilderMachines {
+  readonly kind = "vm";
+  readonly baseKey: string;
+  readonly #options: VmStagesOptions;
+  readonly #recordFile: string;
+  readonly #disk: string;
+  #lock: OwnerLock | undefined;
+  #ready: { readonly base: VmBase; readonly verdict: AcceleratorVerdict; readonly poolScript: string } | undefined;
+
+  private constructor(options: VmStagesOptions, baseKey: string) {
+    this.#options = options;
+    this.baseKey = baseKey;
+    this.#recordFile = poolRecordFile(options.home);
+    this.#disk = join(options.home.vm, "pool.raw");
+  }
+
+  static async open(options: VmStagesOptions): Promise<VmStages> {
+    return new VmStages(options, await vmBaseKey(options, options.cloudBase?.digest));
+  }
+
+  /** That of the accelerator's verdict, once it is there. */
+  get timeScale(): number {
+    return this.#ready?.verdict.timeScale ?? 1;
+  }
+
+  /** The snapshot that the stage left. */
+  async find(key: string): Promise<StageResult | undefined> {
+    if ((await stat(this.#disk).catch(() => undefined)) === undefined) return undefined;
+    const found = (await readPoolRecord(this.#recordFile)).stages.find((stage) => stage.key === key);
+    return found && { stage: stageOf(found.snapshot), durationMs: found.durationMs };
+  }
+
+  /** Finds the packages base or makes it, and the ZFS modules in it. */
+  async #ensureBase(): Promise<VmBase> {
+    const { cloudBase } = this.#options;
+    const openMaker = (): Promise<Maker> => this.#openMaker();
+    // Asked for each time, that stage build_zfs finds them: no emulated machine is to compile them.
+    const modules = await ensureZfsModules({ ...this.#options, openMaker });
+    return ensureVmBase({
+      ...this.#options,
+      key: this.baseKey,
+      openMaker: cloudBase === undefined ? openMaker : () => this.#openCloudMaker(cloudBase),
+      modules,
+    });
+  }
+
+  /** The sandbox, or where the host refuses that, the machine of the profile's cloud image. */
+  async #openMaker(): Promise<Maker> {
+    const { sandbox, progress, lock } = this.#options;
+    try {
+      await sandbox.ready();
+    } catch (error) {
+      if (!(error instanceof BuilderError && error.code === "NO_NAMESPACES")) throw error;
+      const { cloudImage } = lock.profile;
+      progress.note(`the builder VM is made in ${cloudImage}, because ${error.message}`);
+      return this.#openCloudMaker(parseCloudBase(cloudImage, undefined));
+    }
+    return sandbox.show({ stamp: NO_RELEASE, stages: [] });
+  }
+
+  async #openCloudMaker(source: CloudImageSource): Promise<Maker> {
+    const { home, store, lock, projectRoot, accelerator, proxy, progress, signal } = this.#options;
+    const image = await fetchCloudImage(source, { store, proxy, progress, signal });
+    const kernelPath = await findLockedKernel(home, store, lock);
+    const verdict = await decideAccelerator({ want: accelerator, kernelPath, stateDir: home.root, signal });
+    const scripts = join(projectRoot, "builder/machines");
+    return openCloudMaker({ image, home, store, set: lock.set("base"), scripts, verdict, progress, signal }).catch(
+      async (error) => {
+        if (isKvmFailure(error)) await dropKvmVerdict(home.root);
+        throw error;
+      },
+    );
+  }
+
+  /**
+   * @throws BuilderError BASE_FAILED, HOST_DISK_FULL, BUSY; VmError KVM_UNUSABLE and others of QEMU's start;
+   * the inputs are in the store
+   */
+  async ready(): Promise<void> {
+    await this.#readyWith(await this.#ensureBase());
+    await this.#lockDisk();
+    await this.#ensureDisk();
+    const { progress } = this.#options;
+    const options = this.#vmOptions();
+    if (!(await BuilderVm.isPrepared(options))) {
+      await progress.step("first boot of the builder VM", () => BuilderVm.prepare(options));
+    }
+  }
+
+  /** Readies machines upon a base that is there. */
+  async #readyWith(base: VmBase): Promise<void> {
+    const { home, projectRoot, accelerator, progress, signal } = this.#options;
+    const verdict = await decideAccelerator({
+      want: accelerator,
+      kernelPath: base.kernel,
+      stateDir: home.root,
+      signal,
+    });
+    progress.note(`builder machine: VM with ${verdict.accelerator}, ${verdict.reason}`);
+    const poolScript = await readFile(join(projectRoot, "builder/machines/vm/pool.sh"), "utf8");
+    this.#ready = { base, verdict, poolScript };
+  }
+
+  async begin({ stamp, stage, key, below }: StagePlace, step: Step): Promise<StageMachine> {
+    step.status("starting the builder VM");
+    const session = await this.#open(["begin", stamp, stage, below.at(-1) ?? "-"]);
+    return {
+      ...this.#inside(session),
+      commit: async ({ durationMs }) => {
+        await this.#keepRecord(await session.pool(["commit", stamp, stage, key, String(Math.round(durationMs))]));
+        await session[Symbol.asyncDispose]();
+      },
+      // The dataset stays as it is; the next stage rolls it back, a shell shows a clone of it.
+      keepFailed: () => session[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+    };
+  }
+
+  async show({ stamp, stages, failed }: ReleaseView): Promise<BuilderMachine> {
+    const session = await this.#open(["show", stamp, stages.at(-1) ?? "-", ...(failed === undefined ? [] : [failed])]);
+    return { ...this.#inside(session), [Symbol.asyncDispose]: () => session[Symbol.asyncDispose]() };
+  }
+
+  #inside({ vm }: PoolSession): Omit<BuilderMachine, typeof Symbol.asyncDispose> {
+    return {
+      ssh: vm.ssh,
+      whyLost: () => vm.whyLost(),
+      hostFailure: () => vm.hostFailure(),
+      copyOut: (folder, target, signal) =>
+        vm.copyOut(folder, target, signal).catch(async (error) => {
+          throw await this.#whatHappened(vm, error);
+        }),
+    };
+  }
+
+  /**
+   * Starts a machine with the base that is there, and makes nothing for it. What cannot be dropped that way is left, and a
+   * note says why.
+   */
+  async collectGarbage(kept: readonly Release[]): Promise<number> {
+    const { stages } = await readPoolRecord(this.#recordFile);
+    const mine = kept.filter(({ machine }) => machine === "vm");
+    // By key, not by stamp: a release may be made of what others left.
+    const keys = new Set(mine.flatMap((release) => release.stages.map(({ key }) => key)));
+    const needed = new Set(stages.filter(({ key }) => keys.has(key)).map(({ snapshot }) => stampOf(snapshot)));
+    const doomed = [...new Set(stages.map(({ snapshot }) => stampOf(snapshot)))].filter(
+      (stamp) => !needed.has(stamp) && !mine.some((release) => release.stamp === stamp),
+    );
+    if (mine.length === 0 || !(await isThere(this.#disk))) {
+      // Nothing in it is wanted, or it is gone: no machine has to be started for that.
+      await this.#lockDisk();
+      await rm(this.#disk, { force: true });
+      await rm(this.#recordFile, { force: true });
+      return stages.length;
+    }
+    if (doomed.length === 0) return 0;
+    const { home, progress, signal } = this.#options;
+    const left = `the builder VM keeps the snapshots of ${doomed.join(", ")}`;
+    const base = vmBaseAt(home, this.baseKey);
+    if (!(await isThere(base.root))) {
+      progress.note(`${left}: there is no root to start it with; after livelab build, livelab gc drops them`);
+      return 0;
+    }
+    try {
+      await this.#readyWith(base);
+      await using session = await this.#open();
+      await this.#keepRecord(await session.pool(["drop", ...doomed], DROP_LIMIT_MS));
+    } catch (thrown) {
+      const error = firstError(thrown);
+      if (signal.aborted || !(error instanceof LivelabError)) throw thrown;
+      progress.note(`${left}: ${error.message}`);
+    }
+    return stages.length - (await readPoolRecord(this.#recordFile)).stages.length;
+  }
+
+  #vmOptions(): VmOptions {
+    if (this.#ready === undefined) throw new Error("the builder VM was not readied");
+    const { base, verdict } = this.#ready;
+    const { home, progress, signal } = this.#options;
+    return { home, base, disk: this.#disk, verdict, signal, note: (text) => progress.note(text) };
+  }
+
+  /** Taken once, and kept until this process ends: a build is not to lose the disk between two stages. */
+  async #lockDisk(): Promise<void> {
+    this.#lock ??= await OwnerLock.take(join(this.#options.home.vm, "lock"), "the builder VM");
+  }
+
+  /** A disk that is new has no pool yet, whatever the record of an older one says. */
+  async #ensureDisk(): Promise<void> {
+    if ((await stat(this.#disk).catch(() => undefined)) !== undefined) return;
+    await rm(this.#recordFile, { force: true });
+    await makePoolDisk(this.#disk);
+  }
+
+  #diskFull(message: string): BuilderError {
+    return new BuilderError("HOST_DISK_FULL", message, {
+      hint: `free some space in ${this.#options.home.root} (livelab gc), then go on: livelab build -r STAMP`,
+    });
+  }
+
+  async #keepRecord(printed: string): Promise<void> {
+    await savePoolRecord(this.#recordFile, { version: 1, created: true, stages: parsePoolStages(printed) });
+  }
+
+  /** A machine with the pool imported and `words` done; disposing of it exports the pool and ends the machine. */
+  async #open(words?: readonly string[]): Promise<PoolSession> {
+    await using cleanup = new DisposableStack();
+    await this.#lockDisk();
+    await this.#ensureDisk();
+    const options = this.#vmOptions();
+    const vm = cleanup.use(await BuilderVm.start(options));
+    const { timeScale } = options.verdict;
+    const pool: PoolSession["pool"] = (command, limitMs = POOL_LIMIT_MS) =>
+      this.#pool(vm, command, limitMs * timeScale);
+    const { created } = await readPoolRecord(this.#recordFile);
+    await this.#keepRecord(await pool(["open", created ? "no" : "yes"]));
+    // A machine that died has nothing more to say; its pool is as it was at its last transaction.
+    cleanup.defer(() => pool(["close"], CLOSE_LIMIT_MS).catch(() => undefined));
+    if (words !== undefined) await pool(words);
+    const resources = cleanup.move();
+    return { vm, pool, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
+  }
+
+  /** Runs pool.sh in a machine. @returns what it printed @throws BuilderError POOL_FAILED, MACHINE_DIED */
+  async #pool(vm: BuilderVm, words: readonly string[], limitMs: number): Promise<string> {
+    const { signal } = this.#options;
+    const closing = words[0] === "close";
+    const limit = limitSignal(closing ? undefined : signal, limitMs, `"${words[0]}" of the builder VM's pool`);
+    try {
+      const { status, stdout, stderr } = await vm.ssh.exec(`sh -s -- ${words.join(" ")}`, {
+        stdin: this.#ready?.poolScript ?? "",
+        signal: limit,
+      });
+      if (status === 0) return stdout.toString();
+      const said = `the builder VM's pool: ${words[0]} failed: ${stderr.trim()}`;
+      if (status === NOT_THERE) throw new BuilderError("LAYER_GONE", said, { hint: "livelab build" });
+      const remedy = `where the pool is beyond repair, remove ${this.#disk}: all stages are run again then`;
+      throw new BuilderError("POOL_FAILED", said, words[0] === "open" ? { hint: remedy } : {});
+    } catch (error) {
+      throw await this.#whatHappened(vm, error);
+    }
+  }
+
+  /** What a connection that was lost tells of the machine; any other error as it is. */
+  async #whatHappened(vm: BuilderVm, error: unknown): Promise<unknown> {
+    if (!(error instanceof SshError)) return error;
+    const byHost = await vm.hostFailure();
+    if (byHost !== undefined) return byHost;
+    const why = await vm.whyLost();
+    if (tellsNoRoom(why)) return this.#diskFull(`the builder VM ${why}`);
+    return new BuilderError("MACHINE_DIED", `the builder VM ${why} (${error.message})`, { cause: error });
+  }
+}
+
+interface PoolSession extends AsyncDisposable {
+  readonly vm: BuilderVm;
+  /** Runs one command of pool.sh. @param limitMs with KVM @default POOL_LIMIT_MS */
+  readonly pool: (words: readonly string[], limitMs?: number) => Promise<string>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** "triton/debian-live-<stamp>@<stage>-done" */
+const stampOf = (snapshot: string): string => /debian-live-([^@]*)@/.exec(snapshot)?.[1] ?? "";
+const stageOf = (snapshot: string): string => /@(.*)-done$/.exec(snapshot)?.[1] ?? "";

@@ -1,0 +1,67 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { LivelabError } from "../../../base/livelab-error.js";
+import { ABORTS, FakeQemu, LATER } from "../../../fixtures/fake-qemu.js";
+import { thrownBy, within } from "../../../fixtures/vm-deadline.js";
+import { halt, writeKernel } from "../../../fixtures/vm-guest-code.js";
+import { createRawDisk } from "../../../vm/disk-image.js";
+import { openHome } from "../../home/home.js";
+import { BuilderVm, type VmOptions } from "./vm.js";
+
+const test = suite("builder VM");
+
+/** What a start ends in whose kernel does nothing, under a KVM that is what `kvm` makes of it; and what is known of KVM then. */
+async function startWith(kvm: string): Promise<{ error: LivelabError; findings: unknown }> {
+  await using qemu = await FakeQemu.install({ kvm });
+  const home = await openHome(join(qemu.folder, "home"));
+  const [kernel, initrd, root, disk] = ["kernel", "initrd", "root", "disk"].map((name) => join(qemu.folder, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+  await writeKernel(kernel, halt);
+  await writeFile(initrd, "initrd");
+  for (const path of [root, disk]) await createRawDisk(path, 1024 * 1024);
+  const memory = join(home.root, "accelerator.json");
+  await writeFile(memory, JSON.stringify({ key: "here", findings: { kvm: { works: true }, tcg: {} } }));
+  const options: VmOptions = {
+    home,
+    base: { key: "toy", kernel, initrd, root },
+    disk,
+    verdict: { accelerator: "kvm", reason: "a kernel ran under KVM", kvm: "works", timeScale: 1 },
+    signal: new AbortController().signal,
+    note: () => {},
+  };
+  const error = (await thrownBy(BuilderVm.start(options))) as LivelabError;
+  return { error, findings: JSON.parse(await readFile(memory, "utf8")).findings };
+}
+
+for (const [what, kvm, words] of [
+  ["stops the guest", `${LATER}; echo "KVM internal error. Suberror: 1" >&2; wait`, /KVM internal error. Suberror: 1/],
+  ["has QEMU abort", `${LATER}; kill -KILL $pid; kill -ABRT $$`, /SIGABRT/],
+  ["does not let QEMU start", ABORTS, /failed to set MSR/],
+] as const) {
+  test(
+    `a KVM that ${what} breaks the builder VM as the host's matter, and its verdict is dropped`,
+    within(30_000, async () => {
+      const { error, findings } = await startWith(kvm);
+      assert.equal([error.code, error.kind], ["KVM_FAILED", "host"]);
+      assert.match(error.message, words);
+      assert.equal(findings, { tcg: {} });
+    }),
+  );
+}
+
+test(
+  "a QEMU that the guest powers off is not KVM's failure",
+  within(30_000, async () => {
+    const { error, findings } = await startWith(`${LATER}; kill -KILL $pid; exit 0`);
+    assert.equal([error.code, error.kind], ["MACHINE_DIED", "stage"]);
+    assert.equal(findings, { kvm: { works: true }, tcg: {} });
+  }),
+);
+
+test.run();

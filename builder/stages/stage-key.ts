@@ -1,0 +1,55 @@
+/**
+ * Keys of stages (DESIGN D7): a digest of all that shapes what a stage leaves, the stage before it included.
+ * Equal keys mean equal layers, on this host and in any release.
+ */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { formatDigest } from "../profile/digest.js";
+import type { Lock } from "../profile/lock.js";
+import type { Stage } from "./stages.js";
+
+export interface KeyMaterial {
+  readonly lock: Lock;
+  /** Folder of the stages' shell files. */
+  readonly stageFolder: string;
+  /** Key of the base whose tools the stages use. */
+  readonly baseKey: string;
+  /** Digest of the proto tree. */
+  readonly protoDigest: string;
+  /** What gitstatus says (git-status.ts). */
+  readonly gitStatus: string;
+}
+
+/** A digest over named texts; neither names nor texts can run into each other. */
+export function digestOf(parts: Readonly<Record<string, string>>): string {
+  return createHash("sha256")
+    .update(JSON.stringify(Object.entries(parts)))
+    .digest("hex");
+}
+
+/** Key of one stage. @param before key of the stage before it, or undefined for the first @param stamp the release's */
+export async function stageKey(
+  stage: Stage,
+  before: string | undefined,
+  stamp: string,
+  material: KeyMaterial,
+): Promise<string> {
+  const { lock, stageFolder } = material;
+  const parts: Record<string, string> = {
+    before: before ?? `base ${material.baseKey}`,
+    profile: lock.profile.name,
+    epoch: String(lock.profile.epoch),
+    environment: JSON.stringify(stage.environment?.(lock) ?? {}),
+  };
+  const scripts = ["lib", stage.name, ...(stage.artifact ? [stage.artifact.script] : []), ...(stage.scripts ?? [])];
+  for (const script of scripts) {
+    parts[`script ${script}`] = await readFile(join(stageFolder, `${script}.sh`), "utf8");
+  }
+  for (const set of stage.sets) parts[`set ${set}`] = formatDigest(lock.set(set).digest);
+  if (stage.npm) parts["npm"] = lock.npm.map((file) => `${file.path} ${formatDigest(file.digest)}`).join("\n");
+  if (stage.proto) parts["proto"] = material.protoDigest;
+  if (stage.source) parts["source"] = material.gitStatus;
+  if (stage.stamped) parts["stamp"] = stamp;
+  return digestOf(parts);
+}

@@ -1,0 +1,170 @@
+/**
+ * Runs one stage in one builder machine: machine up, gateway in, scripts in, the stage's shell file run, what it wrote kept.
+ * Not here: which stages, in which order (build.ts), where what they wrote is kept (machines/).
+ */
+import { join } from "node:path";
+import { formatBytes } from "../../base/format.js";
+import { tellsNoRoom } from "../../base/no-room.js";
+import type { Step } from "../../base/progress/progress.js";
+import { BuilderError, StageError } from "../builder-error.js";
+import { SshError } from "../channel/ssh-connection.js";
+import type { LivelabHome } from "../home/home.js";
+import { limitSignal } from "../home/limit-signal.js";
+import { type BuilderMachines, releaseInside } from "../machines/builder-machine.js";
+import { releaseFolder } from "../release/release.js";
+import type { Gateway } from "../store/gateway.js";
+import { artifactPath, artifactUrl, hasArtifact, keepArtifact } from "./artifacts.js";
+import { streamTree } from "./proto-tree.js";
+import { commonEnvironment, LastLines, runScript, STAGES_INSIDE, sendFiles } from "./script-run.js";
+import type { KeyMaterial } from "./stage-key.js";
+import type { Stage } from "./stages.js";
+
+/** What all stages of one build share. */
+export interface StageContext {
+  readonly home: LivelabHome;
+  readonly machines: BuilderMachines;
+  readonly gateway: Gateway;
+  readonly material: KeyMaterial;
+  readonly stamp: string;
+  /** Folder of proto/. */
+  readonly proto: string;
+  readonly signal?: AbortSignal;
+  /** Takes what a person should know besides the error that is thrown, a line each. @default nobody reads it */
+  readonly note?: (text: string) => void;
+}
+
+const LINES_SHOWN_ON_FAILURE = 40;
+
+/** The build's signal with a limit besides. @param limitMs in milliseconds of native speed @param what what it is for */
+export const limited = (
+  { signal, machines }: Pick<StageContext, "signal" | "machines">,
+  limitMs: number,
+  what: string,
+): AbortSignal => limitSignal(signal, limitMs * machines.timeScale, what);
+
+/**
+ * Runs a stage upon the stages `below` (keys, oldest first) and keeps what it wrote under `key`.
+ * @param isCurrent asked when the stage's files have been read: whether `key` is still theirs, for they may be edited any time
+ * @returns how long it took, in milliseconds
+ * @throws StageError with the last lines of its output; InputError REFUSED when it asked for what the lock lacks
+ */
+export async function runStage(
+  context: StageContext,
+  stage: Stage,
+  key: string,
+  below: readonly string[],
+  step: Step,
+  isCurrent: () => Promise<boolean>,
+): Promise<number> {
+  const { gateway, material, stamp } = context;
+  const started = performance.now();
+  const logFile = join(releaseFolder(context.home, stamp), "logs", `${stage.name}.log`);
+  const tail = new LastLines(LINES_SHOWN_ON_FAILURE);
+  const assertCurrent = async (): Promise<void> => {
+    if (await isCurrent()) return;
+    throw new StageError(
+      "INPUTS_CHANGED",
+      `files of stage ${stage.name} were changed while they were read, so what it made would be of neither state`,
+      { hint: `livelab build -r ${stamp}` },
+    );
+  };
+
+  await using machine = await context.machines.begin({ stamp, stage: stage.name, key, below }, step);
+  try {
+    const artifact = stage.artifact && (await artifactPath(context.home, stage.artifact, material));
+    if (artifact !== undefined && stage.artifact !== undefined) {
+      const url = artifactUrl(stage.artifact);
+      if (await hasArtifact(artifact)) gateway.serveFile(url, artifact);
+      else gateway.serveAbsence(url);
+    }
+    const limit = limited(context, 60_000, "sending the stages' files");
+    await sendFiles(machine, await streamTree(material.stageFolder, material.lock.profile.epoch), STAGES_INSIDE, limit);
+    // Only proto/ is still read while a stage runs.
+    if (!stage.proto) await assertCurrent();
+
+    const servedBefore = gateway.servedBytes;
+    let result: Awaited<ReturnType<typeof runScript>>;
+    try {
+      result = await runScript(machine, {
+        gateway,
+        name: stage.name,
+        words: [`${STAGES_INSIDE}/${stage.name}.sh`],
+        environment: {
+          ...commonEnvironment(stamp, material.lock),
+          ...stage.environment?.(material.lock),
+          ...(stage.source ? { GITSTATUS: material.gitStatus } : {}),
+        },
+        stdin: stage.proto ? await streamTree(context.proto, material.lock.profile.epoch) : undefined,
+        logFile,
+        onLine: (line) => {
+          const served = gateway.servedBytes - servedBefore;
+          step.status(
+            `${line.replace(/^livelab: /, "")}${served > 0 ? ` (${formatBytes(served)} from the store)` : ""}`,
+          );
+        },
+        tail,
+        signal: limited(context, stage.limitMinutes * 60_000, `stage ${stage.name}`),
+      });
+    } catch (error) {
+      if (error instanceof BuilderError && error.code === "HOST_DISK_FULL") {
+        tail.add(error.message);
+        throw stageFailure(stage, "was ended: No space left on device for its log", tail, logFile, context);
+      }
+      if (error instanceof SshError && error.code === "CONNECTION_LOST") {
+        const byHost = await machine.hostFailure?.();
+        if (byHost !== undefined) throw byHost;
+        const why = `lost its machine, which ${await machine.whyLost()}`;
+        throw stageFailure(stage, why, tail, logFile, context);
+      }
+      if (error instanceof BuilderError && error.code === "OVERDUE") {
+        throw new StageError("STAGE_TIMEOUT", error.message, { hint: `its output: ${logFile}`, cause: error });
+      }
+      throw error;
+    }
+    if (result.killedBy !== undefined)
+      throw stageFailure(stage, `was killed by SIG${result.killedBy}`, tail, logFile, context);
+    if (result.status !== 0) throw stageFailure(stage, `ended with status ${result.status}`, tail, logFile, context);
+    if (stage.proto) await assertCurrent();
+    if (artifact !== undefined && stage.artifact !== undefined && !(await hasArtifact(artifact))) {
+      await keepArtifact(
+        machine.ssh,
+        `${releaseInside(stamp)}/${stage.artifact.path}`,
+        artifact,
+        limited(context, 5 * 60_000, `copying ${stage.artifact.name}`),
+      );
+    }
+  } catch (error) {
+    if (context.signal?.aborted) throw error;
+    // Before and after the stage's own command nothing is its fault.
+    const byHost = error instanceof SshError ? await machine.hostFailure?.() : undefined;
+    if (byHost !== undefined) {
+      await machine.keepFailed();
+      throw byHost;
+    }
+    const lost = error instanceof SshError && `the builder machine of stage ${stage.name} ${await machine.whyLost()}`;
+    await machine.keepFailed().catch((failure: Error) => {
+      context.note?.(`what stage ${stage.name} left is not kept to be looked at: ${failure.message}`);
+    });
+    throw lost ? new BuilderError("MACHINE_DIED", lost, { hint: `livelab build -r ${stamp}`, cause: error }) : error;
+  }
+  const durationMs = performance.now() - started;
+  await machine.commit({ stage: stage.name, durationMs });
+  return durationMs;
+}
+
+function stageFailure(stage: Stage, how: string, tail: LastLines, logFile: string, context: StageContext): StageError {
+  const shell = `livelab shell -r ${context.stamp}`;
+  const full = [how, ...tail.lines].some(tellsNoRoom);
+  const text = `stage ${stage.name} ${how}; its last lines:\n${tail}\nall of it: ${logFile}`;
+  if (full) {
+    // In the VM a program that found no room found none on the VM's own disks; the host's full disk ends the machine.
+    const inside = context.machines.kind === "vm" && !tellsNoRoom(how);
+    const disk = inside ? "the builder VM's disk or memory" : `the disk that holds ${context.home.root}`;
+    return new StageError("STAGE_DISK_FULL", `${disk} is full: ${text}`, {
+      hint: `free some space there (livelab gc), then go on: livelab build -r ${context.stamp}`,
+    });
+  }
+  return new StageError("STAGE_FAILED", text, {
+    hint: `look at what it left: ${shell}; go on after mending, with whatever has not changed: livelab build -r ${context.stamp}`,
+  });
+}

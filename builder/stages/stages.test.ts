@@ -1,0 +1,57 @@
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../base/project-root.js";
+import { parseStageWords, stageNames, stages } from "./stages.js";
+
+const test = suite("stages");
+const names = (...words: string[]): string[] => parseStageWords(words).map((stage) => stage.name);
+const refusal = (...words: string[]): { code?: string; message: string; hint?: string } => {
+  try {
+    parseStageWords(words);
+  } catch (error) {
+    return error as { code?: string; message: string; hint?: string };
+  }
+  throw new Error("was not refused");
+};
+
+test("no word means all stages", () => {
+  assert.equal(names(), stageNames);
+});
+
+test("... stands for the stages after the one before it", () => {
+  assert.equal(names("prepare_archive_bits", "..."), [
+    ...["prepare_archive_bits", "create_tgz", "create_iso", "create_usb"],
+  ]);
+  assert.equal(names("create_usb", "..."), ["create_usb"]);
+});
+
+test("names an unknown stage and the known ones", () => {
+  const error = refusal("install_proto", "instal_live");
+  assert.is(error.code, "UNKNOWN_STAGE");
+  assert.match(error.message, '"instal_live"');
+  assert.match(error.hint ?? "", "install_live");
+});
+
+test("refuses ... without a stage before it, and a second one", () => {
+  assert.is(refusal("...").code, "STAGE_ORDER");
+  assert.equal(names("create_tgz", "...", "..."), ["create_tgz", "create_iso", "create_usb"]);
+});
+
+test("refuses a gap and a step back, and says what comes next", () => {
+  assert.match(refusal("install_proto", "create_tgz").hint ?? "", "next is postinstall");
+  assert.is(refusal("postinstall", "install_proto").code, "STAGE_ORDER");
+  assert.is(refusal("postinstall", "postinstall").code, "STAGE_ORDER");
+});
+
+test("every stage and helper has its shell file", async () => {
+  const folder = join(findProjectRoot(), "builder/stages");
+  for (const stage of stages) {
+    await access(join(folder, `${stage.name}.sh`));
+    const helpers = [...(stage.artifact ? [stage.artifact.script] : []), ...(stage.scripts ?? [])];
+    for (const helper of helpers) await access(join(folder, `${helper}.sh`));
+  }
+});
+
+test.run();

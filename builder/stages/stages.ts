@@ -1,0 +1,234 @@
+/**
+ * The stages of a build, in order (DESIGN section 5): what each is for and what it depends on.
+ * The shell file of a stage is builder/stages/<name>.sh; lib.sh is part of all of them.
+ * Not here: how stages are run (build.ts, stage-run.ts), how keys are made (stage-key.ts).
+ */
+import { UsageError } from "../../base/livelab-error.js";
+import { formatDigest } from "../profile/digest.js";
+import type { Lock } from "../profile/lock.js";
+import type { ArtifactSpec } from "./artifacts.js";
+
+export interface Stage {
+  readonly name: string;
+  /** One line for `livelab stages`. */
+  readonly summary: string;
+  /** Lock sets that it takes packages from. */
+  readonly sets: readonly string[];
+  /** Whether it takes the npm tree. */
+  readonly npm?: true;
+  /** Whether it reads the proto tree, a tar stream on its standard input. */
+  readonly proto?: true;
+  /** Whether it writes which commit of livelab the release was made from. */
+  readonly source?: true;
+  /** Whether the stamp is written into what it makes: such a layer serves one release only. */
+  readonly stamped?: true;
+  /** Names of shell files in builder/stages that it uses besides lib.sh. */
+  readonly scripts?: readonly string[];
+  /** A costly result that it takes from the store, or makes and leaves there. */
+  readonly artifact?: ArtifactSpec;
+  /** Variables of its environment besides those that all stages have (stage-run.ts). */
+  readonly environment?: (lock: Lock) => Readonly<Record<string, string>>;
+  /** Longest time that it may take, in minutes on native speed. */
+  readonly limitMinutes: number;
+}
+
+const isZfs = (name: string): boolean => name.startsWith("zfs");
+
+/** What a profile asks apt for in one set, without apt patterns. */
+function wanted(lock: Lock, set: string): string[] {
+  const spec = lock.profile.sets.find((candidate) => candidate.name === set);
+  return (spec?.packages ?? []).filter((name) => !name.startsWith("?"));
+}
+
+/** The smallest set of packages with apt in it, without what they depend on. */
+function essential(lock: Lock): string[] {
+  const flagged = lock.set("image").packages.filter(({ stanza }) => stanza.get("Essential") === "yes");
+  return [...flagged.map(({ name }) => name), "apt"];
+}
+
+/** The kernel modules of ZFS; the builder VM runs them too. */
+export const zfsModules: ArtifactSpec = {
+  name: "zfs-modules.deb",
+  path: "scratch/zfs-modules.deb",
+  script: "build_zfs_modules",
+  set: "zfs-build",
+  madeFor: "linux-image-",
+};
+
+/** What boots the media, without their menu. */
+const grubImages: ArtifactSpec = {
+  name: "grub-images.tar",
+  path: "scratch/grub-images.tar",
+  script: "build_grub_images",
+  set: "grub",
+};
+
+/** What both stages that make a boot medium share. */
+const medium = {
+  sets: ["grub"],
+  stamped: true,
+  scripts: ["media"],
+  artifact: grubImages,
+  environment: (lock) => ({ GRUB_PACKAGES: wanted(lock, "grub").join(" ") }),
+  limitMinutes: 10,
+} satisfies Omit<Stage, "name" | "summary">;
+
+/** What build_zfs_modules.sh installs before it compiles. */
+export const zfsBuildPackages = (lock: Lock): string =>
+  wanted(lock, "zfs-build")
+    .filter((name) => !isZfs(name))
+    .join(" ");
+
+export const stages: readonly Stage[] = [
+  {
+    name: "preflight_check",
+    summary: "the builder machine has all that the stages need",
+    sets: [],
+    environment: ({ profile }) => ({ BOOTSTRAP: profile.tools.bootstrap }),
+    limitMinutes: 1,
+  },
+  {
+    name: "create_bootstrap",
+    summary: "a minimal Debian root from the lock",
+    sets: ["image"],
+    environment: (lock) => ({
+      SUITE: lock.profile.release,
+      BOOTSTRAP: lock.profile.tools.bootstrap,
+      ESSENTIAL: essential(lock).join(" "),
+    }),
+    limitMinutes: 10,
+  },
+  {
+    name: "install_live",
+    summary: "kernel, live-boot, systemd and the package list, the locale",
+    sets: ["image"],
+    environment: (lock) => ({
+      PACKAGES: wanted(lock, "image")
+        .filter((name) => !isZfs(name))
+        .join(" "),
+    }),
+    limitMinutes: 20,
+  },
+  {
+    name: "build_zfs",
+    summary: "ZFS userland, and kernel modules compiled for the locked kernel or taken from the store",
+    sets: ["image", "zfs-build"],
+    artifact: zfsModules,
+    environment: (lock) => ({
+      ZFS_PACKAGES: wanted(lock, "image").filter(isZfs).join(" "),
+      ZFS_BUILD_PACKAGES: zfsBuildPackages(lock),
+    }),
+    limitMinutes: 60,
+  },
+  {
+    name: "reduce_zfs",
+    summary: "removes what only the build needed, keeps modules and userland",
+    sets: [],
+    limitMinutes: 5,
+  },
+  {
+    name: "install_usr_triton",
+    summary: "Node, json and bunyan below /usr/triton, /usr/node linked to it",
+    sets: [],
+    npm: true,
+    environment: (lock) => ({
+      NPM: lock.npm.map((file) => `${file.path}=npm/${file.name}/${file.version}.tgz`).join(" "),
+    }),
+    limitMinutes: 5,
+  },
+  {
+    name: "install_proto",
+    summary: "the image's own files (proto/), its units enabled",
+    sets: [],
+    proto: true,
+    limitMinutes: 5,
+  },
+  {
+    name: "postinstall",
+    summary: "names, no keys and no machine-id, initramfs",
+    sets: [],
+    stamped: true,
+    scripts: ["initramfs_functions"],
+    environment: ({ profile }) => ({ INITRD_COMPRESSOR: profile.tools.initrdCompressor }),
+    limitMinutes: 10,
+  },
+  {
+    name: "prepare_archive_bits",
+    summary: "squashfs, kernel, initrd, their hashes, what the squashfs holds",
+    sets: [],
+    scripts: ["hash", "kernel", "mtree", "sources"],
+    environment: ({ profile }) => ({
+      SQUASHFS_OPTIONS: profile.tools.squashfsOptions.join(" "),
+      SQUASHFS_REPRODUCIBLE: profile.tools.squashfsReproducible ? "yes" : "no",
+    }),
+    limitMinutes: 20,
+  },
+  {
+    name: "create_tgz",
+    summary: "platform.tgz, platform-<stamp>.tgz, build.tgz",
+    sets: ["base", "zfs-build", "image"],
+    npm: true,
+    source: true,
+    stamped: true,
+    scripts: ["hash", "mtree"],
+    environment: (lock) => ({
+      LOCK_SETS: "base zfs-build image",
+      BUILD_SETS: "base zfs-build",
+      NPM_LOCK: lock.npm.map(({ name, version, digest }) => `${name} ${version} ${formatDigest(digest)}`).join("\n"),
+      ZFS_SOURCE: lock
+        .set("zfs-build")
+        .packages.filter(({ name }) => name === "zfs-dkms")
+        .map(({ filename }) => `zfs-build/${filename}`)
+        .join(),
+    }),
+    limitMinutes: 10,
+  },
+  { name: "create_iso", summary: "triton-<stamp>.iso, for CD, DVD and disks, BIOS and UEFI", ...medium },
+  { name: "create_usb", summary: "triton-<stamp>.usb.gz, a disk for sticks, BIOS and UEFI", ...medium },
+];
+
+/** Stage names, in order. */
+export const stageNames: readonly string[] = stages.map((stage) => stage.name);
+
+/**
+ * What the words on a command line ask for: stages by name in build order, `...` for all that follow.
+ * No word at all means all stages.
+ * @throws UsageError UNKNOWN_STAGE, STAGE_ORDER before anything runs
+ */
+export function parseStageWords(words: readonly string[]): readonly Stage[] {
+  if (words.length === 0) return stages;
+  const chosen: Stage[] = [];
+  for (const word of words) {
+    const last = chosen.at(-1);
+    if (word === "...") {
+      if (last === undefined) {
+        throw new UsageError("STAGE_ORDER", "`...` stands for the stages after one that is named, and none is", {
+          hint: "for example: install_proto ...",
+        });
+      }
+      chosen.push(...stages.slice(stages.indexOf(last) + 1));
+      continue;
+    }
+    const stage = stages.find(({ name }) => name === word);
+    if (stage === undefined) {
+      throw new UsageError("UNKNOWN_STAGE", `there is no stage "${word}"`, {
+        hint: `stages: ${stageNames.join(", ")}, or ...`,
+      });
+    }
+    if (last !== undefined && stages.indexOf(stage) !== stages.indexOf(last) + 1) {
+      const expected = stages[stages.indexOf(last) + 1]?.name;
+      throw new UsageError(
+        "STAGE_ORDER",
+        `${stage.name} does not follow ${last.name}, and stages build upon each other`,
+        {
+          hint:
+            expected === undefined
+              ? `${last.name} is the last stage`
+              : `next is ${expected}; \`${last.name} ...\` runs all that follow`,
+        },
+      );
+    }
+    chosen.push(stage);
+  }
+  return chosen;
+}

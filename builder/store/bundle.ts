@@ -1,0 +1,171 @@
+/**
+ * Bundles: one tar with every file that a lock names, to carry to a machine without network.
+ * First comes `bundle`, a control stanza that says for which lock it was made; then `<algorithm>-<base64url>` for each file.
+ * A bundle is not trusted: only bytes whose digest the importing machine's own lock names are taken in.
+ */
+import { createReadStream, createWriteStream } from "node:fs";
+import { link, lstat, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { quoteWord } from "../../base/command-line.js";
+import { DisposableStack } from "../../base/disposable-stack.js";
+import { formatBytes } from "../../base/format.js";
+import { isNoRoomError } from "../../base/no-room.js";
+import type { Progress } from "../../base/progress/progress.js";
+import { BuilderError, InputError } from "../builder-error.js";
+import { diskFullError } from "../home/disk-full.js";
+import { Draft } from "../home/draft.js";
+import { createTar, extractTar } from "../home/tar-stream.js";
+import { formatDeb822, parseDeb822 } from "../profile/deb822.js";
+import { type Digest, formatDigest } from "../profile/digest.js";
+import { describeLockedFile, type Lock, lockDigest } from "../profile/lock.js";
+import { missingFiles } from "./fetch.js";
+import type { Store } from "./store.js";
+
+export interface BundleRequest {
+  readonly lock: Lock;
+  readonly store: Store;
+  /** The bundle's path. */
+  readonly file: string;
+  readonly progress: Progress;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const HEADER_NAME = "bundle";
+/** A plain tar header holds names of 100 characters: enough for a sha512 in base64, too few for one in hexadecimal. */
+const entryName = ({ algorithm, hex }: Digest): string =>
+  `${algorithm}-${Buffer.from(hex, "hex").toString("base64url")}`;
+
+/**
+ * Writes a bundle; whatever was under that name is replaced only by a whole one.
+ * @throws InputError NOT_IN_STORE, DISK_FULL, STORE
+ */
+export async function exportInputs({ lock, store, file, progress, signal }: BundleRequest): Promise<void> {
+  const [missing, ...others] = await missingFiles(lock.files(), store);
+  if (missing !== undefined)
+    throw new InputError(
+      "NOT_IN_STORE",
+      `the store lacks ${describeLockedFile(missing)} and ${others.length} more files`,
+      {
+        hint: "livelab inputs fetch",
+      },
+    );
+  await progress.step(`export inputs to ${file}`, async (step) => {
+    await using folder = await openWorkFolder(store);
+    await writeFile(join(folder.path, HEADER_NAME), formatHeader(lock));
+    const names = [HEADER_NAME];
+    for (const { digest } of lock.files()) {
+      await link(store.pathOf(digest), join(folder.path, entryName(digest)));
+      names.push(entryName(digest));
+    }
+    try {
+      await using draft = await Draft.begin(file);
+      await pipeline(createTar(folder.path, names, 0), createWriteStream(draft.path), { signal });
+      await draft.commit();
+    } catch (cause) {
+      signal?.throwIfAborted();
+      if (cause instanceof BuilderError) throw cause;
+      throw await writeError(dirname(file), cause);
+    }
+    const { size } = await stat(file);
+    step.result(`${names.length - 1} files, ${formatBytes(size)}`);
+  });
+}
+
+/**
+ * Takes what the lock names and the store lacks out of a bundle. Files that were good stay even if others were not.
+ * @throws InputError BAD_BUNDLE when it is no bundle, is truncated or altered, or was made for another lock; DISK_FULL, STORE
+ */
+export async function importInputs({ lock, store, file, progress, signal }: BundleRequest): Promise<void> {
+  const badBundle = (why: string, cause?: unknown): InputError =>
+    new InputError("BAD_BUNDLE", `${file}: ${why}`, {
+      hint: `make it anew: livelab inputs export ${quoteWord(file)}`,
+      cause,
+    });
+  await progress.step(`import inputs from ${file}`, async (step) => {
+    const found = await stat(file).catch((cause: Error) => {
+      throw badBundle(`cannot be read: ${cause.message}`, cause);
+    });
+    await store.ensureRoom(2 * found.size); // once unpacked, once in the store
+    await using folder = await openWorkFolder(store);
+    step.status("unpacking");
+    try {
+      await pipeline(createReadStream(file), extractTar(folder.path), { signal });
+    } catch (cause) {
+      signal?.throwIfAborted();
+      if (isDiskTrouble(cause)) throw await writeError(folder.path, cause);
+      throw badBundle(`is not a whole tar archive: ${(cause as Error).message}`, cause);
+    }
+    const header = await readFile(join(folder.path, HEADER_NAME), "utf8").catch((cause: unknown) => {
+      throw badBundle("is not a bundle of livelab, or its beginning is lost", cause);
+    });
+    const madeFor = parseHeader(header, file);
+
+    const absent: string[] = [];
+    const missing = await missingFiles(lock.files(), store);
+    for (const [index, locked] of missing.entries()) {
+      signal?.throwIfAborted();
+      step.status(`${index}/${missing.length} files`);
+      const path = join(folder.path, entryName(locked.digest));
+      const entry = await lstat(path).catch(() => undefined);
+      if (entry?.isFile() !== true) {
+        absent.push(describeLockedFile(locked));
+        continue;
+      }
+      await store
+        .add(locked.digest, createReadStream(path), describeLockedFile(locked), file)
+        .catch((error: unknown) => {
+          if (error instanceof InputError && error.code === "WRONG_DIGEST")
+            throw badBundle(`is truncated or altered: ${error.message}`, error);
+          if (error instanceof InputError) throw error;
+          throw badBundle(`its ${describeLockedFile(locked)} cannot be read: ${(error as Error).message}`, error);
+        });
+      await rm(path);
+    }
+    if (absent.length > 0) {
+      const lacks = `it lacks ${absent[0]} and ${absent.length - 1} more of the files that profile ${lock.profile.name} needs`;
+      if (madeFor.lock === formatDigest(lockDigest(lock))) throw badBundle(`is truncated: ${lacks}`);
+      throw badBundle(`was made for another lock (profile ${madeFor.profile}): ${lacks}`);
+    }
+    step.result(`${missing.length} files taken in`);
+  });
+}
+
+/** A folder of the store's file system, that links to its files can be made in. */
+async function openWorkFolder(store: Store): Promise<Draft> {
+  await using cleanup = new DisposableStack();
+  const folder = cleanup.use(await Draft.begin(join(store.root, "tmp", "bundle")));
+  await mkdir(folder.path);
+  cleanup.move();
+  return folder;
+}
+
+function formatHeader(lock: Lock): string {
+  return formatDeb822([
+    {
+      fields: [
+        { name: "Format", value: "livelab bundle 1" },
+        { name: "Profile", value: lock.profile.name },
+        { name: "Lock", value: formatDigest(lockDigest(lock)) },
+      ],
+    },
+  ]);
+}
+
+function parseHeader(text: string, file: string): { readonly profile: string; readonly lock: string } {
+  const [stanza] = parseDeb822(text, `${file} (${HEADER_NAME})`);
+  if (stanza?.get("Format") !== "livelab bundle 1")
+    throw new InputError("BAD_BUNDLE", `${file}: this livelab does not know the bundle's format`);
+  return { profile: stanza.require("Profile"), lock: stanza.require("Lock") };
+}
+
+const isDiskTrouble = (cause: unknown): boolean =>
+  isNoRoomError(cause) || ["EACCES", "EROFS", "EIO"].includes((cause as NodeJS.ErrnoException).code ?? "");
+
+async function writeError(folder: string, cause: unknown): Promise<InputError> {
+  if (isNoRoomError(cause)) return await diskFullError(folder, 0, cause);
+  return new InputError("STORE", `${folder} cannot be written: ${(cause as Error).message}`, {
+    hint: "check the folder and its owner",
+    cause,
+  });
+}

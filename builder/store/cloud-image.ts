@@ -1,0 +1,146 @@
+/**
+ * A cloud image to start from: one of the pinned ones, fetched into the store, or a file of the user's own.
+ * Either is what its digest says, or it is not used.
+ * Not here: which images are pinned (builder/store/cloud-images.ts), starting one (builder/machines/cloud/cloud-machine.ts).
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+import { basename, resolve } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { z } from "zod";
+import { formatBytes } from "../../base/format.js";
+import { UsageError } from "../../base/livelab-error.js";
+import type { Progress } from "../../base/progress/progress.js";
+import { findForeignFormat } from "../../vm/foreign-format.js";
+import { InputError } from "../builder-error.js";
+import { type Digest, formatDigest, parseDigest } from "../profile/digest.js";
+import { pinnedCloudImages } from "./cloud-images.js";
+import { type DownloadOptions, download } from "./download.js";
+import type { Store } from "./store.js";
+
+export type CloudImageSource =
+  | { readonly kind: "address"; readonly name: string; readonly address: string; readonly digest: Digest }
+  | { readonly kind: "file"; readonly path: string; readonly digest: Digest };
+
+/** A source as the command line names it. */
+export const cloudBaseWords = z.object({
+  /** Of --base: a pinned image's name, or a path. */
+  image: z.string(),
+  /** Of --base-digest, for a file. */
+  digest: z.string().optional(),
+});
+
+export interface CloudImage {
+  readonly path: string;
+  readonly format: "qcow2" | "raw";
+  readonly digest: Digest;
+}
+
+export interface FetchCloudImageOptions extends Pick<DownloadOptions, "proxy" | "retries" | "retryMs" | "idleMs"> {
+  readonly store: Store;
+  readonly progress: Progress;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Reads `--base` and `--base-digest`: the name of a pinned image, or a file with its digest.
+ * @throws UsageError BAD_BASE, BAD_DIGEST
+ */
+export function parseCloudBase(base: string, digest: string | undefined): CloudImageSource {
+  const names = pinnedCloudImages.map(({ name }) => name).join(", ");
+  const pinned = pinnedCloudImages.find(({ name }) => name === base);
+  if (pinned !== undefined && digest !== undefined)
+    throw new UsageError("BAD_BASE", `--base ${base} is pinned: it takes no --base-digest`, {
+      hint: `a file of that name: --base ./${base}`,
+    });
+  if (pinned !== undefined) return { ...pinned, kind: "address", digest: parseBaseDigest(pinned.digest) };
+  if (digest === undefined)
+    throw new UsageError("BAD_BASE", `--base ${base} is no pinned image, and a file needs --base-digest`, {
+      hint: `pinned images: ${names}; for a file --base-digest sha256:…`,
+    });
+  return { kind: "file", path: base, digest: parseBaseDigest(digest) };
+}
+
+/** What parseCloudBase() reads, wherever it runs. */
+export const formatCloudBase = (source: CloudImageSource): z.infer<typeof cloudBaseWords> =>
+  source.kind === "address"
+    ? { image: source.name }
+    : { image: resolve(source.path), digest: formatDigest(source.digest) };
+
+/** Reads "sha256:…" or "sha512:…". @throws UsageError BAD_DIGEST */
+export function parseBaseDigest(text: string): Digest {
+  const digest = parseDigest(text.toLowerCase());
+  if (digest !== undefined) return digest;
+  throw new UsageError("BAD_DIGEST", `"${text}" is not a digest`, {
+    hint: "sha256: and 64 hexadecimal digits, or sha512: and 128, as sha256sum and sha512sum print them",
+  });
+}
+
+/**
+ * Brings an image here: into the store, or only through its check where it is a file.
+ * @throws InputError WRONG_DIGEST with file, expected and got; UNAVAILABLE, NOT_FOUND, DISK_FULL, STORE
+ * @throws UsageError BAD_BASE where it is a disk of another program, or compressed
+ */
+export async function fetchCloudImage(source: CloudImageSource, options: FetchCloudImageOptions): Promise<CloudImage> {
+  const { digest } = source;
+  const path = source.kind === "file" ? source.path : options.store.pathOf(digest);
+  if (source.kind === "file") await checkFile(path, digest, options);
+  else if (!(await options.store.has(digest))) await fetchInto(source, options);
+  return { path, format: await formatOf(path), digest };
+}
+
+async function fetchInto(
+  { name, address, digest }: CloudImageSource & { kind: "address" },
+  { progress, ...options }: FetchCloudImageOptions,
+): Promise<void> {
+  await progress.step(`fetch ${name}`, async (step) => {
+    const onProgress = (bytes: number, ofBytes: number | undefined): void =>
+      step.status(`${formatBytes(bytes)}${ofBytes === undefined ? "" : ` of ${formatBytes(ofBytes)}`}`);
+    try {
+      await download({ name, digest, addresses: [address] }, { ...options, onProgress });
+    } catch (error) {
+      if (!(error instanceof InputError && ["UNAVAILABLE", "WRONG_DIGEST"].includes(error.code))) throw error;
+      // Mirrors of packages have no images.
+      throw new InputError(error.code, error.message, {
+        hint: `fetch it in another way, then --base FILE --base-digest ${formatDigest(digest)}`,
+        cause: error,
+      });
+    }
+  });
+}
+
+async function checkFile(path: string, digest: Digest, { progress, signal }: FetchCloudImageOptions): Promise<void> {
+  const hash = createHash(digest.algorithm);
+  await progress.step(`check ${basename(path)}`, async () => {
+    try {
+      await pipeline(createReadStream(path), hash, { ...(signal === undefined ? {} : { signal }) });
+    } catch (cause) {
+      signal?.throwIfAborted();
+      throw new InputError("NOT_FOUND", `${path} cannot be read: ${(cause as Error).message}`, {
+        hint: `--base takes a disk image, or one of ${pinnedCloudImages.map(({ name }) => name).join(", ")}`,
+        cause,
+      });
+    }
+  });
+  const got: Digest = { algorithm: digest.algorithm, hex: hash.digest("hex") };
+  if (got.hex === digest.hex) return;
+  throw new InputError(
+    "WRONG_DIGEST",
+    `${path}: wrong digest\n  expected ${formatDigest(digest)}\n  got      ${formatDigest(got)}`,
+    { hint: "the file is not the one that --base-digest names: get it again, or correct the digest" },
+  );
+}
+
+/** By the first bytes (QEMU docs/interop/qcow2.txt, "magic"). @throws UsageError BAD_BASE */
+async function formatOf(path: string): Promise<CloudImage["format"]> {
+  await using file = await open(path);
+  const foreign = await findForeignFormat(file, path);
+  if (foreign !== undefined) {
+    throw new UsageError("BAD_BASE", `${path} is ${foreign.what}, and a base is a raw or qcow2 disk`, {
+      hint: `convert it: ${foreign.remedy}`,
+    });
+  }
+  const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
+  return buffer.toString("latin1") === "QFI\xfb" ? "qcow2" : "raw";
+}

@@ -1,0 +1,135 @@
+/**
+ * Fills the store with what a lock names: several downloads at once, with progress in bytes and rate.
+ * Not here: how one file is downloaded (download.ts).
+ */
+import { formatBytes } from "../../base/format.js";
+import type { Progress, Step } from "../../base/progress/progress.js";
+import { describeLockedFile, type Lock, type LockedFile } from "../profile/lock.js";
+import { type DownloadOptions, download, MirrorHealth } from "./download.js";
+import type { ProxySettings } from "./http-get.js";
+import { addressesOf, type Mirrors, proxyWith } from "./mirrors.js";
+import type { Store } from "./store.js";
+
+export interface FetchRequest {
+  readonly lock: Lock;
+  readonly store: Store;
+  /** Called only if something is missing, since finding mirrors takes a second. */
+  readonly mirrors: () => Promise<Mirrors>;
+  readonly progress: Progress;
+  /** @default no proxy */
+  readonly proxy?: ProxySettings | undefined;
+  /** Patience with mirrors; see DownloadOptions. */
+  readonly patience?: Pick<DownloadOptions, "retries" | "retryMs" | "idleMs">;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface FetchReport {
+  /** Files that the lock names. */
+  readonly files: number;
+  /** Files that were not in the store before. */
+  readonly fetched: number;
+  /** Bytes that came over the network. */
+  readonly fetchedBytes: number;
+}
+
+const PARALLEL_DOWNLOADS = 8;
+
+/**
+ * Downloads what the store lacks of a lock. The first failure ends the others; whole and begun files stay for the next try.
+ * @throws InputError see download()
+ */
+export async function fetchInputs(request: FetchRequest): Promise<FetchReport> {
+  const { lock, store, progress, signal } = request;
+  const files = lock.files();
+  const missing = await missingFiles(files, store);
+  if (missing.length === 0) return { files: files.length, fetched: 0, fetchedBytes: 0 };
+  const neededBytes = missing.reduce((sum, file) => sum + (sizeOf(file) ?? 0), 0);
+  await store.ensureRoom(neededBytes);
+  const mirrors = await request.mirrors();
+  return await progress.step("fetch inputs", async (step) => {
+    const meter = new Meter(step, missing.length, neededBytes);
+    const failed = new AbortController();
+    const options: DownloadOptions = {
+      ...request.patience,
+      store,
+      proxy: proxyWith(request.proxy, mirrors),
+      health: new MirrorHealth(),
+      signal: signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]),
+      onBytes: (bytes) => meter.add(bytes),
+      onWarning: (text) => progress.note(text),
+    };
+    const queue = [...missing];
+    const work = async (): Promise<void> => {
+      for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+        const { digest } = file;
+        const addresses = addressesOf(file, lock.profile, mirrors);
+        await download({ name: describeLockedFile(file), digest, size: sizeOf(file), addresses }, options);
+        meter.fileDone();
+      }
+    };
+    const workers = Array.from({ length: PARALLEL_DOWNLOADS }, () =>
+      work().catch((error: unknown) => {
+        if (!failed.signal.aborted) failed.abort(error); // the first failure is the one that is told
+        throw error;
+      }),
+    );
+    // All workers have ended before this returns, so nothing writes to the store afterwards.
+    await Promise.allSettled(workers);
+    signal?.throwIfAborted();
+    failed.signal.throwIfAborted();
+    step.result(meter.summary());
+    return { files: files.length, fetched: missing.length, fetchedBytes: meter.bytes };
+  });
+}
+
+/**
+ * The files that are not in the store, those of unknown size first and then the largest:
+ * a big one that comes last would leave the other lines idle.
+ */
+export async function missingFiles(files: readonly LockedFile[], store: Store): Promise<LockedFile[]> {
+  const there = await Promise.all(files.map((file) => store.has(file.digest, sizeOf(file))));
+  const order = (file: LockedFile): number => sizeOf(file) ?? Number.MAX_SAFE_INTEGER;
+  return files.filter((_, index) => there[index] === false).sort((a, b) => order(b) - order(a));
+}
+
+/** In bytes; npm's lock tells no sizes. */
+const sizeOf = (file: LockedFile): number | undefined => (file.kind === "deb" ? file.size : undefined);
+
+/** Counts files and bytes, and says so at most five times a second. */
+class Meter {
+  bytes = 0;
+  readonly #step: Step;
+  readonly #files: number;
+  readonly #neededBytes: number;
+  readonly #startedMs = performance.now();
+  #filesDone = 0;
+  #shownMs = Number.NEGATIVE_INFINITY;
+
+  constructor(step: Step, files: number, neededBytes: number) {
+    this.#step = step;
+    this.#files = files;
+    this.#neededBytes = neededBytes;
+  }
+
+  add(bytes: number): void {
+    this.bytes += bytes;
+    const nowMs = performance.now();
+    if (nowMs - this.#shownMs < 200) return;
+    this.#shownMs = nowMs;
+    const of = `${formatBytes(this.bytes)} of ${formatBytes(Math.max(this.#neededBytes, this.bytes))}`;
+    this.#step.status(`${this.#filesDone}/${this.#files} files, ${of}, ${this.#rate()}`);
+  }
+
+  fileDone(): void {
+    this.#filesDone += 1;
+  }
+
+  summary(): string {
+    return `${this.#files} files, ${formatBytes(this.bytes)}, ${this.#rate()}`;
+  }
+
+  #rate(): string {
+    const seconds = (performance.now() - this.#startedMs) / 1000;
+    return `${formatBytes(this.bytes / Math.max(seconds, 0.001))}/s`;
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * Where locked files may be fetched from (DESIGN D4). Mirrors are configuration: only content counts, so any
+ * source will do whose bytes have the locked digest.
+ * Sources: apt-get(8) "indextargets"; apt-proxies.ts; npm-config(7) "registry".
+ * Not here: asking them (download.ts).
+ */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { UsageError } from "../../base/livelab-error.js";
+import type { LockedFile } from "../profile/lock.js";
+import { ipxeSuite, type Profile, type Suite, suiteOf } from "../profile/profiles.js";
+import { APT_DUMP, aptProxyFor, parseAptOptions } from "./apt-proxies.js";
+import type { ProxySettings } from "./proxy-settings.js";
+
+/** A base address that serves a Debian archive; ends in a slash. */
+export interface Mirror {
+  readonly url: string;
+  /** Who named it, for messages. */
+  readonly origin: "LIVELAB_MIRROR" | "the host's apt" | "the profile's archives";
+  /** The archives it is asked for; undefined for all. */
+  readonly archive?: string;
+}
+
+/** What files are fetched from, in the order in which they are asked. */
+export interface Mirrors {
+  readonly debian: readonly Mirror[];
+  /** Base address of the registry that the host's npm uses; ends in a slash; undefined where there is no npm to ask. */
+  readonly npmRegistry: string | undefined;
+  /** ProxySettings.aptProxies for the mirrors of the host's apt. @default none */
+  readonly aptProxies?: ReadonlyMap<string, string> | undefined;
+}
+
+/**
+ * Finds the mirrors for a profile.
+ * @param configured the value of $LIVELAB_MIRROR: base addresses separated by spaces, e.g. "http://mirror.example/debian"
+ * @throws UsageError BAD_MIRROR when one of these is not an http or https address
+ */
+export async function findMirrors(
+  profile: Profile,
+  configured: string | undefined,
+  signal?: AbortSignal,
+): Promise<Mirrors> {
+  const debian: Mirror[] = parseConfiguredMirrors(configured ?? "");
+  const output = await outputOf("apt-get", ["indextargets", "--format", "$(REPO_URI) $(RELEASE)"], signal);
+  const ofApt = parseIndexTargets(output, profile.suites);
+  debian.push(...ofApt);
+  for (const { archive, lastResorts } of profile.suites)
+    debian.push(...lastResorts.map((url): Mirror => ({ url, origin: "the profile's archives", archive })));
+  const registry = (await outputOf("npm", ["config", "get", "registry"], signal)).trim();
+  const npmRegistry = isWebAddress(registry) ? withSlash(registry) : undefined;
+  return { debian, npmRegistry, aptProxies: await findAptProxies(ofApt, signal) };
+}
+
+/** The settings with which mirrors are asked. */
+export const proxyWith = (proxy: ProxySettings | undefined, { aptProxies }: Mirrors): ProxySettings => ({
+  ...proxy,
+  aptProxies,
+});
+
+async function findAptProxies(
+  mirrors: readonly Mirror[],
+  signal: AbortSignal | undefined,
+): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  if (mirrors.length === 0) return found;
+  const options = parseAptOptions(await outputOf("apt-config", APT_DUMP, signal));
+  for (const { url } of mirrors) {
+    const proxy = await aptProxyFor(url, options, (program, address) => outputOf(program, [address], signal));
+    if (proxy !== undefined) found.set(url, proxy);
+  }
+  return found;
+}
+
+/** Reads $LIVELAB_MIRROR. @throws UsageError BAD_MIRROR */
+export function parseConfiguredMirrors(configured: string): Mirror[] {
+  return configured
+    .split(/\s+/)
+    .filter((word) => word !== "")
+    .map((word) => {
+      if (!isWebAddress(word))
+        throw new UsageError("BAD_MIRROR", `LIVELAB_MIRROR: "${word}" is not an http or https address`, {
+          hint: "LIVELAB_MIRROR=http://mirror.example/debian",
+        });
+      return { url: withSlash(word), origin: "LIVELAB_MIRROR" };
+    });
+}
+
+/** Picks the base addresses that serve the profile's suites out of "<base address> <distribution>" lines, each once. */
+export function parseIndexTargets(output: string, suites: readonly Suite[]): Mirror[] {
+  const found = new Map<string, Mirror>();
+  for (const line of output.split("\n")) {
+    const [url = "", distribution = ""] = line.trim().split(/\s+/);
+    const suite = suites.find((candidate) => candidate.distribution === distribution);
+    if (suite === undefined || !isWebAddress(url)) continue;
+    found.set(`${suite.archive} ${url}`, { url: withSlash(url), origin: "the host's apt", archive: suite.archive });
+  }
+  return [...found.values()];
+}
+
+/** The addresses of a locked file, in the order in which they are asked. */
+export function addressesOf(file: LockedFile, profile: Profile, mirrors: Mirrors): string[] {
+  switch (file.kind) {
+    case "deb": {
+      const archive = suiteOf(profile, file.filename)?.archive;
+      const addresses = addressesInArchive(mirrors, archive, file.filename);
+      if (!file.filename.startsWith(ipxeSuite.pool)) return addresses;
+      return [...new Set([...addresses, ...ipxeSuite.lastResorts.map((url) => url + file.filename)])];
+    }
+    case "npm": {
+      if (mirrors.npmRegistry === undefined) return [];
+      const bareName = file.name.slice(file.name.lastIndexOf("/") + 1);
+      return [`${mirrors.npmRegistry}${file.name}/-/${bareName}-${file.version}.tgz`];
+    }
+    default:
+      return file satisfies never;
+  }
+}
+
+/** The addresses of a path below an archive's base. */
+export function addressesInArchive(mirrors: Mirrors, archive: string | undefined, path: string): string[] {
+  const asked = mirrors.debian.filter((mirror) => mirror.archive === undefined || mirror.archive === archive);
+  // "+" and "~" stand in file names as they are; a "%" would be read as an escape.
+  return [...new Set(asked.map((mirror) => mirror.url + path.replaceAll("%", "%25")))];
+}
+
+const isWebAddress = (text: string): boolean => /^https?:\/\/[^/\s]+/.test(text);
+const withSlash = (url: string): string => (url.endsWith("/") ? url : `${url}/`);
+
+/** Standard output of a command, or "" where it is missing or fails: each of these is only one source of several. */
+async function outputOf(command: string, args: readonly string[], signal: AbortSignal | undefined): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)(command, args, { timeout: 20_000, ...(signal ? { signal } : {}) });
+    return stdout;
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof Error) return "";
+    throw error;
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * A file of the store while it is being written: `tmp/<algorithm>-<hex>.part`, hashed as it grows, resumable; while that
+ * one is another process's, `tmp/<algorithm>-<hex>.<random>.part`.
+ * Its writer has it locked, so that two processes never share one, and the next process takes over what another left,
+ * whether that one gave up or was killed. Where a whole file goes and is found is the matter of store.ts.
+ */
+import { createHash, type Hash, randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { isNoRoomError } from "../../base/no-room.js";
+import { BuilderError, InputError } from "../builder-error.js";
+import { diskFullError } from "../home/disk-full.js";
+import { lockFile } from "../home/owner.js";
+import { type Digest, formatDigest } from "../profile/digest.js";
+
+export class PartialFile implements AsyncDisposable {
+  readonly #target: string;
+  readonly #digest: Digest;
+  readonly #path: string;
+  readonly #file: FileHandle;
+  #hash: Hash;
+  #size: number;
+  #ended = false;
+
+  private constructor(path: string, target: string, digest: Digest, file: FileHandle) {
+    this.#path = path;
+    this.#target = target;
+    this.#digest = digest;
+    this.#file = file;
+    this.#hash = createHash(digest.algorithm);
+    this.#size = 0;
+  }
+
+  /**
+   * Takes over what an earlier try left of this content, or begins with nothing.
+   * @throws InputError STORE; BuilderError NO_LOCKS
+   */
+  static async claim(folder: string, target: string, digest: Digest): Promise<PartialFile> {
+    const stem = `${digest.algorithm}-${digest.hex}`;
+    try {
+      const left = (await readdir(folder)).filter((name) => isRest(name, stem));
+      for (const name of [...left, ...newNames(stem)]) {
+        const path = join(folder, name);
+        const file = await openLocked(path, left.includes(name) ? 0 : constants.O_CREAT | constants.O_EXCL);
+        if (file === undefined) continue;
+        const partial = new PartialFile(path, target, digest, file);
+        await partial.#readBack();
+        return partial;
+      }
+      throw new Error(`${folder} gives no new file to ${NEW_NAMES} names`);
+    } catch (cause) {
+      throw cause instanceof BuilderError ? cause : storeError(folder, cause);
+    }
+  }
+
+  /** How many bytes are there. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Appends. @throws InputError DISK_FULL, STORE */
+  async write(chunk: Uint8Array): Promise<void> {
+    try {
+      await this.#file.writeFile(chunk); // the file is open for appending; writes all of the chunk
+    } catch (cause) {
+      // Bytes of the chunk may be in the file that the hash has not seen.
+      await this.#file.truncate(this.#size).catch(() => {});
+      throw await this.#writeError(cause, chunk.length);
+    }
+    this.#hash.update(chunk);
+    this.#size += chunk.length;
+  }
+
+  /** Throws away what is there. */
+  async restart(): Promise<void> {
+    await this.#file.truncate(0);
+    this.#hash = createHash(this.#digest.algorithm);
+    this.#size = 0;
+  }
+
+  /**
+   * Checks the whole and moves it into the store.
+   * @param name @param source for messages: what it is and where the bytes came from
+   * @throws InputError WRONG_DIGEST, after which nothing of the bytes is kept; DISK_FULL, STORE
+   */
+  async commit(name: string, source: string): Promise<void> {
+    const got: Digest = { algorithm: this.#digest.algorithm, hex: this.#hash.copy().digest("hex") };
+    if (got.hex !== this.#digest.hex) {
+      await this.restart();
+      throw new InputError(
+        "WRONG_DIGEST",
+        `${name}: wrong digest from ${source}\n  expected ${formatDigest(this.#digest)}\n  got      ${formatDigest(got)}`,
+        { hint: "the source or the way to it altered the file; nothing of it was kept. Try another LIVELAB_MIRROR" },
+      );
+    }
+    try {
+      await this.#file.chmod(0o444);
+      await this.#file.sync();
+      await mkdir(dirname(this.#target), { recursive: true });
+      await rename(this.#path, this.#target);
+    } catch (cause) {
+      throw await this.#writeError(cause, 0);
+    }
+    this.#ended = true;
+    await this.#file.close();
+  }
+
+  /** Leaves what is there for a later try; does nothing after a commit. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.#size === 0) await rm(this.#path, { force: true }); // while it is locked: then it is still ours
+    await this.#file.close();
+  }
+
+  async #readBack(): Promise<void> {
+    const buffer = Buffer.allocUnsafe(1 << 20);
+    for (;;) {
+      const { bytesRead } = await this.#file.read(buffer, 0, buffer.length, this.#size);
+      if (bytesRead === 0) return;
+      this.#hash.update(buffer.subarray(0, bytesRead));
+      this.#size += bytesRead;
+    }
+  }
+
+  async #writeError(cause: unknown, wantedBytes: number): Promise<InputError> {
+    const folder = dirname(this.#path);
+    return isNoRoomError(cause) ? await diskFullError(folder, wantedBytes, cause) : storeError(folder, cause);
+  }
+}
+
+function storeError(folder: string, cause: unknown): InputError {
+  return new InputError("STORE", `the store cannot be written: ${(cause as Error).message}`, {
+    hint: `check the folder ${folder} and its owner`,
+    cause,
+  });
+}
+
+/** Whether a file is what a try left: of the content `stem` names. */
+function isRest(name: string, stem: string): boolean {
+  return name.startsWith(`${stem}.`) && /^([0-9a-f]{8}\.)?part$/.test(name.slice(stem.length + 1));
+}
+
+/** More than one: another process that looks for rests may be the first to lock a new file. */
+const NEW_NAMES = 100;
+const newNames = (stem: string): string[] => [
+  `${stem}.part`,
+  ...Array.from({ length: NEW_NAMES }, () => `${stem}.${randomBytes(4).toString("hex")}.part`),
+];
+
+/** Opens a file for appending. @returns undefined when another process has it, has moved it, or made it read-only */
+async function openLocked(path: string, flags: number): Promise<FileHandle | undefined> {
+  let file: FileHandle;
+  try {
+    file = await open(path, constants.O_RDWR | constants.O_APPEND | flags, 0o644);
+  } catch (error) {
+    const expected = flags === 0 ? ["ENOENT", "EACCES"] : ["EEXIST"];
+    if (expected.includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  }
+  let locked = false;
+  try {
+    locked = await lockFile(file.fd, path);
+    return locked ? file : undefined;
+  } finally {
+    if (!locked) await file.close();
+  }
+}

@@ -1,0 +1,157 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { formatFileWarning } from "../cn-files/file-warning.js";
+import { type BootScriptOptions, bootScript, ownArguments } from "../headnode/boot-script.js";
+import {
+  checkAppended,
+  checkCommandLine,
+  cnapiArguments,
+  collisionWarnings,
+  LONGEST_COMMAND_LINE,
+  linuxCommandLine,
+} from "./kernel-arguments.js";
+
+const test = suite("kernel arguments");
+
+const script: BootScriptOptions = {
+  stamp: "20260102T030405Z",
+  mac: "52:54:00:99:00:38",
+  ip: "10.99.99.38",
+  netmask: "255.255.255.0",
+  headnode: "10.99.99.7",
+  source: "http",
+  httpPort: 80,
+  kernelArguments: [],
+  hashFiles: false,
+  bootFiles: [],
+};
+
+const codeOf = (action: () => unknown): string => {
+  try {
+    action();
+  } catch (error) {
+    const { kind, code, hint } = error as { kind: string; code: string; hint?: string };
+    assert.ok(hint);
+    return `${kind} ${code}`;
+  }
+  return "none";
+};
+
+test("what iPXE or Linux would make something else of is refused", () => {
+  for (const argument of [
+    "",
+    "  ",
+    "a\nb",
+    "a\tb",
+    "ä=1",
+    "a\x1b",
+    'x="a',
+    "x=\x24{net0/mac}",
+    "a ; b",
+    "&&",
+    "a || b",
+    "#a",
+    "a #b",
+  ]) {
+    assert.is(
+      codeOf(() => checkAppended(argument)),
+      "usage BAD_APPEND",
+      argument,
+    );
+  }
+  for (const argument of ["quiet", "x=1", 'x="a b"', "a b", "x='a", "x=a;b", "x=#a", "x=$a", "x={a}", "x=a||b"]) {
+    assert.is(
+      codeOf(() => checkAppended(argument)),
+      "none",
+      argument,
+    );
+  }
+});
+
+test("CNAPI has one argument of a name: an operator's hostname and NIC tags stand, and the booter's aggregations", () => {
+  const nics = ["admin_nic=aggr0", 'aggr0_aggr="a,b"', "aggr0_lacp_mode=active"];
+  const argumentsWith = (...appended: string[]) => cnapiArguments({ hostname: "hostname=cn-38", appended, nics });
+  assert.equal(argumentsWith("x=1", "quiet"), ["hostname=cn-38", "x=1", "quiet", ...nics]);
+  assert.equal(argumentsWith("hostname=cn-39"), ["hostname=cn-39", ...nics]);
+  assert.equal(argumentsWith("x=1", "admin_nic=52:54:00:99:00:39"), [
+    "hostname=cn-38",
+    "x=1",
+    "admin_nic=52:54:00:99:00:39",
+    ...nics.slice(1),
+  ]);
+  assert.equal(argumentsWith("aggr0_lacp_mode=off", "y"), [
+    "hostname=cn-38",
+    "aggr0_lacp_mode=active",
+    "y",
+    ...nics.slice(0, 2),
+  ]);
+  assert.equal(cnapiArguments({ hostname: undefined, appended: ["console=a", "console=b"], nics: [] }), [
+    "console=a",
+    "console=b",
+  ]);
+});
+
+test("an argument with the name of one of the harness's own is a warning that says which one counts", () => {
+  const cnapi = { hostname: "hostname=cn-38", nics: ["admin_nic=52:54:00:99:00:38", "aggr0_lacp_mode=active"] };
+  const warningsOf = (...appended: string[]): string =>
+    collisionWarnings({ ...cnapi, appended }, ownArguments(script))
+      .map(formatFileWarning)
+      .join("\n");
+  for (const [argument, says] of [
+    ["ip=dhcp", /^--append ip=dhcp: has not what the booter's own ip=10\.99\.99\.38:::255\.255\.255\.0:: has/],
+    ["ip=10.9.9.9:::255.0.0.0::", /counts in its place/],
+    ["BOOTIF=eth0", /has not what the booter's own BOOTIF=01-52-54-00-99-00-38 has/],
+    ["BOOTIF=01-52-54-00-99-00-39", /counts in its place/],
+    ["boot=local", /comes after the booter's own boot=live, and counts/],
+    ["console=ttyS0", /it is \/dev\/console/],
+    ["fetch=http://10.0.0.1/x", /comes before the booter's own fetch=http:.*, which counts/],
+    ["hostname=cn-39", /takes the place of hostname=cn-38/],
+    ["admin_nic=52:54:00:99:00:39", /takes the place of admin_nic=/],
+    ["aggr0_lacp_mode=off", /is replaced by aggr0_lacp_mode=active/],
+    ["quiet ip=dhcp", /^--append ip=dhcp: has not/],
+  ] as const) {
+    assert.match(warningsOf(argument), says, argument);
+    assert.is(warningsOf(argument).split("\n").length, 1);
+  }
+  assert.is(
+    warningsOf("quiet", "x=1", "boot=live", "ipx=1", "hostname=cn-38", "fetch"),
+    "--append fetch: comes before the booter's own fetch=http://10.99.99.7/os/20260102T030405Z/platform/x86_64/filesystem.squashfs, which counts. Remedy: leave it out, unless that is what you want to see",
+  );
+});
+
+test("Linux gets the line of the boot script with single spaces, and on UEFI with the kernel's name before it", () => {
+  const line = bootScript({ ...script, kernelArguments: ['x="a  b"'] }).split("\n")[1] ?? "";
+  const expected =
+    "boot=live console=tty0 console=ttyS1,115200n8 BOOTIF=01-52-54-00-99-00-38 ip=10.99.99.38:::255.255.255.0:: " +
+    'x="a b" fetch=http://10.99.99.7/os/20260102T030405Z/platform/x86_64/filesystem.squashfs';
+  assert.is(linuxCommandLine(line, "bios"), expected);
+  assert.is(linuxCommandLine(line, "uefi"), `vmlinuz ${expected}`);
+});
+
+test("a command line of one byte too many is refused with its length, the limit and the longest argument", () => {
+  const rest = "x".repeat(100);
+  const appended = ["quiet", `x=${"a".repeat(LONGEST_COMMAND_LINE - 100)}`];
+  const lineOf = (bytes: number): string => rest.padEnd(bytes, "a");
+  assert.equal(checkCommandLine(lineOf(LONGEST_COMMAND_LINE), appended), []);
+  try {
+    checkCommandLine(lineOf(LONGEST_COMMAND_LINE + 1), appended);
+    assert.unreachable();
+  } catch (error) {
+    const { kind, code, message, hint } = error as { kind: string; code: string; message: string; hint: string };
+    assert.is(`${kind} ${code}`, "usage COMMAND_LINE_TOO_LONG");
+    assert.match(message, "would have 2048 bytes, and Linux takes 2047");
+    assert.match(message, "fetch=");
+    assert.match(hint, 'at least 1 byte shorter; the longest is --append "x=aaaa');
+    assert.match(hint, "(1949 bytes)");
+  }
+});
+
+test("a command line that the files alone make too long is a warning, as the booter would serve it", () => {
+  const [warning] = checkCommandLine("x".repeat(3000), ["quiet"], "n.json");
+  assert.match(
+    warning === undefined ? "" : formatFileWarning(warning),
+    /^n\.json: makes a kernel command line of 3000 bytes, and Linux takes 2047/,
+  );
+});
+
+test.run();

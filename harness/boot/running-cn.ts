@@ -1,0 +1,482 @@
+/**
+ * A CN from power-on to its report: headnode, machine, console and milestones in one hand.
+ * Not here: what is asked of it (boot.ts, scenario-run.ts), what came of it (boot-outcome.ts).
+ */
+import { loadavg } from "node:os";
+import { join } from "node:path";
+import { quoteWord } from "../../base/command-line.js";
+import { DisposableStack } from "../../base/disposable-stack.js";
+import { formatDuration } from "../../base/format.js";
+import type { Progress } from "../../base/progress/progress.js";
+import { waitAtMost } from "../../base/wait-at-most.js";
+import { type AcceleratorVerdict, decideAccelerator, dropKvmVerdict } from "../../vm/accelerator/accelerator.js";
+import { isKvmFailure } from "../../vm/accelerator/kvm-failure.js";
+import { launchMachine, type RunningMachine } from "../../vm/machine.js";
+import { describeExit } from "../../vm/qemu/exit-report.js";
+import { SerialLine } from "../../vm/serial/serial-line.js";
+import { VmError } from "../../vm/vm-error.js";
+import { digestImage, type ImageDigests } from "../cn-files/image-folder.js";
+import { Console } from "../console/console.js";
+import { ConsoleLog } from "../console/console-log.js";
+import { SerialShell } from "../console/serial-shell.js";
+import { ExpectationFailed } from "../harness-error.js";
+import type { DhcpExchange } from "../headnode/dhcp-service.js";
+import { Headnode, type HeadnodeNetwork } from "../headnode/headnode.js";
+import { defaultCnAddress, userNetworkFor } from "../headnode/user-network.js";
+import { expectEqual, expectSuccess, type GuestEnding } from "../scenarios/scenario.js";
+import { nextAwaited, reportOf, type SeenBoot, verdictOf } from "./boot-outcome.js";
+import type { BootPlan } from "./boot-plan.js";
+import { type BootReport, type CommandReport, writeBootReport } from "./boot-report.js";
+import { BootTrouble, errorOfEnd } from "./boot-trouble.js";
+import { layOutMedium } from "./cn-medium.js";
+import { connectCn } from "./cn-network.js";
+import { followTranscript } from "./milestone-feed.js";
+import { type FatalReason, type MilestoneName, MilestoneRecorder } from "./milestones.js";
+import { makeReportFolder } from "./report-folder.js";
+import { type CnTerminal, joinTerminal } from "./terminal.js";
+
+/** Longest time between two milestones on an ordinary host with KVM, in milliseconds. */
+const MILESTONE_GAP_MS = 20_000;
+/** Longest time to a shell, from the login prompt on, likewise. */
+const LOGIN_MS = 20_000;
+/** Longest time for a command in the CN, likewise. */
+const COMMAND_MS = 30_000;
+/** Longest time for the guest's own end, likewise. */
+const ENDING_MS = 30_000;
+/** For QEMU to end after its consoles did, in milliseconds. */
+const EXIT_LIMIT_MS = 2_000;
+/** Lines of ttyS1 that can be asked for; a boot prints about a thousand. */
+const KEPT_LINES = 20_000;
+
+/** What a CN finds that boots from a medium: addresses by DHCP, and nobody to ask for anything. */
+const mediumNetwork: HeadnodeNetwork = { ...userNetworkFor(defaultCnAddress), bootFile: undefined };
+
+export interface PowerOnContext {
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+  /** Decides what the machine runs with. @default decideAccelerator */
+  readonly decideAccelerator?: typeof decideAccelerator | undefined;
+}
+
+interface Parts {
+  readonly plan: BootPlan;
+  readonly context: PowerOnContext;
+  readonly accelerator: AcceleratorVerdict;
+  /** None for a boot from a medium. */
+  readonly headnode: Headnode | undefined;
+  readonly machine: RunningMachine;
+  /** ttyS1, where Linux speaks. */
+  readonly line: SerialLine;
+  readonly console: Console;
+  /** ttyS0, where firmware and iPXE speak. */
+  readonly firmware: Console;
+  readonly digests: Promise<ImageDigests>;
+  readonly clock: Clock;
+}
+
+/** Counts from power-on; until then it stands at 0. */
+class Clock {
+  #poweredOn: number | undefined;
+  startedAt = new Date();
+  readonly loadAtStart = loadavg()[0] ?? 0;
+
+  powerOn(): void {
+    this.#poweredOn = performance.now();
+    this.startedAt = new Date();
+  }
+
+  readonly nowMs = (): number => (this.#poweredOn === undefined ? 0 : performance.now() - this.#poweredOn);
+}
+
+export class RunningCn implements AsyncDisposable {
+  readonly recorder: MilestoneRecorder;
+  readonly #parts: Parts;
+  readonly #resources: DisposableStack;
+  readonly #trouble: BootTrouble;
+  /** Aborted by the caller, or by whatever ends the boot before its time. */
+  readonly #signal: AbortSignal;
+  readonly #refused: Set<string>;
+  readonly #commands: CommandReport[] = [];
+  readonly #plugged: string[] = [];
+  #onMilestone: () => void = () => {};
+  #ending: Promise<BootReport> | undefined;
+
+  /**
+   * Starts all that a boot consists of and powers the machine on.
+   * @throws VmError, HarnessError LOG_NOT_WRITABLE, UsageError PORT_IN_USE
+   */
+  static async powerOn(plan: BootPlan, context: PowerOnContext): Promise<RunningCn> {
+    const { image, reportDir } = plan;
+    const { signal, progress } = context;
+    await makeReportFolder(reportDir);
+    const log = (text: string): void => progress.note(text);
+    const accelerator = await (context.decideAccelerator ?? decideAccelerator)({
+      want: plan.accelerator,
+      kernelPath: image.kernelIsLinux ? image.files.vmlinuz.path : undefined,
+      stateDir: plan.stateDir,
+      signal,
+    });
+    progress.note(`accelerator ${accelerator.accelerator}: ${accelerator.reason}`);
+
+    await using cleanup = new DisposableStack();
+    const clock = new Clock();
+    const digesting = new AbortController();
+    cleanup.defer(() => digesting.abort());
+    const digests = digestImage(image, AbortSignal.any([signal, digesting.signal])); // looked at when the report is made
+    const trouble = new BootTrouble();
+    const onDefect = (error: Error): void => trouble.hostFailed(error);
+    const { medium } = plan;
+    const headnode =
+      medium.kind === "ipxe"
+        ? cleanup.use(
+            await Headnode.start({
+              ...plan,
+              medium,
+              firmware: plan.firmware.kind,
+              now: clock.nowMs,
+              onDefect,
+              transcriptPath: join(reportDir, "headnode.jsonl"),
+            }),
+          )
+        : undefined;
+    const { boot, disks } = await layOutMedium(plan, { cleanup, signal });
+    const { net, host, dns, dhcpStart, bootFile } = headnode?.network ?? mediumNetwork;
+    const userNetwork = { kind: "user", net, host, dns, dhcpStart, bootfile: bootFile } as const;
+    const { nics, relays } = await connectCn(plan, {
+      userNetwork,
+      services: headnode?.services ?? [],
+      onDefect,
+      cleanup,
+    });
+    const machine = cleanup.use(
+      await launchMachine(
+        {
+          name: `cn-${image.stamp}`,
+          accelerator: accelerator.accelerator,
+          cpus: plan.cpus,
+          memoryMib: plan.memoryMib,
+          uuid: plan.uuid,
+          firmware: plan.firmware,
+          boot,
+          disks,
+          freeDiskSlots: plan.plugs.length,
+          nics,
+          relays,
+          // The firmware and iPXE speak on ttyS0, and Linux on ttyS1, as booter tells it.
+          serial: ["pty", "pty"],
+        },
+        { workDir: reportDir, signal },
+      ).catch(async (error) => {
+        if (isKvmFailure(error)) await dropKvmVerdict(plan.stateDir);
+        throw error;
+      }),
+    );
+    const openConsole = async (name: string, file: string): Promise<{ line: SerialLine; console: Console }> => {
+      const line = cleanup.use(await SerialLine.open(machine.serialPath(name)));
+      const consoleLog = ConsoleLog.create({
+        rawPath: join(reportDir, `${file}.raw`),
+        textPath: join(reportDir, `${file}.log`),
+        onTrouble: log,
+      });
+      const console = new Console(line, {
+        log: consoleLog,
+        keptLines: KEPT_LINES,
+        sincePowerOnMs: clock.nowMs,
+      });
+      return { line, console: cleanup.use(console) };
+    };
+    const { console: firmware } = await openConsole("ttyS0", "firmware");
+    const { line, console } = await openConsole("ttyS1", "console");
+
+    const cn = new RunningCn(
+      { plan, context, accelerator, headnode, machine, line, console, firmware, digests, clock },
+      trouble,
+      cleanup.move(),
+    );
+    try {
+      clock.powerOn();
+      await machine.resume();
+      return cn;
+    } catch (error) {
+      await cn[Symbol.asyncDispose]().catch(() => undefined); // the first error counts
+      throw error;
+    }
+  }
+
+  private constructor(parts: Parts, trouble: BootTrouble, resources: DisposableStack) {
+    this.#parts = parts;
+    this.#resources = resources;
+    this.#trouble = trouble;
+    this.#signal = AbortSignal.any([parts.context.signal, this.#trouble.signal]);
+    this.#refused = new Set();
+    this.recorder = new MilestoneRecorder({
+      onMilestone: () => this.#onMilestone(),
+      onFatalSign: (sign) => this.#trouble.fatalSign(sign),
+    });
+    this.recorder.observe(parts.firmware);
+    this.recorder.observe(parts.console);
+    if (parts.headnode !== undefined) {
+      followTranscript(parts.headnode, {
+        onMilestone: (event) => this.recorder.record(event),
+        onRefusal: ({ path }) => {
+          this.#refused.add(path);
+          this.#trouble.refused(path);
+        },
+      });
+    }
+    void parts.machine.exited.then((exit) => this.#trouble.machineEnded(exit));
+    for (const plug of parts.plan.plugs) this.#plugWhenSaid(plug);
+  }
+
+  /** Milliseconds since power-on. */
+  get nowMs(): number {
+    return this.#parts.clock.nowMs();
+  }
+
+  /**
+   * Waits for a milestone, as long as others come on the way to it, or the headnode's files go on to it.
+   * @throws ExpectationFailed TIMED_OUT when nothing came for long; FATAL_SIGN, CONSOLE_ENDED with all that was told
+   * @throws VmError EXITED_EARLY when QEMU failed, KVM_FAILED when KVM did
+   */
+  async reach(name: MilestoneName): Promise<void> {
+    const { plan, context, accelerator } = this.#parts;
+    await context.progress.step(`boot to ${name}`, async (step) => {
+      while (!this.recorder.has(name)) {
+        // Of a kernel that does not print, systemd's first line is not seen either, and the next sign comes two steps later.
+        const steps = this.recorder.implierOf("kernel") === undefined ? 1 : 2;
+        const limitMs = steps * MILESTONE_GAP_MS * accelerator.timeScale;
+        const sentBefore = this.#bytesSent;
+        const another = new Promise<void>((resolve) => {
+          this.#onMilestone = resolve;
+        });
+        const tooLate = new ExpectationFailed(
+          "TIMED_OUT",
+          `${nextAwaited(plan, this.recorder, name)?.awaited}: waited ${formatDuration(limitMs)} after ${this.recorder.last?.name ?? "power-on"}`,
+        );
+        await waitAtMost(another, { limitMs, signal: this.#signal, onLimit: () => tooLate }).catch((error) => {
+          // A file on its way is slow (a few KiB a second, by TFTP to an emulated PXE), and no silence.
+          if (error !== tooLate || this.#bytesSent === sentBefore) throw error;
+        });
+        step.status(`${this.recorder.last?.name ?? "power-on"} at ${formatDuration(this.nowMs)}`);
+      }
+    });
+    this.#signal.throwIfAborted();
+  }
+
+  /** What came on ttyS1 so far, oldest line first. */
+  consoleLines(): readonly string[] {
+    return this.#parts.console.tail(KEPT_LINES);
+  }
+
+  /** What the headnode's own DHCP was asked and answered so far. */
+  get dhcp(): readonly DhcpExchange[] {
+    return this.#parts.headnode?.dhcp ?? [];
+  }
+
+  /** Paths of the disks that were plugged in so far. */
+  get plugged(): readonly string[] {
+    return this.#plugged;
+  }
+
+  /**
+   * Waits for a stop that the image makes on purpose.
+   * @throws ExpectationFailed WRONG_VALUE when the boot goes on to a login; others as reach() when it stops for another reason
+   */
+  async stopWith(reason: FatalReason): Promise<void> {
+    try {
+      await this.reach("login");
+    } catch (error) {
+      if (this.recorder.fatalSigns.some((sign) => sign.reason === reason)) return;
+      throw error;
+    }
+    throw new ExpectationFailed("WRONG_VALUE", `the boot went on to a login, and should have stopped with ${reason}`);
+  }
+
+  /**
+   * Watches that nothing becomes of a boot that has stopped.
+   * @param nativeMs how long, in milliseconds of native speed
+   * @throws ExpectationFailed CONSOLE_ENDED when the guest ends the machine; WRONG_VALUE when it reaches a milestone
+   * @throws VmError EXITED_EARLY when QEMU failed, KVM_FAILED when KVM did
+   */
+  async standStill(nativeMs: number): Promise<void> {
+    const before = this.recorder.reached.length;
+    const itStood = new Error("nothing became of it");
+    const exit = await waitAtMost(this.#parts.machine.exited, {
+      limitMs: this.#scaled(nativeMs),
+      signal: this.#parts.context.signal,
+      onLimit: () => itStood,
+    }).catch((error) => {
+      if (error !== itStood) throw error;
+      return undefined;
+    });
+    if (exit !== undefined) throw errorOfEnd(exit);
+    const later = this.recorder.reached.slice(before).map(({ name }) => name);
+    expectEqual("the list of later milestones", later, []);
+  }
+
+  /**
+   * Has root end the guest, and waits until it did.
+   * @throws ExpectationFailed TIMED_OUT when it goes on; WRONG_VALUE when it ends in another way
+   * @throws VmError KVM_FAILED, EXITED_EARLY when the host ends it
+   */
+  async endItself(shell: CnShell, { command, end }: GuestEnding): Promise<void> {
+    const { machine, context } = this.#parts;
+    // In a session of its own, and a moment later, so that the shell's answer gets through before the machine goes.
+    const inBackground = `setsid sh -c 'sleep 1; '${quoteWord(command)} </dev/null >/run/livelab-ending.log 2>&1 &`;
+    expectSuccess(await shell.run(inBackground));
+    const limitMs = this.#scaled(ENDING_MS);
+    const exit = await context.progress.step(command, () =>
+      waitAtMost(machine.exited, {
+        limitMs,
+        signal: context.signal,
+        onLimit: () =>
+          new ExpectationFailed("TIMED_OUT", `${formatDuration(limitMs)} after ${command} the guest goes on`),
+      }),
+    );
+    if (exit.reason !== end) {
+      const byHost = errorOfEnd(exit);
+      if (byHost instanceof VmError) throw byHost;
+      throw new ExpectationFailed("WRONG_VALUE", `${command} should end in ${end}, but ${describeExit(exit)}`);
+    }
+  }
+
+  /** Logs in as root on ttyS1. @throws ExpectationFailed LOGIN_REFUSED, saying why nobody can log in */
+  async logIn(): Promise<CnShell> {
+    const { plan, console } = this.#parts;
+    try {
+      const shell = await SerialShell.login(console, {
+        user: "root",
+        ...(plan.rootPassword !== undefined && { password: plan.rootPassword }),
+        timeoutMs: this.#scaled(LOGIN_MS),
+        signal: this.#signal,
+      });
+      return {
+        run: (command) => this.#run(shell, command),
+        [Symbol.asyncDispose]: () => shell[Symbol.asyncDispose](),
+      };
+    } catch (thrown) {
+      const error = await this.#causeOf(thrown);
+      if (!(error instanceof ExpectationFailed) || error.code !== "LOGIN_REFUSED" || plan.rootPassword !== undefined) {
+        throw error;
+      }
+      const source = plan.nodeConfig?.path ?? "no node.config";
+      throw new ExpectationFailed(
+        "LOGIN_REFUSED",
+        `nobody can log in: the image asks root for a password, and ${source} has no root_shadow to set one that livelab knows`,
+        { cause: error, hint: "use fixtures/node.config, or an image whose root has no password" },
+      );
+    }
+  }
+
+  /**
+   * Joins a terminal to ttyS1 until the escape key or the machine's end; signs of trouble are the reader's to judge.
+   * @throws VmError KVM_FAILED, EXITED_EARLY when the host ends the machine
+   */
+  async attach(terminal: CnTerminal): Promise<void> {
+    const { line, machine, context } = this.#parts;
+    await joinTerminal(line, terminal, { ended: machine.exited, signal: context.signal });
+    const leftByReader = new Error("the machine runs on");
+    const hasEnded = await waitAtMost(Promise.race([line.closed, machine.exited]), {
+      limitMs: 0,
+      onLimit: () => leftByReader,
+    }).then(
+      () => true,
+      () => false,
+    );
+    const cause = hasEnded && (await this.#machineEnd());
+    if (cause instanceof VmError) throw cause;
+  }
+
+  /**
+   * Ends the machine and writes the report. A second call gets the same report.
+   * @param error what went wrong, or undefined when all that was asked came true
+   */
+  end(error?: unknown): Promise<BootReport> {
+    this.#ending ??= this.#end(error);
+    return this.#ending;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#trouble[Symbol.dispose]();
+    await this.#resources[Symbol.asyncDispose]();
+  }
+
+  #plugWhenSaid({ disk, when }: BootPlan["plugs"][number]): void {
+    const { console, machine } = this.#parts;
+    const stop = console.watch(when, () => {
+      stop();
+      machine.plugDisk(disk).then(
+        () => this.#plugged.push(disk.path),
+        (error: Error) => this.#trouble.hostFailed(error),
+      );
+    });
+  }
+
+  get #bytesSent(): number {
+    return this.#parts.headnode?.transcript.bytesSent ?? 0;
+  }
+
+  #scaled(ms: number): number {
+    return ms * this.#parts.accelerator.timeScale;
+  }
+
+  async #run(shell: SerialShell, command: string): Promise<CommandReport> {
+    const startMs = this.nowMs;
+    const { status, stdout, stderr } = await shell
+      .run(command, { timeoutMs: this.#scaled(COMMAND_MS), signal: this.#signal })
+      .catch(async (error) => {
+        throw await this.#causeOf(error);
+      });
+    const report = { command, status, stdout, stderr, durationMs: this.nowMs - startMs };
+    this.#commands.push(report);
+    return report;
+  }
+
+  /** The machine's own end, where that is why the console failed: the end of its line is noticed first. */
+  async #causeOf(error: unknown): Promise<unknown> {
+    const isConsoles =
+      (error instanceof ExpectationFailed && error.code === "CONSOLE_ENDED") ||
+      (error instanceof VmError && error.code === "LINE_CLOSED");
+    return isConsoles ? ((await this.#machineEnd()) ?? error) : error;
+  }
+
+  /** What the machine's end means; undefined for a machine that runs on. */
+  #machineEnd(): Promise<Error | undefined> {
+    const limits = { limitMs: EXIT_LIMIT_MS, onLimit: () => new Error("still there") };
+    return waitAtMost(this.#parts.machine.exited, limits).then(
+      (exit) => errorOfEnd(exit),
+      () => undefined,
+    );
+  }
+
+  async #end(error: unknown): Promise<BootReport> {
+    const { plan, machine, clock } = this.#parts;
+    const seen: SeenBoot = { ...this.#parts, recorder: this.recorder };
+    const durationMs = this.nowMs;
+    const verdict = verdictOf(seen, error); // before the machine's end adds to the console
+    this.#trouble[Symbol.dispose]();
+    const machineEnd = await machine.stop();
+    if (machineEnd.kvmFailure !== undefined) await dropKvmVerdict(plan.stateDir);
+    const digests = await this.#parts.digests; // before the resources, whose end aborts them
+    await this.#resources[Symbol.asyncDispose]();
+    const report = reportOf(seen, {
+      startedAt: clock.startedAt,
+      durationMs,
+      verdict,
+      refusedPaths: [...this.#refused],
+      commands: this.#commands,
+      qemuVersion: machine.qemuVersion,
+      machineEnd,
+      digests,
+      loadAtStart: clock.loadAtStart,
+    });
+    await writeBootReport(plan.reportDir, report);
+    return report;
+  }
+}
+
+/** Root's shell on the console of a CN; what is run in it is in the report. */
+export interface CnShell extends AsyncDisposable {
+  /** A status other than 0 is a result, not an error. @throws ExpectationFailed, HarnessError */
+  run(command: string): Promise<CommandReport>;
+}

@@ -1,0 +1,145 @@
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../base/project-root.js";
+import { formatFileWarning } from "./file-warning.js";
+import { parseNetworkingFile, readNetworkingFile } from "./networking-json.js";
+
+const test = suite("networking.json");
+const fixture = (name: string): string => join(findProjectRoot(), "fixtures", name);
+const warningsOf = (json: unknown): string[] =>
+  parseNetworkingFile("n.json", Buffer.from(JSON.stringify(json))).warnings.map(formatFileWarning);
+
+test("the fixture is sound and tells the admin vnic, resolvers and names", async () => {
+  const file = await readNetworkingFile(fixture("networking.json"));
+  assert.equal(file.warnings, []);
+  assert.is(file.adminVnic?.ip, "10.99.99.38");
+  assert.is(file.adminVnic?.netmask, "255.255.255.0");
+  assert.equal(file.resolvers, ["10.99.99.11", "10.99.99.12"]);
+  assert.is(file.hostname, "cn-38");
+  assert.match(file.sha1, /^[0-9a-f]{40}$/);
+});
+
+test("a file that is not JSON keeps its bytes and warns with line and column", async () => {
+  const file = await readNetworkingFile(fixture("networking.not-json"));
+  assert.is(file.adminVnic, undefined);
+  assert.ok(file.bytes.length > 500);
+  assert.is(file.warnings.length, 1);
+  assert.match(
+    file.warnings.map(formatFileWarning).join("\n"),
+    /networking\.not-json:10:16: is not JSON \(found "admin,"\)\. Remedy: /,
+  );
+});
+
+test("a file of 20,000 nested brackets is a file with a warning, whole or cut off", () => {
+  const nested = "[".repeat(20_000) + "]".repeat(20_000);
+  for (const text of [
+    nested,
+    nested.slice(0, -1),
+    `{"vnics":${nested}}`,
+    `{"nictags":${nested},"hostname":${nested}}`,
+  ]) {
+    const file = parseNetworkingFile("n.json", Buffer.from(text));
+    assert.is(file.adminVnic, undefined);
+    assert.ok(file.warnings.length > 0, text.slice(0, 20));
+  }
+});
+
+test("no vnics and no resolvers are each one warning", async () => {
+  const noVnics = await readNetworkingFile(fixture("networking.no-vnics.json"));
+  assert.equal(
+    noVnics.warnings.map((warning) => warning.place),
+    ["vnics"],
+  );
+  const noResolvers = await readNetworkingFile(fixture("networking.no-resolvers.json"));
+  assert.equal(
+    noResolvers.warnings.map((warning) => warning.place),
+    ["resolvers"],
+  );
+  assert.is(noResolvers.adminVnic?.ip, "10.99.99.38");
+});
+
+test("a bad vnic is named by its place and does not hide a good one", () => {
+  const good = { mac: "52:54:00:00:00:01", ip: "10.0.0.2", netmask: "255.255.255.0", nic_tag: "admin" };
+  const json = { resolvers: ["10.0.0.1"], vnics: [{ ...good, netmask: "255.0.255.0" }, good] };
+  const file = parseNetworkingFile("n.json", Buffer.from(JSON.stringify(json)));
+  assert.is(file.adminVnic?.ip, "10.0.0.2");
+  assert.match(warningsOf(json)[0] ?? "", "n.json:vnics[0].netmask: is not a netmask");
+});
+
+test("the admin vnic is the one on admin_tag", () => {
+  const vnic = { mac: "52:54:00:00:00:01", ip: "10.0.0.2", netmask: "255.255.255.0", nic_tag: "admin" };
+  assert.match(
+    warningsOf({ admin_tag: "admin_rack_7", resolvers: ["10.0.0.1"], vnics: [vnic] })[0] ?? "",
+    'no usable vnic has the nic_tag "admin_rack_7"',
+  );
+});
+
+const admin = { mac: "52:54:00:00:00:01", ip: "10.0.0.2", netmask: "255.255.255.0", nic_tag: "admin" };
+
+test("a field of the wrong type is one warning, and hides no other field, as in the image", () => {
+  for (const [field, value] of [
+    ["resolvers", "10.0.0.1"],
+    ["admin_tag", ["admin"]],
+    ["hostname", { a: 1 }],
+    ["dns_domain", 3],
+    ["routes", []],
+    ["nictag_rules", "none"],
+  ] as const) {
+    const json = {
+      resolvers: ["10.0.0.1"],
+      hostname: "cn1",
+      vnics: [{ ...admin, resolvers: ["10.0.0.3"] }],
+      [field]: value,
+    };
+    const file = parseNetworkingFile("n.json", Buffer.from(JSON.stringify(json)));
+    assert.is(file.adminVnic?.ip, "10.0.0.2", field);
+    assert.is(file.hostname, field === "hostname" ? undefined : "cn1");
+    assert.equal(
+      file.warnings.map(({ place }) => place),
+      [field],
+    );
+  }
+  assert.equal(warningsOf({ resolvers: ["10.0.0.1"], vnics: [admin], hostname: null, routes: null }), []);
+});
+
+test("a resolver that is no IPv4 address is one warning wherever it stands, and the others are used", () => {
+  const resolvers = ["10.0.0.1", "fd00::11", 7];
+  const json = { resolvers, vnics: [{ ...admin, resolvers: [...resolvers, "10.0.0.3", "x"] }] };
+  const file = parseNetworkingFile("n.json", Buffer.from(JSON.stringify(json)));
+  assert.equal(
+    file.warnings.map(({ place }) => place),
+    ["resolvers[1]", "resolvers[2]", "vnics[0].resolvers[4]"],
+  );
+  assert.is(file.adminVnic?.ip, "10.0.0.2");
+  assert.equal(file.resolvers, ["10.0.0.1", "10.0.0.3"]);
+});
+
+test("a vnic is used without a gateway, an MTU or resolvers that are wrong, as in the image", () => {
+  for (const [field, value] of [
+    ["gateway", "nowhere"],
+    ["mtu", "1500"],
+    ["resolvers", "10.0.0.1"],
+  ] as const) {
+    const json = { resolvers: ["10.0.0.1"], vnics: [{ ...admin, [field]: value }] };
+    const file = parseNetworkingFile("n.json", Buffer.from(JSON.stringify(json)));
+    assert.equal(file.adminVnic, admin, field);
+    assert.match(file.warnings.map(formatFileWarning).join("\n"), `n.json:vnics[0].${field}: `);
+  }
+});
+
+test("an array instead of an object is a warning, not a crash", () => {
+  assert.is(warningsOf([]).length, 1);
+});
+
+test("an unreadable file is a usage error", async () => {
+  try {
+    await readNetworkingFile("/nonexistent/networking.json");
+    assert.unreachable();
+  } catch (error) {
+    assert.is((error as { kind?: string }).kind, "usage");
+    assert.match((error as Error).message, "/nonexistent/networking.json");
+  }
+});
+
+test.run();

@@ -1,0 +1,81 @@
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { findProjectRoot } from "../../base/project-root.js";
+import { nodeConfigLines, nodeConfigServers } from "../../fixtures/node-config-cases.js";
+import { formatFileWarning } from "./file-warning.js";
+import { parseNodeConfigFile, readNodeConfigFile } from "./node-config.js";
+
+const test = suite("node.config");
+const fixture = (name: string): string => join(findProjectRoot(), "fixtures", name);
+
+test("the fixture is sound, and its password stands beside it", async () => {
+  const file = await readNodeConfigFile(fixture("node.config"));
+  assert.equal(file.warnings, []);
+  assert.match(file.rootShadow ?? "", /^\$6\$/);
+  assert.is(file.rootPassword, "livelab-fixture");
+  assert.is(file.values.get("dns_domain"), "livelab.example");
+});
+
+test("a missing root_shadow is a warning that says how to make one", async () => {
+  const file = await readNodeConfigFile(fixture("node.config.no-root-shadow"));
+  assert.is(file.rootShadow, undefined);
+  assert.is(file.rootPassword, undefined);
+  assert.is(file.warnings.length, 1);
+  assert.match(
+    file.warnings.map(formatFileWarning).join("\n"),
+    /no-root-shadow:root_shadow: is missing.*openssl passwd -6/,
+  );
+});
+
+test("a clear-text password and a broken line are named by place", () => {
+  const file = parseNodeConfigFile("nc", Buffer.from("a='1'\nwhat is this\nroot_shadow='secret'\n"));
+  assert.equal(
+    file.warnings.map((warning) => warning.place),
+    ["2", "root_shadow"],
+  );
+});
+
+test("a file is read as the image reads it, and each line that the image does not use is named", () => {
+  for (const { title, text, values, unreadable } of nodeConfigLines) {
+    const file = parseNodeConfigFile("nc", Buffer.from(text));
+    assert.equal(Object.fromEntries(file.values), values, title);
+    const lines = file.warnings.filter(({ place }) => /^\d+$/.test(place));
+    assert.equal(
+      lines.map(({ place, problem }) => `${place} ${problem.split(" ")[0]}`),
+      unreadable.map(({ line, key }) => `${line} ${key ?? "does"}`), // "does not begin with KEY="
+      title,
+    );
+  }
+});
+
+test("each server and domain that the image leaves out is named", () => {
+  for (const { title, text, unusable } of nodeConfigServers) {
+    const { warnings } = parseNodeConfigFile("nc", Buffer.from(text));
+    assert.equal(
+      warnings.filter(({ place }) => place !== "root_shadow").map(({ place }) => place),
+      unusable.map(({ key }) => key),
+      title,
+    );
+    for (const { word } of unusable) assert.match(warnings.map(formatFileWarning).join("\n"), JSON.stringify(word));
+  }
+});
+
+test("a root_shadow that cannot stand in /etc/shadow is not used, as in the image", () => {
+  for (const text of ["root_shadow='a:b'", "root_shadow='a b'", "root_shadow='$6$a$b", "root_shadow=''"]) {
+    const file = parseNodeConfigFile("nc", Buffer.from(text), "secret\n");
+    assert.equal([file.rootShadow, file.rootPassword], [undefined, undefined], text);
+    assert.is(file.warnings.at(-1)?.place, "root_shadow");
+  }
+});
+
+test("an unreadable file is a usage error", async () => {
+  try {
+    await readNodeConfigFile("/nonexistent/node.config");
+    assert.unreachable();
+  } catch (error) {
+    assert.is((error as { code?: string }).code, "NODE_CONFIG_UNREADABLE");
+  }
+});
+
+test.run();

@@ -1,0 +1,269 @@
+/**
+ * One boot of a scenario: to its login or its stop, each claim asked, and the guest's own end where one is wanted.
+ * Every verdict starts as failed; only a claim that was asked and held is passed.
+ * Not here: which boots (scenario-run.ts), the machine (running-cn.ts).
+ */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { labelled, type Progress } from "../../base/progress/progress.js";
+import type { Accelerator } from "../../vm/machine-spec.js";
+import { type BootPlan, planBoot } from "../boot/boot-plan.js";
+import type { BootReport } from "../boot/boot-report.js";
+import { milestonesOn } from "../boot/boot-way.js";
+import type { MilestoneName } from "../boot/milestones.js";
+import { type CnShell, type PowerOnContext, RunningCn } from "../boot/running-cn.js";
+import { ExpectationFailed } from "../harness-error.js";
+import {
+  type Claim,
+  expectSuccess,
+  type LoginBoot,
+  type RefusedBoot,
+  type Scenario,
+  type ScenarioBoot,
+  type SeenCn,
+} from "./scenario.js";
+import type { ScenarioDisks } from "./scenario-disks.js";
+
+/** `failed`: the guest did not do it; `broken`: livelab or the host could not ask; `not run`: it did not come to that. */
+export type ClaimOutcome = "passed" | "failed" | "broken" | "not run";
+
+export interface ClaimResult {
+  readonly title: string;
+  readonly outcome: ClaimOutcome;
+  /** Why, unless it passed. */
+  readonly message?: string;
+  readonly durationMs: number;
+}
+
+export interface ScenarioBootResult {
+  readonly name: string;
+  readonly folder: string;
+  /** Milestones first, then what was asked, then what the boot itself had to do. */
+  readonly claims: readonly ClaimResult[];
+  /** Undefined for a boot that could not be run to a report; its claims say why. */
+  readonly report: BootReport | undefined;
+}
+
+export interface ScenarioBootOptions {
+  /** The platform image; see BootOptions. */
+  readonly imageDir: string;
+  /** The scenario's folder; the boot's own is made anew in it. */
+  readonly folder: string;
+  readonly stateDir: string;
+  readonly accelerator?: "auto" | Accelerator | undefined;
+  /** See MediumOptions. */
+  readonly findLoaders?: (() => Promise<string>) | undefined;
+  readonly disks: ScenarioDisks;
+  /** Virtual CPUs of the CN, where the boot does not say how many. */
+  readonly cpus: number;
+}
+
+export interface ScenarioBootContext {
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+  /** See PowerOnContext. */
+  readonly decideAccelerator?: PowerOnContext["decideAccelerator"];
+}
+
+/** After the sign of a stop, so long it is watched that the boot does not go on, in milliseconds of native speed. */
+const STOP_WATCH_MS = 3_000;
+
+/**
+ * Runs it. What the guest does wrong is a result, not an error.
+ * @throws UsageError, VmError, HarnessError when it could not even begin; the signal's reason when it is aborted
+ */
+export async function runScenarioBoot(
+  scenario: Scenario,
+  boot: ScenarioBoot,
+  options: ScenarioBootOptions,
+  { signal, progress, decideAccelerator }: ScenarioBootContext,
+): Promise<ScenarioBootResult> {
+  const folder = join(options.folder, boot.name);
+  await rm(folder, { recursive: true, force: true });
+  const { imageDir, stateDir, accelerator, findLoaders, disks, cpus } = options;
+  const plan = await planBoot({
+    cpus,
+    ...boot.fixtures,
+    disks: (boot.disks ?? []).map((name) => disks.path(name)),
+    plugs: (boot.plugs ?? []).map(({ disk, when }) => ({ path: disks.path(disk), when })),
+    imageDir,
+    stateDir,
+    accelerator,
+    findLoaders,
+    reportDir: folder,
+    // What comes after a stop on purpose is not awaited.
+    until: boot.refusal === undefined ? "login" : boot.milestones.at(-1),
+  });
+
+  await using cn = await RunningCn.powerOn(plan, {
+    signal,
+    progress: labelled(progress, `${scenario.name}/${boot.name}`),
+    decideAccelerator,
+  });
+  const asked = new AskedClaims(signal);
+  try {
+    if (boot.refusal === undefined) await runToLogin(boot, cn, plan, asked);
+    else await runToStop(boot, cn, plan, asked);
+  } catch (error) {
+    asked.firstError ??= error;
+  }
+  const missed = milestonesOf(boot, plan).filter((name) => !cn.recorder.has(name));
+  if (missed.length > 0) asked.firstError ??= new ExpectationFailed("TIMED_OUT", `not reached: ${missed.join(", ")}`);
+  const report = await cn.end(asked.firstError);
+  signal.throwIfAborted();
+
+  return {
+    name: boot.name,
+    folder,
+    claims: [...milestoneClaims(milestonesOf(boot, plan), cn, asked), ...asked.results(boot)],
+    report,
+  };
+}
+
+/**
+ * The result of a boot that has no report.
+ * @param outcome `broken` for the boot itself; then its further claims are `not run`
+ */
+export function bootWithoutReport(
+  boot: ScenarioBoot,
+  folder: string,
+  outcome: Extract<ClaimOutcome, "broken" | "not run">,
+  message: string,
+): ScenarioBootResult {
+  const titles = [...boot.milestones.map(milestoneTitle), ...boot.claims.map(({ title }) => title), ...ownTitles(boot)];
+  const claims = titles.map(
+    (title, index): ClaimResult => ({ title, outcome: index === 0 ? outcome : "not run", message, durationMs: 0 }),
+  );
+  return { name: boot.name, folder, claims, report: undefined };
+}
+
+const milestoneTitle = (name: MilestoneName): string => `reaches ${name}`;
+const LOGIN_TITLE = "root logs in on ttyS1";
+const plugTitle = (disk: string): string => `disk ${disk} is plugged in`;
+const endTitle = ({ command, end }: NonNullable<LoginBoot["ending"]>): string => `${command} ends in ${end}`;
+const stopTitle = ({ refusal }: RefusedBoot): string => `the boot stops with ${refusal}, and does not go on`;
+
+/** What the boot itself has to do, besides what is claimed of it. */
+function ownTitles(boot: ScenarioBoot): string[] {
+  const plugs = (boot.plugs ?? []).map(({ disk }) => plugTitle(disk));
+  if (boot.refusal !== undefined) return [...plugs, stopTitle(boot)];
+  return [LOGIN_TITLE, ...plugs, ...(boot.ending === undefined ? [] : [endTitle(boot.ending)])];
+}
+
+/** What was asked so far, and what came of it. */
+class AskedClaims {
+  firstError: unknown;
+  readonly #asked = new Map<string, ClaimResult>();
+  readonly #signal: AbortSignal;
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /**
+   * Never rejects for what the claim says.
+   * @returns what `verify` gives, or undefined where it is not so @throws the signal's reason when it is aborted
+   */
+  async ask<T>(title: string, verify: () => Promise<T>): Promise<T | undefined> {
+    const startMs = performance.now();
+    const outcome = await attempt(verify);
+    this.#asked.set(title, { title, ...outcome.result, durationMs: performance.now() - startMs });
+    this.firstError ??= outcome.error;
+    this.#signal.throwIfAborted();
+    return outcome.value;
+  }
+
+  /** Asks each in order. */
+  async askAll<Subject>(claims: readonly Claim<Subject>[], subject: Subject): Promise<void> {
+    for (const { title, verify } of claims) await this.ask(title, () => verify(subject));
+  }
+
+  /** Of every claim of the boot; one that was not asked has not been proved. */
+  results(boot: ScenarioBoot): ClaimResult[] {
+    const message = this.why;
+    return [...boot.claims.map(({ title }) => title), ...ownTitles(boot)].map(
+      (title) => this.#asked.get(title) ?? { title, outcome: "not run", message, durationMs: 0 },
+    );
+  }
+
+  /** The first thing that went wrong, in words. */
+  get why(): string {
+    return this.firstError instanceof Error ? this.firstError.message : "";
+  }
+}
+
+async function runToLogin(boot: LoginBoot, cn: RunningCn, plan: BootPlan, asked: AskedClaims): Promise<void> {
+  await cn.reach("login");
+  await using shell = await asked.ask(LOGIN_TITLE, () => cn.logIn());
+  if (shell === undefined) return;
+  await askPlugs(boot, cn, plan, asked);
+  await asked.askAll(boot.claims, { ...seen(cn, plan), run: (command) => runChecked(shell, command) });
+  const { ending } = boot;
+  if (ending !== undefined) await asked.ask(endTitle(ending), () => cn.endItself(shell, ending));
+}
+
+async function runToStop(boot: RefusedBoot, cn: RunningCn, plan: BootPlan, asked: AskedClaims): Promise<void> {
+  await asked.ask(stopTitle(boot), async () => {
+    await cn.stopWith(boot.refusal);
+    await cn.standStill(STOP_WATCH_MS);
+  });
+  await askPlugs(boot, cn, plan, asked);
+  await asked.askAll(boot.claims, seen(cn, plan));
+}
+
+async function askPlugs(boot: ScenarioBoot, cn: RunningCn, plan: BootPlan, asked: AskedClaims): Promise<void> {
+  for (const [index, { disk, when }] of (boot.plugs ?? []).entries()) {
+    await asked.ask(plugTitle(disk), async () => {
+      if (cn.plugged.includes(plan.plugs[index]?.disk.path ?? "")) return;
+      throw new ExpectationFailed("TIMED_OUT", `no console line matched ${when}`);
+    });
+  }
+}
+
+const seen = (cn: RunningCn, plan: BootPlan): SeenCn => ({
+  plan,
+  recorder: cn.recorder,
+  consoleLines: () => cn.consoleLines(),
+  dhcp: () => cn.dhcp,
+});
+
+/** Those that the boot must reach: of its own the ones on the way that its medium and its fixtures make it take. */
+function milestonesOf({ milestones }: ScenarioBoot, plan: BootPlan): readonly MilestoneName[] {
+  const way = milestonesOn(plan);
+  return milestones.filter((name) => way.includes(name));
+}
+
+function milestoneClaims(milestones: readonly MilestoneName[], cn: RunningCn, asked: AskedClaims): ClaimResult[] {
+  const reachedAtMs = new Map(cn.recorder.reached.map(({ name, atMs }) => [name, atMs]));
+  return milestones.map((name): ClaimResult => {
+    const durationMs = reachedAtMs.get(name) ?? cn.recorder.implierOf(name)?.atMs;
+    const title = milestoneTitle(name);
+    if (durationMs !== undefined) return { title, outcome: "passed", durationMs };
+    return { title, outcome: outcomeOf(asked.firstError), message: asked.why, durationMs: 0 };
+  });
+}
+
+async function runChecked(shell: CnShell, command: string): Promise<string> {
+  const report = await shell.run(command);
+  expectSuccess(report);
+  return report.stdout.replace(/\n$/, "");
+}
+
+interface Attempt<T> {
+  readonly value?: T;
+  readonly result: Pick<ClaimResult, "outcome" | "message">;
+  readonly error?: unknown;
+}
+
+async function attempt<T>(verify: () => Promise<T>): Promise<Attempt<T>> {
+  try {
+    return { value: await verify(), result: { outcome: "passed" } };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { result: { outcome: outcomeOf(error), message }, error };
+  }
+}
+
+function outcomeOf(error: unknown): "failed" | "broken" {
+  return error instanceof ExpectationFailed ? "failed" : "broken";
+}

@@ -1,0 +1,204 @@
+/**
+ * `livelab test`: runs scenarios, as many at once as the host bears, and keeps what each proved.
+ * Not here: one boot (scenario-boot.ts).
+ */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { firstError } from "../../base/first-error.js";
+import { freeMemoryBytes, processors } from "../../base/host-capacity.js";
+import { LivelabError } from "../../base/livelab-error.js";
+import { type Progress, silentProgress } from "../../base/progress/progress.js";
+import { decideOnce } from "../../vm/accelerator/accelerator.js";
+import type { Accelerator } from "../../vm/machine-spec.js";
+import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../boot/boot-plan.js";
+import { makeReportFolder, writeReportFile } from "../boot/report-folder.js";
+import { HarnessError } from "../harness-error.js";
+import { formatScenarioHtml } from "../reports/html-report.js";
+import { formatJunit } from "../reports/junit-report.js";
+import type { Scenario } from "./scenario.js";
+import {
+  bootWithoutReport,
+  runScenarioBoot,
+  type ScenarioBootContext,
+  type ScenarioBootResult,
+} from "./scenario-boot.js";
+import { ScenarioDisks } from "./scenario-disks.js";
+
+export interface ScenarioRunOptions {
+  /** The platform image; see BootOptions. */
+  readonly imageDir: string;
+  /** Folder for the reports; the folders of the scenarios that run are replaced. */
+  readonly outDir: string;
+  readonly stateDir: string;
+  /** @default "auto" */
+  readonly accelerator?: "auto" | Accelerator | undefined;
+  /** Brings the iPXE that firmware loads; see MediumOptions. */
+  readonly findLoaders?: (() => Promise<string>) | undefined;
+  /** How many scenarios run at once, at least 1. @default parallelScenarios() */
+  readonly jobs?: number | undefined;
+}
+
+export interface ScenarioRunContext {
+  readonly signal: AbortSignal;
+  /** @default nobody is told */
+  readonly progress?: Progress;
+  /** Decides what all machines of the run have. @default decideOnce() */
+  readonly decideAccelerator?: ScenarioBootContext["decideAccelerator"];
+}
+
+export interface ScenarioResult {
+  readonly name: string;
+  readonly summary: string;
+  readonly passed: boolean;
+  readonly boots: readonly ScenarioBootResult[];
+}
+
+export const testReportSchema = "livelab-test-report/1";
+
+export interface TestReport {
+  readonly schema: typeof testReportSchema;
+  readonly startedAt: string;
+  readonly durationMs: number;
+  /** Whether there were scenarios, and every claim of each holds. */
+  readonly ok: boolean;
+  /** Number of claims that hold. */
+  readonly passed: number;
+  /** Number of claims that were not proved: failed, broken, or not run. */
+  readonly failed: number;
+  readonly scenarios: readonly ScenarioResult[];
+}
+
+/** What QEMU takes besides the guest's memory, in MiB. */
+const QEMU_MIB = 512;
+
+/** How many CNs this host bears at once: one a processor (a boot keeps one busy), as far as its free memory goes. */
+export const parallelScenarios = (cpus = processors(), freeBytes = freeMemoryBytes()): number =>
+  Math.max(1, Math.min(cpus, Math.floor(freeBytes / 1024 / 1024 / (DEFAULT_MEMORY_MIB + QEMU_MIB))));
+
+/**
+ * Virtual CPUs of each CN when so many run at once: no more than there are processors for it. More of them wait for each
+ * other's locks (measured: two CNs on two processors come to their login in 101 s with one each, in 117 s with two).
+ */
+const cpusOfEach = (jobs: number): number => Math.max(1, Math.min(DEFAULT_CPUS, Math.floor(processors() / jobs)));
+
+/**
+ * Runs them all and writes report.json, junit.xml and index.html into `outDir`.
+ * A scenario that fails is a result, not an error; so is a boot that could not begin, and the others go on.
+ * @throws what is a defect of livelab or of a scenario, and UsageError, VmError, HarnessError when no boot could begin: when
+ * all have ended and the report is written
+ * @throws HarnessError LOG_NOT_WRITABLE for the report
+ * @throws the signal's reason when it is aborted; the report then has what was finished before
+ */
+export async function runScenarios(
+  scenarios: readonly Scenario[],
+  options: ScenarioRunOptions,
+  { signal, progress = silentProgress, decideAccelerator = decideOnce() }: ScenarioRunContext,
+): Promise<TestReport> {
+  const startedAt = new Date().toISOString();
+  const startMs = performance.now();
+  await makeReportFolder(options.outDir);
+  const context = { signal, progress, decideAccelerator };
+  const { results, failure } = await runSideBySide(scenarios, options, context);
+  const claims = results.flatMap(({ boots }) => boots).flatMap((boot) => boot.claims);
+  const passed = claims.filter(({ outcome }) => outcome === "passed").length;
+  const report: TestReport = {
+    schema: testReportSchema,
+    startedAt,
+    durationMs: performance.now() - startMs,
+    ok: results.length > 0 && results.every((result) => result.passed),
+    passed,
+    failed: claims.length - passed,
+    scenarios: results,
+  };
+  await writeReportFile(join(options.outDir, "report.json"), `${JSON.stringify(report, null, 2)}\n`);
+  await writeReportFile(join(options.outDir, "junit.xml"), formatJunit(report));
+  await writeReportFile(join(options.outDir, "index.html"), formatScenarioHtml(report, options.outDir));
+  signal.throwIfAborted();
+  const began = results.some(({ boots }) => boots.some((boot) => boot.report !== undefined));
+  if (failure !== undefined && (isDefect(failure) || !began)) throw failure;
+  return report;
+}
+
+/** @returns results in the order of `scenarios`, and the first defect, or else the first error, of boots that could not be run */
+async function runSideBySide(
+  scenarios: readonly Scenario[],
+  options: ScenarioRunOptions,
+  context: ScenarioBootContext,
+): Promise<{ readonly results: readonly ScenarioResult[]; readonly failure: unknown }> {
+  const jobs = Math.min(options.jobs ?? parallelScenarios(), scenarios.length);
+  const cpus = cpusOfEach(jobs);
+  const results = new Map<Scenario, ScenarioResult>();
+  let failure: unknown;
+  // Those with most boots first, so that none of them is begun when the others are done.
+  const queue = [...scenarios].sort((a, b) => b.boots.length - a.boots.length).values();
+  const work = async (): Promise<void> => {
+    for (const scenario of queue) {
+      const onFailure = (error: unknown): void => {
+        // A defect must not pass for the host's trouble that came before it.
+        if (failure === undefined || (isDefect(error) && !isDefect(failure))) failure = error;
+      };
+      results.set(scenario, await runScenario(scenario, { ...options, cpus, onFailure }, context));
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, work));
+  return { results: scenarios.map((scenario) => results.get(scenario) as ScenarioResult), failure };
+}
+
+type ScenarioOptions = ScenarioRunOptions & {
+  readonly cpus: number;
+  /** Takes the error of a boot that could not be run. */
+  readonly onFailure: (error: unknown) => void;
+};
+
+/** Never rejects: what could not be run is in the result, and so is what an abort left out. */
+async function runScenario(
+  scenario: Scenario,
+  { outDir, onFailure, ...options }: ScenarioOptions,
+  context: ScenarioBootContext,
+): Promise<ScenarioResult> {
+  const { signal, progress } = context;
+  const { name, summary } = scenario;
+  const folder = join(outDir, name);
+  const boots: ScenarioBootResult[] = [];
+  let passed = false;
+  try {
+    signal.throwIfAborted();
+    await rm(folder, { recursive: true, force: true });
+    const disks = await ScenarioDisks.create(scenario, folder);
+    for (const boot of scenario.boots) {
+      boots.push(await runScenarioBoot(scenario, boot, { ...options, folder, disks }, context));
+    }
+    const claims = boots.flatMap((boot) => boot.claims);
+    passed = claims.length > 0 && claims.every(({ outcome }) => outcome === "passed");
+    if (passed) {
+      await disks.remove().catch((error: Error) => progress.note(`${name}: its disks are left: ${error.message}`));
+    }
+  } catch (thrown) {
+    const error = firstError(thrown);
+    const [boot, ...further] = scenario.boots.slice(boots.length);
+    if (boot === undefined) throw thrown; // nothing was left to run
+    const why = signal.aborted ? "the run was interrupted" : describeFailure(error);
+    if (!signal.aborted) {
+      onFailure(error);
+      progress.note(`${name}/${boot.name} could not be run: ${error instanceof LivelabError ? why : stackOf(error)}`);
+    }
+    const outcome = signal.aborted ? "not run" : "broken";
+    boots.push(bootWithoutReport(boot, join(folder, boot.name), outcome, why));
+    const before = signal.aborted ? why : `boot ${boot.name} could not be run`;
+    boots.push(...further.map((each) => bootWithoutReport(each, join(folder, each.name), "not run", before)));
+  }
+  return { name, summary, passed, boots };
+}
+
+/** Whether an error is in livelab or in a scenario, so that trying again on another host changes nothing. */
+const isDefect = (error: unknown): boolean =>
+  !(error instanceof LivelabError) || (error instanceof HarnessError && error.code === "MISUSE");
+
+function describeFailure(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error instanceof LivelabError && error.hint !== undefined
+    ? `${error.message}; try: ${error.hint}`
+    : error.message;
+}
+
+const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));

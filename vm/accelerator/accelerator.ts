@@ -1,0 +1,278 @@
+/**
+ * Which accelerator machines run with, why, and how much longer they may take with it.
+ * KVM is believed only after a guest ran (DESIGN D6).
+ */
+import { copyFile, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { SharedWork } from "../../base/shared-work.js";
+import { TempDir } from "../../base/temp-dir.js";
+import type { Accelerator } from "../machine-spec.js";
+import { findQemu, QEMU_INSTALL_HINT, readQemuVersion } from "../qemu/find-qemu.js";
+import { VmError } from "../vm-error.js";
+import { AcceleratorMemory, forgetKvmFinding } from "./accelerator-memory.js";
+import { type GuestProbeResult, probeGuest } from "./guest-probe.js";
+import { kvmLimitMs } from "./kvm-limit.js";
+import { findForeignKvmModule } from "./kvm-module.js";
+import { inspectKvmNode, KVM_BUSY_REMEDY } from "./kvm-node.js";
+
+export type KvmState = "works" | "no-node" | "no-permission" | "busy" | "broken" | "not-probed";
+
+export interface AcceleratorVerdict {
+  readonly accelerator: Accelerator;
+  /** Why, in words: one line without a full stop. */
+  readonly reason: string;
+  readonly kvm: KvmState;
+  /** What gives this host KVM, where it lacks it. */
+  readonly remedy?: string;
+  /**
+   * How many times longer than on an ordinary host with KVM a guest may take, at least 1.
+   * Time limits are multiplied with it.
+   */
+  readonly timeScale: number;
+}
+
+export interface AcceleratorWish {
+  readonly want: "auto" | Accelerator;
+  /** A kernel to try with; without one KVM is not probed and emulation not measured. */
+  readonly kernelPath: string | undefined;
+  /** Folder that keeps what was found (accelerator.json) and the logs of probes that failed (probe-kvm/, probe-tcg/). */
+  readonly stateDir: string;
+  readonly signal: AbortSignal;
+  readonly log?: ((line: string) => void) | undefined;
+  /** @default "/dev/kvm" */
+  readonly kvmDevice?: string | undefined;
+  /** Longest wait for the first line of a kernel under KVM, in milliseconds. @default $LIVELAB_KVM_LIMIT_S, or 6_000 */
+  readonly kvmLimitMs?: number | undefined;
+}
+
+/**
+ * Milliseconds from the start of the firmware to a Debian kernel's first line with KVM on an ordinary machine:
+ * firmware 0.3 s, unpacking 0.4 s. An estimate: no such host was at hand.
+ */
+const KVM_REFERENCE_MS = 700;
+/** Emulation on the machine of DESIGN section 7 measured 5 to 6; one that nobody measured is given twice that. */
+const UNMEASURED_TCG_TIME_SCALE = 12;
+/** Time for QEMU's start in a probe of KVM, in addition to the wait for the kernel, in milliseconds; it needs a tenth of that. */
+const KVM_START_LIMIT_MS = 1_000;
+/** The same where KVM is asked for, and a refusal may not take longer than 10 s in all. */
+const REFUSED_START_LIMIT_MS = 4_000;
+/** A refusal of KVM is known after so long, in milliseconds: the probe, and a look whether QEMU runs emulated. */
+const REFUSAL_LIMIT_MS = 8_500;
+const KVM_WORKS = "a kernel ran under KVM";
+const BROKEN_REMEDY =
+  "if this host is itself a virtual machine, give it working nested virtualisation; emulation (--accel tcg) works without";
+/** Longest wait for the first line of a kernel under emulation, in milliseconds. */
+const TCG_LIMIT_MS = 60_000;
+/** What a failed probe leaves for its diagnosis. */
+const PROBE_FILES = ["argv.txt", "qemu.log", "ttyS0.log", "ttyS1.log"];
+/** A hypervisor that ends frees the processor a moment later. */
+const BUSY_TRIES = 3;
+const BUSY_PAUSE_MS = 1_000;
+
+const decisions = new SharedWork<AcceleratorVerdict>();
+
+/**
+ * Decides within 10 s where KVM is asked for. What was found is kept for a day at most; emulation is measured as often.
+ * Calls at the same time with the same wish share one decision.
+ * @throws VmError KVM_UNUSABLE when KVM is asked for and does not work; QEMU_BROKEN when QEMU does not run emulated either;
+ * QEMU_NOT_FOUND, and for emulation SETPRIV_NOT_FOUND or PTY_UNAVAILABLE
+ */
+export function decideAccelerator(wish: AcceleratorWish): Promise<AcceleratorVerdict> {
+  const { want, kernelPath, stateDir, kvmDevice, kvmLimitMs } = wish;
+  const key = JSON.stringify([want, kernelPath, stateDir, kvmDevice, kvmLimitMs]);
+  return decisions.do(key, wish.signal, (signal) => decide({ ...wish, signal }));
+}
+
+/** One decision for all machines of a run: the first wish is decided, and the others get its verdict or its error. */
+export function decideOnce(): typeof decideAccelerator {
+  let first: Promise<AcceleratorVerdict> | undefined;
+  return (wish) => {
+    first ??= decideAccelerator(wish);
+    return first;
+  };
+}
+
+/**
+ * Drops a verdict in KVM's favour that a machine has disproved, so that the next decision asks anew.
+ * Never rejects: the machine's failure is what its caller has to report.
+ */
+export async function dropKvmVerdict(stateDir: string): Promise<void> {
+  await forgetKvmFinding(stateDir).catch(() => undefined);
+}
+
+async function decide(wish: AcceleratorWish): Promise<AcceleratorVerdict> {
+  const deadlineMs = performance.now() + REFUSAL_LIMIT_MS;
+  const qemu = await findQemu();
+  const memory = await AcceleratorMemory.open(wish.stateDir, qemu, await readQemuVersion(qemu));
+  if (wish.want === "tcg")
+    return emulated(await measureEmulation(wish, memory), "emulation was asked for", "not-probed");
+
+  const kvm = await judgeKvm(wish, memory);
+  if (kvm.state === "works" || (kvm.state === "not-probed" && wish.want === "kvm")) return underKvm(kvm);
+  if (wish.want === "kvm") {
+    if (kvm.qemuFailed) await assertQemuRuns(wish, deadlineMs);
+    throw new VmError("KVM_UNUSABLE", `KVM was asked for, but ${kvm.reason}`, { hint: kvm.remedy });
+  }
+
+  const tcgMs = await measureEmulation(wish, memory);
+  if (kvm.overdueMs !== undefined && tcgMs !== undefined && tcgMs > kvm.overdueMs) {
+    // The host is slow or busy, and KVM was given less time than emulation took.
+    const again = await probeKvm(wish, wish.kernelPath as string, memory, tcgMs);
+    if (again.state === "works") return underKvm(again);
+  }
+  // A kernel that prints nothing anywhere says nothing of KVM; a QEMU that starts but for KVM does.
+  if (kvm.isLasting && (kvm.qemuFailed || tcgMs !== undefined)) {
+    await memory.keep({ kvm: { works: false, detail: kvm.reason, foundAt: new Date().toISOString() } });
+  }
+  return {
+    ...emulated(tcgMs, `emulation, because ${kvm.reason}`, kvm.state),
+    ...(kvm.remedy && { remedy: kvm.remedy }),
+  };
+}
+
+const underKvm = ({ reason, state, afterMs }: KvmJudgement): AcceleratorVerdict => ({
+  accelerator: "kvm",
+  reason,
+  kvm: state,
+  timeScale: timeScale(afterMs, 1),
+});
+
+const emulated = (afterMs: number | undefined, reason: string, kvm: KvmState): AcceleratorVerdict => ({
+  accelerator: "tcg",
+  reason,
+  kvm,
+  timeScale: timeScale(afterMs, UNMEASURED_TCG_TIME_SCALE),
+});
+
+interface KvmJudgement {
+  readonly state: KvmState;
+  /** In words, to follow "because": one line. */
+  readonly reason: string;
+  readonly remedy?: string;
+  /** Milliseconds to a guest's first line. */
+  readonly afterMs?: number;
+  /** Whether a probe found it just now, and not for what the host lacks at the moment, e.g. a pseudo terminal. */
+  readonly isLasting?: boolean;
+  /** Whether QEMU did not get so far as to run a guest, which may not be KVM's fault. */
+  readonly qemuFailed?: boolean;
+  /** After so many milliseconds, its limit, the guest had printed nothing. */
+  readonly overdueMs?: number;
+}
+
+async function judgeKvm(wish: AcceleratorWish, memory: AcceleratorMemory): Promise<KvmJudgement> {
+  const node = await inspectKvmNode(wish.kvmDevice ?? "/dev/kvm");
+  if (node.kind !== "open") return { state: node.kind, reason: node.detail, remedy: node.remedy };
+
+  const known = (await memory.recall()).kvm;
+  if (known?.works) return { state: "works", reason: KVM_WORKS, afterMs: known.afterMs };
+  // A request for KVM is not refused for what was found before.
+  if (known && wish.want === "auto") return { state: "broken", reason: known.detail, remedy: BROKEN_REMEDY };
+  if (wish.kernelPath === undefined) {
+    return { state: "not-probed", reason: "there is no kernel yet to try KVM with" };
+  }
+  return probeKvm(wish, wish.kernelPath, memory, wish.kvmLimitMs ?? kvmLimitMs(process.env));
+}
+
+async function probeKvm(
+  wish: AcceleratorWish,
+  kernelPath: string,
+  memory: AcceleratorMemory,
+  limitMs: number,
+): Promise<KvmJudgement> {
+  for (let tries = 1; ; tries += 1) {
+    const start = performance.now();
+    const totalMs = limitMs + KVM_START_LIMIT_MS;
+    const startLimitMs = wish.want === "kvm" ? Math.min(REFUSED_START_LIMIT_MS, totalMs) : totalMs;
+    const result = await probe(wish, { accelerator: "kvm", kernelPath, limitMs, startLimitMs, totalMs });
+    if (result.kind === "printed") {
+      await memory.keep({ kvm: { works: true, afterMs: result.afterMs, foundAt: new Date().toISOString() } });
+      return { state: "works", reason: KVM_WORKS, afterMs: result.afterMs };
+    }
+    const isBusy = result.kind === "not-started" && /resource busy/i.test(`${result.detail} ${result.error.message}`);
+    if (!isBusy) return describeBroken(result, performance.now() - start >= limitMs ? limitMs : undefined);
+    if (tries === BUSY_TRIES) {
+      return { state: "busy", reason: `KVM is busy: ${result.detail}`, remedy: KVM_BUSY_REMEDY };
+    }
+    await sleep(BUSY_PAUSE_MS, undefined, { signal: wish.signal });
+  }
+}
+
+async function describeBroken(
+  result: Exclude<GuestProbeResult, { kind: "printed" }>,
+  overdueMs: number | undefined,
+): Promise<KvmJudgement> {
+  const module = await findForeignKvmModule();
+  const note = module === undefined ? "" : ` (its module ${module} runs no ordinary kernel)`;
+  return {
+    state: "broken",
+    reason: `KVM is broken on this host: ${result.detail}${note}`,
+    remedy: BROKEN_REMEDY,
+    isLasting: result.kind === "silent" || isQemus(result.error),
+    qemuFailed: result.kind === "not-started",
+    ...(overdueMs !== undefined && { overdueMs }),
+  };
+}
+
+/**
+ * Milliseconds to a kernel's first line under emulation; undefined when there is none to measure with, or it is silent.
+ * @throws VmError when QEMU does not start
+ */
+async function measureEmulation(wish: AcceleratorWish, memory: AcceleratorMemory): Promise<number | undefined> {
+  const known = (await memory.recall()).tcg;
+  const { kernelPath } = wish;
+  if (known !== undefined || kernelPath === undefined) return known?.afterMs;
+  const result = await probe(wish, { accelerator: "tcg", kernelPath, limitMs: TCG_LIMIT_MS });
+  switch (result.kind) {
+    case "printed":
+      await memory.keep({ tcg: { afterMs: result.afterMs, foundAt: new Date().toISOString() } });
+      return result.afterMs;
+    case "silent":
+      return undefined;
+    case "not-started":
+      throw brokenQemu(result);
+    default:
+      return result satisfies never;
+  }
+}
+
+/** Whether a KVM that was asked for is to blame, and not QEMU. @throws VmError when QEMU does not run emulated either */
+async function assertQemuRuns(wish: AcceleratorWish, deadlineMs: number): Promise<void> {
+  const { kernelPath } = wish;
+  if (kernelPath === undefined) return;
+  // Whether the kernel prints is another question: a guest that runs is enough.
+  const startLimitMs = Math.max(1, deadlineMs - performance.now());
+  const result = await probe(wish, { accelerator: "tcg", kernelPath, limitMs: 1, startLimitMs });
+  if (result.kind === "not-started") throw brokenQemu(result);
+}
+
+/** Whether QEMU or KVM is what failed, and not the host around them. */
+const isQemus = (error: Error): boolean =>
+  error instanceof VmError && /^(?:EXITED_EARLY|QEMU_BROKEN|QMP_|KVM_)/.test(error.code);
+
+/** A missing setpriv, say, keeps its own error. */
+function brokenQemu({ detail, error }: Extract<GuestProbeResult, { kind: "not-started" }>): Error {
+  if (!isQemus(error)) return error;
+  return new VmError("QEMU_BROKEN", `QEMU does not run a machine, not even an emulated one: ${detail}`, {
+    hint: `see that it is installed whole: ${QEMU_INSTALL_HINT}`,
+    cause: error,
+  });
+}
+
+/** Runs a probe in a folder of its own; one that fails leaves its logs in `stateDir`. */
+async function probe(
+  { stateDir, signal, log }: AcceleratorWish,
+  guest: Pick<Parameters<typeof probeGuest>[0], "accelerator" | "kernelPath" | "limitMs" | "startLimitMs" | "totalMs">,
+): Promise<GuestProbeResult> {
+  await using dir = await TempDir.create("probe");
+  const result = await probeGuest({ ...guest, workDir: dir.path, signal, log });
+  if (result.kind === "printed") return result;
+  const kept = join(stateDir, `probe-${guest.accelerator}`);
+  await mkdir(kept, { recursive: true }).catch(() => undefined);
+  for (const name of PROBE_FILES) await copyFile(join(dir.path, name), join(kept, name)).catch(() => undefined);
+  return result;
+}
+
+/** One decimal is as much as the measurement bears. */
+const timeScale = (afterMs: number | undefined, unmeasured: number): number =>
+  afterMs === undefined ? unmeasured : Math.max(1, Math.round((afterMs / KVM_REFERENCE_MS) * 10) / 10);

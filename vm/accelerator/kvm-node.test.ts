@@ -1,0 +1,85 @@
+import { chmod, chown, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { TempDir } from "../../base/temp-dir.js";
+import { skipTest } from "../../test/runner/skip-test.js";
+import { inspectKvmNode, type KvmNode } from "./kvm-node.js";
+
+const test = suite("kvm-node");
+
+test("opens a device that it may open", async () => {
+  await using dir = await TempDir.create("kvm");
+  const device = join(dir.path, "kvm");
+  await writeFile(device, "");
+  assert.equal(await inspectKvmNode(device), { kind: "open" });
+});
+
+test("says that there is none, and what makes one", async () => {
+  const node = await inspectKvmNode("/dev/livelab-no-kvm");
+  assert.is(node.kind, "no-node");
+  assert.match(JSON.stringify(node), "modprobe kvm_intel");
+});
+
+/** Looks at a device of a group as somebody who is not in it. */
+async function inspectAsStranger(mode: number, gid: number, uid = 65_534): Promise<KvmNode> {
+  await using dir = await TempDir.create("kvm");
+  const device = join(dir.path, "kvm");
+  await writeFile(device, "");
+  await chmod(dir.path, 0o755);
+  await chown(device, 0, gid);
+  await chmod(device, mode);
+  process.seteuid?.(uid);
+  try {
+    return await inspectKvmNode(device);
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
+const DAEMON = 1;
+
+for (const [title, mode, detail, remedy, uid] of [
+  [
+    "names the group that may open it, and the command that joins it",
+    0o660,
+    /open to the group daemon$/,
+    /usermod -aG daemon /,
+    65_534,
+  ],
+  [
+    "says how a device of its owner alone is opened to a group",
+    0o600,
+    /to its owner alone$/,
+    /chgrp kvm .*chmod 660/,
+    65_534,
+  ],
+  [
+    "names a user without an entry in /etc/passwd by number, and the group that a container can be given",
+    0o660,
+    /^user 1234567 may not open /,
+    /docker run --group-add 1,/,
+    1_234_567,
+  ],
+  [
+    "says to such a user how a device of its owner alone is opened to a group",
+    0o600,
+    /^user 1234567 may not open /,
+    /chmod 660 .*docker run --group-add kvm/,
+    1_234_567,
+  ],
+] as const) {
+  if (process.getuid?.() !== 0) {
+    skipTest(test, title, "needs root, to look as somebody else");
+    continue;
+  }
+  test(title, async () => {
+    const node = await inspectAsStranger(mode, DAEMON, uid);
+    assert.is(node.kind, "no-permission");
+    if (node.kind === "open") return;
+    assert.match(node.detail, detail);
+    assert.match(node.remedy, remedy);
+  });
+}
+
+test.run();

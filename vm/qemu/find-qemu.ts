@@ -1,0 +1,73 @@
+/** QEMU on this host: where it is, or how to install it. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { findProgram } from "../../base/find-program.js";
+import { VmError } from "../vm-error.js";
+import { firstErrorLine } from "./qemu-log.js";
+
+const run = promisify(execFile);
+
+/** The program that runs machines. */
+const QEMU_PROGRAM = "qemu-system-x86_64";
+
+/** How QEMU and its iPXE ROMs are installed, for each of the families of distributions. */
+export const QEMU_INSTALL_HINT = [
+  "apt-get install qemu-system-x86 ipxe-qemu (Debian, Ubuntu)",
+  "dnf install qemu-system-x86-core ipxe-roms-qemu (Fedora)",
+  "pacman -S qemu-system-x86 (Arch)",
+  "zypper install qemu-x86 qemu-ipxe (openSUSE)",
+  "apk add qemu-system-x86_64 (Alpine)",
+].join("; ");
+
+/** @throws VmError QEMU_NOT_FOUND */
+export async function findQemu(program: string = QEMU_PROGRAM): Promise<string> {
+  const path = await findProgram(program);
+  if (path !== undefined) return path;
+  throw new VmError("QEMU_NOT_FOUND", `${program} is not in the PATH`, { hint: QEMU_INSTALL_HINT });
+}
+
+/** Longest wait for a QEMU that only prints something, in milliseconds. */
+const PRINT_LIMIT_MS = 5_000;
+
+/**
+ * Runs QEMU for what it prints, e.g. with ["--version"].
+ * @throws VmError QEMU_NOT_FOUND with the reason in one line when it does not end well
+ */
+export async function printedByQemu(path: string, args: readonly string[]): Promise<string> {
+  try {
+    const { stdout } = await run(path, args, { timeout: PRINT_LIMIT_MS, killSignal: "SIGKILL" });
+    return stdout;
+  } catch (cause) {
+    throw new VmError("QEMU_NOT_FOUND", `${path} does not run: ${describeRunFailure(cause as RunFailure)}`, {
+      hint: QEMU_INSTALL_HINT,
+      cause,
+    });
+  }
+}
+
+/** What execFile() rejects with. */
+type RunFailure = Error & {
+  readonly code?: number | string;
+  readonly signal?: NodeJS.Signals | null;
+  readonly killed?: boolean;
+  readonly stderr?: string;
+};
+
+/** In one line: its own first error, or how it ended. */
+function describeRunFailure({ message, code, signal, killed, stderr = "" }: RunFailure): string {
+  if (killed) return `it did not end in ${PRINT_LIMIT_MS / 1000} s`;
+  const line = firstErrorLine(stderr.split("\n"));
+  if (line !== undefined) return line;
+  if (signal) return `it was killed by ${signal}`;
+  return typeof code === "number" ? `it ended with status ${code}` : (message.split("\n")[0] ?? "");
+}
+
+/** @returns e.g. "7.2.22" @throws VmError QEMU_NOT_FOUND when the program does not run or is not QEMU */
+export async function readQemuVersion(path: string): Promise<string> {
+  const stdout = await printedByQemu(path, ["--version"]);
+  const version = /^QEMU emulator version (\d+(\.\d+)*)/m.exec(stdout)?.[1];
+  if (version !== undefined) return version;
+  throw new VmError("QEMU_NOT_FOUND", `${path} is not QEMU: it says ${JSON.stringify(stdout.slice(0, 80))}`, {
+    hint: QEMU_INSTALL_HINT,
+  });
+}

@@ -1,0 +1,109 @@
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { describeChecks, type HostCheck } from "../../base/host-check.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { ABORTS, FakeQemu, type FakeQemuParts, HANGS } from "../../fixtures/fake-qemu.js";
+import { within } from "../../fixtures/vm-deadline.js";
+import { say, writeKernel } from "../../fixtures/vm-guest-code.js";
+import { checkQemuHost } from "./qemu-checks.js";
+
+const test = suite("qemu-checks");
+
+test(
+  "finds on a host that runs these tests all that a machine needs, and a word on KVM",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("checks");
+    const checks = await checkQemuHost({
+      kernelPath: undefined,
+      stateDir: dir.path,
+      signal: new AbortController().signal,
+      kvmDevice: "/dev/livelab-no-kvm",
+    });
+    assert.equal(
+      checks.map(({ name, state }) => `${name}: ${state}`),
+      [
+        "qemu-system-x86_64: ok",
+        "iPXE ROM: ok",
+        "UEFI (OVMF): ok",
+        "setpriv: ok",
+        "pseudo terminals: ok",
+        "KVM: optional",
+      ],
+    );
+    assert.match(checks[0]?.detail ?? "", /^\d+\.\d+\.\d+ at \//);
+    assert.match(checks[5]?.detail ?? "", "/dev/livelab-no-kvm cannot be opened (ENOENT)");
+    assert.match(checks[5]?.remedy ?? "", "modprobe");
+  }),
+);
+
+/** The checks of a host with such a QEMU, each in one line. */
+async function checksWith(parts: FakeQemuParts): Promise<readonly HostCheck[]> {
+  await using qemu = await FakeQemu.install(parts);
+  const kernelPath = join(qemu.folder, "kernel");
+  await writeKernel(kernelPath, say("ttyS1", "[    0.000000] Linux version 0\r\n"));
+  const checks = await checkQemuHost({
+    kernelPath,
+    stateDir: qemu.folder,
+    signal: new AbortController().signal,
+    kvmDevice: qemu.kvmDevice,
+  });
+  for (const { detail } of checks) assert.not.match(detail, "\n");
+  return checks;
+}
+
+const named = (checks: readonly HostCheck[], name: string): HostCheck | undefined =>
+  checks.find((check) => check.name === name);
+
+test(
+  "a broken KVM is optional, and its reason is QEMU's first error alone",
+  within(20_000, async () => {
+    const checks = await checksWith({ kvm: ABORTS });
+    assert.equal([...new Set(checks.map(({ state }) => state))], ["ok", "optional"]);
+    const detail = String(named(checks, "KVM")?.detail);
+    assert.match(detail, "KVM is broken on this host: error: failed to set MSR 0x10a to 0x69");
+    assert.not.match(detail, "Assertion");
+  }),
+);
+
+test(
+  "a KVM that runs a kernel is ok",
+  within(20_000, async () => {
+    assert.equal(named(await checksWith({}), "KVM"), { name: "KVM", state: "ok", detail: "a kernel ran under KVM" });
+  }),
+);
+
+for (const [what, parts, detail] of [
+  ["crashes", { version: "kill -SEGV $$" }, /bin\/qemu-system-x86_64 does not run: it was killed by SIGSEGV$/],
+  [
+    "lacks a library",
+    { version: 'echo "qemu-system-x86_64: error while loading shared libraries: libpixman-1.so.0: x" >&2; exit 127' },
+    /does not run: error while loading shared libraries: libpixman-1.so.0: x$/,
+  ],
+  ["says nothing of its failure", { version: "exit 3" }, /does not run: it ended with status 3$/],
+  ["hangs when it is asked for its version", { version: HANGS }, /does not run: it did not end in 5 s$/],
+  ["is no QEMU", { version: "echo busybox" }, /is not QEMU: it says "busybox/],
+  ["runs no machine", { kvm: "exit 1", tcg: "exit 1" }, /^QEMU does not run a machine, not even an emulated one: /],
+] as const) {
+  test(
+    `a QEMU that ${what} is missing, in one line with what installs it`,
+    within(30_000, async () => {
+      const checks = await checksWith(parts);
+      const qemu = named(checks, "qemu-system-x86_64");
+      assert.is(qemu?.state, "missing");
+      assert.match(String(qemu?.detail), detail);
+      assert.match(String(qemu?.remedy), "apt-get install qemu-system-x86");
+      assert.is.not(named(checks, "KVM")?.state, "missing");
+    }),
+  );
+}
+
+test("the states of checks line up, and remedies stand below what they mend", () => {
+  const text = describeChecks([
+    { name: "a", state: "ok", detail: "there" },
+    { name: "KVM", state: "optional", detail: "broken", remedy: "mend it" },
+  ]);
+  assert.is(text, "ok        a    there\noptional  KVM  broken\n               remedy: mend it");
+});
+
+test.run();

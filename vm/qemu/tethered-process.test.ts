@@ -1,0 +1,149 @@
+/** Seen from outside: however the owner of a machine ends, QEMU ends with it and nothing is left. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { TempDir } from "../../base/temp-dir.js";
+import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import { halt, writeBootDisk } from "../../fixtures/vm-guest-code.js";
+import type { VmError } from "../vm-error.js";
+import { spawnTethered } from "./tethered-process.js";
+
+const test = suite("tethered-process");
+
+const OWNER = fileURLToPath(new URL("../../fixtures/vm-owner.js", import.meta.url));
+
+/** The processes whose command line holds `text`, beside the owner itself. */
+async function processesWith(text: string): Promise<readonly string[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "")));
+  return lines.filter((line) => line.includes(text) && !line.includes(OWNER));
+}
+
+async function noneWith(text: string): Promise<void> {
+  const deadline = performance.now() + 2_000;
+  while (performance.now() < deadline) {
+    if ((await processesWith(text)).length === 0) return;
+    await sleep(20);
+  }
+  assert.equal(await processesWith(text), []);
+}
+
+/** Starts the owner with a temp folder of its own, and waits until its machine runs. */
+async function startOwner(dir: string, name: string, ...mode: readonly string[]): Promise<ChildProcess> {
+  const disk = join(dir, "disk");
+  await writeBootDisk(disk, halt);
+  await mkdir(join(dir, "tmp"));
+  const owner = spawn(process.execPath, [OWNER, disk, join(dir, "work"), name, ...mode], {
+    env: { ...process.env, TMPDIR: join(dir, "tmp") },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [said] = await once(owner.stdout, "data");
+  assert.is(String(said), "ready\n");
+  return owner;
+}
+
+for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const) {
+  test(
+    `no QEMU and no temp folder outlives an owner that gets ${signal}`,
+    within(10_000, async () => {
+      await using dir = await TempDir.create("tether");
+      const name = `tether-${signal}-${process.pid}`;
+      const owner = await startOwner(dir.path, name);
+      assert.is((await processesWith(`livelab-${name}`)).length, 1);
+      owner.kill(signal);
+      const [code] = await once(owner, "exit");
+      // SIGINT is handled, by disposing of the machine; the others are not.
+      assert.is(code, signal === "SIGINT" ? 0 : null);
+      await noneWith(`livelab-${name}`);
+      assert.equal(await readdir(join(dir.path, "tmp")), []);
+    }),
+  );
+}
+
+test(
+  "no QEMU outlives an owner that leaves by process.exit",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("tether");
+    const name = `tether-exit-${process.pid}`;
+    const owner = await startOwner(dir.path, name, "exit");
+    if (owner.exitCode === null) await once(owner, "exit");
+    await noneWith(`livelab-${name}`);
+    assert.equal(await readdir(join(dir.path, "tmp")), []);
+  }),
+);
+
+test(
+  "what the child started does not outlive an owner that leaves by process.exit",
+  within(5_000, async () => {
+    await using dir = await TempDir.create("tether");
+    const mark = `0.${process.pid}5678`;
+    const program = fileURLToPath(new URL("../../fixtures/vm-leaver.js", import.meta.url));
+    const owner = spawn(process.execPath, [program, join(dir.path, "log"), `1${mark}`], { stdio: "inherit" });
+    const [code] = await once(owner, "exit");
+    assert.is(code, 0);
+    await noneWith(mark);
+  }),
+);
+
+test(
+  "has a channel to the child, tells how it ended, and keeps what it wrote",
+  within(5_000, async () => {
+    await using dir = await TempDir.create("tether");
+    const logPath = join(dir.path, "log");
+    const child = await spawnTethered("/bin/sh", ["-c", "cat <&3 >&3 & echo said; echo wrong >&2; wait; exit 7"], {
+      logPath,
+    });
+    child.channel.end("over and back");
+    assert.is(String((await once(child.channel, "data"))[0]), "over and back");
+    assert.equal(await child.exited, { code: 7, signal: null });
+    assert.is(await readFile(logPath, "utf8"), "said\nwrong\n");
+  }),
+);
+
+test(
+  "signals the child and what it started",
+  within(5_000, async () => {
+    await using dir = await TempDir.create("tether");
+    const mark = `0.${process.pid}1234`;
+    const child = await spawnTethered("/bin/sh", ["-c", `sleep 1${mark} & echo up >&3; wait`], {
+      logPath: join(dir.path, "log"),
+    });
+    await once(child.channel, "data");
+    child.kill("SIGKILL");
+    assert.equal(await child.exited, { code: null, signal: "SIGKILL" });
+    await noneWith(mark);
+    child.kill("SIGKILL");
+  }),
+);
+
+test(
+  "throws when its log cannot be written",
+  within(5_000, async () => {
+    const error = await thrownBy(spawnTethered("/bin/true", [], { logPath: "/livelab/no/such/folder" }));
+    assert.match(String(error), "ENOENT");
+  }),
+);
+
+test("a setpriv that cannot be started has another message than one that is not installed", async () => {
+  await using dir = await TempDir.create("setpriv");
+  const failure = async (): Promise<VmError> =>
+    (await thrownBy(spawnTethered("true", [], { logPath: join(dir.path, "log") }))) as VmError;
+  const path = process.env["PATH"];
+  process.env["PATH"] = dir.path;
+  try {
+    assert.is((await failure()).message, "setpriv is not in the PATH");
+    await writeFile(join(dir.path, "setpriv"), "no program", { mode: 0o644 });
+    const { code, kind, message } = await failure();
+    assert.equal([code, kind], ["SETPRIV_NOT_FOUND", "host"]);
+    assert.match(message, "setpriv cannot be started: spawn setpriv EACCES");
+  } finally {
+    process.env["PATH"] = path;
+  }
+});
+
+test.run();
