@@ -43,3 +43,15 @@ export class UsageError extends LivelabError {
     this.code = code;
   }
 }
+
+/** The host lacks something that every part of livelab needs. */
+export class HostError extends LivelabError {
+  override readonly name = "HostError";
+  override readonly kind = "host";
+  readonly code: string;
+
+  constructor(code: string, message: string, options: LivelabErrorOptions = {}) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { skipTest } from "../test/runner/skip-test.js";
-import type { VmError } from "../vm/vm-error.js";
+import type { HostError } from "./livelab-error.js";
 import { findProjectRoot } from "./project-root.js";
 import { TempDir } from "./temp-dir.js";
 import { checkTempFolder } from "./temp-dir-check.js";
@@ -61,15 +61,15 @@ test("refuse a TMPDIR that is missing, a file, a circle of links or too long, by
     ["x".repeat(300), "its path is too long"],
   ] as const) {
     const TMPDIR = join(dir.path, name);
-    const failure = (error: VmError): VmError => error;
-    const error = (await withEnv({ TMPDIR }, () => TempDir.create("x").catch(failure))) as VmError;
+    const failure = (error: HostError): HostError => error;
+    const error = (await withEnv({ TMPDIR }, () => TempDir.create("x").catch(failure))) as HostError;
     assert.is(error.kind, "host");
     assert.match(error.message, `${TMPDIR} ($TMPDIR): ${says}`);
     assert.match(error.hint ?? "", "set TMPDIR");
     const check = await withEnv({ TMPDIR }, checkTempFolder);
     await withEnv({ TMPDIR }, () => TempDir.createForSockets("x", 90)).then(
       () => assert.unreachable(`sockets: ${name}`),
-      (error: VmError) => assert.match(error.message, says),
+      (error: HostError) => assert.match(error.message, says),
     );
     assert.is(check.state, "missing");
     assert.match(check.detail, says);

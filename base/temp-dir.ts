@@ -5,9 +5,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { LONGEST_SOCKET_PATH } from "../vm/machine-spec.js";
-import { VmError } from "../vm/vm-error.js";
+import { HostError } from "./livelab-error.js";
 import { isNoRoomError } from "./no-room.js";
+import { LONGEST_SOCKET_PATH } from "./socket-path.js";
 
 /** What mkdtemp(3) adds to a prefix, in bytes. */
 const SUFFIX_BYTES = 6;
@@ -25,7 +25,7 @@ export class TempDir implements AsyncDisposable {
   /**
    * Makes `<parent>/livelab-<name>-XXXXXX`.
    * @param parent folder that exists. @default the temp folder
-   * @throws VmError TEMP_FOLDER_UNUSABLE when the temp folder refuses; the error of the file system for another parent, and
+   * @throws HostError TEMP_FOLDER_UNUSABLE when the temp folder refuses; the error of the file system for another parent, and
    * for a table of open files that is full
    */
   static async create(name: string, parent?: string): Promise<TempDir> {
@@ -42,7 +42,7 @@ export class TempDir implements AsyncDisposable {
    * Makes a folder like create(), with a path short enough for Unix sockets in it (unix(7): 107 bytes).
    * Where the temp folder's own path is too long, the folder is made in $XDG_RUNTIME_DIR, /tmp or /var/tmp.
    * @param roomBytes longest path of a socket below the folder. @default 16
-   * @throws VmError TEMP_FOLDER_UNUSABLE
+   * @throws HostError TEMP_FOLDER_UNUSABLE
    */
   static async createForSockets(name: string, roomBytes = SOCKET_NAME_BYTES): Promise<TempDir> {
     const folder = tempFolder();
@@ -57,7 +57,7 @@ export class TempDir implements AsyncDisposable {
       const made = await TempDir.#make(parent, name).catch(() => undefined);
       if (made !== undefined) return made;
     }
-    throw new VmError(
+    throw new HostError(
       "TEMP_FOLDER_UNUSABLE",
       `the temp folder ${folder} (${sourceOfTempFolder()}) has a path of ${Buffer.byteLength(folder)} bytes, too long for ` +
         `Unix sockets, whose whole path has at most ${LONGEST_SOCKET_PATH}; nor can ${others.join(" or ")} be written`,
@@ -102,7 +102,7 @@ function unusable(folder: string, cause: NodeJS.ErrnoException): Error {
   const reason = REASONS[cause.code ?? ""];
   if (reason === undefined) return cause;
   const message = `cannot make a temporary folder in ${folder} (${sourceOfTempFolder()}): ${reason}`;
-  return new VmError("TEMP_FOLDER_UNUSABLE", message, {
+  return new HostError("TEMP_FOLDER_UNUSABLE", message, {
     hint: isNoRoomError(cause)
       ? "free some space there, or set TMPDIR to a folder with more"
       : "set TMPDIR to a folder that you may write to, or unset it to use /tmp",

@@ -8,14 +8,22 @@ import { firstError } from "../base/first-error.js";
 import { UsageError } from "../base/livelab-error.js";
 import { isNoRoomError } from "../base/no-room.js";
 import { BuilderError } from "./builder-error.js";
+import { releaseFolder } from "./home/home.js";
 import { markInUse } from "./home/home-use.js";
 import { claimMaking } from "./home/made-once.js";
 import { OwnerLock } from "./home/owner.js";
 import { removeTree } from "./home/remove-tree.js";
 import { assertRoom, RELEASE_BYTES, roomHint, STAGE_BYTES } from "./home/room.js";
 import { parseStamp, stampOf } from "./profile/stamp.js";
-import { checkOutputFolder, exportOutputs, findOutputs, linkLatest, type OutputReport } from "./release/outputs.js";
-import { findRelease, listReleases, type Release, releaseFolder, saveRelease } from "./release/release.js";
+import {
+  type BuildResult,
+  checkOutputFolder,
+  exportOutputs,
+  findOutputs,
+  linkLatest,
+  type OutputReport,
+} from "./release/outputs.js";
+import { findRelease, listReleases, type Release, saveRelease } from "./release/release.js";
 import { artifactKey } from "./stages/artifacts.js";
 import { digestTree } from "./stages/proto-tree.js";
 import { stageKey } from "./stages/stage-key.js";
@@ -34,16 +42,6 @@ export interface BuildRequest {
   /** Folder of the outputs. */
   readonly outRoot: string;
   readonly now: Date;
-}
-
-export interface BuildResult {
-  readonly release: Release;
-  /** out/<stamp>, when the last stage was among those run. */
-  readonly outputs: { readonly folder: string; readonly report: OutputReport } | undefined;
-  /** True when a release with equal inputs was there already and nothing had to be done. */
-  readonly unchanged: boolean;
-  /** What gitstatus would say of the source as it is now. */
-  readonly gitStatus: string;
 }
 
 /** Place of the first stage that leaves something: preflight_check only looks. */

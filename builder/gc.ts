@@ -5,10 +5,11 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isDraftName } from "./home/draft.js";
+import { releaseFolder } from "./home/home.js";
 import { takeAlone } from "./home/home-use.js";
 import { removeTree } from "./home/remove-tree.js";
 import { savedStates, sweepHomeAlone } from "./home/sweep.js";
-import { listReleases, type Release, releaseFolder } from "./release/release.js";
+import { listReleases, type Release } from "./release/release.js";
 import { artifactPath } from "./stages/artifacts.js";
 import { stages } from "./stages/stages.js";
 import { parseBaseDigest } from "./store/cloud-image.js";

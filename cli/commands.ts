@@ -48,10 +48,12 @@ import { proxySettingsFrom } from "../builder/store/http-get.js";
 import { describeVerification, verify } from "../builder/verify/verify.js";
 import { Workshop, type WorkshopOptions } from "../builder/workshop.js";
 import { bootImage } from "../harness/boot/boot.js";
-import { firmwareNames, mediumNames, transportNames } from "../harness/boot/boot-medium.js";
+import { firmwareNames, mediumNames } from "../harness/boot/boot-medium.js";
 import { formatBootReport } from "../harness/boot/boot-report.js";
 import { milestoneNames } from "../harness/boot/milestones.js";
+import { transportNames } from "../harness/headnode/headnode.js";
 import { formatTestReport } from "../harness/reports/text-report.js";
+import { writeTestReport } from "../harness/reports/write-test-report.js";
 import { isHostsFault } from "../harness/scenarios/broken-by-host.js";
 import { chooseScenarios, describeScenarios } from "../harness/scenarios/choose-scenarios.js";
 import { runScenarios } from "../harness/scenarios/scenario-run.js";
@@ -59,7 +61,7 @@ import { parseHostAddress } from "../harness/wire/answering-host.js";
 import { allScenarios } from "../test/scenarios/all-scenarios.js";
 import type { AcceleratorWish } from "../vm/accelerator/accelerator.js";
 import { forgetFindings } from "../vm/accelerator/accelerator-memory.js";
-import { checkQemuHost } from "../vm/qemu/qemu-checks.js";
+import { checkMachines } from "../vm/accelerator/kvm-check.js";
 
 const exitCodes: Readonly<Record<FailureKind, number>> = {
   expectation: 1,
@@ -461,7 +463,7 @@ program
         findLoaders,
         jobs: options.jobs,
       },
-      { signal, progress },
+      { signal, progress, writeReport: writeTestReport },
     );
     print(formatTestReport(report));
     print(`report: ${join(folder, "index.html")}`);
@@ -540,7 +542,7 @@ program
     const kernelPath = (await findKernel(knownKernels())) ?? (await workshop.findLockedKernel(false));
     show([
       tempFolder,
-      ...(await checkQemuHost({ kernelPath, stateDir: workshop.home.root, signal })),
+      ...(await checkMachines({ kernelPath, stateDir: workshop.home.root, signal })),
       ...(await checkBuildHost(
         workshop,
         await chooseMachine(machineWish(workshop, { want: "auto", accelerator: "auto", fetch: false })),

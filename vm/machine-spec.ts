@@ -72,9 +72,6 @@ export interface SharedFolder {
   readonly tag: string;
 }
 
-/** Of a unix socket's path, in bytes (unix(7)). */
-export const LONGEST_SOCKET_PATH = 107;
-
 export type SerialSpec = "pty" | "null";
 
 export type FirmwareSpec =

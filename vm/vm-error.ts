@@ -58,8 +58,6 @@ const kinds = {
   DISK_NOT_MADE: "host",
   /** A cloud image does not boot, or has no cloud-init that could make it serve SSH. */
   IMAGE_UNFIT: "inputs",
-  /** No folder can be made where temporary files go ($TMPDIR). */
-  TEMP_FOLDER_UNUSABLE: "host",
   /** QEMU outlived SIGKILL. */
   STILL_RUNNING: "host",
 } as const satisfies Record<string, FailureKind>;

@@ -30,6 +30,12 @@ export interface LivelabHome {
   readonly locks: string;
 }
 
+/** Folder of a release's record, logs and lock. */
+export const releaseFolder = (home: LivelabHome, stamp: string): string => join(home.builds, stamp);
+/** Folder of what a failed stage left in the release. */
+export const failedLayerFolder = (home: LivelabHome, stamp: string): string =>
+  join(releaseFolder(home, stamp), "failed");
+
 /**
  * Makes the folders where they are missing, and checks that this user can work in them.
  * @throws BuilderError NOT_WRITABLE, FOREIGN_HOME

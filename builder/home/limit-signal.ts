@@ -10,3 +10,10 @@ export function limitSignal(signal: AbortSignal | undefined, limitMs: number, wh
   setTimeout(overdue, limitMs).unref();
   return signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]);
 }
+
+/** A limit that grows with the machine's slowness. @param limitMs in milliseconds at native speed @param what work that is limited, in words */
+export const limited = (
+  { signal, machines }: { readonly signal?: AbortSignal; readonly machines: { readonly timeScale: number } },
+  limitMs: number,
+  what: string,
+): AbortSignal => limitSignal(signal, limitMs * machines.timeScale, what);

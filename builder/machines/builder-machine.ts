@@ -6,7 +6,6 @@
 import type { LivelabError } from "../../base/livelab-error.js";
 import type { Step } from "../../base/progress/progress.js";
 import type { SshConnection } from "../channel/ssh-connection.js";
-import type { Release } from "../release/release.js";
 
 export const machineKinds = ["sandbox", "vm"] as const;
 export type MachineKind = (typeof machineKinds)[number];
@@ -63,6 +62,13 @@ export interface ReleaseView {
   readonly failed?: string | undefined;
 }
 
+/** A release whose stages `livelab gc` leaves in place. */
+export interface KeptRelease {
+  readonly stamp: string;
+  readonly machine: MachineKind;
+  readonly stages: readonly { readonly key: string }[];
+}
+
 /** Starts machines of one kind, and keeps what stages leave in them. */
 export interface BuilderMachines {
   readonly kind: MachineKind;
@@ -79,5 +85,5 @@ export interface BuilderMachines {
   /** Starts a machine that shows a release; what is changed in it is thrown away. */
   show(view: ReleaseView): Promise<BuilderMachine>;
   /** Drops what no kept release needs. To be called while nobody else uses the home. @returns how many stages' results */
-  collectGarbage(kept: readonly Release[]): Promise<number>;
+  collectGarbage(kept: readonly KeptRelease[]): Promise<number>;
 }

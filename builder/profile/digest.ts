@@ -1,4 +1,5 @@
 /** Digests as locks write them: Debian's SHA256 in hexadecimal, npm's Subresource Integrity (sha512 in base64). */
+import { createHash } from "node:crypto";
 
 export interface Digest {
   readonly algorithm: "sha256" | "sha512";
@@ -28,4 +29,11 @@ export const formatDigest = ({ algorithm, hex }: Digest): string => `${algorithm
 export function parseDigest(text: string): Digest | undefined {
   const [algorithm, hex = ""] = text.split(":");
   return algorithm === "sha256" || algorithm === "sha512" ? parseHexDigest(algorithm, hex) : undefined;
+}
+
+/** SHA-256, in hexadecimal, of named texts; neither names nor texts can run into each other. */
+export function digestOf(parts: Readonly<Record<string, string>>): string {
+  return createHash("sha256")
+    .update(JSON.stringify(Object.entries(parts)))
+    .digest("hex");
 }

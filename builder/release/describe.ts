@@ -1,10 +1,9 @@
 /** What the builder's commands print: plain text for stdout. */
 import { join } from "node:path";
 import { formatBytes, formatDuration } from "../../base/format.js";
-import type { BuildResult } from "../build.js";
-import type { PoolRecord } from "../machines/vm/pool-record.js";
 import { stages } from "../stages/stages.js";
 import { describeSource } from "./git-status.js";
+import type { BuildResult } from "./outputs.js";
 import type { Release } from "./release.js";
 
 /** Columns padded to their widest cell, two spaces apart. */
@@ -25,8 +24,13 @@ export function describeStages(): string {
   return table(stages.map(({ name, summary }) => [name, summary]));
 }
 
+/** The snapshots that stages left in the builder VM's pool. */
+interface PoolSnapshots {
+  readonly stages: readonly { readonly key: string; readonly snapshot: string }[];
+}
+
 /** Each release with what its stages left: snapshots of the builder VM's pool, or layers of the sandbox. */
-export function describeReleases(releases: readonly Release[], pool: PoolRecord): string {
+export function describeReleases(releases: readonly Release[], pool: PoolSnapshots): string {
   if (releases.length === 0) return "no releases yet; `livelab build` makes one";
   const kept = (machine: Release["machine"], key: string): string =>
     machine === "sandbox"

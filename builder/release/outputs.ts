@@ -15,8 +15,9 @@ import type { Step } from "../../base/progress/progress.js";
 import { makeWritableFolder } from "../../base/writable-folder.js";
 import { BuilderError } from "../builder-error.js";
 import { Draft, sweepDrafts } from "../home/draft.js";
+import { limited } from "../home/limit-signal.js";
 import { releaseInside } from "../machines/builder-machine.js";
-import { limited, type StageContext } from "../stages/stage-run.js";
+import type { StageContext } from "../stages/stage-run.js";
 import { type Release, stageRecord } from "./release.js";
 
 /** Digests of all outputs, as sha256sum(1) -c reads them. Not of build.json, which tells how long the stages took. */
@@ -34,6 +35,16 @@ const outputReport = z.object({
 });
 
 export type OutputReport = z.infer<typeof outputReport>;
+
+export interface BuildResult {
+  readonly release: Release;
+  /** out/<stamp>, when the last stage was among those run. */
+  readonly outputs: { readonly folder: string; readonly report: OutputReport } | undefined;
+  /** True when a release with equal inputs was there already and nothing had to be done. */
+  readonly unchanged: boolean;
+  /** What gitstatus would say of the source as it is now. */
+  readonly gitStatus: string;
+}
 
 /** Longest copy of the outputs, in milliseconds. */
 const EXPORT_LIMIT_MS = 10 * 60_000;

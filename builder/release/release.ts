@@ -8,7 +8,7 @@ import { z } from "zod";
 import { UsageError } from "../../base/livelab-error.js";
 import { BuilderError } from "../builder-error.js";
 import { replaceFile } from "../home/draft.js";
-import type { LivelabHome } from "../home/home.js";
+import { type LivelabHome, releaseFolder } from "../home/home.js";
 import { machineKinds } from "../machines/builder-machine.js";
 import { parseStamp } from "../profile/stamp.js";
 import { cloudBaseWords } from "../store/cloud-image.js";
@@ -43,12 +43,6 @@ const releaseRecord = z.object({
 
 export type StageRecord = z.infer<typeof stageRecord>;
 export type Release = z.infer<typeof releaseRecord>;
-
-/** Folder of a release's record, logs and lock. */
-export const releaseFolder = (home: LivelabHome, stamp: string): string => join(home.builds, stamp);
-/** Folder of what a failed stage left in the release. */
-export const failedLayerFolder = (home: LivelabHome, stamp: string): string =>
-  join(releaseFolder(home, stamp), "failed");
 
 /** All releases of this host, oldest first. */
 export async function listReleases(home: LivelabHome): Promise<Release[]> {

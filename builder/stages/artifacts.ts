@@ -10,8 +10,8 @@ import type { ExecResult, SshConnection } from "../channel/ssh-connection.js";
 import { Draft } from "../home/draft.js";
 import type { LivelabHome } from "../home/home.js";
 import { writeFailure } from "../home/write-failure.js";
-import { formatDigest } from "../profile/digest.js";
-import { digestOf, type KeyMaterial } from "./stage-key.js";
+import { digestOf, formatDigest } from "../profile/digest.js";
+import type { Lock } from "../profile/lock.js";
 
 /** Something that a stage makes unless the gateway has it. */
 export interface ArtifactSpec {
@@ -27,23 +27,23 @@ export interface ArtifactSpec {
   readonly madeFor?: string;
 }
 
+/** What the key of an artifact is made from. */
+export interface ArtifactMaterial {
+  readonly lock: Lock;
+  /** Folder of the stages' shell files. */
+  readonly stageFolder: string;
+}
+
 /** Where the gateway has an artifact, if it has it. */
 export const artifactUrl = ({ name }: ArtifactSpec): string => `/artifact/${name}`;
 
 /** Path of an artifact in the store; it may not be there yet. */
-export async function artifactPath(
-  home: LivelabHome,
-  spec: ArtifactSpec,
-  material: Pick<KeyMaterial, "lock" | "stageFolder">,
-): Promise<string> {
+export async function artifactPath(home: LivelabHome, spec: ArtifactSpec, material: ArtifactMaterial): Promise<string> {
   return join(home.store, "artifacts", await artifactKey(spec, material), spec.name);
 }
 
 /** Digest of all that an artifact is made of. */
-export async function artifactKey(
-  spec: ArtifactSpec,
-  { lock, stageFolder }: Pick<KeyMaterial, "lock" | "stageFolder">,
-): Promise<string> {
+export async function artifactKey(spec: ArtifactSpec, { lock, stageFolder }: ArtifactMaterial): Promise<string> {
   const { madeFor } = spec;
   const madeForPackages = lock
     .set("image")

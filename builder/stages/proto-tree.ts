@@ -7,7 +7,7 @@ import { readdir, readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { createTar } from "../home/tar-stream.js";
-import { digestOf } from "./stage-key.js";
+import { digestOf } from "../profile/digest.js";
 
 /** Files and links below a folder, sorted by path. */
 export async function listTree(folder: string): Promise<{ path: string; isLink: boolean }[]> {

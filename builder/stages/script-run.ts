@@ -3,7 +3,7 @@
  * Not here: which script (stage-run.ts, machines/vm-base.ts, machines/vm-zfs-modules.ts), what its failure means to whoever runs it.
  */
 import { open } from "node:fs/promises";
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { quoteWord } from "../../base/command-line.js";
 import { BuilderError } from "../builder-error.js";
@@ -14,10 +14,19 @@ import { writeFailure } from "../home/write-failure.js";
 import { releaseInside } from "../machines/builder-machine.js";
 import type { Maker } from "../machines/maker.js";
 import type { Lock } from "../profile/lock.js";
-import type { Gateway } from "../store/gateway.js";
+
+/** What a script run needs of the gateway (store/gateway.ts). */
+export interface ScriptGateway {
+  /** Name under which the gateway notes refused requests. */
+  stage: string;
+  /** Serves one connection from the machine. */
+  accept(stream: Duplex): void;
+  /** @throws InputError REFUSED when it refused a request */
+  throwIfRefused(): void;
+}
 
 export interface ScriptRun {
-  readonly gateway: Gateway;
+  readonly gateway: ScriptGateway;
   /** Whose requests the gateway answers, should it refuse one: a stage, or what else is made. */
   readonly name: string;
   /** Words of the command that begins with the script's path; it is run by sh. */

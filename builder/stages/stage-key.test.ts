@@ -4,9 +4,10 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
+import { digestOf } from "../profile/digest.js";
 import { loadLock } from "../profile/lock.js";
 import { loadProfile } from "../profile/profiles.js";
-import { digestOf, type KeyMaterial, stageKey } from "./stage-key.js";
+import { type KeyMaterial, stageKey } from "./stage-key.js";
 import type { Stage } from "./stages.js";
 
 const test = suite("stage key");

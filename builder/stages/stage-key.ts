@@ -2,30 +2,19 @@
  * Keys of stages (DESIGN D7): a digest of all that shapes what a stage leaves, the stage before it included.
  * Equal keys mean equal layers, on this host and in any release.
  */
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { formatDigest } from "../profile/digest.js";
-import type { Lock } from "../profile/lock.js";
+import { digestOf, formatDigest } from "../profile/digest.js";
+import type { ArtifactMaterial } from "./artifacts.js";
 import type { Stage } from "./stages.js";
 
-export interface KeyMaterial {
-  readonly lock: Lock;
-  /** Folder of the stages' shell files. */
-  readonly stageFolder: string;
+export interface KeyMaterial extends ArtifactMaterial {
   /** Key of the base whose tools the stages use. */
   readonly baseKey: string;
   /** Digest of the proto tree. */
   readonly protoDigest: string;
   /** What gitstatus says (git-status.ts). */
   readonly gitStatus: string;
-}
-
-/** A digest over named texts; neither names nor texts can run into each other. */
-export function digestOf(parts: Readonly<Record<string, string>>): string {
-  return createHash("sha256")
-    .update(JSON.stringify(Object.entries(parts)))
-    .digest("hex");
 }
 
 /** Key of one stage. @param before key of the stage before it, or undefined for the first @param stamp the release's */

@@ -8,22 +8,29 @@ import { tellsNoRoom } from "../../base/no-room.js";
 import type { Step } from "../../base/progress/progress.js";
 import { BuilderError, StageError } from "../builder-error.js";
 import { SshError } from "../channel/ssh-connection.js";
-import type { LivelabHome } from "../home/home.js";
-import { limitSignal } from "../home/limit-signal.js";
+import { type LivelabHome, releaseFolder } from "../home/home.js";
+import { limited } from "../home/limit-signal.js";
 import { type BuilderMachines, releaseInside } from "../machines/builder-machine.js";
-import { releaseFolder } from "../release/release.js";
-import type { Gateway } from "../store/gateway.js";
 import { artifactPath, artifactUrl, hasArtifact, keepArtifact } from "./artifacts.js";
 import { streamTree } from "./proto-tree.js";
-import { commonEnvironment, LastLines, runScript, STAGES_INSIDE, sendFiles } from "./script-run.js";
+import { commonEnvironment, LastLines, runScript, type ScriptGateway, STAGES_INSIDE, sendFiles } from "./script-run.js";
 import type { KeyMaterial } from "./stage-key.js";
 import type { Stage } from "./stages.js";
+
+/** What a stage needs of the gateway: besides its script's requests, it serves the stage's artifact. */
+export interface StageGateway extends ScriptGateway {
+  /** Bytes of locked files served so far. */
+  readonly servedBytes: number;
+  serveFile(path: string, file: string): void;
+  /** Answers 404 for `path`. */
+  serveAbsence(path: string): void;
+}
 
 /** What all stages of one build share. */
 export interface StageContext {
   readonly home: LivelabHome;
   readonly machines: BuilderMachines;
-  readonly gateway: Gateway;
+  readonly gateway: StageGateway;
   readonly material: KeyMaterial;
   readonly stamp: string;
   /** Folder of proto/. */
@@ -34,13 +41,6 @@ export interface StageContext {
 }
 
 const LINES_SHOWN_ON_FAILURE = 40;
-
-/** The build's signal with a limit besides. @param limitMs in milliseconds of native speed @param what what it is for */
-export const limited = (
-  { signal, machines }: Pick<StageContext, "signal" | "machines">,
-  limitMs: number,
-  what: string,
-): AbortSignal => limitSignal(signal, limitMs * machines.timeScale, what);
 
 /**
  * Runs a stage upon the stages `below` (keys, oldest first) and keeps what it wrote under `key`.

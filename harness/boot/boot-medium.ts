@@ -6,31 +6,15 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError } from "../../base/livelab-error.js";
 import type { ImageFolder } from "../cn-files/image-folder.js";
+import { type NetbootMedium, transportNames } from "../headnode/headnode.js";
 
 /** `iso`: in a CD drive; `iso-disk`: written to a disk as it is; `usb`: on a stick. */
 export const mediumNames = ["ipxe", "iso", "iso-disk", "usb"] as const;
 export const firmwareNames = ["bios", "uefi"] as const;
 export type FirmwareName = (typeof firmwareNames)[number];
 
-/**
- * How the files of an iPXE boot come.
- * - `http`: all of them by HTTP, from the script on. QEMU's DHCP names the script's address, as no booter does
- * - `booter`: as from a booter: script and kernel by TFTP, the rest by HTTP; the headnode's own DHCP answers
- * - `tftp`: as from a booter with http_pxe_boot=false: all by TFTP
- */
-export const transportNames = ["http", "booter", "tftp"] as const;
-export type Transport = (typeof transportNames)[number];
-
 export type BootMedium =
-  | {
-      readonly kind: "ipxe";
-      readonly transport: Transport;
-      /**
-       * Folder with undionly.kpxe and snponly.efi, where the firmware's PXE is to load one of them first, as on real
-       * hardware. None: QEMU's own ROM is the iPXE.
-       */
-      readonly loaderDir: string | undefined;
-    }
+  | ({ readonly kind: "ipxe" } & NetbootMedium)
   | { readonly kind: "iso" | "iso-disk" | "usb"; readonly path: string };
 
 export interface MediumOptions {

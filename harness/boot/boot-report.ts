@@ -10,7 +10,8 @@ import type { ExitReport } from "../../vm/qemu/exit-report.js";
 import { type FileWarning, formatFileWarning } from "../cn-files/file-warning.js";
 import type { ImageFileName } from "../cn-files/image-folder.js";
 import type { DhcpExchange } from "../headnode/dhcp-service.js";
-import type { BootMedium, FirmwareName, Transport } from "./boot-medium.js";
+import type { Transport } from "../headnode/headnode.js";
+import type { BootMedium, FirmwareName } from "./boot-medium.js";
 import type { FatalSign, MilestoneName } from "./milestones.js";
 import { writeReportFile } from "./report-folder.js";
 

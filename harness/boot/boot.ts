@@ -6,9 +6,9 @@ import { UsageError } from "../../base/livelab-error.js";
 import { type Progress, silentProgress } from "../../base/progress/progress.js";
 import { formatFileWarning } from "../cn-files/file-warning.js";
 import { ExpectationFailed } from "../harness-error.js";
-import { expectSuccess } from "../scenarios/scenario.js";
 import { type BootOptions, planBoot } from "./boot-plan.js";
 import type { BootReport } from "./boot-report.js";
+import { expectSuccess } from "./expect.js";
 import { type PowerOnContext, RunningCn } from "./running-cn.js";
 import type { CnTerminal } from "./terminal.js";
 

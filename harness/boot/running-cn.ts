@@ -12,7 +12,7 @@ import { waitAtMost } from "../../base/wait-at-most.js";
 import { type AcceleratorVerdict, decideAccelerator, dropKvmVerdict } from "../../vm/accelerator/accelerator.js";
 import { isKvmFailure } from "../../vm/accelerator/kvm-failure.js";
 import { launchMachine, type RunningMachine } from "../../vm/machine.js";
-import { describeExit } from "../../vm/qemu/exit-report.js";
+import { describeExit, type GuestEnd } from "../../vm/qemu/exit-report.js";
 import { SerialLine } from "../../vm/serial/serial-line.js";
 import { VmError } from "../../vm/vm-error.js";
 import { digestImage, type ImageDigests } from "../cn-files/image-folder.js";
@@ -23,13 +23,13 @@ import { ExpectationFailed } from "../harness-error.js";
 import type { DhcpExchange } from "../headnode/dhcp-service.js";
 import { Headnode, type HeadnodeNetwork } from "../headnode/headnode.js";
 import { defaultCnAddress, userNetworkFor } from "../headnode/user-network.js";
-import { expectEqual, expectSuccess, type GuestEnding } from "../scenarios/scenario.js";
 import { nextAwaited, reportOf, type SeenBoot, verdictOf } from "./boot-outcome.js";
 import type { BootPlan } from "./boot-plan.js";
 import { type BootReport, type CommandReport, writeBootReport } from "./boot-report.js";
 import { BootTrouble, errorOfEnd } from "./boot-trouble.js";
 import { layOutMedium } from "./cn-medium.js";
 import { connectCn } from "./cn-network.js";
+import { expectEqual, expectSuccess } from "./expect.js";
 import { followTranscript } from "./milestone-feed.js";
 import { type FatalReason, type MilestoneName, MilestoneRecorder } from "./milestones.js";
 import { makeReportFolder } from "./report-folder.js";
@@ -86,6 +86,13 @@ class Clock {
   }
 
   readonly nowMs = (): number => (this.#poweredOn === undefined ? 0 : performance.now() - this.#poweredOn);
+}
+
+/** The guest's own end, which the claims of the next boot may build upon. */
+export interface GuestEnding {
+  /** What root runs to bring it about; what it prints is lost with the machine. */
+  readonly command: string;
+  readonly end: Extract<GuestEnd, "guest-reset" | "guest-shutdown">;
 }
 
 export class RunningCn implements AsyncDisposable {

@@ -6,7 +6,6 @@
  */
 import { basename } from "node:path";
 import { DisposableStack } from "../../base/disposable-stack.js";
-import type { BootMedium, FirmwareName } from "../boot/boot-medium.js";
 import type { ImageFolder } from "../cn-files/image-folder.js";
 import type { NetworkingFile } from "../cn-files/networking-json.js";
 import type { NodeConfigFile } from "../cn-files/node-config.js";
@@ -23,6 +22,25 @@ import { cnAddressFor, type UserNetwork, userNetworkFor } from "./user-network.j
 /** dhcp_lease_time of a headnode's default, in seconds. */
 const LEASE_SECONDS = 2_592_000;
 
+/**
+ * How the files of an iPXE boot come.
+ * - `http`: all of them by HTTP, from the script on. QEMU's DHCP names the script's address, as no booter does
+ * - `booter`: as from a booter: script and kernel by TFTP, the rest by HTTP; the headnode's own DHCP answers
+ * - `tftp`: as from a booter with http_pxe_boot=false: all by TFTP
+ */
+export const transportNames = ["http", "booter", "tftp"] as const;
+export type Transport = (typeof transportNames)[number];
+
+/** How a CN that boots by network gets its files. */
+export interface NetbootMedium {
+  readonly transport: Transport;
+  /**
+   * Folder with undionly.kpxe and snponly.efi, one of which the firmware's PXE loads first, as on real hardware. Undefined:
+   * QEMU's own ROM is the iPXE.
+   */
+  readonly loaderDir: string | undefined;
+}
+
 export interface HeadnodeOptions {
   readonly image: ImageFolder;
   /** The CN's boot NIC, colons, any case. */
@@ -34,9 +52,9 @@ export interface HeadnodeOptions {
   /** CNAPI's kernel arguments, in their order. @default [] */
   readonly kernelArguments?: readonly string[];
   /** How the CN gets at all this. @default all by HTTP */
-  readonly medium?: Pick<Extract<BootMedium, { kind: "ipxe" }>, "transport" | "loaderDir">;
+  readonly medium?: NetbootMedium;
   /** What asks first. @default "bios" */
-  readonly firmware?: FirmwareName;
+  readonly firmware?: "bios" | "uefi";
   /** @default 0, any free port */
   readonly port?: number;
   /** Names of files to be answered 404 although they are there, e.g. "vmlinuz". @default [] */

@@ -10,18 +10,11 @@ import type { Accelerator } from "../../vm/machine-spec.js";
 import { type BootPlan, planBoot } from "../boot/boot-plan.js";
 import type { BootReport } from "../boot/boot-report.js";
 import { milestonesOn } from "../boot/boot-way.js";
+import { expectSuccess } from "../boot/expect.js";
 import type { MilestoneName } from "../boot/milestones.js";
 import { type CnShell, type PowerOnContext, RunningCn } from "../boot/running-cn.js";
 import { ExpectationFailed } from "../harness-error.js";
-import {
-  type Claim,
-  expectSuccess,
-  type LoginBoot,
-  type RefusedBoot,
-  type Scenario,
-  type ScenarioBoot,
-  type SeenCn,
-} from "./scenario.js";
+import type { Claim, LoginBoot, RefusedBoot, Scenario, ScenarioBoot, SeenCn } from "./scenario.js";
 import type { ScenarioDisks } from "./scenario-disks.js";
 
 /** `failed`: the guest did not do it; `broken`: livelab or the host could not ask; `not run`: it did not come to that. */

@@ -7,6 +7,7 @@ import { type Progress, silentProgress } from "../../base/progress/progress.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
 import { formatTestReport } from "../reports/text-report.js";
+import { writeTestReport } from "../reports/write-test-report.js";
 import type { LoginBoot, Scenario } from "./scenario.js";
 import { parallelScenarios, runScenarios, type TestReport } from "./scenario-run.js";
 
@@ -44,7 +45,9 @@ async function runAll(
   const notes: string[] = [];
   const progress: Progress = { ...silentProgress, note: (text) => notes.push(text) };
   const options = { imageDir: await makeImage(dir.path), outDir, stateDir: dir.path, jobs };
-  const thrown = (await thrownBy(runScenarios(scenarios, options, { signal, progress }))) as Error & { code?: string };
+  const thrown = (await thrownBy(
+    runScenarios(scenarios, options, { signal, progress, writeReport: writeTestReport }),
+  )) as Error & { code?: string };
   const report = JSON.parse(await readFile(join(outDir, "report.json"), "utf8").catch(() => "{}")) as TestReport;
   const junit = await readFile(join(outDir, "junit.xml"), "utf8").catch(() => "");
   return { thrown, notes, report, junit, files: await readdir(outDir) };

@@ -11,10 +11,8 @@ import { type Progress, silentProgress } from "../../base/progress/progress.js";
 import { decideOnce } from "../../vm/accelerator/accelerator.js";
 import type { Accelerator } from "../../vm/machine-spec.js";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../boot/boot-plan.js";
-import { makeReportFolder, writeReportFile } from "../boot/report-folder.js";
+import { makeReportFolder } from "../boot/report-folder.js";
 import { HarnessError } from "../harness-error.js";
-import { formatScenarioHtml } from "../reports/html-report.js";
-import { formatJunit } from "../reports/junit-report.js";
 import type { Scenario } from "./scenario.js";
 import {
   bootWithoutReport,
@@ -40,6 +38,8 @@ export interface ScenarioRunOptions {
 
 export interface ScenarioRunContext {
   readonly signal: AbortSignal;
+  /** Keeps the report, also the partial one of an aborted run (reports/write-test-report.ts). */
+  readonly writeReport: (report: TestReport, outDir: string) => Promise<void>;
   /** @default nobody is told */
   readonly progress?: Progress;
   /** Decides what all machines of the run have. @default decideOnce() */
@@ -82,17 +82,17 @@ export const parallelScenarios = (cpus = processors(), freeBytes = freeMemoryByt
 const cpusOfEach = (jobs: number): number => Math.max(1, Math.min(DEFAULT_CPUS, Math.floor(processors() / jobs)));
 
 /**
- * Runs them all and writes report.json, junit.xml and index.html into `outDir`.
+ * Runs all of them, and calls `writeReport` when the last has ended.
  * A scenario that fails is a result, not an error; so is a boot that could not begin, and the others go on.
  * @throws what is a defect of livelab or of a scenario, and UsageError, VmError, HarnessError when no boot could begin: when
  * all have ended and the report is written
- * @throws HarnessError LOG_NOT_WRITABLE for the report
+ * @throws HarnessError LOG_NOT_WRITABLE when `outDir` cannot be made; what `writeReport` throws
  * @throws the signal's reason when it is aborted; the report then has what was finished before
  */
 export async function runScenarios(
   scenarios: readonly Scenario[],
   options: ScenarioRunOptions,
-  { signal, progress = silentProgress, decideAccelerator = decideOnce() }: ScenarioRunContext,
+  { signal, writeReport, progress = silentProgress, decideAccelerator = decideOnce() }: ScenarioRunContext,
 ): Promise<TestReport> {
   const startedAt = new Date().toISOString();
   const startMs = performance.now();
@@ -110,9 +110,7 @@ export async function runScenarios(
     failed: claims.length - passed,
     scenarios: results,
   };
-  await writeReportFile(join(options.outDir, "report.json"), `${JSON.stringify(report, null, 2)}\n`);
-  await writeReportFile(join(options.outDir, "junit.xml"), formatJunit(report));
-  await writeReportFile(join(options.outDir, "index.html"), formatScenarioHtml(report, options.outDir));
+  await writeReport(report, options.outDir);
   signal.throwIfAborted();
   const began = results.some(({ boots }) => boots.some((boot) => boot.report !== undefined));
   if (failure !== undefined && (isDefect(failure) || !began)) throw failure;

@@ -3,11 +3,10 @@
  * Claims are values, so that a boot that ends early leaves every one of them visibly unproven.
  * Not here: running them (scenario-run.ts, scenario-boot.ts), the scenarios themselves (test/scenarios).
  */
-import type { GuestEnd } from "../../vm/qemu/exit-report.js";
 import type { BootOptions, BootPlan } from "../boot/boot-plan.js";
-import type { CommandReport } from "../boot/boot-report.js";
+import { expectEqual, expectTrue } from "../boot/expect.js";
 import type { FatalReason, MilestoneName, MilestoneRecorder } from "../boot/milestones.js";
-import { ExpectationFailed } from "../harness-error.js";
+import type { GuestEnding } from "../boot/running-cn.js";
 import type { DhcpExchange } from "../headnode/dhcp-service.js";
 
 export interface Scenario {
@@ -53,13 +52,6 @@ export interface LoginBoot extends BootSetting {
   readonly claims: readonly Claim<BootedCn>[];
   /** How the guest is to end itself after the claims. @default it is not asked: its power is cut */
   readonly ending?: GuestEnding | undefined;
-}
-
-/** The guest's own end, which the claims of the next boot may build upon. */
-export interface GuestEnding {
-  /** What root runs to bring it about; what it prints is lost with the machine. */
-  readonly command: string;
-  readonly end: Extract<GuestEnd, "guest-reset" | "guest-shutdown">;
 }
 
 export interface RefusedBoot extends BootSetting {
@@ -117,21 +109,3 @@ export const consoleNeverSays = (title: string, pattern: RegExp): Claim<SeenCn> 
 
 /** Whether the image's early boot wrote the line. */
 const isOurs = (line: string): boolean => line.startsWith("triton: ");
-
-/** @throws ExpectationFailed WRONG_VALUE unless both have the same JSON form */
-export function expectEqual(what: string, actual: unknown, expected: unknown): void {
-  const [is, should] = [JSON.stringify(actual), JSON.stringify(expected)];
-  if (is !== should) throw new ExpectationFailed("WRONG_VALUE", `${what} is ${is}, and should be ${should}`);
-}
-
-/** @throws ExpectationFailed WRONG_VALUE, with what was seen */
-export function expectTrue(claim: string, isSo: boolean, seen: unknown): void {
-  if (!isSo) throw new ExpectationFailed("WRONG_VALUE", `${claim} is not so; seen: ${JSON.stringify(seen)}`);
-}
-
-/** @throws ExpectationFailed COMMAND_FAILED unless the status is 0 */
-export function expectSuccess({ command, status, stdout, stderr }: CommandReport): void {
-  if (status === 0) return;
-  const said = (stderr.trimEnd() || stdout.trimEnd()).split("\n").at(-1);
-  throw new ExpectationFailed("COMMAND_FAILED", `\`${command}\` ended with status ${status}${said ? `: ${said}` : ""}`);
-}

@@ -13,9 +13,11 @@ import { TempDir } from "../../base/temp-dir.js";
 import { bootImage } from "../../harness/boot/boot.js";
 import type { BootOptions } from "../../harness/boot/boot-plan.js";
 import type { BootReport } from "../../harness/boot/boot-report.js";
+import { expectEqual } from "../../harness/boot/expect.js";
 import type { FatalReason } from "../../harness/boot/milestones.js";
 import type { HeadnodeRequest } from "../../harness/headnode/transcript.js";
-import { expectEqual, type Scenario } from "../../harness/scenarios/scenario.js";
+import { writeTestReport } from "../../harness/reports/write-test-report.js";
+import type { Scenario } from "../../harness/scenarios/scenario.js";
 import { runScenarios, type TestReport } from "../../harness/scenarios/scenario-run.js";
 
 const test = suite("boot failures");
@@ -145,7 +147,11 @@ test("a scenario whose boot fails leaves no claim unmentioned, and every report"
     ],
   };
   const outDir = join(dir.path, "out");
-  const report = await runScenarios([scenario], { imageDir, stateDir, outDir }, { signal: signal() });
+  const report = await runScenarios(
+    [scenario],
+    { imageDir, stateDir, outDir },
+    { signal: signal(), writeReport: writeTestReport },
+  );
   assert.is(report.ok, false);
   assert.equal(
     report.scenarios[0]?.boots[0]?.claims.map(({ title, outcome }) => `${title}: ${outcome}`),
@@ -181,7 +187,11 @@ test("a boot that stops as it should passes, beside one that stops for another r
   });
   const scenarios = [refused("as-it-should", "ipxe-prompt"), refused("otherwise", "emergency-shell")];
   const outDir = join(dir.path, "out");
-  const report = await runScenarios(scenarios, { imageDir, stateDir, outDir, jobs: 2 }, { signal: signal() });
+  const report = await runScenarios(
+    scenarios,
+    { imageDir, stateDir, outDir, jobs: 2 },
+    { signal: signal(), writeReport: writeTestReport },
+  );
   assert.equal(
     report.scenarios.map(({ boots }) => boots[0]?.claims.map(({ outcome }) => outcome)),
     [
@@ -206,7 +216,11 @@ test("a boot that cannot begin costs its own scenario, and the others are booted
   const { imageDir, stateDir } = await makeImage(dir);
   const outDir = join(dir.path, "out");
   const scenarios = [stopping("bad-nic", { mac: "odd" }), stopping("good")];
-  const report = await runScenarios(scenarios, { imageDir, stateDir, outDir, jobs: 1 }, { signal: signal() });
+  const report = await runScenarios(
+    scenarios,
+    { imageDir, stateDir, outDir, jobs: 1 },
+    { signal: signal(), writeReport: writeTestReport },
+  );
   assert.equal(
     report.scenarios.map(({ passed, boots }) => [passed, boots[0]?.report !== undefined]),
     [
@@ -234,7 +248,7 @@ test("an interrupt leaves a report with the scenarios that were finished", async
   const error = await runScenarios(
     scenarios,
     { imageDir, stateDir, outDir, jobs: 1 },
-    { signal: AbortSignal.any([signal(), controller.signal]), progress },
+    { signal: AbortSignal.any([signal(), controller.signal]), progress, writeReport: writeTestReport },
   ).catch((thrown: unknown) => thrown);
   assert.is(error, reason);
   const report = JSON.parse(await readFile(join(outDir, "report.json"), "utf8")) as TestReport;
@@ -250,7 +264,11 @@ test("a QEMU that ends while its boot should stand still is no stop", async () =
   const boot = { name: "only", fixtures: {}, milestones: [], refusal: "ipxe-prompt", claims: [] } as const;
   const scenario: Scenario = { name: "stops", summary: "Stops, and is killed then.", boots: [boot] };
   const outDir = join(dir.path, "out");
-  const running = runScenarios([scenario], { imageDir, stateDir, outDir }, { signal: signal() });
+  const running = runScenarios(
+    [scenario],
+    { imageDir, stateDir, outDir },
+    { signal: signal(), writeReport: writeTestReport },
+  );
   running.catch(() => undefined); // awaited below
   const folder = join(outDir, "stops/only");
   const pid = await findQemu(folder);
@@ -276,7 +294,11 @@ test("a scenario that names a disk which it has not is a defect, thrown when tho
     { name: "wrong", summary: "", disks: { one: 1 }, boots: [{ ...boot, disks: ["two"] }] },
   ];
   const outDir = join(dir.path, "out");
-  const error = await runScenarios(scenarios, { imageDir, stateDir, outDir, jobs: 2 }, { signal: signal() }).then(
+  const error = await runScenarios(
+    scenarios,
+    { imageDir, stateDir, outDir, jobs: 2 },
+    { signal: signal(), writeReport: writeTestReport },
+  ).then(
     () => undefined,
     (reason: Error) => reason,
   );
@@ -294,7 +316,11 @@ test("a scenario that names a disk which it has not is a defect, thrown when tho
 test("no scenarios at all is no success", async () => {
   await using dir = await TempDir.create("boot-none");
   const { imageDir, stateDir } = await makeImage(dir);
-  const report = await runScenarios([], { imageDir, stateDir, outDir: dir.path }, { signal: signal() });
+  const report = await runScenarios(
+    [],
+    { imageDir, stateDir, outDir: dir.path },
+    { signal: signal(), writeReport: writeTestReport },
+  );
   assert.is(report.ok, false);
 });
 

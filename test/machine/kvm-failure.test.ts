@@ -13,6 +13,7 @@ import { bootImage } from "../../harness/boot/boot.js";
 import { planBoot } from "../../harness/boot/boot-plan.js";
 import type { BootReport } from "../../harness/boot/boot-report.js";
 import { RunningCn } from "../../harness/boot/running-cn.js";
+import { writeTestReport } from "../../harness/reports/write-test-report.js";
 import { runScenarios } from "../../harness/scenarios/scenario-run.js";
 import type { AcceleratorVerdict } from "../../vm/accelerator/accelerator.js";
 
@@ -107,7 +108,7 @@ test(
     const report = await runScenarios(
       [{ name: "unlucky", summary: "", boots: [boot] }],
       { imageDir, stateDir, outDir },
-      context(),
+      { ...context(), writeReport: writeTestReport },
     );
     assert.is(report.ok, false);
     assert.equal(

@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import type { LivelabError } from "../../base/livelab-error.js";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
-import { failedLayerFolder } from "../../builder/release/release.js";
+import { failedLayerFolder } from "../../builder/home/home.js";
 import type { Workshop } from "../../builder/workshop.js";
 import { openToyRelease, readySharedHome, runToyStages, sharedHome, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";

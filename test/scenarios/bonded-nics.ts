@@ -4,8 +4,9 @@
  */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
+import { expectEqual, expectTrue } from "../../harness/boot/expect.js";
 import { milestoneNames } from "../../harness/boot/milestones.js";
-import { expectEqual, expectTrue, type Scenario } from "../../harness/scenarios/scenario.js";
+import type { Scenario } from "../../harness/scenarios/scenario.js";
 import { awaitNoDisk, noUnitHasFailed } from "./every-cn.js";
 import { answers, hasAddresses, hashIsVerified, hasLinks, isConfigured, routes } from "./network-claims.js";
 

@@ -4,15 +4,10 @@
  */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
+import { expectEqual } from "../../harness/boot/expect.js";
 import { milestoneNames } from "../../harness/boot/milestones.js";
 import { bootScriptName } from "../../harness/headnode/boot-script.js";
-import {
-  type Claim,
-  consoleSays,
-  expectEqual,
-  type LoginBoot,
-  type Scenario,
-} from "../../harness/scenarios/scenario.js";
+import { type Claim, consoleSays, type LoginBoot, type Scenario } from "../../harness/scenarios/scenario.js";
 import { awaitNoDisk, isTheImageUnderTest, noUnitHasFailed, runsFromTheSquashfs } from "./every-cn.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");

@@ -1,6 +1,8 @@
 /** Claims that hold for a CN however it boots, and whatever it is given. */
+
+import { expectEqual } from "../../harness/boot/expect.js";
 import { digestFile } from "../../harness/cn-files/image-folder.js";
-import { type Claim, expectEqual } from "../../harness/scenarios/scenario.js";
+import type { Claim } from "../../harness/scenarios/scenario.js";
 
 /** For CNs without a disk whose system pool is not what is looked at: early boot need not wait for one to come. */
 export const awaitNoDisk = "zfs_modprobe_sleep=0";

@@ -1,11 +1,12 @@
 /** A CN that boots for the first time after its networking.json was written, and has no pool. */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
+import { expectEqual, expectTrue } from "../../harness/boot/expect.js";
 import { milestoneNames } from "../../harness/boot/milestones.js";
 import { hostidOf } from "../../harness/cn-files/hostid.js";
 import { listAddressesCommand, parseAddresses } from "../../harness/cn-files/ip-addr.js";
 import { prefixLength } from "../../harness/cn-files/ipv4.js";
-import { type Claim, expectEqual, expectTrue, type Scenario } from "../../harness/scenarios/scenario.js";
+import type { Claim, Scenario } from "../../harness/scenarios/scenario.js";
 import { isTheImageUnderTest, noUnitHasFailed } from "./every-cn.js";
 import { operatorClaims } from "./operator-claims.js";
 

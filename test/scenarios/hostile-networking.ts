@@ -6,15 +6,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { findProjectRoot } from "../../base/project-root.js";
+import { expectEqual, expectTrue } from "../../harness/boot/expect.js";
 import { milestoneNames } from "../../harness/boot/milestones.js";
-import {
-  type BootedCn,
-  type Claim,
-  consoleSays,
-  expectEqual,
-  expectTrue,
-  type Scenario,
-} from "../../harness/scenarios/scenario.js";
+import { type BootedCn, type Claim, consoleSays, type Scenario } from "../../harness/scenarios/scenario.js";
 import { awaitNoDisk, noUnitHasFailed } from "./every-cn.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");

@@ -1,5 +1,7 @@
 /** Units that are put below /opt on a node with a pool, and what becomes of them on the next boot. */
-import { type Claim, expectEqual } from "../../harness/scenarios/scenario.js";
+
+import { expectEqual } from "../../harness/boot/expect.js";
+import type { Claim } from "../../harness/scenarios/scenario.js";
 
 const custom = "/opt/custom/systemd";
 const agent = "/opt/smartdc/agents/lib/node_modules/livelab-agent";

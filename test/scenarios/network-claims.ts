@@ -1,7 +1,8 @@
 /** What is claimed of a CN's network, in the words of `ip -j`, networkctl and ping. */
 
+import { expectEqual, expectTrue } from "../../harness/boot/expect.js";
 import { listAddressesCommand, parseAddresses } from "../../harness/cn-files/ip-addr.js";
-import { type BootedCn, type Claim, expectEqual, expectTrue } from "../../harness/scenarios/scenario.js";
+import type { BootedCn, Claim } from "../../harness/scenarios/scenario.js";
 
 /** One link as `ip -d -j link` tells it: the fields that are claimed. */
 export interface LinkFacts {

@@ -1,9 +1,10 @@
 /** A CN that booter never wrote a networking.json for: it must boot, and ask for an address only when told to. */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
+import { expectEqual } from "../../harness/boot/expect.js";
 import { milestoneNames } from "../../harness/boot/milestones.js";
 import { listAddressesCommand, parseAddresses } from "../../harness/cn-files/ip-addr.js";
-import { expectEqual, type Scenario } from "../../harness/scenarios/scenario.js";
+import type { Scenario } from "../../harness/scenarios/scenario.js";
 import { awaitNoDisk } from "./every-cn.js";
 
 const nodeConfigPath = join(findProjectRoot(), "fixtures/node.config");

@@ -2,7 +2,9 @@
  * What operators and Triton's software take for granted on every compute node, whatever its pool and its network:
  * commands, environment, services, and no secrets lying about.
  */
-import { type Claim, expectEqual, expectTrue } from "../../harness/scenarios/scenario.js";
+
+import { expectEqual, expectTrue } from "../../harness/boot/expect.js";
+import type { Claim } from "../../harness/scenarios/scenario.js";
 
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/triton/bin:/usr/node/bin";
 

@@ -7,16 +7,10 @@
  */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
+import { expectEqual, expectTrue } from "../../harness/boot/expect.js";
 import { milestoneNames } from "../../harness/boot/milestones.js";
 import { hostidOf } from "../../harness/cn-files/hostid.js";
-import {
-  type Claim,
-  consoleNeverSays,
-  consoleSays,
-  expectEqual,
-  expectTrue,
-  type Scenario,
-} from "../../harness/scenarios/scenario.js";
+import { type Claim, consoleNeverSays, consoleSays, type Scenario } from "../../harness/scenarios/scenario.js";
 import { systemPoolState } from "./system-pool-state.js";
 
 const nodeConfigPath = join(findProjectRoot(), "fixtures/node.config");

@@ -4,16 +4,10 @@
  */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
+import { expectEqual, expectTrue } from "../../harness/boot/expect.js";
 import { milestoneNames } from "../../harness/boot/milestones.js";
 import { hostidOf } from "../../harness/cn-files/hostid.js";
-import {
-  type BootedCn,
-  type Claim,
-  consoleSays,
-  expectEqual,
-  expectTrue,
-  type Scenario,
-} from "../../harness/scenarios/scenario.js";
+import { type BootedCn, type Claim, consoleSays, type Scenario } from "../../harness/scenarios/scenario.js";
 import { noUnitHasFailed } from "./every-cn.js";
 import { installedUnits, installUnits } from "./installed-units.js";
 import { systemPoolState } from "./system-pool-state.js";

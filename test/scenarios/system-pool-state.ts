@@ -1,5 +1,7 @@
 /** What early boot leaves of its search for the system pool, for sysinfo and setup. */
-import { type Claim, expectEqual } from "../../harness/scenarios/scenario.js";
+
+import { expectEqual } from "../../harness/boot/expect.js";
+import type { Claim } from "../../harness/scenarios/scenario.js";
 
 /** A claim that the first line of the state file is `expected`. */
 export const systemPoolState = (expected: string): Claim => ({

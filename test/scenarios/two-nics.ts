@@ -1,8 +1,9 @@
 /** A CN with an admin NIC and a storage NIC on one wire: addresses, MTU 9000, routes of all kinds, kernel arguments. */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
+import { expectEqual, expectTrue } from "../../harness/boot/expect.js";
 import { milestoneNames } from "../../harness/boot/milestones.js";
-import { expectEqual, expectTrue, type Scenario } from "../../harness/scenarios/scenario.js";
+import type { Scenario } from "../../harness/scenarios/scenario.js";
 import { awaitNoDisk, noUnitHasFailed } from "./every-cn.js";
 import { answers, hasAddresses, hashIsVerified, hasLinks, isConfigured, routes } from "./network-claims.js";
 

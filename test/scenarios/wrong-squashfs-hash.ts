@@ -1,8 +1,9 @@
 /** A root that is not the one its digest is for: it must never be mounted, and the machine must say why. */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
+import { expectTrue } from "../../harness/boot/expect.js";
 import { milestoneNames } from "../../harness/boot/milestones.js";
-import { consoleNeverSays, consoleSays, expectTrue, type Scenario } from "../../harness/scenarios/scenario.js";
+import { consoleNeverSays, consoleSays, type Scenario } from "../../harness/scenarios/scenario.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");
 /** SHA-1 of nothing at all. */

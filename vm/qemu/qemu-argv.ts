@@ -3,15 +3,15 @@
  * Source: QEMU docs/system/invocation; DESIGN D6 and section 7 for the measured choices.
  */
 import { join } from "node:path";
-import {
-  type BootSource,
-  type FirmwareFile,
-  type FirmwareSpec,
-  LONGEST_SOCKET_PATH,
-  type MachineSpec,
-  type PortSpec,
-  type SerialSpec,
-  type SharedFolder,
+import { LONGEST_SOCKET_PATH } from "../../base/socket-path.js";
+import type {
+  BootSource,
+  FirmwareFile,
+  FirmwareSpec,
+  MachineSpec,
+  PortSpec,
+  SerialSpec,
+  SharedFolder,
 } from "../machine-spec.js";
 import { VmError } from "../vm-error.js";
 import { optionValue } from "./option-value.js";

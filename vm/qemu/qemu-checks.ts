@@ -1,4 +1,4 @@
-/** What this host has for running machines, for `livelab doctor`. */
+/** What this host has for starting QEMU, for `livelab doctor`. */
 
 import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,8 +6,6 @@ import { findProgram } from "../../base/find-program.js";
 import type { HostCheck } from "../../base/host-check.js";
 import { isThere } from "../../base/is-there.js";
 import { LivelabError } from "../../base/livelab-error.js";
-import { type AcceleratorWish, decideAccelerator } from "../accelerator/accelerator.js";
-import { VmError } from "../vm-error.js";
 import { findQemu, printedByQemu, QEMU_INSTALL_HINT, readQemuVersion } from "./find-qemu.js";
 import { findUefi, UEFI_INSTALL_HINT } from "./find-uefi.js";
 
@@ -16,26 +14,29 @@ const QEMU = "qemu-system-x86_64";
 /** The ROM that QEMU runs for a virtio-net-pci NIC: its BIOS part is what BIOS machines boot with. */
 const NIC_ROM = "efi-virtio.rom";
 
-/** @param wish as for decideAccelerator, whose verdict is one of the checks */
-export async function checkQemuHost(wish: Omit<AcceleratorWish, "want">): Promise<readonly HostCheck[]> {
+export interface QemuChecks {
+  readonly qemu: HostCheck;
+  /** What QEMU and livelab need besides. */
+  readonly others: readonly HostCheck[];
+}
+
+/** Looks for QEMU and what it needs; starts no machine (accelerator/kvm-check.ts does). */
+export async function checkQemu(): Promise<QemuChecks> {
   const others = [await checkUefi(), await checkSetpriv(), await checkPtys()];
-  let qemu: string;
-  let version: string;
   try {
-    qemu = await findQemu();
-    version = await readQemuVersion(qemu);
+    const path = await findQemu();
+    const version = await readQemuVersion(path);
+    const qemu: HostCheck = { name: QEMU, state: "ok", detail: `${version} at ${path}` };
+    return { qemu, others: [await checkNicRom(path), ...others] };
   } catch (error) {
-    return [failed(QEMU, error), ...others];
+    return { qemu: failedCheck(QEMU, error), others };
   }
-  const { kvm, qemuError } = await checkKvm(wish);
-  const found: HostCheck = { name: QEMU, state: "ok", detail: `${version} at ${qemu}` };
-  return [qemuError === undefined ? found : failed(QEMU, qemuError), await checkNicRom(qemu), ...others, kvm];
 }
 
 async function checkNicRom(qemu: string): Promise<HostCheck> {
   const name = "iPXE ROM";
   const printed = await printedByQemu(qemu, ["-L", "help"]).catch((error: Error) => error);
-  if (printed instanceof Error) return failed(name, printed);
+  if (printed instanceof Error) return failedCheck(name, printed);
   const folders = printed.split("\n").filter((line) => line !== "");
   for (const folder of folders) {
     const path = join(folder, NIC_ROM);
@@ -70,28 +71,12 @@ async function checkPtys(): Promise<HostCheck> {
     await stat("/dev/pts");
     return { name, state: "ok", detail: "/dev/ptmx and /dev/pts" };
   } catch (error) {
-    return failed(name, error, "mount -t devpts devpts /dev/pts");
+    return failedCheck(name, error, "mount -t devpts devpts /dev/pts");
   }
 }
 
-/** KVM is optional. A QEMU that runs no machine says nothing of it: that is the other check's matter. */
-async function checkKvm(
-  wish: Omit<AcceleratorWish, "want">,
-): Promise<{ readonly kvm: HostCheck; readonly qemuError?: VmError }> {
-  const name = "KVM";
-  try {
-    const { accelerator, reason, remedy, timeScale } = await decideAccelerator({ ...wish, want: "auto" });
-    if (accelerator === "kvm") return { kvm: { name, state: "ok", detail: reason } };
-    const detail = `${reason}; guests may take ${timeScale} times longer`;
-    return { kvm: { name, state: "optional", detail, ...(remedy !== undefined && { remedy }) } };
-  } catch (error) {
-    wish.signal.throwIfAborted();
-    if (!(error instanceof VmError && error.code === "QEMU_BROKEN")) return { kvm: failed(name, error) };
-    return { kvm: { name, state: "optional", detail: "not tried: QEMU runs no machine" }, qemuError: error };
-  }
-}
-
-function failed(name: string, error: unknown, remedy?: string): HostCheck {
+/** A check that `error` failed, with the hint of a LivelabError as its remedy unless another is given. */
+export function failedCheck(name: string, error: unknown, remedy?: string): HostCheck {
   const [detail = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
   const mend = remedy ?? (error instanceof LivelabError ? error.hint : undefined);
   return { name, state: "missing", detail, ...(mend !== undefined && { remedy: mend }) };

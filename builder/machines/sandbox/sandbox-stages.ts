@@ -3,12 +3,13 @@ import { readdir, stat } from "node:fs/promises";
 import { BuilderError } from "../../builder-error.js";
 import { SshError } from "../../channel/ssh-connection.js";
 import { isDraftName } from "../../home/draft.js";
+import { failedLayerFolder } from "../../home/home.js";
 import { removeTree } from "../../home/remove-tree.js";
-import { failedLayerFolder, type Release } from "../../release/release.js";
 import { type BaseRequest, baseKey, ensureBase } from "../base.js";
 import type {
   BuilderMachine,
   BuilderMachines,
+  KeptRelease,
   ReleaseView,
   StageMachine,
   StagePlace,
@@ -86,7 +87,7 @@ export class SandboxStages implements BuilderMachines {
     return { ...inside(machine), [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose]() };
   }
 
-  async collectGarbage(kept: readonly Release[]): Promise<number> {
+  async collectGarbage(kept: readonly KeptRelease[]): Promise<number> {
     const keys = new Set(kept.flatMap(({ stages }) => stages.map(({ key }) => key)));
     let dropped = 0;
     for (const key of await readdir(this.#options.home.layers)) {

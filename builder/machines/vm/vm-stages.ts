@@ -24,13 +24,13 @@ import type { LivelabHome } from "../../home/home.js";
 import { limitSignal } from "../../home/limit-signal.js";
 import { OwnerLock } from "../../home/owner.js";
 import type { Lock } from "../../profile/lock.js";
-import type { Release } from "../../release/release.js";
 import { type CloudImageSource, fetchCloudImage, parseCloudBase } from "../../store/cloud-image.js";
 import type { ProxySettings } from "../../store/http-get.js";
 import type { Store } from "../../store/store.js";
 import {
   type BuilderMachine,
   type BuilderMachines,
+  type KeptRelease,
   NO_RELEASE,
   type ReleaseView,
   type StageMachine,
@@ -212,7 +212,7 @@ export class VmStages implements BuilderMachines {
    * Starts a machine with the base that is there, and makes nothing for it. What cannot be dropped that way is left, and a
    * note says why.
    */
-  async collectGarbage(kept: readonly Release[]): Promise<number> {
+  async collectGarbage(kept: readonly KeptRelease[]): Promise<number> {
     const { stages } = await readPoolRecord(this.#recordFile);
     const mine = kept.filter(({ machine }) => machine === "vm");
     // By key, not by stamp: a release may be made of what others left.

@@ -6,7 +6,7 @@ import { TempDir } from "../../base/temp-dir.js";
 import { ABORTS, FakeQemu, type FakeQemuParts, HANGS } from "../../fixtures/fake-qemu.js";
 import { within } from "../../fixtures/vm-deadline.js";
 import { say, writeKernel } from "../../fixtures/vm-guest-code.js";
-import { checkQemuHost } from "./qemu-checks.js";
+import { checkMachines } from "./kvm-check.js";
 
 const test = suite("qemu-checks");
 
@@ -14,7 +14,7 @@ test(
   "finds on a host that runs these tests all that a machine needs, and a word on KVM",
   within(10_000, async () => {
     await using dir = await TempDir.create("checks");
-    const checks = await checkQemuHost({
+    const checks = await checkMachines({
       kernelPath: undefined,
       stateDir: dir.path,
       signal: new AbortController().signal,
@@ -42,7 +42,7 @@ async function checksWith(parts: FakeQemuParts): Promise<readonly HostCheck[]> {
   await using qemu = await FakeQemu.install(parts);
   const kernelPath = join(qemu.folder, "kernel");
   await writeKernel(kernelPath, say("ttyS1", "[    0.000000] Linux version 0\r\n"));
-  const checks = await checkQemuHost({
+  const checks = await checkMachines({
     kernelPath,
     stateDir: qemu.folder,
     signal: new AbortController().signal,
