@@ -6,74 +6,12 @@ import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { type Check, runCheck } from "./check.js";
 import { formatCheck } from "./format-check.js";
-import { importedBy, importProblems } from "./import-check.js";
 import { lockProblems } from "./lock-check.js";
 import { runProgram } from "./run-program.js";
 import { isShellFile, shellCheck } from "./shell-check.js";
 import { workflowCheck } from "./workflow-check.js";
 
 const test = suite("checks of the tree");
-
-const imports = (sources: Record<string, string>) => importProblems(new Map(Object.entries(sources)));
-
-test("finds the specifier of every kind of import", () => {
-  const text = `
-import "./side-effect.js";
-import one, { two } from "./one.js";
-import type { Three } from "./three.js";
-import {
-  four,
-  five,
-} from "./four.js";
-export { six } from "./six.js";
-export * from './seven.js';
-const eight = await import("./eight.js");
-type Nine = import("./nine.js").Nine;
-export const notOne = "./ten.js";
-`;
-  assert.equal(
-    importedBy(text).map((specifier) => specifier.slice(2, -3)),
-    ["side-effect", "one", "three", "four", "six", "seven", "eight", "nine"],
-  );
-});
-
-test("names every arrow that points the wrong way", () => {
-  const wrong: [file: string, specifier: string][] = [
-    ["vm/a.ts", "../builder/b.js"],
-    ["vm/a.ts", "../harness/b.js"],
-    ["vm/a.ts", "../cli/main.js"],
-    ["builder/deep/a.ts", "../../harness/b.js"],
-    ["harness/a.ts", "../builder/b.js"],
-    ["harness/a.ts", "../fixtures/b.js"],
-    ["vm/a.test.ts", "../builder/b.js"],
-  ];
-  for (const [file, specifier] of wrong) {
-    const problems = imports({ [file]: `import { b } from "${specifier}";` });
-    assert.is(problems.length, 1, `${file} → ${specifier}`);
-    assert.match(problems[0] ?? "", file);
-  }
-});
-
-test("lets the arrows be that point the right way", () => {
-  const right = {
-    "cli/main.ts": 'import "../vm/a.js"; \nimport "../builder/a.js";\nimport "../harness/a.js";',
-    "builder/deep/a.ts": 'import "../../vm/a.js";\nimport "../b.js";\nimport "node:fs";',
-    "harness/a.ts": 'import "../vm/a.js";',
-    "harness/a.test.ts": 'import "../fixtures/a.js";\nimport "../test/runner/skip-test.js";\nimport "uvu";',
-    "vm/b.test.ts": 'import "uvu";',
-    "test/machine/a.test.ts": 'import "../../builder/a.js";\nimport "../../harness/a.js";',
-  };
-  assert.equal(imports(right), []);
-});
-
-test("names the files that share a foreign package, and takes parts of it for the whole", () => {
-  const problems = imports({
-    "vm/a.ts": 'import { z } from "tar";\nimport "node:fs";\nimport { x } from "@scope/one";',
-    "builder/b.ts": 'import type { z } from "tar/v4";\nimport { x } from "@scope/two";',
-    "vm/a.test.ts": 'import { z } from "tar";',
-  });
-  assert.equal(problems, ["package tar is imported in builder/b.ts, vm/a.ts: keep one"]);
-});
 
 test("finds addresses, paths and missing digests in a lock", () => {
   const integrity = "sha512-AAAA";

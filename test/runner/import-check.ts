@@ -1,79 +1,124 @@
 /**
- * Imports point one way, and each foreign package comes in by one door, so that a part can be understood, tested and
- * replaced by itself.
+ * Imports follow the drawing in docs/architecture.md, no files import each other in a circle, and each foreign package comes in
+ * by one door: so a part can be understood, tested and replaced by itself.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
 import type { Check } from "./check.js";
+import { drawingProblems, parseRooms, partOf, partsBelow, type Rooms, roomOf } from "./rooms.js";
 
-/** What the files of a folder may import. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  base: ["base"],
-  vm: ["vm", "base"],
-  builder: ["builder", "vm", "base"],
-  harness: ["harness", "vm", "base"],
-  cli: ["cli", "base", "vm", "builder", "harness", "test"],
-  fixtures: ["fixtures", "base", "vm", "builder", "harness", "cli"],
-  test: ["test", "fixtures", "base", "vm", "builder", "harness", "cli"],
-};
+/** Folders of TypeScript. The rooms of the first are in the drawing; what serves tests may import everything. */
+const FOLDERS = ["base", "vm", "builder", "harness", "cli"];
+const TEST_FOLDERS = ["test", "fixtures"];
 
 /** A language for schemas, written wherever a file format is read: a door before it would only repeat it. */
 const WITHOUT_DOOR = ["zod"];
 
-/** Tests and benchmarks may use the tools of tests besides. */
-const TESTS_MAY_IMPORT = ["test", "fixtures"];
+/** Text by path relative to the root. */
+export type Sources = ReadonlyMap<string, string>;
 
 export const importCheck: Check = {
-  name: "imports point one way, and each foreign package is imported in one file",
+  name: "imports follow the drawing of the rooms, and each foreign package is imported in one file",
   async problems(root) {
-    return importProblems(await readSources(root));
+    const rooms = parseRooms(await readFile(join(root, "docs/architecture.md"), "utf8"));
+    const sources = await readSources(root);
+    return [
+      ...drawingProblems(rooms),
+      ...roomProblems(sources, rooms),
+      ...unusedArrows(sources, rooms),
+      ...circleProblems(sources),
+      ...packageProblems(sources),
+    ];
   },
 };
 
-async function readSources(root: string): Promise<ReadonlyMap<string, string>> {
-  const folders = Object.keys(MAY_IMPORT);
-  const names = (await readdir(root)).concat(
-    ...(await Promise.all(
-      folders.map(async (folder) =>
-        (await readdir(join(root, folder), { recursive: true })).map((name) => join(folder, name)),
-      ),
-    )),
+async function readSources(root: string): Promise<Sources> {
+  const listed = [...FOLDERS, ...TEST_FOLDERS].map(async (folder) =>
+    (await readdir(join(root, folder), { recursive: true })).map((name) => join(folder, name)),
   );
-  const sources = names.filter((name) => name.endsWith(".ts"));
+  const names = (await Promise.all(listed)).flat().filter((name) => name.endsWith(".ts"));
   return new Map(
-    await Promise.all(sources.map(async (name) => [name, await readFile(join(root, name), "utf8")] as const)),
+    await Promise.all(names.map(async (name) => [name, await readFile(join(root, name), "utf8")] as const)),
   );
 }
 
-/** @param sources text by path relative to the root */
-export function importProblems(sources: ReadonlyMap<string, string>): readonly string[] {
+const isTest = (file: string): boolean => /\.(test|bench)\.ts$/.test(file);
+const servesTests = (file: string): boolean => TEST_FOLDERS.includes(partOf(file));
+
+/** Imports that the drawing does not allow, and files in no room. */
+export function roomProblems(sources: Sources, rooms: Rooms): readonly string[] {
   const problems: string[] = [];
-  const doors = new Map<string, Set<string>>();
   for (const [file, text] of sources) {
-    const folder = topFolder(file);
-    const isTest = /\.(test|bench)\.ts$/.test(file);
-    const allowed = [...(MAY_IMPORT[folder] ?? []), ...(isTest ? TESTS_MAY_IMPORT : [])];
-    for (const specifier of importedBy(text)) {
-      if (specifier.startsWith(".")) {
-        const target = normalize(join(dirname(file), specifier));
-        if (!allowed.includes(topFolder(target))) problems.push(`${file} imports ${target}, which ${rule(folder)}`);
-      } else if (!specifier.startsWith("node:") && !isTest && folder !== "test" && folder !== "fixtures") {
-        const name = packageOf(specifier);
-        doors.set(name, (doors.get(name) ?? new Set()).add(file));
-      }
+    const room = roomOf(file, rooms);
+    if (servesTests(file) && !rooms.has(room)) continue;
+    const imports = rooms.get(room);
+    if (imports === undefined) {
+      problems.push(`${file} is in no room of the drawing in docs/architecture.md`);
+      continue;
     }
-  }
-  for (const [name, files] of doors) {
-    if (files.size > 1 && !WITHOUT_DOOR.includes(name))
-      problems.push(`package ${name} is imported in ${[...files].sort().join(", ")}: keep one`);
+    const parts = new Set([...partsBelow(partOf(file), rooms), ...TEST_FOLDERS]);
+    for (const target of filesImportedBy(file, text)) {
+      const other = roomOf(target, rooms);
+      if (isTest(file) ? parts.has(partOf(target)) : other === room || imports.includes(other)) continue;
+      const allowed = isTest(file) ? [...parts] : imports;
+      problems.push(
+        `${file} imports ${target}; ${room} may import ${allowed.join(", ") || "nothing"} (docs/architecture.md)`,
+      );
+    }
   }
   return problems;
 }
 
-const rule = (folder: string): string =>
-  `${folder === "" ? "the root" : folder} may not: it imports ${(MAY_IMPORT[folder] ?? []).filter(Boolean).join(", ")} only`;
+/** Arrows of the drawing that no import needs: they would hide a change for the worse. */
+export function unusedArrows(sources: Sources, rooms: Rooms): readonly string[] {
+  const used = new Map<string, Set<string>>();
+  for (const [file, text] of sources) {
+    if (isTest(file)) continue;
+    const room = roomOf(file, rooms);
+    const targets = used.get(room) ?? new Set();
+    for (const target of filesImportedBy(file, text)) targets.add(roomOf(target, rooms));
+    used.set(room, targets);
+  }
+  const problems: string[] = [];
+  for (const [room, imports] of rooms) {
+    if (!used.has(room)) problems.push(`docs/architecture.md draws ${room}, which has no files`);
+    const unused = imports.filter((name) => used.has(room) && !used.get(room)?.has(name));
+    if (unused.length > 0)
+      problems.push(`docs/architecture.md lets ${room} import ${unused.join(", ")}: no file of it does`);
+  }
+  return problems;
+}
 
-const topFolder = (path: string): string => (path.includes("/") ? path.slice(0, path.indexOf("/")) : "");
+/** Files that import each other, directly or by way of others; each circle is named once. */
+export function circleProblems(sources: Sources): readonly string[] {
+  const problems: string[] = [];
+  const finished = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const start = path.indexOf(file);
+    if (start >= 0) problems.push(`files import each other in a circle: ${[...path.slice(start), file].join(" → ")}`);
+    if (start >= 0 || finished.has(file)) return;
+    for (const target of filesImportedBy(file, sources.get(file) ?? "")) visit(target, [...path, file]);
+    finished.add(file);
+  };
+  for (const file of sources.keys()) visit(file, []);
+  return problems;
+}
+
+/** Foreign packages that more than one file of the product imports. */
+export function packageProblems(sources: Sources): readonly string[] {
+  const doors = new Map<string, Set<string>>();
+  for (const [file, text] of sources) {
+    if (isTest(file) || servesTests(file)) continue;
+    for (const specifier of importedBy(text)) {
+      if (specifier.startsWith(".") || specifier.startsWith("node:")) continue;
+      const name = packageOf(specifier);
+      doors.set(name, (doors.get(name) ?? new Set()).add(file));
+    }
+  }
+  return [...doors]
+    .filter(([name, files]) => files.size > 1 && !WITHOUT_DOOR.includes(name))
+    .map(([name, files]) => `package ${name} is imported in ${[...files].sort().join(", ")}: keep one`);
+}
 
 /** "zod/v4" → "zod"; "@scope/name/part" → "@scope/name" */
 const packageOf = (specifier: string): string =>
@@ -81,6 +126,12 @@ const packageOf = (specifier: string): string =>
     .split("/")
     .slice(0, specifier.startsWith("@") ? 2 : 1)
     .join("/");
+
+/** Paths, relative to the root, of the project's own files that a file imports. */
+const filesImportedBy = (file: string, text: string): readonly string[] =>
+  importedBy(text)
+    .filter((specifier) => specifier.startsWith("."))
+    .map((specifier) => normalize(join(dirname(file), specifier)).replace(/\.js$/, ".ts"));
 
 /** The specifiers of a module's imports and re-exports, types included. */
 export function importedBy(text: string): readonly string[] {

@@ -1,0 +1,52 @@
+/**
+ * The rooms of the tree and the arrows between them, read from docs/architecture.md: the drawing that people read is the
+ * table that the import check enforces.
+ */
+import { dirname } from "node:path";
+
+/** Rooms in the drawing's order, each with the rooms that its files may import. */
+export type Rooms = ReadonlyMap<string, readonly string[]>;
+
+/** The block's fence in docs/architecture.md. */
+const FENCE = /^```rooms\n(.*?)^```$/ms;
+
+/**
+ * Reads the drawing: a line is a room, followed by the rooms that it may import, or "-" for none. A room is a folder without
+ * the folders in it, or a single file.
+ * @throws Error when there is no drawing
+ */
+export function parseRooms(document: string): Rooms {
+  const block = FENCE.exec(document)?.[1];
+  if (block === undefined) throw new Error("docs/architecture.md has no block that begins with ```rooms");
+  const lines = block.split("\n").map((line) => line.trim().split(/\s+/));
+  return new Map(
+    lines
+      .filter(([room]) => room !== "")
+      .map(([room = "", ...imports]) => [room, imports.filter((name) => name !== "-")] as const),
+  );
+}
+
+/** What is wrong with the drawing itself: rooms stand above those that import them, so that it has no circle. */
+export function drawingProblems(rooms: Rooms): readonly string[] {
+  const above = new Set<string>();
+  const problems: string[] = [];
+  for (const [room, imports] of rooms) {
+    for (const name of imports) {
+      if (!above.has(name)) problems.push(`the drawing lets ${room} import ${name}, which is not above it`);
+    }
+    above.add(room);
+  }
+  return problems;
+}
+
+/** The room of a file: its own line in the drawing, or its folder's. @param file path relative to the root */
+export const roomOf = (file: string, rooms: Rooms): string => (rooms.has(file) ? file : dirname(file));
+
+/** "vm/qemu" → "vm": the part that a room or a file belongs to. */
+export const partOf = (path: string): string => path.slice(0, path.includes("/") ? path.indexOf("/") : undefined);
+
+/** The parts that a part's rooms may import, itself among them. Its tests may import all of these. */
+export function partsBelow(part: string, rooms: Rooms): ReadonlySet<string> {
+  const mine = [...rooms].filter(([room]) => partOf(room) === part);
+  return new Set([part, ...mine.flatMap(([, imports]) => imports.map(partOf))]);
+}
