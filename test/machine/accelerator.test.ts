@@ -5,13 +5,19 @@ import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isThere } from "../../base/is-there.js";
+import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { ABORTS, answers, FakeQemu, type FakeQemuParts, HANGS } from "../../fixtures/fake-qemu.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { halt, idle, say, writeKernel } from "../../fixtures/vm-guest-code.js";
-import { VmError } from "../vm-error.js";
-import { type AcceleratorWish, decideAccelerator, decideOnce, dropKvmVerdict } from "./accelerator.js";
-import { forgetFindings } from "./accelerator-memory.js";
+import {
+  type AcceleratorWish,
+  decideAccelerator,
+  decideOnce,
+  dropKvmVerdict,
+} from "../../vm/accelerator/accelerator.js";
+import { forgetFindings } from "../../vm/accelerator/accelerator-memory.js";
+import { VmError } from "../../vm/vm-error.js";
 
 const test = suite("accelerator");
 
@@ -351,7 +357,7 @@ test(
       const verdicts = await Promise.all(
         Array.from({ length: 3 }, async () => {
           const text = `
-            const { decideAccelerator } = await import(${JSON.stringify(join(import.meta.dirname, "accelerator.js"))});
+            const { decideAccelerator } = await import(${JSON.stringify(join(findProjectRoot(), "dist/vm/accelerator/accelerator.js"))});
             const wish = ${JSON.stringify({ ...wish, signal: undefined })};
             const { accelerator } = await decideAccelerator({ ...wish, signal: new AbortController().signal });
             console.log(accelerator);`;

@@ -4,19 +4,28 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { TempDir } from "../base/temp-dir.js";
-import { waitAtMost } from "../base/wait-at-most.js";
-import { ABORTS, answers, FakeQemu, LATER } from "../fixtures/fake-qemu.js";
-import { thrownBy, within } from "../fixtures/vm-deadline.js";
-import { countSlowly, halt, panic, powerOff, reset, say, writeBootDisk, writeDisk } from "../fixtures/vm-guest-code.js";
-import { smallMachine } from "../fixtures/vm-small-machine.js";
-import { skipTest } from "../test/runner/skip-test.js";
-import { kvmFailureOf } from "./accelerator/kvm-failure.js";
-import { createRawDisk } from "./disk-image.js";
-import { launchMachine } from "./machine.js";
-import type { ExitReport } from "./qemu/exit-report.js";
-import { SerialLine } from "./serial/serial-line.js";
-import { VmError } from "./vm-error.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { waitAtMost } from "../../base/wait-at-most.js";
+import { ABORTS, answers, FakeQemu, LATER } from "../../fixtures/fake-qemu.js";
+import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import {
+  countSlowly,
+  halt,
+  panic,
+  powerOff,
+  reset,
+  say,
+  writeBootDisk,
+  writeDisk,
+} from "../../fixtures/vm-guest-code.js";
+import { smallMachine } from "../../fixtures/vm-small-machine.js";
+import { kvmFailureOf } from "../../vm/accelerator/kvm-failure.js";
+import { createRawDisk } from "../../vm/disk-image.js";
+import { launchMachine } from "../../vm/machine.js";
+import type { ExitReport } from "../../vm/qemu/exit-report.js";
+import { SerialLine } from "../../vm/serial/serial-line.js";
+import { VmError } from "../../vm/vm-error.js";
+import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("machine");
 
