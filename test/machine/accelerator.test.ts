@@ -7,6 +7,7 @@ import * as assert from "uvu/assert";
 import { isThere } from "../../base/is-there.js";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
+import { wishIn } from "../../fixtures/accelerator-wish.js";
 import { ABORTS, answers, FakeQemu, type FakeQemuParts, HANGS } from "../../fixtures/fake-qemu.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { halt, idle, say, writeKernel } from "../../fixtures/vm-guest-code.js";
@@ -23,15 +24,6 @@ const test = suite("accelerator");
 
 const FIRST_LINE = say("ttyS1", "[    0.000000] Linux version 0\r\n");
 const run = promisify(execFile);
-
-const wishIn = (dir: TempDir, changes: Partial<AcceleratorWish> = {}): AcceleratorWish => ({
-  want: "auto",
-  kernelPath: join(dir.path, "kernel"),
-  stateDir: join(dir.path, "state"),
-  signal: new AbortController().signal,
-  kvmDevice: join(dir.path, "no-kvm"),
-  ...changes,
-});
 
 test(
   "emulates where there is no KVM, says why, and measures how slow that is",
@@ -66,27 +58,6 @@ test(
     await writeKernel(kernel, FIRST_LINE);
     await writeFile(memory, "{ torn");
     assert.is((await decideAccelerator(wishIn(dir, { want: "tcg" }))).accelerator, "tcg");
-  }),
-);
-
-test(
-  "gives emulation ample time when there is no kernel to measure with",
-  within(5_000, async () => {
-    await using dir = await TempDir.create("accel");
-    const verdict = await decideAccelerator(wishIn(dir, { kernelPath: undefined }));
-    assert.is(verdict.timeScale, 12);
-  }),
-);
-
-test(
-  "refuses at once when KVM is asked for and there is none",
-  within(2_000, async () => {
-    await using dir = await TempDir.create("accel");
-    const error = await thrownBy(decideAccelerator(wishIn(dir, { want: "kvm" })));
-    assert.instance(error, VmError);
-    assert.is((error as VmError).code, "KVM_UNUSABLE");
-    assert.is((error as VmError).kind, "host");
-    assert.match(String((error as VmError).hint), "modprobe");
   }),
 );
 

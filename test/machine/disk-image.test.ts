@@ -7,7 +7,7 @@ import { TempDir } from "../../base/temp-dir.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { halt, say, writeBootDisk, writeDisk } from "../../fixtures/vm-guest-code.js";
 import { smallMachine } from "../../fixtures/vm-small-machine.js";
-import { createOverlay, createRawDisk } from "../../vm/disk-image.js";
+import { createOverlay } from "../../vm/disk-image.js";
 import { launchMachine } from "../../vm/machine.js";
 import { SerialLine } from "../../vm/serial/serial-line.js";
 import type { VmError } from "../../vm/vm-error.js";
@@ -36,20 +36,6 @@ async function bootAndWrite(path: string, workDir: string): Promise<void> {
   await machine.resume();
   await said;
 }
-
-test("a raw disk takes no room, and never the place of another file", async () => {
-  await using dir = await TempDir.create("disk");
-  const path = join(dir.path, "disk");
-  await createRawDisk(path, 64 * 1024 * MIB);
-  const { size, blocks } = await stat(path);
-  assert.is(size, 64 * 1024 * MIB);
-  assert.is(blocks, 0);
-  const error = await thrownBy(createRawDisk(path, MIB));
-  assert.is((error as VmError).code, "DISK_EXISTS");
-  assert.is((await stat(path)).size, 64 * 1024 * MIB);
-  const elsewhere = await thrownBy(createRawDisk(join(dir.path, "none/disk"), MIB));
-  assert.is((elsewhere as VmError).code, "DISK_NOT_MADE");
-});
 
 test(
   "a guest boots from an overlay and writes there, not to the file below",
