@@ -10,20 +10,11 @@ import { processors } from "../base/host-capacity.js";
 import { LivelabError, UsageError } from "../base/livelab-error.js";
 import { watchOutput } from "../base/lost-output.js";
 import { findProjectRoot } from "../base/project-root.js";
-import { runBootScenarios } from "./runner/boot-scenarios.js";
 import { type Check, runCheck } from "./runner/check.js";
-import { checkoutCheck } from "./runner/checkout-check.js";
-import { distCheck } from "./runner/dist-check.js";
-import { formatCheck } from "./runner/format-check.js";
-import { importCheck } from "./runner/import-check.js";
-import { lockCheck } from "./runner/lock-check.js";
 import type { Outcome } from "./runner/outcome.js";
 import { outcomeLines, summaryLines, total } from "./runner/report-lines.js";
 import { runTestFile } from "./runner/run-test-file.js";
-import { shellCheck } from "./runner/shell-check.js";
 import { findTestFiles, type TestFile, type TestKind, testFileOf } from "./runner/test-files.js";
-import { verifyCheck } from "./runner/verify-check.js";
-import { workflowCheck } from "./runner/workflow-check.js";
 
 /** Longest run of one file, in milliseconds. */
 const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = {
@@ -37,8 +28,6 @@ const BOOT_TIMEOUT_MS = 2 * 60 * 60_000;
 
 /** Exit status after Ctrl-C, as shells have it. */
 const INTERRUPTED = 130;
-
-const CHECKS = [distCheck, checkoutCheck, formatCheck, shellCheck, importCheck, lockCheck, workflowCheck];
 
 const root = findProjectRoot();
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -87,13 +76,17 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
     run(runTestFile(path, { name, timeoutMs: FILE_TIMEOUT_MS[kind], env: process.env, signal }));
   const filesOf = (wanted: TestKind) => files.filter(({ kind }) => kind === wanted);
 
+  // Checks and scenarios are loaded with half of livelab, which a run of a single file does without.
+  const treeChecks = checks ? (await import("./runner/tree-checks.js")).treeChecks : [];
   const quick = [
-    ...(checks ? CHECKS.map((each) => () => check(each)) : []),
+    ...treeChecks.map((each) => () => check(each)),
     ...longestFirst(filesOf("unit")).map((each) => () => file(each)),
   ];
   await eachOf(quick, processors(), signal, (work) => work());
   await eachOf(filesOf("machine"), 1, signal, file);
   if (boot && !signal.aborted) {
+    const { runBootScenarios } = await import("./runner/boot-scenarios.js");
+    const { verifyCheck } = await import("./runner/verify-check.js");
     const reportDir = join(root, "out", "test-report");
     const options = { reportDir, timeoutMs: BOOT_TIMEOUT_MS, env: process.env, signal };
     await run(runBootScenarios(join(dist, "cli/main.js"), options));
