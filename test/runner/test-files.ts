@@ -6,8 +6,8 @@ import { UsageError } from "../../base/livelab-error.js";
 import { nearestLine } from "../../harness/console/nearest-line.js";
 
 /**
- * Machine tests start a machine: they take minutes, and the whole host. Image tests do so with out/latest, which the boot
- * scenarios before them build where it is missing. All others are quick.
+ * Machine tests start QEMU or a builder machine: they take minutes, and the whole host. Image tests boot out/latest, which
+ * the boot scenarios before them build when it is missing. All others are quick.
  */
 export type TestKind = "unit" | "machine" | "image";
 
