@@ -23,18 +23,22 @@ interface Ended {
   readonly stderr: string;
 }
 
-/**
- * Runs a Node program in bash.
- * @param redirections behind its arguments, e.g. "2>/dev/full"
- * @param env on top of ours; undefined takes a variable away
- */
-async function run(
-  args: readonly string[],
-  redirections = "",
-  env: Readonly<Record<string, string | undefined>> = {},
-): Promise<Ended> {
+/** On top of ours; undefined takes a variable away. */
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Runs a Node program in bash. @param redirections behind its arguments, e.g. "2>/dev/full" */
+const run = (args: readonly string[], redirections = "", env: Env = {}): Promise<Ended> =>
+  runInBash([process.execPath, ...args], redirections, env);
+
+/** The same as another user. */
+const runAs = (uid: number, args: readonly string[], env: Env): Promise<Ended> => {
+  const setpriv = ["setpriv", "--reuid", `${uid}`, "--regid", `${uid}`, "--clear-groups"];
+  return runInBash([...setpriv, process.execPath, ...args], "", env);
+};
+
+async function runInBash(argv: readonly string[], redirections: string, env: Env): Promise<Ended> {
   const script = `"$@" ${redirections}; exit "\${PIPESTATUS[0]}"`;
-  const child = spawn("bash", ["-c", script, "bash", process.execPath, ...args], {
+  const child = spawn("bash", ["-c", script, "bash", ...argv], {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -45,23 +49,6 @@ async function run(
   const [status] = await once(child, "close");
   return { status, ...texts };
 }
-
-/** The same as another user. */
-const runAs = (uid: number, args: readonly string[], env: Readonly<Record<string, string | undefined>>) =>
-  run(
-    [
-      "--input-type=module",
-      "-e",
-      `import { spawnSync } from "node:child_process";
-       const [uid, ...args] = process.argv.slice(1);
-       const ids = ["--reuid", uid, "--regid", uid, "--clear-groups", process.execPath];
-       process.exitCode = spawnSync("setpriv", [...ids, ...args], { stdio: "inherit" }).status ?? 70;`,
-      `${uid}`,
-      ...args,
-    ],
-    "",
-    env,
-  );
 
 function rootTest(title: string, body: () => Promise<void>): void {
   if (process.getuid?.() === 0) test(title, body);

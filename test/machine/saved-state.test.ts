@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { TempDir } from "../base/temp-dir.js";
-import { thrownBy, within } from "../fixtures/vm-deadline.js";
-import { countSlowly, writeBootDisk } from "../fixtures/vm-guest-code.js";
-import { smallMachine } from "../fixtures/vm-small-machine.js";
-import { skipTest } from "../test/runner/skip-test.js";
-import { launchMachine } from "./machine.js";
-import type { MachineSpec } from "./machine-spec.js";
-import { VmError } from "./vm-error.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import { countSlowly, writeBootDisk } from "../../fixtures/vm-guest-code.js";
+import { smallMachine } from "../../fixtures/vm-small-machine.js";
+import { launchMachine } from "../../vm/machine.js";
+import type { MachineSpec } from "../../vm/machine-spec.js";
+import { VmError } from "../../vm/vm-error.js";
+import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("saved state");
 
