@@ -47,6 +47,7 @@ const failed: BootReport = {
       "filesystem.squashfs": { sizeBytes: 1024, sha256: "" },
     },
   },
+  given: {},
   options: {
     networking: undefined,
     nodeConfig: undefined,

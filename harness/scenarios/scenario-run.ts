@@ -10,7 +10,7 @@ import { LivelabError } from "../../base/livelab-error.js";
 import { type Progress, silentProgress } from "../../base/progress/progress.js";
 import { decideOnce } from "../../vm/accelerator/accelerator.js";
 import type { Accelerator } from "../../vm/machine-spec.js";
-import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../boot/boot-plan.js";
+import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../boot/boot-options.js";
 import { makeReportFolder, writeReportFile } from "../boot/report-folder.js";
 import { HarnessError } from "../harness-error.js";
 import { formatScenarioHtml } from "../reports/html-report.js";

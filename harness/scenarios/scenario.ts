@@ -4,7 +4,8 @@
  * Not here: running them (scenario-run.ts, scenario-boot.ts), the scenarios themselves (test/scenarios).
  */
 import type { GuestEnd } from "../../vm/qemu/exit-report.js";
-import type { BootOptions, BootPlan } from "../boot/boot-plan.js";
+import type { ScenarioSettings } from "../boot/boot-options.js";
+import type { BootPlan } from "../boot/boot-plan.js";
 import type { CommandReport } from "../boot/boot-report.js";
 import type { FatalReason, MilestoneName, MilestoneRecorder } from "../boot/milestones.js";
 import { ExpectationFailed } from "../harness-error.js";
@@ -28,10 +29,7 @@ interface BootSetting {
   /** Names the boot among those of its scenario, and its folder. */
   readonly name: string;
   /** What the headnode hands out and what the machine has. */
-  readonly fixtures: Omit<
-    BootOptions,
-    "imageDir" | "reportDir" | "stateDir" | "accelerator" | "findLoaders" | "until" | "run" | "disks" | "plugs" | "port"
-  >;
+  readonly fixtures: ScenarioSettings;
   /** Names of the scenario's disks that the machine has from power-on, in order. @default none */
   readonly disks?: readonly string[];
   /** Disks that are plugged in while it runs. @default none */
