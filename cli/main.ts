@@ -5,11 +5,11 @@
  */
 import { explainSystemError } from "../base/system-error.js";
 
-/** As cli/commands.ts exits for what the host lacks. */
+/** As cli/program.ts exits for what the host lacks. */
 const HOST_STATUS = 3;
 
 try {
-  await import("./commands.js");
+  await import("./program.js");
 } catch (error) {
   const trouble = explainSystemError(error);
   if (trouble === undefined) throw error;
