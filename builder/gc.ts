@@ -5,14 +5,17 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isDraftName } from "./home/draft.js";
-import { releaseFolder } from "./home/home.js";
+import { type LivelabHome, releaseFolder } from "./home/home.js";
 import { takeAlone } from "./home/home-use.js";
 import { removeTree } from "./home/remove-tree.js";
 import { savedStates, sweepHomeAlone } from "./home/sweep.js";
-import { listReleases, type Release } from "./release/release.js";
+import { type MachineKind, machineKinds } from "./machines/builder-machine.js";
+import { hasLock } from "./profile/lock.js";
+import { loadProfile, profileNames } from "./profile/profiles.js";
+import { cloudBaseOf, listReleases, type Release } from "./release/release.js";
 import { artifactPath } from "./stages/artifacts.js";
 import { stages } from "./stages/stages.js";
-import { parseBaseDigest } from "./store/cloud-image.js";
+import { type CloudImageSource, parseBaseDigest } from "./store/cloud-image.js";
 import { pinnedCloudImages } from "./store/cloud-images.js";
 import type { Workshop } from "./workshop.js";
 
@@ -24,6 +27,23 @@ export interface GcRequest {
    * what their locks name stays, and what their machines start from.
    */
   readonly workshops: readonly Workshop[];
+}
+
+/** Opens what a GcRequest wants of a home. @param open opens one workshop */
+export async function openGcWorkshops(
+  home: LivelabHome,
+  projectRoot: string,
+  open: (profile: string, machine: MachineKind, cloudBase?: CloudImageSource) => Promise<Workshop>,
+): Promise<readonly Workshop[]> {
+  const workshops: Workshop[] = [];
+  const releases = await listReleases(home);
+  for (const name of profileNames) {
+    if (!(await hasLock(projectRoot, loadProfile(name)))) continue;
+    const bases = releases.filter(({ profile }) => profile === name).flatMap((release) => cloudBaseOf(release) ?? []);
+    for (const cloudBase of bases) workshops.push(await open(name, "vm", cloudBase));
+    for (const machine of machineKinds) workshops.push(await open(name, machine));
+  }
+  return workshops;
 }
 
 export interface GcReport {

@@ -253,8 +253,10 @@ export function withSecurity(profile: Profile): Profile {
 
 const profiles: readonly Profile[] = [bookworm, withSecurity(bookworm), buster];
 
-/** Names for `--profile`; the first is the default. */
+/** Names for `--profile`. */
 export const profileNames: readonly string[] = profiles.map((profile) => profile.name);
+/** The profile of commands that name none. */
+export const defaultProfileName = bookworm.name;
 
 /** Finds a profile by name. @throws UsageError UNKNOWN_PROFILE */
 export function loadProfile(name: string): Profile {

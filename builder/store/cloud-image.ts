@@ -62,6 +62,15 @@ export function parseCloudBase(base: string, digest: string | undefined): CloudI
   return { kind: "file", path: base, digest: parseBaseDigest(digest) };
 }
 
+/** The same, where either may be left out. @throws UsageError BAD_BASE, BAD_DIGEST */
+export function readCloudBase(base: string | undefined, digest: string | undefined): CloudImageSource | undefined {
+  if (base !== undefined) return parseCloudBase(base, digest);
+  if (digest === undefined) return undefined;
+  throw new UsageError("BAD_BASE", "--base-digest is of a --base file, and none is named", {
+    hint: "name it with --base FILE, or leave --base-digest out",
+  });
+}
+
 /** What parseCloudBase() reads, wherever it runs. */
 export const formatCloudBase = (source: CloudImageSource): z.infer<typeof cloudBaseWords> =>
   source.kind === "address"

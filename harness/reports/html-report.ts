@@ -2,7 +2,8 @@
 import { relative } from "node:path";
 import { formatDuration } from "../../base/format.js";
 import { type BootReport, describeOutcome, describeState, type MilestoneRow } from "../boot/boot-report.js";
-import type { ClaimResult, ScenarioBootResult } from "../scenarios/scenario-boot.js";
+import type { ClaimResult } from "../scenarios/asked-claims.js";
+import type { ScenarioBootResult } from "../scenarios/scenario-boot.js";
 import type { ScenarioResult, TestReport } from "../scenarios/scenario-run.js";
 import { escapeXml } from "./junit-report.js";
 import { describeDigests, type WayCell, wayTable } from "./way-table.js";

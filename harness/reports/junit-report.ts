@@ -3,7 +3,8 @@
  * Source: the de-facto schema of Ant's and Surefire's reports (failure: the test's matter; error: ours).
  */
 import { type BootVerdict, describeOutcome } from "../boot/boot-report.js";
-import type { ClaimResult, ScenarioBootResult } from "../scenarios/scenario-boot.js";
+import type { ClaimResult } from "../scenarios/asked-claims.js";
+import type { ScenarioBootResult } from "../scenarios/scenario-boot.js";
 import type { TestReport } from "../scenarios/scenario-run.js";
 
 export function formatJunit(report: TestReport): string {

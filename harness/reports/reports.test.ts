@@ -47,6 +47,7 @@ const failed: BootReport = {
       "filesystem.squashfs": { sizeBytes: 1024, sha256: "" },
     },
   },
+  given: {},
   options: {
     networking: undefined,
     nodeConfig: undefined,
@@ -79,6 +80,7 @@ const report: TestReport = {
       name: "fresh-cn",
       summary: "A <b> & a \x1b.",
       passed: false,
+      durationMs: 64_000,
       boots: [
         {
           name: "first",
@@ -111,7 +113,7 @@ test("a milestone that was not seen and is implied says by which one, and ends t
   assert.match(text, /^ {8}- {12}kernel {11}implied by hostid$/m);
   assert.match(text, "passed: pivot after 40.0 s");
   const boot = { name: "boot", folder: "/r", claims: [], report: passed };
-  const scenario = { name: "quiet", summary: "", passed: true, boots: [boot] };
+  const scenario = { name: "quiet", summary: "", passed: true, durationMs: 1, boots: [boot] };
   assert.match(
     formatScenarioHtml({ ...report, scenarios: [scenario] }, "/"),
     '<span class="implied">implied by login</span>',
@@ -161,10 +163,11 @@ test("the page is whole by itself, links the boot's files and quotes what came f
   assert.match(html, "BOOT FAILED!\n(initramfs) </pre>");
 });
 
-test("the terminal gets every claim that does not hold, and the count last", () => {
+test("the terminal gets every claim that does not hold, then a line a scenario, and the count last", () => {
   const lines = formatTestReport(report).split("\n");
   assert.ok(lines.includes('  failed: is <well>: it is "ill" & so'));
   assert.ok(lines.includes("  not run: is asked: no"));
+  assert.is(lines.at(-2), "fresh-cn: failed, 1 claims passed, 2 failed in 1 min 04 s");
   assert.is(lines.at(-1), "1 claims passed, 2 failed in 1 min 05 s");
 });
 

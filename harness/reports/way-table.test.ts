@@ -1,7 +1,8 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { BootReport } from "../boot/boot-report.js";
-import type { ClaimOutcome, ScenarioBootResult } from "../scenarios/scenario-boot.js";
+import type { ClaimOutcome } from "../scenarios/asked-claims.js";
+import type { ScenarioBootResult } from "../scenarios/scenario-boot.js";
 import { formatWayTable, wayTable } from "./way-table.js";
 
 const test = suite("way table");

@@ -26,13 +26,7 @@ export const bondedNics: Scenario = {
         nodeConfigPath: join(fixtures, "node.config"),
         nics: [second, third],
         append: [awaitNoDisk],
-        peers: [
-          { ip: "10.99.99.60" },
-          { ip: "198.51.100.1", vlan: 3105 },
-          { ip: "192.0.2.60" },
-          { ip: "10.80.0.60", vlan: 20 },
-          { ip: "10.80.1.60", vlan: 20 },
-        ],
+        peers: ["10.99.99.60", "198.51.100.1/3105", "192.0.2.60", "10.80.0.60/20", "10.80.1.60/20"],
       },
       milestones: milestoneNames,
       claims: [

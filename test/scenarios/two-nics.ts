@@ -30,13 +30,7 @@ export const twoNics: Scenario = {
         networkingPath: join(fixtures, "networking.two-nics.json"),
         nodeConfigPath: join(fixtures, "node.config"),
         nics: [storage],
-        peers: [
-          { ip: "10.99.99.60" },
-          { ip: "10.78.5.5", routed: true },
-          { ip: "203.0.113.9", routed: true },
-          { ip: "10.80.0.2" },
-          { ip: "203.0.113.10" },
-        ],
+        peers: ["10.99.99.60", "10.78.5.5,routed", "203.0.113.9,routed", "10.80.0.2", "203.0.113.10"],
         // The last ip= counts; booter's own, without the word at its end, comes before it.
         append: [ip, ...unknown, awaitNoDisk],
       },
