@@ -2,9 +2,10 @@
  * A build: from words for stages to a release with its layers and outputs.
  * Not here: one stage (stage-run.ts), what is reused by which key (stage-key.ts), the inputs (inputs/).
  */
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { firstError } from "../base/first-error.js";
+import { isThere } from "../base/is-there.js";
 import { UsageError } from "../base/livelab-error.js";
 import { isNoRoomError } from "../base/no-room.js";
 import { BuilderError } from "./builder-error.js";
@@ -111,7 +112,7 @@ function diskFull(workshop: Workshop, stamp: string, cause: unknown): BuilderErr
 /** A release that came to no stage is none: its folder goes. */
 async function dropUnbegun(workshop: Workshop, stamp: string): Promise<void> {
   const folder = releaseFolder(workshop.home, stamp);
-  if ((await stat(join(folder, "release.json")).catch(() => undefined)) === undefined) {
+  if (!(await isThere(join(folder, "release.json")))) {
     await removeTree(folder, workshop.options.asRoot).catch((failure: Error) => {
       workshop.options.progress.note(`${folder} is left: ${failure.message}`);
     });

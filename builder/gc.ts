@@ -2,8 +2,9 @@
  * `livelab gc`: drops what no kept release, lock or artifact needs (layers, bases, artifacts, inputs of old locks).
  * It runs alone: not while anything builds, looks or downloads in the same home.
  */
-import { readdir, rm, stat } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { isThere } from "../base/is-there.js";
 import { isDraftName } from "./home/draft.js";
 import { releaseFolder } from "./home/home.js";
 import { takeAlone } from "./home/home-use.js";
@@ -102,7 +103,7 @@ const onePerKind = (workshops: readonly Workshop[]): Workshop[] =>
 
 /** Paths of all files below a folder, which may not exist. */
 async function filesBelow(folder: string): Promise<string[]> {
-  if ((await stat(folder).catch(() => undefined)) === undefined) return [];
+  if (!(await isThere(folder))) return [];
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }

@@ -7,6 +7,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { findProgram } from "../../base/find-program.js";
+import { isThere } from "../../base/is-there.js";
 import { UsageError } from "../../base/livelab-error.js";
 import type { Step } from "../../base/progress/progress.js";
 import type { LivelabHome } from "../home/home.js";
@@ -85,7 +86,7 @@ export async function compareReleases(request: CompareRequest): Promise<CompareR
 
 async function findFolder(side: string, outRoot: string): Promise<string> {
   for (const folder of [resolve(side), join(outRoot, side)]) {
-    if ((await stat(join(folder, "build.json")).catch(() => undefined)) !== undefined) return folder;
+    if (await isThere(join(folder, "build.json"))) return folder;
   }
   throw new UsageError(
     "NO_RELEASE",
@@ -194,9 +195,8 @@ async function compareOutputs(
 
 /** Which of the two is no file: somebody removed it. */
 async function whereMissing(files: readonly [string, string]): Promise<string | undefined> {
-  const isThere = async (file: string): Promise<boolean> =>
-    (await stat(file).catch(() => undefined))?.isFile() ?? false;
-  const [first, second] = [await isThere(files[0]), await isThere(files[1])];
+  const isFile = async (file: string): Promise<boolean> => (await stat(file).catch(() => undefined))?.isFile() ?? false;
+  const [first, second] = [await isFile(files[0]), await isFile(files[1])];
   if (first && second) return undefined;
   return first ? "the second" : second ? "the first" : "both";
 }

@@ -3,8 +3,9 @@
  * Keyed by that set and by how it is made; never written to afterwards.
  * Not here: the shell part (make-base.sh), machines upon it (sandbox.ts).
  */
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isThere } from "../../base/is-there.js";
 import { tellsNoRoom } from "../../base/no-room.js";
 import type { Progress } from "../../base/progress/progress.js";
 import { BuilderError } from "../builder-error.js";
@@ -59,11 +60,11 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
   const key = await baseKey(set, request.scripts, asRoot);
   const folder = join(home.bases, key);
   const root = join(folder, "root");
-  if (await stat(root).catch(() => undefined)) return root;
+  if (await isThere(root)) return root;
 
   await request.progress.step("builder machine's root", async (step) => {
     await using _making = await claimMaking(home, key, step, signal);
-    if (await stat(root).catch(() => undefined)) return;
+    if (await isThere(root)) return;
     await using draft = await Draft.begin(folder, asRoot);
     const part = draft.path;
     await mkdir(join(part, "root"), { recursive: true });

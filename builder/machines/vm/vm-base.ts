@@ -3,9 +3,10 @@
  * It is made in a machine whose root is the sandbox's base; keyed by its inputs and never written to afterwards.
  * Not here: the shell part (make-vm-base.sh), machines upon it (vm.ts).
  */
-import { mkdir, readFile, stat } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { firstError } from "../../../base/first-error.js";
+import { isThere } from "../../../base/is-there.js";
 import { isNoRoomError } from "../../../base/no-room.js";
 import type { Progress } from "../../../base/progress/progress.js";
 import { BuilderError } from "../../builder-error.js";
@@ -81,10 +82,10 @@ export async function vmBaseKey(
 export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
   const { home, key, progress } = request;
   const folder = join(home.bases, key);
-  if ((await stat(folder).catch(() => undefined)) === undefined) {
+  if (!(await isThere(folder))) {
     await progress.step("builder VM's root", async (step) => {
       await using _making = await claimMaking(home, key, step, request.signal);
-      if ((await stat(folder).catch(() => undefined)) !== undefined) return;
+      if (await isThere(folder)) return;
       try {
         await using draft = await Draft.begin(folder);
         await mkdir(draft.path);

@@ -3,7 +3,7 @@
  * on the second disk (DESIGN D7). One machine at a time uses the disk.
  * Not here: the machine (vm.ts), what is said to the pool inside (pool.sh), the base (vm-base.ts).
  */
-import { readFile, rm, stat } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DisposableStack } from "../../../base/disposable-stack.js";
 import { firstError } from "../../../base/first-error.js";
@@ -100,7 +100,7 @@ export class VmStages implements BuilderMachines {
 
   /** The snapshot that the stage left. */
   async find(key: string): Promise<StageResult | undefined> {
-    if ((await stat(this.#disk).catch(() => undefined)) === undefined) return undefined;
+    if (!(await isThere(this.#disk))) return undefined;
     const found = (await readPoolRecord(this.#recordFile)).stages.find((stage) => stage.key === key);
     return found && { stage: stageOf(found.snapshot), durationMs: found.durationMs };
   }
@@ -262,7 +262,7 @@ export class VmStages implements BuilderMachines {
 
   /** A disk that is new has no pool yet, whatever the record of an older one says. */
   async #ensureDisk(): Promise<void> {
-    if ((await stat(this.#disk).catch(() => undefined)) !== undefined) return;
+    if (await isThere(this.#disk)) return;
     await rm(this.#recordFile, { force: true });
     await makePoolDisk(this.#disk);
   }

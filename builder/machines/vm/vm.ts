@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DisposableStack } from "../../../base/disposable-stack.js";
 import { firstError } from "../../../base/first-error.js";
 import { LONGEST_SOCKET_PATH } from "../../../base/socket-path.js";
+import { isThere } from "../../../base/is-there.js";
 import { TempDir } from "../../../base/temp-dir.js";
 import { waitAtMost } from "../../../base/wait-at-most.js";
 import { dropKvmVerdict } from "../../../vm/accelerator/accelerator.js";
@@ -137,7 +138,7 @@ export class BuilderVm implements BuilderMachine {
 
   /** Whether a state is saved from which such machines start. */
   static async isPrepared(options: VmOptions): Promise<boolean> {
-    return (await stat(await stateFolder(options)).catch(() => undefined)) !== undefined;
+    return await isThere(await stateFolder(options));
   }
 
   /**
