@@ -321,11 +321,11 @@ export class RunningMachine implements AsyncDisposable {
 }
 
 /** Whether `work` is done in time. */
-const within = (work: Promise<unknown>, limitMs: number): Promise<boolean> =>
-  waitAtMost(
+const within = async (work: Promise<unknown>, limitMs: number): Promise<boolean> =>
+  (await waitAtMost(
     work.then(() => true),
-    { limitMs, onLimit: () => new Error("not in time") },
-  ).catch(() => false);
+    { limitMs },
+  )) ?? false;
 
 /** Source: QEMU qapi/block-core.json, BLOCK_IO_ERROR; the nodes' names are of qemu-argv.ts. */
 function diskError({ data }: QmpEvent, { disks }: MachineSpec, plugged: readonly DiskSpec[]): DiskError {

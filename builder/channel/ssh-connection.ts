@@ -310,7 +310,7 @@ export class SshConnection implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client.end();
-    await waitAtMost(this.closed, { limitMs: CLOSE_TIMEOUT_MS, onLimit: () => new Error("it hangs") }).catch(() => {});
+    await waitAtMost(this.closed, { limitMs: CLOSE_TIMEOUT_MS });
     this.#stream.destroy();
   }
 
@@ -359,15 +359,17 @@ export class SshConnection implements AsyncDisposable {
         resolve({ channel, exit: () => exit });
       });
     });
-    const unlessGivenUp = signal === undefined ? opening : waitAtMost(opening, { ...ANSWERED_IN_TIME, signal });
+    const gone = this.#gone.signal;
     try {
-      return await waitAtMost(unlessGivenUp, { ...ANSWERED_IN_TIME, signal: this.#gone.signal });
+      return await waitAtMost(opening, {
+        ...ANSWERED_IN_TIME,
+        signal: signal === undefined ? gone : AbortSignal.any([signal, gone]),
+      });
     } catch (cause) {
       // It may yet be started, for nobody.
       opening.then(({ channel }) => channel.destroy()).catch(() => undefined);
-      unlessGivenUp.catch(() => undefined);
       signal?.throwIfAborted();
-      const [code, what] = this.#gone.signal.aborted
+      const [code, what] = gone.aborted
         ? (["CONNECTION_LOST", "the machine went away before it ran"] as const)
         : (["EXEC_REFUSED", "could not start"] as const);
       throw new SshError(code, `${what} \`${command}\`: ${(cause as Error).message}`, { cause });

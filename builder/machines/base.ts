@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { isThere } from "../../base/is-there.js";
 import { tellsNoRoom } from "../../base/no-room.js";
 import type { Progress } from "../../base/progress/progress.js";
-import { BuilderError } from "../builder-error.js";
+import { limitSignal } from "../../base/wait-at-most.js";
+import { BuilderError, overdue } from "../builder-error.js";
 import { Draft } from "../home/draft.js";
 import type { LivelabHome } from "../home/home.js";
 import { claimMaking } from "../home/made-once.js";
@@ -54,7 +55,7 @@ export async function listDebs(set: LockSet, store: Store, storeFolder: string):
 /** Longest making of a base, in milliseconds; it took 16 s (measured). */
 const LIMIT_MS = 10 * 60_000;
 
-/** Finds the base or makes it. @returns folder of its root @throws BuilderError NO_NAMESPACES, HOST_DISK_FULL, BASE_FAILED */
+/** Finds the base or makes it. @returns folder of its root @throws BuilderError NO_NAMESPACES, HOST_DISK_FULL, BASE_FAILED, OVERDUE */
 export async function ensureBase(request: BaseRequest): Promise<string> {
   const { home, store, set, asRoot, signal } = request;
   const key = await baseKey(set, request.scripts, asRoot);
@@ -70,10 +71,15 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
     await mkdir(join(part, "root"), { recursive: true });
     await writeFile(join(part, "list"), await listDebs(set, store, home.store));
     step.status(`${set.packages.length} packages`);
+    const limit = limitSignal({
+      limitMs: LIMIT_MS,
+      signal,
+      onLimit: overdue("making the builder machine's root", LIMIT_MS),
+    });
     await using maker = spawnInNamespaces(join(request.scripts, "make-base.sh"), {
       asRoot,
       env: { TARGET: join(part, "root"), STORE: home.store, LIST: join(part, "list") },
-      signal: AbortSignal.any([AbortSignal.timeout(LIMIT_MS), ...(signal === undefined ? [] : [signal])]),
+      signal: limit,
     });
     maker.process.stdin?.end();
     const log: Buffer[] = [];
@@ -82,7 +88,7 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
       step.status(chunk.toString("utf8").trimEnd().split("\n").at(-1) ?? "");
     });
     const { exitCode, stderr, cause } = await maker.exited;
-    signal?.throwIfAborted();
+    limit.throwIfAborted();
     if (exitCode !== 0) {
       const output = Buffer.concat(log).toString("utf8");
       if (tellsNoRoom(stderr + output)) {

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DisposableStack } from "../../../base/disposable-stack.js";
 import { findProjectRoot } from "../../../base/project-root.js";
 import { TempDir } from "../../../base/temp-dir.js";
+import { waitAtMost } from "../../../base/wait-at-most.js";
 import { kvmFailureOf } from "../../../vm/accelerator/kvm-failure.js";
 import { createOverlay } from "../../../vm/disk-image.js";
 import { launchMachine, type RunningMachine } from "../../../vm/machine.js";
@@ -146,7 +147,7 @@ async function whenReady(
     if (!(error instanceof VmError)) throw error;
     // The port tells of the machine's end sooner than the machine, but not why.
     const ended = error.code === "PORT_CLOSED";
-    if (ended) await Promise.race([machine.exited, sleep(END_LIMIT_MS)]);
+    if (ended) await waitAtMost(machine.exited, { limitMs: END_LIMIT_MS });
     const exit = ended ? await machine.stop() : undefined;
     const byKvm = exit && kvmFailureOf(exit);
     if (byKvm !== undefined) throw byKvm;

@@ -6,17 +6,16 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import { quoteWord } from "../../../base/command-line.js";
 import { DisposableStack } from "../../../base/disposable-stack.js";
 import type { Progress } from "../../../base/progress/progress.js";
+import { limitSignal, waitAtMost } from "../../../base/wait-at-most.js";
 import type { AcceleratorVerdict } from "../../../vm/accelerator/accelerator.js";
 import { kvmFailureOf } from "../../../vm/accelerator/kvm-failure.js";
-import { BuilderError } from "../../builder-error.js";
+import { BuilderError, overdue } from "../../builder-error.js";
 import { SshError } from "../../channel/ssh-connection.js";
 import { Draft } from "../../home/draft.js";
 import type { LivelabHome } from "../../home/home.js";
-import { limitSignal } from "../../home/limit-signal.js";
 import { createTar } from "../../home/tar-stream.js";
 import type { LockSet } from "../../profile/lock-set.js";
 import type { CloudImage } from "../../store/cloud-image.js";
@@ -67,11 +66,12 @@ export async function openCloudMaker(options: CloudMakerOptions): Promise<Maker>
     ),
   );
   await progress.step("builder machine's root in it", async (step) => {
-    const limit = limitSignal(signal, ROOT_LIMIT_MS * verdict.timeScale, `making the root in ${image.path}`);
+    const limitMs = ROOT_LIMIT_MS * verdict.timeScale;
+    const limit = limitSignal({ limitMs, signal, onLimit: overdue(`making the root in ${image.path}`, limitMs) });
     const run = async (command: string, stdin: Readable | string = ""): Promise<void> => {
       const { status, stdout, stderr } = await ssh.exec(command, { stdin, signal: limit }).catch(async (error) => {
         if (!(error instanceof SshError)) throw error;
-        const end = await Promise.race([machine.exited, sleep(END_LIMIT_MS)]);
+        const end = await waitAtMost(machine.exited, { limitMs: END_LIMIT_MS });
         throw (end && kvmFailureOf(end)) ?? error;
       });
       if (status === 0) return;

@@ -7,6 +7,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostCheck } from "../../../base/host-check.js";
 import { explainSystemError } from "../../../base/system-error.js";
+import { limitSignal } from "../../../base/wait-at-most.js";
 import { BuilderError } from "../../builder-error.js";
 import { Draft } from "../../home/draft.js";
 import type { LivelabHome } from "../../home/home.js";
@@ -50,7 +51,8 @@ async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promis
   await using draft = await Draft.begin(join(home.machines, "trial"), asRoot);
   const folder = draft.path;
   await layOutTrial(folder, asRoot);
-  const limit = AbortSignal.timeout(LONGEST_TRIAL_MS);
+  const overdue = new Error(`no end within ${LONGEST_TRIAL_MS} ms`);
+  const limit = limitSignal({ limitMs: LONGEST_TRIAL_MS, onLimit: () => overdue });
   await using trial = spawnInNamespaces(join(scripts, "sandbox/namespace-trial.sh"), {
     asRoot,
     env: { TRIAL: folder },
@@ -65,7 +67,7 @@ async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promis
   if (explainSystemError(cause) !== undefined) throw cause; // says nothing about namespaces
   return {
     tried: tried.trim().split("\n").at(-1) ?? "",
-    reason: limit.aborted ? `no end within ${LONGEST_TRIAL_MS} ms` : firstLine(stderr),
+    reason: limit.aborted ? overdue.message : firstLine(stderr),
   };
 }
 

@@ -9,10 +9,10 @@ import { firstError } from "../../../base/first-error.js";
 import { isThere } from "../../../base/is-there.js";
 import { isNoRoomError } from "../../../base/no-room.js";
 import type { Progress } from "../../../base/progress/progress.js";
-import { BuilderError } from "../../builder-error.js";
+import { limitSignal } from "../../../base/wait-at-most.js";
+import { BuilderError, overdue } from "../../builder-error.js";
 import { Draft } from "../../home/draft.js";
 import type { LivelabHome } from "../../home/home.js";
-import { limitSignal } from "../../home/limit-signal.js";
 import { claimMaking } from "../../home/made-once.js";
 import { createTar } from "../../home/tar-stream.js";
 import { type Digest, digestOf, formatDigest } from "../../profile/digest.js";
@@ -116,7 +116,11 @@ export function vmBaseAt(home: LivelabHome, key: string): VmBase {
 
 async function makeBase(request: VmBaseRequest, target: string, onLine: (line: string) => void): Promise<void> {
   const { lock, store, projectRoot } = request;
-  const signal = limitSignal(request.signal, LIMIT_MS, "making the builder VM's root");
+  const signal = limitSignal({
+    limitMs: LIMIT_MS,
+    signal: request.signal,
+    onLimit: overdue("making the builder VM's root", LIMIT_MS),
+  });
   await using gateway = createGateway(lock, store);
   gateway.serveFile(artifactUrl(zfsModules), request.modules);
   await using maker = await request.openMaker();

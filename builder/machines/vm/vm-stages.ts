@@ -11,6 +11,7 @@ import { isThere } from "../../../base/is-there.js";
 import { LivelabError } from "../../../base/livelab-error.js";
 import { tellsNoRoom } from "../../../base/no-room.js";
 import type { Progress, Step } from "../../../base/progress/progress.js";
+import { limitSignal } from "../../../base/wait-at-most.js";
 import {
   type AcceleratorVerdict,
   type AcceleratorWish,
@@ -18,10 +19,9 @@ import {
   dropKvmVerdict,
 } from "../../../vm/accelerator/accelerator.js";
 import { isKvmFailure } from "../../../vm/accelerator/kvm-failure.js";
-import { BuilderError } from "../../builder-error.js";
+import { BuilderError, overdue } from "../../builder-error.js";
 import { SshError } from "../../channel/ssh-connection.js";
 import type { LivelabHome } from "../../home/home.js";
-import { limitSignal } from "../../home/limit-signal.js";
 import { OwnerLock } from "../../home/owner.js";
 import type { Lock } from "../../profile/lock.js";
 import { type CloudImageSource, fetchCloudImage, parseCloudBase } from "../../store/cloud-image.js";
@@ -300,7 +300,11 @@ export class VmStages implements BuilderMachines {
   async #pool(vm: BuilderVm, words: readonly string[], limitMs: number): Promise<string> {
     const { signal } = this.#options;
     const closing = words[0] === "close";
-    const limit = limitSignal(closing ? undefined : signal, limitMs, `"${words[0]}" of the builder VM's pool`);
+    const limit = limitSignal({
+      limitMs,
+      signal: closing ? undefined : signal,
+      onLimit: overdue(`"${words[0]}" of the builder VM's pool`, limitMs),
+    });
     try {
       const { status, stdout, stderr } = await vm.ssh.exec(`sh -s -- ${words.join(" ")}`, {
         stdin: this.#ready?.poolScript ?? "",

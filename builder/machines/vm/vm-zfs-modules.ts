@@ -4,9 +4,9 @@
  */
 import { join } from "node:path";
 import type { Progress } from "../../../base/progress/progress.js";
-import { StageError } from "../../builder-error.js";
+import { limitSignal } from "../../../base/wait-at-most.js";
+import { overdue, StageError } from "../../builder-error.js";
 import type { LivelabHome } from "../../home/home.js";
-import { limitSignal } from "../../home/limit-signal.js";
 import { claimMaking } from "../../home/made-once.js";
 import type { Lock } from "../../profile/lock.js";
 import { artifactKey, artifactPath, hasArtifact, keepArtifact } from "../../stages/artifacts.js";
@@ -39,7 +39,11 @@ export async function ensureZfsModules(request: ZfsModulesRequest): Promise<stri
   const { home, store, lock, stageFolder, openMaker, progress } = request;
   const path = await artifactPath(home, zfsModules, { lock, stageFolder });
   if (await hasArtifact(path)) return path;
-  const signal = limitSignal(request.signal, LIMIT_MS, "compiling the builder VM's ZFS modules");
+  const signal = limitSignal({
+    limitMs: LIMIT_MS,
+    signal: request.signal,
+    onLimit: overdue("compiling the builder VM's ZFS modules", LIMIT_MS),
+  });
   await progress.step("ZFS modules for the builder VM", async (step) => {
     await using _making = await claimMaking(home, await artifactKey(zfsModules, { lock, stageFolder }), step, signal);
     if (await hasArtifact(path)) return;

@@ -233,22 +233,9 @@ export class BuilderVm implements BuilderMachine {
   }
 
   async whyLost(): Promise<string> {
-    try {
-      const report = await waitAtMost(this.#machine.exited, {
-        limitMs: EXIT_LIMIT_MS,
-        onLimit: () => new Error("still there"),
-      });
-      return `ended: ${describeExit(report)}`;
-    } catch {
-      const told = "runs on, but answers no more";
-      const report = join(lastFailure(this.#home), "stall.txt");
-      return mkdir(lastFailure(this.#home), { recursive: true })
-        .then(() => this.#machine.writeStallReport(report))
-        .then(
-          () => `${told}; what QEMU knows of it: ${report}`,
-          () => told, // a full disk is no reason to tell less
-        );
-    }
+    const exit = await waitAtMost(this.#machine.exited, { limitMs: EXIT_LIMIT_MS });
+    if (exit !== undefined) return `ended: ${describeExit(exit)}`;
+    return "runs on, but answers no more";
   }
 
   copyOut(folder: string, target: string, signal: AbortSignal): Promise<void> {
@@ -263,8 +250,8 @@ export class BuilderVm implements BuilderMachine {
 /** @param limitMs time for the machine to end, in milliseconds @returns undefined for one that runs on, or ended otherwise */
 async function whatKvmDid(machine: RunningMachine, limitMs: number): Promise<VmError | undefined> {
   if (machine.accelerator !== "kvm") return undefined;
-  const limits = { limitMs, onLimit: () => new Error("it runs on") };
-  return waitAtMost(machine.exited, limits).then(kvmFailureOf, () => undefined);
+  const exit = await waitAtMost(machine.exited, { limitMs });
+  return exit && kvmFailureOf(exit);
 }
 
 /**
