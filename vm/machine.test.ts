@@ -129,33 +129,6 @@ test(
 );
 
 test(
-  "tells of a guest that answers no more where its processor is and what waits in its port",
-  within(10_000, async () => {
-    await using dir = await TempDir.create("machine");
-    const disk = join(dir.path, "disk");
-    await writeBootDisk(disk, say("ttyS1", "booted"));
-    const ports = [{ name: "org.livelab.test", socketPath: join(dir.path, "port") }];
-    await using machine = await launchMachine(smallMachine(disk, { ports }), { workDir: dir.path });
-    const report = join(dir.path, "stall.txt");
-    await machine.writeStallReport(report);
-    const text = await readFile(report, "utf8");
-    assert.is(text.match(/^CPU#0$/gm)?.length, 2, "registers, twice");
-    for (const part of [
-      "prelaunch",
-      "dumping local APIC state for CPU 0",
-      "port0: filename=disconnected",
-      "virtserialport",
-    ])
-      assert.match(text, part);
-    // Of QEMU 7.2 and later; an older one says that it does not know.
-    assert.match(text, /"name": "virtio-serial"|x-query-virtio has not been found/);
-    await machine.stop();
-    await machine.writeStallReport(report);
-    assert.match(await readFile(report, "utf8"), /^== query-status\n.*QMP channel/);
-  }),
-);
-
-test(
   "shares a disk that it only reads with another machine, and no other",
   within(10_000, async () => {
     await using dir = await TempDir.create("machine");

@@ -26,7 +26,6 @@ import { type QemuProcess, startQemu, startupError } from "./qemu/qemu-process.j
 import { parseChardevs, parseRunState, type QmpEvent } from "./qemu/qmp-message.js";
 import { CHANNEL_DESCRIPTOR } from "./qemu/tethered-process.js";
 import { loadState, openState, readStateUri, type StateOptions, writeState } from "./saved-state.js";
-import { writeStallReport } from "./stall-report.js";
 import { VmError } from "./vm-error.js";
 
 export interface LaunchOptions {
@@ -209,12 +208,6 @@ export class RunningMachine implements AsyncDisposable {
   async saveState(path: string, options: StateOptions = {}): Promise<void> {
     await writeState(this.#parts.qemu.qmp, path, options);
     this.#parts.log(`saved the state ${path}`);
-  }
-
-  /** Writes what QEMU knows of a guest that answers no more to a file. @throws Error when that cannot be written */
-  async writeStallReport(path: string): Promise<void> {
-    await writeStallReport(this.#parts.qemu.qmp, path, this.#spec.cpus);
-    this.#parts.log(`wrote what QEMU knows of its guest to ${path}`);
   }
 
   /** Ends the machine: QMP quit, SIGTERM, SIGKILL. A second call gets the same answer. @throws VmError STILL_RUNNING */
