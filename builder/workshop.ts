@@ -182,7 +182,7 @@ export class Workshop {
       stamp,
       proto: join(this.options.projectRoot, "proto"),
       signal: this.options.signal,
-      note: (text) => this.options.progress.note(text),
+      progress: this.options.progress,
     };
   }
 }

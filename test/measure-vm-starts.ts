@@ -1,6 +1,7 @@
 /** How long the builder VM takes from nothing to the end of a first command: booted, and from its saved state. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { silentProgress } from "../base/progress/progress.js";
 import { BuilderVm } from "../builder/machines/vm/vm.js";
 import { vmBaseAt } from "../builder/machines/vm/vm-base.js";
 import { openToyWorkshop, TOY_STAMP } from "../fixtures/toy-stage.js";
@@ -18,7 +19,7 @@ export async function measureVmStarts(
   await workshop.ready(TOY_STAMP, gateway);
   const base = vmBaseAt(home, machines.baseKey);
   const verdict = await decideAccelerator({ want: "auto", kernelPath: base.kernel, stateDir: home.root, signal });
-  const options = { home, base, disk: join(home.vm, "pool.raw"), verdict, signal, note: () => {} };
+  const options = { home, base, disk: join(home.vm, "pool.raw"), verdict, signal, progress: silentProgress };
   const time = async (vm: typeof home.vm): Promise<number> => {
     const started = performance.now();
     await using machine = await BuilderVm.start({ ...options, home: { ...home, vm } });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { silentStep } from "../../base/progress/progress.js";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { makeDeb } from "../../fixtures/deb.js";
@@ -34,7 +35,7 @@ const writers = (dir: string, target: string): Readonly<Record<string, () => Pro
       words: [join(dir, "print.sh")],
       environment: {},
       logFile: target,
-      onLine: () => {},
+      step: silentStep,
       tail: new LastLines(1),
       signal: AbortSignal.timeout(5_000),
     }),

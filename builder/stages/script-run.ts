@@ -6,6 +6,7 @@ import { open } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { quoteWord } from "../../base/command-line.js";
+import type { Step } from "../../base/progress/progress.js";
 import { BuilderError } from "../builder-error.js";
 import type { ExecResult } from "../channel/ssh-connection.js";
 import { GATEWAY_PORT } from "../channel/sshd-config.js";
@@ -37,8 +38,8 @@ export interface ScriptRun {
   readonly stdin?: Readable | undefined;
   /** Takes the script's whole output, stdout and stderr as they came. */
   readonly logFile: string;
-  /** Told each line of it. */
-  readonly onLine: (line: string) => void;
+  /** Shows each line of it. */
+  readonly step: Pick<Step, "status">;
   /** Gets the last lines of it, oldest first, also when this throws. */
   readonly tail: LastLines;
   readonly signal: AbortSignal;
@@ -74,14 +75,14 @@ export class LastLines {
  * SshError as SshConnection.exec() does
  */
 export async function runScript({ ssh }: Maker, run: ScriptRun): Promise<Pick<ExecResult, "status" | "killedBy">> {
-  const { gateway, name, environment, logFile, stdin, tail, onLine, signal } = run;
+  const { gateway, name, environment, logFile, stdin, tail, step, signal } = run;
   const file = await open(logFile, "w").catch((cause) => {
     throw writeFailure(logFile, cause);
   });
   const log = file.createWriteStream();
   const output = lineSink(log, (line) => {
     tail.add(line);
-    onLine(line);
+    step.status(line);
   });
   const variables = Object.entries(environment).map(([variable, value]) => `${variable}=${value}`);
   const words = ["env", "-i", ...variables, "sh", ...run.words].map(quoteWord).join(" ");

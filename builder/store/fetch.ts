@@ -56,7 +56,7 @@ export async function fetchInputs(request: FetchRequest): Promise<FetchReport> {
       health: new MirrorHealth(),
       signal: signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]),
       onBytes: (bytes) => meter.add(bytes),
-      onWarning: (text) => progress.note(text),
+      progress,
     };
     const queue = [...missing];
     const work = async (): Promise<void> => {

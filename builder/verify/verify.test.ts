@@ -6,19 +6,19 @@ import { gunzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { UsageError } from "../../base/livelab-error.js";
+import { silentStep } from "../../base/progress/progress.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { createToyTgz, makeToyPlatform, PLATFORM_STAMP, writeSums } from "../../fixtures/toy-platform.js";
 import { describeVerification, verify } from "./verify.js";
 
 const test = suite("verify");
 const run = promisify(execFile);
-const silent = { status: () => {}, result: () => {} };
 const ARCHIVE = `platform-${PLATFORM_STAMP}.tgz`;
 const TOP = `platform-${PLATFORM_STAMP}`;
 
 /** File and rule of each violation, a line each. */
 const rulesOf = async (path: string): Promise<string> =>
-  (await verify(path, { step: silent })).violations.map(({ file, rule }) => `${file}: ${rule}`).join("\n");
+  (await verify(path, { step: silentStep })).violations.map(({ file, rule }) => `${file}: ${rule}`).join("\n");
 
 /** What all tests begin with. Those that change it take a copy. */
 const base = await TempDir.create("verify");
@@ -32,7 +32,7 @@ async function copyOf(dir: TempDir): Promise<string> {
 }
 
 test("a release that the stage made keeps all rules, and is told what an installer makes of each archive", async () => {
-  const report = await verify(made, { step: silent });
+  const report = await verify(made, { step: silentStep });
   assert.equal(report.violations, []);
   const text = describeVerification(made, report);
   assert.match(text, /kernel 6\.1\.0-1-amd64, 2 packages/);
@@ -144,7 +144,7 @@ test("what is no file in a release's folder is told as that, whatever its name",
   await symlink("/nowhere", join(out, "link"));
   await rm(join(out, "platform.tgz"));
   await mkdir(join(out, "platform.tgz"));
-  const { violations } = await verify(out, { step: silent });
+  const { violations } = await verify(out, { step: silentStep });
   assert.equal(
     violations.map(({ file, found }) => `${file}: ${found}`),
     [
@@ -158,7 +158,7 @@ test("what is no file in a release's folder is told as that, whatever its name",
 
 test("an interruption ends it", async () => {
   for (const path of [made, join(made, ARCHIVE)]) {
-    const error = await verify(path, { step: silent, signal: AbortSignal.abort() }).then(
+    const error = await verify(path, { step: silentStep, signal: AbortSignal.abort() }).then(
       () => undefined,
       (reason: Error) => reason,
     );
@@ -174,7 +174,7 @@ test("what is no release is refused as such", async () => {
     ["/dev/null", "NO_ARCHIVE"],
   ] as const) {
     try {
-      await verify(path, { step: silent });
+      await verify(path, { step: silentStep });
       assert.unreachable();
     } catch (error) {
       assert.is((error as UsageError).code, code);

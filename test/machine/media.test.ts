@@ -10,6 +10,7 @@ import { gunzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { DisposableStack } from "../../base/disposable-stack.js";
+import { silentStep } from "../../base/progress/progress.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { runStage, type StageContext } from "../../builder/stages/stage-run.js";
 import { type Stage, stages } from "../../builder/stages/stages.js";
@@ -78,7 +79,7 @@ test.before(async () => {
   context = await workshop.ready(TOY_STAMP, resources.use(workshop.createGateway()));
   await mkdir(join(workshop.home.builds, TOY_STAMP, "logs"), { recursive: true });
   const place = { stamp: TOY_STAMP, stage: "image", key: "image", below: [] };
-  await using machine = await context.machines.begin(place, { status: () => {}, result: () => {} });
+  await using machine = await context.machines.begin(place, silentStep);
   await machine.ssh.exec(`cd /data/debian-live/${TOY_STAMP} && mkdir image scratch`);
   for (const [name, bytes] of image) {
     await machine.ssh.exec(`cat >/data/debian-live/${TOY_STAMP}/image/${name}`, { stdin: Readable.from([bytes]) });

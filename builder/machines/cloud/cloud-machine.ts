@@ -8,6 +8,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DisposableStack } from "../../../base/disposable-stack.js";
+import type { Step } from "../../../base/progress/progress.js";
 import { findProjectRoot } from "../../../base/project-root.js";
 import { TempDir } from "../../../base/temp-dir.js";
 import { waitAtMost } from "../../../base/wait-at-most.js";
@@ -39,7 +40,7 @@ export interface CloudMachineOptions {
   /** Takes one line for each step of the machine's life. @default nobody is told */
   readonly log?: (line: string) => void;
   /** Called with the console's last line while the guest boots. @default nobody is told */
-  readonly onProgress?: (line: string) => void;
+  readonly step?: Step;
 }
 
 export interface CloudMachine extends AsyncDisposable {
@@ -165,14 +166,14 @@ async function whenReady(
 /** Reads the console again and again. @throws VmError IMAGE_UNFIT; the signal's reason */
 async function watchConsole(
   path: string,
-  { timeScale, onProgress }: CloudMachineOptions,
+  { timeScale, step }: CloudMachineOptions,
   signal: AbortSignal,
 ): Promise<never> {
   let loginSince: number | undefined;
   for (;;) {
     const text = consoleText(await readFile(path));
     const [line] = lastLines(text, 1);
-    if (line !== undefined) onProgress?.(line);
+    if (line !== undefined) step?.status(line);
     const verdict = judgeConsole(text);
     if (verdict.kind === "dead") throw unfit(verdict.reason);
     if (verdict.kind === "login") {

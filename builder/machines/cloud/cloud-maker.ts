@@ -61,7 +61,7 @@ export async function openCloudMaker(options: CloudMakerOptions): Promise<Maker>
         memoryMib: 2048,
         workDir,
         signal,
-        onProgress: (line) => step.status(line),
+        step,
       }),
     ),
   );

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { firstError } from "../../../base/first-error.js";
 import { isThere } from "../../../base/is-there.js";
 import { isNoRoomError } from "../../../base/no-room.js";
-import type { Progress } from "../../../base/progress/progress.js";
+import type { Progress, Step } from "../../../base/progress/progress.js";
 import { limitSignal } from "../../../base/wait-at-most.js";
 import { BuilderError, overdue } from "../../builder-error.js";
 import { Draft } from "../../home/draft.js";
@@ -89,7 +89,7 @@ export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
       try {
         await using draft = await Draft.begin(folder);
         await mkdir(draft.path);
-        await makeBase(request, draft.path, (line) => step.status(line));
+        await makeBase(request, draft.path, step);
         await draft.commit();
       } catch (error) {
         if (!isNoRoomError(firstError(error))) throw error;
@@ -114,7 +114,7 @@ export function vmBaseAt(home: LivelabHome, key: string): VmBase {
   };
 }
 
-async function makeBase(request: VmBaseRequest, target: string, onLine: (line: string) => void): Promise<void> {
+async function makeBase(request: VmBaseRequest, target: string, step: Step): Promise<void> {
   const { lock, store, projectRoot } = request;
   const signal = limitSignal({
     limitMs: LIMIT_MS,
@@ -132,7 +132,7 @@ async function makeBase(request: VmBaseRequest, target: string, onLine: (line: s
     words: [`${FILES_INSIDE}/builder/machines/vm/make-vm-base.sh`],
     environment: { ...commonEnvironment(NO_RELEASE, lock), FILES: FILES_INSIDE, OUT: MADE_INSIDE },
     logFile: join(target, "make.log"),
-    onLine,
+    step,
     tail,
     signal,
   });

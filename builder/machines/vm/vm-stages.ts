@@ -252,7 +252,7 @@ export class VmStages implements BuilderMachines {
     if (this.#ready === undefined) throw new Error("the builder VM was not readied");
     const { base, verdict } = this.#ready;
     const { home, progress, signal } = this.#options;
-    return { home, base, disk: this.#disk, verdict, signal, note: (text) => progress.note(text) };
+    return { home, base, disk: this.#disk, verdict, signal, progress };
   }
 
   /** Taken once, and kept until this process ends: a build is not to lose the disk between two stages. */

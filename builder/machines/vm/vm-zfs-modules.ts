@@ -59,7 +59,7 @@ export async function ensureZfsModules(request: ZfsModulesRequest): Promise<stri
       words: [`${STAGES_INSIDE}/${zfsModules.script}.sh`, lockedKernelVersion(lock), file],
       environment: { ...commonEnvironment(NO_RELEASE, lock), ZFS_BUILD_PACKAGES: zfsBuildPackages(lock) },
       logFile,
-      onLine: (line) => step.status(line),
+      step,
       tail,
       signal,
     });

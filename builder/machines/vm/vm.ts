@@ -11,6 +11,7 @@ import { DisposableStack } from "../../../base/disposable-stack.js";
 import { firstError } from "../../../base/first-error.js";
 import { LONGEST_SOCKET_PATH } from "../../../base/socket-path.js";
 import { isThere } from "../../../base/is-there.js";
+import type { Progress } from "../../../base/progress/progress.js";
 import { TempDir } from "../../../base/temp-dir.js";
 import { waitAtMost } from "../../../base/wait-at-most.js";
 import { dropKvmVerdict } from "../../../vm/accelerator/accelerator.js";
@@ -36,8 +37,7 @@ import { makeVmKeys, OUTBOX_INSIDE, readVmKeys, type VmParts, vmSpec } from "./v
 export interface VmOptions extends VmParts {
   readonly home: LivelabHome;
   readonly signal: AbortSignal;
-  /** Told what a person should know, a line each. */
-  readonly note: (text: string) => void;
+  readonly progress: Progress;
 }
 
 /** From the start of the firmware to SSH, in milliseconds with KVM; it took 2 s there by estimate, 9 s emulated. */
@@ -127,7 +127,9 @@ export class BuilderVm implements BuilderMachine {
         options.signal.throwIfAborted();
         const error = firstError(thrown);
         if (!isOfTheState(error)) throw thrown;
-        options.note(`the builder VM's saved state is of no use and was dropped: ${error.message.split("\n")[0]}`);
+        options.progress.note(
+          `the builder VM's saved state is of no use and was dropped: ${error.message.split("\n")[0]}`,
+        );
         await rm(folder, { recursive: true, force: true });
       }
     }
@@ -168,7 +170,7 @@ export class BuilderVm implements BuilderMachine {
       if (!(error instanceof VmError && error.code === "STATE_NOT_SAVED")) {
         throw await notStarted(thrown, options.home);
       }
-      options.note(`builder VMs will boot each time: ${error.message}`);
+      options.progress.note(`builder VMs will boot each time: ${error.message}`);
     }
   }
 
