@@ -1,14 +1,13 @@
-import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { skipTest } from "../test/runner/skip-test.js";
 import type { HostError } from "./livelab-error.js";
 import { findProjectRoot } from "./project-root.js";
+import { runProgram } from "./run-program.js";
 import { TempDir } from "./temp-dir.js";
 import { checkTempFolder } from "./temp-dir-check.js";
 
@@ -122,7 +121,7 @@ else skipTest(test, full, "needs root, which mounts a file system without room")
 
 async function nameFullFolder(): Promise<void> {
   await using dir = await TempDir.create("full");
-  const { stdout } = await promisify(execFile)("unshare", [
+  const { stdout } = await runProgram("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     'mount -t tmpfs -o nr_inodes=1 none "$1"; TMPDIR=$1 exec "$2" --input-type=module -e "$3"',
     ...["sh", dir.path, process.execPath],

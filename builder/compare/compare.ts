@@ -2,14 +2,13 @@
  * `livelab compare`: the first stage and the first file in which two releases differ, and how.
  * Not here: what a release should be (verify/).
  */
-import { execFile } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { promisify } from "node:util";
 import { findProgram } from "../../base/find-program.js";
 import { isThere } from "../../base/is-there.js";
 import { UsageError } from "../../base/livelab-error.js";
 import type { Step } from "../../base/progress/progress.js";
+import { ProgramError, runProgram } from "../../base/run-program.js";
 import type { LivelabHome } from "../home/home.js";
 import { OUTPUTS_REMEDY, type OutputReport, readOutputReport } from "../release/outputs.js";
 import { ManifestMalformed, parseManifest } from "../verify/manifest.js";
@@ -232,16 +231,14 @@ async function askDiffoscope(
   if ((await findProgram("diffoscope")) === undefined)
     return "diffoscope is not installed: it would show what is in the files";
   step.status(`diffoscope ${first.names[0]}`);
-  const run = promisify(execFile);
   const files = first.names.map((name, side) => join(folders[side as 0 | 1], name));
   const words = ["--no-progress", "--text", "-", "--max-text-report-size", String(DIFFOSCOPE_SHOWN_BYTES), ...files];
-  // It ends with status 1 where files differ.
-  const limits = { timeout: DIFFOSCOPE_LIMIT_MS, maxBuffer: 2 ** 26, ...(signal && { signal }) };
-  return run("diffoscope", words, limits).then(
+  return runProgram("diffoscope", words, { limitMs: DIFFOSCOPE_LIMIT_MS, signal }).then(
     () => "diffoscope sees no difference",
-    (error: { code?: number; stdout?: string; message: string }) => {
-      signal?.throwIfAborted();
-      return error.code === 1 && error.stdout ? error.stdout.trimEnd() : `diffoscope failed: ${error.message}`;
+    (error) => {
+      if (!(error instanceof ProgramError)) throw error;
+      // It ends with status 1 where files differ.
+      return error.status === 1 && error.stdout ? error.stdout.trimEnd() : error.message;
     },
   );
 }

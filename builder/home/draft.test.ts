@@ -70,7 +70,7 @@ test(
 );
 
 const elsewhere = "sweeping leaves what a process in other PID, mount and network namespaces makes, until it is killed";
-const refused = namespaceRefusal();
+const refused = await namespaceRefusal();
 testUnless(
   test,
   elsewhere,

@@ -1,17 +1,15 @@
-import { execFile } from "node:child_process";
 import { chmod, chown, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { skipTest } from "../../test/runner/skip-test.js";
 import type { BuilderError } from "../builder-error.js";
 import { openHome } from "./home.js";
 
 const test = suite("LIVELAB_HOME");
-const run = promisify(execFile);
 const isRoot = process.getuid?.() === 0;
 /** An ordinary user, with and without an entry in /etc/passwd. */
 const NOBODY = 65534;
@@ -33,7 +31,7 @@ async function openAs(uid: number, root: string): Promise<Pick<BuilderError, "ki
     } catch ({ kind, message, hint }) {
       console.log(JSON.stringify({ kind: kind ?? "not of livelab", message, hint }));
     }`;
-  const { stdout } = await run("setpriv", [
+  const { stdout } = await runProgram("setpriv", [
     ...["--reuid", `${uid}`, "--regid", `${uid}`, "--clear-groups", process.execPath],
     ...["--input-type=module", "-e", program, root],
   ]);
@@ -176,7 +174,7 @@ rootTest("is refused on a read-only file system, in whole or in part, also to ro
   const root = join(dir.path, "home");
   await openHome(root);
   for (const part of [root, join(root, "builds")]) {
-    const { stdout } = await run("unshare", [
+    const { stdout } = await runProgram("unshare", [
       ...["--mount", "--propagation", "private", "sh", "-euc"],
       'mount --bind "$1" "$1"; mount -o remount,ro,bind "$1"; exec "$2" --input-type=module -e "$3" "$4"',
       ...["sh", part, process.execPath],

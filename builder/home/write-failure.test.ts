@@ -1,12 +1,11 @@
 /** What the builder's writers say when the host takes no file, or no more of one. */
-import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { silentStep } from "../../base/progress/progress.js";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { makeDeb } from "../../fixtures/deb.js";
 import { localMaker } from "../../fixtures/local-ssh.js";
@@ -76,7 +75,7 @@ async function fillDisk(): Promise<void> {
   await using dir = await TempDir.create("write");
   const full = join(dir.path, "full");
   await mkdir(full);
-  const { stdout } = await promisify(execFile)(
+  const { stdout } = await runProgram(
     "unshare",
     [
       ...["--mount", "--propagation", "private", "sh", "-euc"],

@@ -18,7 +18,7 @@ import { describeLockedFile } from "../profile/lock.js";
 import type { LockSet } from "../profile/lock-set.js";
 import type { Store } from "../store/store.js";
 import { findDataMember } from "./deb-archive.js";
-import { namespaceError, spawnInNamespaces } from "./sandbox/namespaces.js";
+import { namespaceError, startInNamespaces } from "./sandbox/namespaces.js";
 
 export interface BaseRequest {
   readonly home: LivelabHome;
@@ -76,7 +76,7 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
       signal,
       onLimit: overdue("making the builder machine's root", LIMIT_MS),
     });
-    await using maker = spawnInNamespaces(join(request.scripts, "make-base.sh"), {
+    await using maker = await startInNamespaces(join(request.scripts, "make-base.sh"), {
       asRoot,
       env: { TARGET: join(part, "root"), STORE: home.store, LIST: join(part, "list") },
       signal: limit,
@@ -87,9 +87,9 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
       log.push(chunk);
       step.status(chunk.toString("utf8").trimEnd().split("\n").at(-1) ?? "");
     });
-    const { exitCode, stderr, cause } = await maker.exited;
+    const { status, stderr, cause } = await maker.exited;
     limit.throwIfAborted();
-    if (exitCode !== 0) {
+    if (status !== 0) {
       const output = Buffer.concat(log).toString("utf8");
       if (tellsNoRoom(stderr + output)) {
         throw new BuilderError("HOST_DISK_FULL", `no room for the builder machine's root in ${home.bases}`, {
@@ -99,7 +99,7 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
       if (output === "") throw namespaceError("making the builder machine's root failed at its start", stderr, cause);
       throw new BuilderError(
         "BASE_FAILED",
-        `making the builder machine's root failed, status ${exitCode}:\n${output.split("\n").slice(-20).join("\n")}${stderr.split("\n").slice(-20).join("\n")}`,
+        `making the builder machine's root failed, status ${status}:\n${output.split("\n").slice(-20).join("\n")}${stderr.split("\n").slice(-20).join("\n")}`,
       );
     }
     await draft.commit();

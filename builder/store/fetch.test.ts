@@ -1,10 +1,9 @@
-import { execFile } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { silentProgress } from "../../base/progress/progress.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { MisbehavingMirror } from "../../fixtures/misbehaving-mirror.js";
 import { mirrorsWith, smallLock, smallPackages } from "../../fixtures/small-lock.js";
@@ -109,14 +108,7 @@ test(
 
 // A disk that fills up while a file is written: a small tmpfs in a mount namespace of its own.
 const unshare = ["unshare", ...(process.getuid?.() === 0 ? ["--mount"] : ["--mount", "--map-root-user"])];
-const canMount = await promisify(execFile)("unshare", [
-  ...unshare.slice(1),
-  "mount",
-  "-t",
-  "tmpfs",
-  "none",
-  "/mnt",
-]).then(
+const canMount = await runProgram("unshare", [...unshare.slice(1), "mount", "-t", "tmpfs", "none", "/mnt"]).then(
   () => true,
   () => false,
 );
@@ -138,7 +130,7 @@ async function fetchIntoFullDisk(home: string, program: string): Promise<Record<
     const mirror = await MisbehavingMirror.start();
   `;
   const script = `mount -t tmpfs -o size=1m none ${home} && exec "$0" --input-type=module -e "$1"`;
-  const { stdout } = await promisify(execFile)(unshare[0] ?? "", [
+  const { stdout } = await runProgram(unshare[0] ?? "", [
     ...unshare.slice(1),
     ...["sh", "-c", script, process.execPath, `${prelude}${program}\nawait mirror.down();`],
   ]);

@@ -121,7 +121,7 @@ const elsewhere =
 testUnless(
   test,
   elsewhere,
-  namespaceRefusal(),
+  await namespaceRefusal(),
   within(20_000, async () => {
     await using home = await TempDir.create("store-test");
     await using other = await startProgram(

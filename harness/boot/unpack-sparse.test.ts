@@ -1,11 +1,10 @@
-import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { skipTest } from "../../test/runner/skip-test.js";
 import { unpackSparse } from "./unpack-sparse.js";
@@ -61,7 +60,7 @@ async function fillDisk(): Promise<void> {
   const program = `import { unpackSparse } from ${JSON.stringify(new URL("./unpack-sparse.js", import.meta.url).href)};
     const { code, message } = await unpackSparse(process.argv[1], process.argv[2]).catch((error) => error);
     console.log(JSON.stringify({ code, message }));`;
-  const { stdout } = await promisify(execFile)("unshare", [
+  const { stdout } = await runProgram("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     'mount -t tmpfs -o size=1m tmpfs "$1"; exec "$2" --input-type=module -e "$3" "$4" "$1/disk"',
     ...["sh", full, process.execPath, program, from],

@@ -1,12 +1,11 @@
 /** Stages in the real sandbox: what they see, what they are refused, and how their failures are told. */
-import { execFile } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { LivelabError } from "../../base/livelab-error.js";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { failedLayerFolder } from "../../builder/home/home.js";
 import type { Workshop } from "../../builder/workshop.js";
@@ -15,8 +14,6 @@ import { thrownBy } from "../../fixtures/vm-deadline.js";
 import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("stages in the sandbox");
-const run = promisify(execFile);
-
 /** Path of a file in the layer that a stage left. */
 const layerFile = (workshop: Workshop, key: string, name: string): string =>
   join(workshop.home.layers, key, "fs", name);
@@ -87,7 +84,7 @@ async function tellsFullDisk(): Promise<void> {
   await mkdir(join(dir.path, "home"));
   await readySharedHome("sandbox");
   // A file system of 24 MiB that only this child sees, so that nothing is left when it ends.
-  const { stdout } = await run("unshare", [
+  const { stdout } = await runProgram("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     'mount -t tmpfs -o size=24m tmpfs "$1/home"; ln -s "$2/store" "$1/home/store"; ln -s "$2/bases" "$1/home/bases"; exec "$3" "$4" "$1/home" sandbox',
     ...["sh", dir.path, sharedHome(), process.execPath, join(findProjectRoot(), "dist/fixtures/full-disk-stage.js")],

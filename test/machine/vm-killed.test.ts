@@ -1,13 +1,13 @@
 /** Builds in the builder VM that are ended from outside, or by a full disk: nothing is lost but the stage that ran. */
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import type { StageContext } from "../../builder/stages/stage-run.js";
 import { qemuOf } from "../../fixtures/qemu-processes.js";
@@ -25,7 +25,6 @@ import {
 import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("ends of builds in the builder VM");
-const run = promisify(execFile);
 const STAGES = ["toy_write", "toy_tree", "toy_more"];
 
 /** One digest for all files of a release. */
@@ -83,7 +82,7 @@ async function tellsFullDisk(): Promise<void> {
   await using dir = await TempDir.create("vm-full");
   await readySharedHome("vm");
   // A file system that only this child sees, so that nothing is left when it ends; then it is made larger.
-  const { stdout } = await run("unshare", [
+  const { stdout } = await runProgram("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     [
       'mkdir "$1/home"; mount -t tmpfs -o size=1200m tmpfs "$1/home"; mkdir "$1/home/vm"',

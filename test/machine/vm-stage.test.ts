@@ -1,18 +1,17 @@
 /** Stages in the real builder VM: what they see and leave, what is told of their failures, and what releases share. */
-import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isThere } from "../../base/is-there.js";
 import type { LivelabError } from "../../base/livelab-error.js";
 import { silentProgress } from "../../base/progress/progress.js";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import type { Release } from "../../builder/release/release.js";
 import { look, snapshots } from "../../fixtures/toy-look.js";
@@ -30,7 +29,6 @@ import { thrownBy } from "../../fixtures/vm-deadline.js";
 import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("stages in the builder VM");
-const run = promisify(execFile);
 const STAGES = ["toy_write", "toy_tree", "toy_more"];
 
 const failureOf = (work: Promise<unknown>): Promise<LivelabError> => thrownBy(work) as Promise<LivelabError>;
@@ -145,7 +143,7 @@ async function writesNothingOutside(): Promise<void> {
   await using dir = await TempDir.create("vm-outside");
   const home = await linkHome(dir.path);
   await readySharedHome("vm");
-  const { stdout } = await run("unshare", [
+  const { stdout } = await runProgram("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     [
       // The home's store and bases are links to those of the shared one.

@@ -1,10 +1,9 @@
-import { execFile } from "node:child_process";
 import { readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isThere } from "../../base/is-there.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { ABORTS, answers, FakeQemu, type FakeQemuParts, HANGS } from "../../fixtures/fake-qemu.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
@@ -16,8 +15,6 @@ import { forgetFindings } from "./accelerator-memory.js";
 const test = suite("accelerator");
 
 const FIRST_LINE = say("ttyS1", "[    0.000000] Linux version 0\r\n");
-const run = promisify(execFile);
-
 const wishIn = (dir: TempDir, changes: Partial<AcceleratorWish> = {}): AcceleratorWish => ({
   want: "auto",
   kernelPath: join(dir.path, "kernel"),
@@ -355,7 +352,7 @@ test(
             const wish = ${JSON.stringify({ ...wish, signal: undefined })};
             const { accelerator } = await decideAccelerator({ ...wish, signal: new AbortController().signal });
             console.log(accelerator);`;
-          return (await run(process.execPath, ["--input-type=module", "-e", text])).stdout.trim();
+          return (await runProgram(process.execPath, ["--input-type=module", "-e", text])).stdout.trim();
         }),
       );
       assert.equal(verdicts, ["kvm", "kvm", "kvm"]);

@@ -12,7 +12,7 @@ import { BuilderError } from "../../builder-error.js";
 import { Draft } from "../../home/draft.js";
 import type { LivelabHome } from "../../home/home.js";
 import { stageNames } from "../../stages/stages.js";
-import { namespaceRefusal, spawnInNamespaces } from "./namespaces.js";
+import { namespaceRefusal, startInNamespaces } from "./namespaces.js";
 import { layOutOverlay } from "./overlay.js";
 
 export interface NamespaceTrial {
@@ -53,7 +53,7 @@ async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promis
   await layOutTrial(folder, asRoot);
   const overdue = new Error(`no end within ${LONGEST_TRIAL_MS} ms`);
   const limit = limitSignal({ limitMs: LONGEST_TRIAL_MS, onLimit: () => overdue });
-  await using trial = spawnInNamespaces(join(scripts, "sandbox/namespace-trial.sh"), {
+  await using trial = await startInNamespaces(join(scripts, "sandbox/namespace-trial.sh"), {
     asRoot,
     env: { TRIAL: folder },
     signal: limit,
@@ -62,12 +62,12 @@ async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promis
   trial.process.stdout?.setEncoding("utf8").on("data", (text: string) => {
     tried += text;
   });
-  const { exitCode, stderr, cause } = await trial.exited;
-  if (exitCode === 0) return undefined;
+  const { status, stderr, cause } = await trial.exited;
+  if (status === 0) return undefined;
   if (explainSystemError(cause) !== undefined) throw cause; // says nothing about namespaces
   return {
     tried: tried.trim().split("\n").at(-1) ?? "",
-    reason: limit.aborted ? overdue.message : firstLine(stderr),
+    reason: limit.aborted ? overdue.message : firstLine(stderr || (cause as Error | undefined)?.message || ""),
   };
 }
 
