@@ -60,7 +60,7 @@ import { runScenarios } from "../harness/scenarios/scenario-run.js";
 import { parseHostAddress } from "../harness/wire/answering-host.js";
 import { allScenarios } from "../test/scenarios/all-scenarios.js";
 import type { AcceleratorWish } from "../vm/accelerator/accelerator.js";
-import { forgetFindings } from "../vm/accelerator/accelerator-memory.js";
+import { forgetFindings } from "../vm/accelerator/accelerator-cache.js";
 import { checkMachines } from "../vm/accelerator/kvm-check.js";
 
 const exitCodes: Readonly<Record<FailureKind, number>> = {

@@ -267,10 +267,11 @@ export class RunningMachine implements AsyncDisposable {
 
   /** A guest stops for many reasons, the host's among them; only QEMU's state shows which. */
   async #askWhyStopped(): Promise<void> {
-    const status = await this.#parts.qemu.qmp
+    const state = await this.#parts.qemu.qmp
       .execute("query-status", {}, { limitMs: STATUS_MS })
+      .then(parseRunState)
       .catch(() => undefined);
-    if (parseRunState(status) !== "internal-error" || this.#stopping !== undefined) return;
+    if (state !== "internal-error" || this.#stopping !== undefined) return;
     this.#end("internal-error", "query-status: internal-error");
   }
 

@@ -10,7 +10,7 @@ import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { halt, idle, say, writeKernel } from "../../fixtures/vm-guest-code.js";
 import { VmError } from "../vm-error.js";
 import { type AcceleratorWish, decideAccelerator, decideOnce, dropKvmVerdict } from "./accelerator.js";
-import { forgetFindings } from "./accelerator-memory.js";
+import { forgetFindings } from "./accelerator-cache.js";
 
 const test = suite("accelerator");
 

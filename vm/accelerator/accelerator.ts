@@ -10,7 +10,7 @@ import { TempDir } from "../../base/temp-dir.js";
 import type { Accelerator } from "../machine-spec.js";
 import { findQemu, QEMU_INSTALL_HINT, readQemuVersion } from "../qemu/find-qemu.js";
 import { VmError } from "../vm-error.js";
-import { AcceleratorMemory, forgetKvmFinding } from "./accelerator-memory.js";
+import { AcceleratorCache, forgetKvmFinding } from "./accelerator-cache.js";
 import { type GuestProbeResult, probeGuest } from "./guest-probe.js";
 import { kvmLimitMs } from "./kvm-limit.js";
 import { findForeignKvmModule } from "./kvm-module.js";
@@ -104,26 +104,26 @@ export async function dropKvmVerdict(stateDir: string): Promise<void> {
 async function decide(wish: AcceleratorWish): Promise<AcceleratorVerdict> {
   const deadlineMs = performance.now() + REFUSAL_LIMIT_MS;
   const qemu = await findQemu();
-  const memory = await AcceleratorMemory.open(wish.stateDir, qemu, await readQemuVersion(qemu));
+  const cache = await AcceleratorCache.open(wish.stateDir, qemu, await readQemuVersion(qemu));
   if (wish.want === "tcg")
-    return emulated(await measureEmulation(wish, memory), "emulation was asked for", "not-probed");
+    return emulated(await measureEmulation(wish, cache), "emulation was asked for", "not-probed");
 
-  const kvm = await judgeKvm(wish, memory);
+  const kvm = await judgeKvm(wish, cache);
   if (kvm.state === "works" || (kvm.state === "not-probed" && wish.want === "kvm")) return underKvm(kvm);
   if (wish.want === "kvm") {
     if (kvm.qemuFailed) await assertQemuRuns(wish, deadlineMs);
     throw new VmError("KVM_UNUSABLE", `KVM was asked for, but ${kvm.reason}`, { hint: kvm.remedy });
   }
 
-  const tcgMs = await measureEmulation(wish, memory);
+  const tcgMs = await measureEmulation(wish, cache);
   if (kvm.overdueMs !== undefined && tcgMs !== undefined && tcgMs > kvm.overdueMs) {
     // The host is slow or busy, and KVM was given less time than emulation took.
-    const again = await probeKvm(wish, wish.kernelPath as string, memory, tcgMs);
+    const again = await probeKvm(wish, wish.kernelPath as string, cache, tcgMs);
     if (again.state === "works") return underKvm(again);
   }
   // A kernel that prints nothing anywhere says nothing of KVM; a QEMU that starts but for KVM does.
   if (kvm.isLasting && (kvm.qemuFailed || tcgMs !== undefined)) {
-    await memory.keep({ kvm: { works: false, detail: kvm.reason, foundAt: new Date().toISOString() } });
+    await cache.save({ kvm: { works: false, detail: kvm.reason, foundAt: new Date().toISOString() } });
   }
   return {
     ...emulated(tcgMs, `emulation, because ${kvm.reason}`, kvm.state),
@@ -160,24 +160,24 @@ interface KvmJudgement {
   readonly overdueMs?: number;
 }
 
-async function judgeKvm(wish: AcceleratorWish, memory: AcceleratorMemory): Promise<KvmJudgement> {
+async function judgeKvm(wish: AcceleratorWish, cache: AcceleratorCache): Promise<KvmJudgement> {
   const node = await inspectKvmNode(wish.kvmDevice ?? "/dev/kvm");
   if (node.kind !== "open") return { state: node.kind, reason: node.detail, remedy: node.remedy };
 
-  const known = (await memory.recall()).kvm;
+  const known = (await cache.load()).kvm;
   if (known?.works) return { state: "works", reason: KVM_WORKS, afterMs: known.afterMs };
   // A request for KVM is not refused for what was found before.
   if (known && wish.want === "auto") return { state: "broken", reason: known.detail, remedy: BROKEN_REMEDY };
   if (wish.kernelPath === undefined) {
     return { state: "not-probed", reason: "there is no kernel yet to try KVM with" };
   }
-  return probeKvm(wish, wish.kernelPath, memory, wish.kvmLimitMs ?? kvmLimitMs(process.env));
+  return probeKvm(wish, wish.kernelPath, cache, wish.kvmLimitMs ?? kvmLimitMs(process.env));
 }
 
 async function probeKvm(
   wish: AcceleratorWish,
   kernelPath: string,
-  memory: AcceleratorMemory,
+  cache: AcceleratorCache,
   limitMs: number,
 ): Promise<KvmJudgement> {
   for (let tries = 1; ; tries += 1) {
@@ -186,7 +186,7 @@ async function probeKvm(
     const startLimitMs = wish.want === "kvm" ? Math.min(REFUSED_START_LIMIT_MS, totalMs) : totalMs;
     const result = await probe(wish, { accelerator: "kvm", kernelPath, limitMs, startLimitMs, totalMs });
     if (result.kind === "printed") {
-      await memory.keep({ kvm: { works: true, afterMs: result.afterMs, foundAt: new Date().toISOString() } });
+      await cache.save({ kvm: { works: true, afterMs: result.afterMs, foundAt: new Date().toISOString() } });
       return { state: "works", reason: KVM_WORKS, afterMs: result.afterMs };
     }
     const isBusy = result.kind === "not-started" && /resource busy/i.test(`${result.detail} ${result.error.message}`);
@@ -218,14 +218,14 @@ async function describeBroken(
  * Milliseconds to a kernel's first line under emulation; undefined when there is none to measure with, or it is silent.
  * @throws VmError when QEMU does not start
  */
-async function measureEmulation(wish: AcceleratorWish, memory: AcceleratorMemory): Promise<number | undefined> {
-  const known = (await memory.recall()).tcg;
+async function measureEmulation(wish: AcceleratorWish, cache: AcceleratorCache): Promise<number | undefined> {
+  const known = (await cache.load()).tcg;
   const { kernelPath } = wish;
   if (known !== undefined || kernelPath === undefined) return known?.afterMs;
   const result = await probe(wish, { accelerator: "tcg", kernelPath, limitMs: TCG_LIMIT_MS });
   switch (result.kind) {
     case "printed":
-      await memory.keep({ tcg: { afterMs: result.afterMs, foundAt: new Date().toISOString() } });
+      await cache.save({ tcg: { afterMs: result.afterMs, foundAt: new Date().toISOString() } });
       return result.afterMs;
     case "silent":
       return undefined;
