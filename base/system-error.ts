@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 
-export interface SystemTrouble {
+export interface SystemExplanation {
   readonly message: string;
   /** What the reader can do about it. */
   readonly hint: string;
@@ -32,7 +32,7 @@ function limitOf(name: string): string {
  * A process that runs out of files, processes or memory meets that wherever it is at work, so `cause` is looked at, too:
  * what wraps such an error knows only what it was about to do.
  */
-export function explainSystemError(error: unknown): SystemTrouble | undefined {
+export function explainSystemError(error: unknown): SystemExplanation | undefined {
   let inner = error;
   for (let depth = 0; depth < LONGEST_CHAIN && inner instanceof Error; depth += 1) {
     const found = explain(inner, { wrapped: depth > 0 });
@@ -46,7 +46,7 @@ export function explainSystemError(error: unknown): SystemTrouble | undefined {
 const LONGEST_CHAIN = 16;
 
 /** @param wrapped whether only what a process runs out of counts: an error that wraps the rest explains it better */
-function explain(error: Error, { wrapped }: { readonly wrapped: boolean }): SystemTrouble | undefined {
+function explain(error: Error, { wrapped }: { readonly wrapped: boolean }): SystemExplanation | undefined {
   const { code, syscall = "", message } = error as NodeJS.ErrnoException;
   switch (code) {
     case "EMFILE":

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { HostError } from "./livelab-error.js";
-import { isNoRoomError } from "./no-room.js";
+import { isDiskFullError } from "./no-room.js";
 import { LONGEST_SOCKET_PATH } from "./socket-path.js";
 
 /** What mkdtemp(3) adds to a prefix, in bytes. */
@@ -103,7 +103,7 @@ function unusable(folder: string, cause: NodeJS.ErrnoException): Error {
   if (reason === undefined) return cause;
   const message = `cannot make a temporary folder in ${folder} (${sourceOfTempFolder()}): ${reason}`;
   return new HostError("TEMP_FOLDER_UNUSABLE", message, {
-    hint: isNoRoomError(cause)
+    hint: isDiskFullError(cause)
       ? "free some space there, or set TMPDIR to a folder with more"
       : "set TMPDIR to a folder that you may write to, or unset it to use /tmp",
     cause,

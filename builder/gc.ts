@@ -5,6 +5,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isThere } from "../base/is-there.js";
+import type { BuildContext } from "./build-context.js";
 import { isDraftName } from "./home/draft.js";
 import { releaseFolder } from "./home/home.js";
 import { takeAlone } from "./home/home-use.js";
@@ -15,16 +16,15 @@ import { artifactPath } from "./stages/artifacts.js";
 import { stages } from "./stages/stages.js";
 import { parseBaseDigest } from "./store/cloud-image.js";
 import { pinnedCloudImages } from "./store/cloud-images.js";
-import type { Workshop } from "./workshop.js";
 
 export interface GcRequest {
   /** How many releases stay, the newest; at least 0. */
   readonly keep: number;
   /**
-   * Workshops of all profiles that have a lock, with each kind of machine, and of releases with a base of their own:
+   * Build contexts of all profiles that have a lock, with each kind of machine, and of releases with a base of their own:
    * what their locks name stays, and what their machines start from.
    */
-  readonly workshops: readonly Workshop[];
+  readonly buildContexts: readonly BuildContext[];
 }
 
 export interface GcReport {
@@ -41,10 +41,10 @@ export interface GcReport {
 
 /** @throws BuilderError BUSY when another livelab uses the home; nothing is removed then */
 export async function collectGarbage(request: GcRequest): Promise<GcReport> {
-  const [workshop] = request.workshops;
-  if (workshop === undefined) throw new Error("gc without a profile");
-  const { home } = workshop;
-  const { asRoot } = workshop.options;
+  const [buildContext] = request.buildContexts;
+  if (buildContext === undefined) throw new Error("gc without a profile");
+  const { home } = buildContext;
+  const { asRoot } = buildContext.options;
   await using _alone = await takeAlone(home);
   await sweepHomeAlone(home, asRoot);
   const releases = await listReleases(home);
@@ -54,12 +54,12 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   for (const { stamp } of doomed) await removeTree(releaseFolder(home, stamp), asRoot);
 
   const dropped = { layers: 0, snapshots: 0, bases: 0, inputs: 0, artifacts: 0 };
-  for (const { machines } of onePerKind(request.workshops)) {
+  for (const { machines } of onePerKind(request.buildContexts)) {
     const count = await machines.collectGarbage(kept);
     if (machines.kind === "vm") dropped.snapshots += count;
     else dropped.layers += count;
   }
-  const keptBases = new Set(request.workshops.map(({ machines }) => machines.baseKey));
+  const keptBases = new Set(request.buildContexts.map(({ machines }) => machines.baseKey));
   for (const key of await readdir(home.bases)) {
     if (keptBases.has(key) || isDraftName(key)) continue;
     await removeTree(join(home.bases, key), asRoot);
@@ -68,7 +68,7 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   // One is made in a boot; which QEMU and which host's size they are for is told by no release.
   await removeTree(savedStates(home), asRoot);
   const keptFiles = new Set(
-    request.workshops.flatMap(({ lock, store }) =>
+    request.buildContexts.flatMap(({ lock, store }) =>
       [...lock.files(), ...pinnedCloudImages.map((image) => ({ digest: parseBaseDigest(image.digest) }))].map((file) =>
         store.pathOf(file.digest),
       ),
@@ -84,7 +84,7 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   const specs = stages.flatMap((stage) => (stage.artifact === undefined ? [] : [stage.artifact]));
   const keptArtifacts = new Set(
     await Promise.all(
-      request.workshops.flatMap(({ material }) => specs.map((spec) => artifactPath(home, spec, material))),
+      request.buildContexts.flatMap(({ material }) => specs.map((spec) => artifactPath(home, spec, material))),
     ),
   );
   for (const path of await filesBelow(join(home.store, "artifacts"))) {
@@ -96,9 +96,9 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
 }
 
 /** What stages leave is kept for all profiles in one place a kind. */
-const onePerKind = (workshops: readonly Workshop[]): Workshop[] =>
-  workshops.filter(
-    ({ machines }, index) => workshops.findIndex((other) => other.machines.kind === machines.kind) === index,
+const onePerKind = (buildContexts: readonly BuildContext[]): BuildContext[] =>
+  buildContexts.filter(
+    ({ machines }, index) => buildContexts.findIndex((other) => other.machines.kind === machines.kind) === index,
   );
 
 /** Paths of all files below a folder, which may not exist. */

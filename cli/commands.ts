@@ -12,15 +12,16 @@ import { formatBytes } from "../base/format.js";
 import { describeChecks, type HostCheck } from "../base/host-check.js";
 import { type FailureKind, LivelabError, UsageError } from "../base/livelab-error.js";
 import { OutputLost, READER_GONE_STATUS, watchOutput } from "../base/lost-output.js";
-import { isNoRoomError } from "../base/no-room.js";
+import { isDiskFullError } from "../base/no-room.js";
 import { createProgress } from "../base/progress/create-progress.js";
 import { findProjectRoot } from "../base/project-root.js";
 import { isRefusal, whyRefused } from "../base/refused-path.js";
 import { explainSystemError } from "../base/system-error.js";
 import { checkTempFolder } from "../base/temp-dir-check.js";
 import { build } from "../builder/build.js";
+import { BuildContext, type BuildContextOptions } from "../builder/build-context.js";
 import { checkCheckout } from "../builder/checkout/checkout.js";
-import { chooseMachine, type MachineWish } from "../builder/choose-machine.js";
+import { chooseMachine, type MachineRequest } from "../builder/choose-machine.js";
 import { compareReleases } from "../builder/compare/compare.js";
 import { describeComparison, isDifferent } from "../builder/compare/describe-comparison.js";
 import { collectGarbage } from "../builder/gc.js";
@@ -46,7 +47,6 @@ import { type CloudImageSource, parseCloudBase } from "../builder/store/cloud-im
 import { pinnedCloudImages } from "../builder/store/cloud-images.js";
 import { proxySettingsFrom } from "../builder/store/http-get.js";
 import { describeVerification, verify } from "../builder/verify/verify.js";
-import { Workshop, type WorkshopOptions } from "../builder/workshop.js";
 import { bootImage } from "../harness/boot/boot.js";
 import { firmwareNames, mediumNames } from "../harness/boot/boot-medium.js";
 import { formatBootReport } from "../harness/boot/boot-report.js";
@@ -59,7 +59,7 @@ import { chooseScenarios, describeScenarios } from "../harness/scenarios/choose-
 import { runScenarios } from "../harness/scenarios/scenario-run.js";
 import { parseHostAddress } from "../harness/wire/answering-host.js";
 import { allScenarios } from "../test/scenarios/all-scenarios.js";
-import type { AcceleratorWish } from "../vm/accelerator/accelerator.js";
+import type { AcceleratorRequest } from "../vm/accelerator/accelerator.js";
 import { forgetFindings } from "../vm/accelerator/accelerator-cache.js";
 import { checkMachines } from "../vm/accelerator/kvm-check.js";
 
@@ -81,12 +81,12 @@ const interruption = new AbortController();
 const { signal } = interruption;
 const progress = createProgress(process.stderr, { now: Date.now, env: process.env });
 
-const openWorkshop = (
+const openBuildContext = (
   profile: string,
   machine: MachineKind = "sandbox",
-  more: Pick<WorkshopOptions, "accelerator" | "cloudBase" | "compression" | "absentSets"> = {},
-): Promise<Workshop> =>
-  Workshop.open({
+  more: Pick<BuildContextOptions, "accelerator" | "cloudBase" | "compression" | "absentSets"> = {},
+): Promise<BuildContext> =>
+  BuildContext.open({
     homeRoot: homeRoot(),
     projectRoot,
     profile,
@@ -176,12 +176,12 @@ program
         hint: "a new release with --machine vm, or leave --base out",
       });
     }
-    const workshop = await openWorkshop(profile, kind, {
+    const buildContext = await openBuildContext(profile, kind, {
       accelerator: options.accel,
       cloudBase,
       compression: old?.compression ?? options.compression,
     });
-    const result = await build(workshop, {
+    const result = await build(buildContext, {
       words,
       release: options.release,
       newStamp: options.stamp,
@@ -204,15 +204,15 @@ const baseOf = (release: Release | undefined): CloudImageSource | undefined =>
   release?.base && parseCloudBase(release.base.image, release.base.digest);
 
 /** @param fetch whether inputs may be fetched for it: a build needs them anyway */
-const machineWish = (
-  workshop: Workshop,
-  { want, accelerator, fetch }: Pick<MachineWish, "want" | "accelerator"> & { readonly fetch: boolean },
-): MachineWish => ({
-  want,
+const machineRequest = (
+  buildContext: BuildContext,
+  { preference, accelerator, fetch }: Pick<MachineRequest, "preference" | "accelerator"> & { readonly fetch: boolean },
+): MachineRequest => ({
+  preference,
   accelerator,
-  stateDir: workshop.home.root,
-  findKernel: async () => (await findKernel(knownKernels())) ?? workshop.findLockedKernel(fetch),
-  assertSandbox: () => workshop.assertSandbox(),
+  stateDir: buildContext.home.root,
+  findKernel: async () => (await findKernel(knownKernels())) ?? buildContext.findLockedKernel(fetch),
+  assertSandbox: () => buildContext.assertSandbox(),
   signal,
 });
 
@@ -220,9 +220,9 @@ const machineWish = (
 async function chooseKind(
   profile: string,
   asked: "auto" | MachineKind | undefined,
-  accelerator: AcceleratorWish["want"],
+  accelerator: AcceleratorRequest["preference"],
   old: Release | undefined,
-  absentSets?: WorkshopOptions["absentSets"],
+  absentSets?: BuildContextOptions["absentSets"],
 ): Promise<MachineKind> {
   if (old !== undefined) {
     if (asked !== undefined && asked !== "auto" && asked !== old.machine) {
@@ -233,8 +233,8 @@ async function chooseKind(
     return old.machine;
   }
   const choice = await chooseMachine(
-    machineWish(await openWorkshop(profile, "sandbox", { absentSets }), {
-      want: asked ?? "auto",
+    machineRequest(await openBuildContext(profile, "sandbox", { absentSets }), {
+      preference: asked ?? "auto",
       accelerator,
       fetch: true,
     }),
@@ -274,7 +274,7 @@ program
   )
   .action(async (command: string[], options) => {
     const old = await findRelease(await openHome(homeRoot()), options.release);
-    process.exitCode = await openShell(await openWorkshop(old.profile, old.machine, { cloudBase: baseOf(old) }), {
+    process.exitCode = await openShell(await openBuildContext(old.profile, old.machine, { cloudBase: baseOf(old) }), {
       release: options.release,
       at: options.at,
       command,
@@ -290,14 +290,14 @@ const resolveRequest = async (profile: Profile): Promise<ResolveRequest> => {
   const first = profileNames[0] as string;
   const absentSets = "leave out"; // a set that the profile has only just got is what the lock is updated for
   const kind = await chooseKind(first, undefined, "auto", undefined, absentSets);
-  const workshop = await openWorkshop(first, kind, { absentSets });
+  const buildContext = await openBuildContext(first, kind, { absentSets });
   return {
     projectRoot,
-    store: workshop.store,
-    mirrors: await workshop.findMirrors(profile),
-    openMachine: (gateway) => workshop.openResolver(gateway),
+    store: buildContext.store,
+    mirrors: await buildContext.findMirrors(profile),
+    openMachine: (gateway) => buildContext.openResolver(gateway),
     progress,
-    proxy: workshop.options.proxy,
+    proxy: buildContext.options.proxy,
     signal,
   };
 };
@@ -329,8 +329,8 @@ inputsCommand
   .summary("download what the store lacks of a profile's lock")
   .addOption(profileOption())
   .action(async (options) => {
-    const workshop = await openWorkshop(options.profile);
-    const { files, fetched, fetchedBytes } = await workshop.fetchInputs();
+    const buildContext = await openBuildContext(options.profile);
+    const { files, fetched, fetchedBytes } = await buildContext.fetchInputs();
     print(`${files} files in the store; ${fetched} fetched, ${formatBytes(fetchedBytes)}`);
   });
 for (const [name, summary, carry] of [
@@ -343,7 +343,7 @@ for (const [name, summary, carry] of [
     .argument("<file>", "the bundle, a tar file")
     .addOption(profileOption())
     .action(async (file: string, options) => {
-      const { lock, store, home } = await openWorkshop(options.profile);
+      const { lock, store, home } = await openBuildContext(options.profile);
       await markInUse(home);
       await carry({ lock, store, file: resolve(file), progress, signal });
       print(`${name}ed ${lock.files().length} files, ${file}`);
@@ -473,7 +473,7 @@ program
 /** The iPXE that firmware loads, fetched where the store has none. */
 let loaders: Promise<string> | undefined;
 const findLoaders = (): Promise<string> => {
-  loaders ??= openWorkshop(profileNames[0] as string).then(readyIpxeLoaders);
+  loaders ??= openBuildContext(profileNames[0] as string).then(readyIpxeLoaders);
   return loaders;
 };
 
@@ -483,8 +483,8 @@ async function ensureImage(): Promise<string> {
   if ((await findKernel([join(image, "vmlinuz")])) === undefined) {
     progress.note("there is no image in out/ yet: building one");
     const profile = profileNames[0] as string;
-    const workshop = await openWorkshop(profile, await chooseKind(profile, undefined, "auto", undefined));
-    await build(workshop, { words: [], outRoot: join(projectRoot, "out"), now: new Date() });
+    const buildContext = await openBuildContext(profile, await chooseKind(profile, undefined, "auto", undefined));
+    await build(buildContext, { words: [], outRoot: join(projectRoot, "out"), now: new Date() });
   }
   return image;
 }
@@ -537,15 +537,15 @@ program
       if (checks.some((check) => check.state === "missing")) process.exitCode = exitCodes.host;
     };
     if (tempFolder.state === "missing") return show([tempFolder]); // all other checks put something there
-    const workshop = await openWorkshop(profileNames[0] as string);
-    if (options.reprobe) await forgetFindings(workshop.home.root);
-    const kernelPath = (await findKernel(knownKernels())) ?? (await workshop.findLockedKernel(false));
+    const buildContext = await openBuildContext(profileNames[0] as string);
+    if (options.reprobe) await forgetFindings(buildContext.home.root);
+    const kernelPath = (await findKernel(knownKernels())) ?? (await buildContext.findLockedKernel(false));
     show([
       tempFolder,
-      ...(await checkMachines({ kernelPath, stateDir: workshop.home.root, signal })),
+      ...(await checkMachines({ kernelPath, stateDir: buildContext.home.root, signal })),
       ...(await checkBuildHost(
-        workshop,
-        await chooseMachine(machineWish(workshop, { want: "auto", accelerator: "auto", fetch: false })),
+        buildContext,
+        await chooseMachine(machineRequest(buildContext, { preference: "auto", accelerator: "auto", fetch: false })),
       )),
     ]);
   });
@@ -557,15 +557,15 @@ program
   .action(async (options) => {
     const home = await openHome(homeRoot());
     const before = await freeBytes(home.root);
-    const workshops: Workshop[] = [];
+    const buildContexts: BuildContext[] = [];
     const releases = await listReleases(home);
     for (const name of profileNames) {
       if (!(await hasLock(projectRoot, loadProfile(name)))) continue;
       const bases = releases.filter(({ profile }) => profile === name).flatMap((release) => baseOf(release) ?? []);
-      for (const cloudBase of bases) workshops.push(await openWorkshop(name, "vm", { cloudBase }));
-      for (const machine of machineKinds) workshops.push(await openWorkshop(name, machine));
+      for (const cloudBase of bases) buildContexts.push(await openBuildContext(name, "vm", { cloudBase }));
+      for (const machine of machineKinds) buildContexts.push(await openBuildContext(name, machine));
     }
-    const dropped = await collectGarbage({ keep: options.keep, workshops });
+    const dropped = await collectGarbage({ keep: options.keep, buildContexts });
     print(
       Object.entries(dropped)
         .map(([kind, count]) => `${count} ${kind}`)
@@ -614,7 +614,7 @@ function reportFirst(first: unknown): number {
     process.stderr.write("livelab: interrupted\n");
     return INTERRUPTED;
   }
-  if (first instanceof Error && isNoRoomError(first)) {
+  if (first instanceof Error && isDiskFullError(first)) {
     process.stderr.write(`livelab: a disk is full: ${first.message}\n`);
     process.stderr.write(
       "livelab: try: livelab gc, or remove what you can spare, in LIVELAB_HOME or the temp folder\n",

@@ -8,7 +8,7 @@ import { findProjectRoot } from "../../base/project-root.js";
 import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { makeDeb } from "../../fixtures/deb.js";
-import { localMaker } from "../../fixtures/local-ssh.js";
+import { localRootBuilder } from "../../fixtures/local-ssh.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
 import { skipTest } from "../../test/runner/skip-test.js";
 import { BuilderError } from "../builder-error.js";
@@ -28,7 +28,7 @@ test("an error that no system call gave stays as it is", () => {
 /** Each writer, made to write to `target`. */
 const writers = (dir: string, target: string): Readonly<Record<string, () => Promise<unknown>>> => ({
   "a script's log": () =>
-    runScript(localMaker, {
+    runScript(localRootBuilder, {
       gateway: new Gateway(),
       name: "print",
       words: [join(dir, "print.sh")],
@@ -38,7 +38,7 @@ const writers = (dir: string, target: string): Readonly<Record<string, () => Pro
       tail: new LastLines(1),
       signal: AbortSignal.timeout(5_000),
     }),
-  "an artifact": () => keepArtifact(localMaker.ssh, join(dir, "print.sh"), target),
+  "an artifact": () => keepArtifact(localRootBuilder.ssh, join(dir, "print.sh"), target),
   "a file of a .deb": async () => extractFile(await makeDeb(dir, "file", "content"), "./file", target),
 });
 

@@ -6,13 +6,13 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isThere } from "../../base/is-there.js";
-import { tellsNoRoom } from "../../base/no-room.js";
+import { isDiskFullText } from "../../base/no-room.js";
 import type { Progress } from "../../base/progress/progress.js";
 import { limitSignal } from "../../base/wait-at-most.js";
 import { BuilderError, overdue } from "../builder-error.js";
 import { Draft } from "../home/draft.js";
 import type { LivelabHome } from "../home/home.js";
-import { claimMaking } from "../home/made-once.js";
+import { claimWork } from "../home/made-once.js";
 import { digestOf, formatDigest } from "../profile/digest.js";
 import { describeLockedFile } from "../profile/lock.js";
 import type { LockSet } from "../profile/lock-set.js";
@@ -64,7 +64,7 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
   if (await isThere(root)) return root;
 
   await request.progress.step("builder machine's root", async (step) => {
-    await using _making = await claimMaking(home, key, step, signal);
+    await using _making = await claimWork(home, key, step, signal);
     if (await isThere(root)) return;
     await using draft = await Draft.begin(folder, asRoot);
     const part = draft.path;
@@ -76,22 +76,22 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
       signal,
       onLimit: overdue("making the builder machine's root", LIMIT_MS),
     });
-    await using maker = await startInNamespaces(join(request.scripts, "make-base.sh"), {
+    await using script = await startInNamespaces(join(request.scripts, "make-base.sh"), {
       asRoot,
       env: { TARGET: join(part, "root"), STORE: home.store, LIST: join(part, "list") },
       signal: limit,
     });
-    maker.process.stdin?.end();
+    script.process.stdin?.end();
     const log: Buffer[] = [];
-    maker.process.stdout?.on("data", (chunk: Buffer) => {
+    script.process.stdout?.on("data", (chunk: Buffer) => {
       log.push(chunk);
       step.status(chunk.toString("utf8").trimEnd().split("\n").at(-1) ?? "");
     });
-    const { status, stderr, cause } = await maker.exited;
+    const { status, stderr, cause } = await script.exited;
     limit.throwIfAborted();
     if (status !== 0) {
       const output = Buffer.concat(log).toString("utf8");
-      if (tellsNoRoom(stderr + output)) {
+      if (isDiskFullText(stderr + output)) {
         throw new BuilderError("HOST_DISK_FULL", `no room for the builder machine's root in ${home.bases}`, {
           hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
         });

@@ -5,7 +5,7 @@
 import { open, stat } from "node:fs/promises";
 import { findProgram } from "../../base/find-program.js";
 import { firstError } from "../../base/first-error.js";
-import { tellsNoRoom } from "../../base/no-room.js";
+import { isDiskFullText } from "../../base/no-room.js";
 import { ProgramError, runProgram } from "../../base/run-program.js";
 import { BuilderError, InputError } from "../builder-error.js";
 import { Draft } from "../home/draft.js";
@@ -100,7 +100,7 @@ export async function extractFile(debPath: string, member: string, target: strin
     const failure = firstError(error);
     if (!(failure instanceof ProgramError)) throw writeFailure(target, error);
     const said = failure.stderr;
-    if (tellsNoRoom(said)) {
+    if (isDiskFullText(said)) {
       throw writeFailure(target, Object.assign(new Error(said.trim()), { code: "ENOSPC", syscall: "write" }));
     }
     // Of what a decompressor refused tar sees nothing, and finds nothing in it.

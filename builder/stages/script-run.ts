@@ -13,7 +13,7 @@ import { GATEWAY_PORT } from "../channel/sshd-config.js";
 import { lineSink } from "../home/line-sink.js";
 import { writeFailure } from "../home/write-failure.js";
 import { releaseInside } from "../machines/builder-machine.js";
-import type { Maker } from "../machines/maker.js";
+import type { RootBuilder } from "../machines/root-builder.js";
 import type { Lock } from "../profile/lock.js";
 
 /** What a script run needs of the gateway (store/gateway.ts). */
@@ -74,7 +74,10 @@ export class LastLines {
  * @throws InputError REFUSED when it asked for what the lock lacks; BuilderError NOT_WRITABLE, HOST_DISK_FULL for its log;
  * SshError as SshConnection.exec() does
  */
-export async function runScript({ ssh }: Maker, run: ScriptRun): Promise<Pick<ExecResult, "status" | "killedBy">> {
+export async function runScript(
+  { ssh }: Pick<RootBuilder, "ssh">,
+  run: ScriptRun,
+): Promise<Pick<ExecResult, "status" | "killedBy">> {
   const { gateway, name, environment, logFile, stdin, tail, step, signal } = run;
   const file = await open(logFile, "w").catch((cause) => {
     throw writeFailure(logFile, cause);
@@ -104,7 +107,12 @@ export async function runScript({ ssh }: Maker, run: ScriptRun): Promise<Pick<Ex
 }
 
 /** Unpacks a tar stream in a machine. @param folder made where it is missing */
-export async function sendFiles({ ssh }: Maker, tar: Readable, folder: string, signal: AbortSignal): Promise<void> {
+export async function sendFiles(
+  { ssh }: Pick<RootBuilder, "ssh">,
+  tar: Readable,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
   const target = quoteWord(folder);
   const sent = await ssh.exec(`mkdir -p ${target} && tar -x -f - -C ${target}`, { stdin: tar, signal });
   if (sent.status === 0) return;

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { formatBytes } from "../../base/format.js";
-import { tellsNoRoom } from "../../base/no-room.js";
+import { isDiskFullText } from "../../base/no-room.js";
 import type { Progress, Step } from "../../base/progress/progress.js";
 import { BuilderError, StageError } from "../builder-error.js";
 import { SshError } from "../channel/ssh-connection.js";
@@ -155,11 +155,11 @@ export async function runStage(
 
 function stageFailure(stage: Stage, how: string, tail: LastLines, logFile: string, context: StageContext): StageError {
   const shell = `livelab shell -r ${context.stamp}`;
-  const full = [how, ...tail.lines].some(tellsNoRoom);
+  const full = [how, ...tail.lines].some(isDiskFullText);
   const text = `stage ${stage.name} ${how}; its last lines:\n${tail}\nall of it: ${logFile}`;
   if (full) {
     // In the VM a program that found no room found none on the VM's own disks; the host's full disk ends the machine.
-    const inside = context.machines.kind === "vm" && !tellsNoRoom(how);
+    const inside = context.machines.kind === "vm" && !isDiskFullText(how);
     const disk = inside ? "the builder VM's disk or memory" : `the disk that holds ${context.home.root}`;
     return new StageError("STAGE_DISK_FULL", `${disk} is full: ${text}`, {
       hint: `free some space there (livelab gc), then go on: livelab build -r ${context.stamp}`,

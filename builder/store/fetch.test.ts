@@ -13,7 +13,7 @@ import { type FetchRequest, fetchInputs } from "./fetch.js";
 import { Store } from "./store.js";
 
 const test = suite("fetch");
-const patience = { retries: 1, retryMs: 10, idleMs: 2_000 };
+const retry = { retries: 1, retryMs: 10, idleMs: 2_000 };
 
 /** A mirror, a store and a lock of 20 packages. */
 async function scene() {
@@ -28,7 +28,7 @@ async function scene() {
     mirror,
     lock,
     fetch: (changes: Partial<FetchRequest> = {}) =>
-      fetchInputs({ lock, store, mirrors: async () => mirrors, progress: silentProgress, patience, ...changes }),
+      fetchInputs({ lock, store, mirrors: async () => mirrors, progress: silentProgress, retry, ...changes }),
     async [Symbol.asyncDispose]() {
       await mirror[Symbol.asyncDispose]();
       await home[Symbol.asyncDispose]();

@@ -118,7 +118,7 @@ export class RunningCn implements AsyncDisposable {
     await makeReportFolder(reportDir);
     const log = (text: string): void => progress.note(text);
     const accelerator = await (context.decideAccelerator ?? decideAccelerator)({
-      want: plan.accelerator,
+      preference: plan.accelerator,
       kernelPath: image.kernelIsLinux ? image.files.vmlinuz.path : undefined,
       stateDir: plan.stateDir,
       signal,
@@ -183,7 +183,7 @@ export class RunningCn implements AsyncDisposable {
       const consoleLog = ConsoleLog.create({
         rawPath: join(reportDir, `${file}.raw`),
         textPath: join(reportDir, `${file}.log`),
-        onTrouble: log,
+        onFailure: log,
       });
       const console = new Console(line, {
         log: consoleLog,
@@ -300,12 +300,12 @@ export class RunningCn implements AsyncDisposable {
   }
 
   /**
-   * Watches that nothing becomes of a boot that has stopped.
+   * Checks that a stopped boot stays stopped.
    * @param nativeMs how long, in milliseconds of native speed
    * @throws ExpectationFailed CONSOLE_ENDED when the guest ends the machine; WRONG_VALUE when it reaches a milestone
    * @throws VmError EXITED_EARLY when QEMU failed, KVM_FAILED when KVM did
    */
-  async standStill(nativeMs: number): Promise<void> {
+  async expectStaysStopped(nativeMs: number): Promise<void> {
     const before = this.recorder.reached.length;
     const exit = await waitAtMost(this.#parts.machine.exited, {
       limitMs: this.#scaled(nativeMs),

@@ -198,7 +198,7 @@ async function runToLogin(boot: LoginBoot, cn: RunningCn, plan: BootPlan, asked:
 async function runToStop(boot: RefusedBoot, cn: RunningCn, plan: BootPlan, asked: AskedClaims): Promise<void> {
   await asked.ask(stopTitle(boot), async () => {
     await cn.stopWith(boot.refusal);
-    await cn.standStill(STOP_WATCH_MS);
+    await cn.expectStaysStopped(STOP_WATCH_MS);
   });
   await askPlugs(boot, cn, plan, asked);
   await asked.askAll(boot.claims, seen(cn, plan));

@@ -11,7 +11,7 @@ import { TempDir } from "../../base/temp-dir.js";
 import type { Release } from "../../builder/release/release.js";
 import { stageNames } from "../../builder/stages/stages.js";
 import { parseCloudBase } from "../../builder/store/cloud-image.js";
-import { linkHome, openToyWorkshop } from "../../fixtures/toy-stage.js";
+import { linkHome, openToyBuildContext } from "../../fixtures/toy-stage.js";
 import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("livelab build");
@@ -237,7 +237,7 @@ test("gc drops old releases and what only they used, and nothing while a build r
   // What the VM of this release was made in is no file of this host any more; its root is needed all the same.
   const base = { image: join(home, "gone.qcow2"), digest: `sha256:${"a".repeat(64)}` };
   const cloudBase = parseCloudBase(base.image, base.digest);
-  const { machines } = await openToyWorkshop(home, { machine: "vm", cloudBase });
+  const { machines } = await openToyBuildContext(home, { machine: "vm", cloudBase });
   await mkdir(join(home, "bases", machines.baseKey));
   await release("20260103T000000Z", "in the pool", { machine: "vm", base });
 

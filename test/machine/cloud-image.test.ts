@@ -25,7 +25,12 @@ const GIB = 1024 ** 3;
 /** What the host can do, as earlier runs found it. */
 async function machineOptions(dir: TempDir): Promise<Omit<CloudMachineOptions, "image">> {
   const signal = AbortSignal.timeout(9 * 60_000);
-  const verdict = await decideAccelerator({ want: "auto", kernelPath: undefined, stateDir: sharedHome(), signal });
+  const verdict = await decideAccelerator({
+    preference: "auto",
+    kernelPath: undefined,
+    stateDir: sharedHome(),
+    signal,
+  });
   return { ...verdict, workDir: join(dir.path, "machine"), signal };
 }
 

@@ -7,30 +7,30 @@ import type { LivelabError } from "../../base/livelab-error.js";
 import { findProjectRoot } from "../../base/project-root.js";
 import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
+import type { BuildContext } from "../../builder/build-context.js";
 import { failedLayerFolder } from "../../builder/home/home.js";
-import type { Workshop } from "../../builder/workshop.js";
 import { openToyRelease, readySharedHome, runToyStages, sharedHome, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
 import { skipTest } from "../runner/skip-test.js";
 
 const test = suite("stages in the sandbox");
 /** Path of a file in the layer that a stage left. */
-const layerFile = (workshop: Workshop, key: string, name: string): string =>
-  join(workshop.home.layers, key, "fs", name);
+const layerFile = (buildContext: BuildContext, key: string, name: string): string =>
+  join(buildContext.home.layers, key, "fs", name);
 
 const failureOf = (work: Promise<unknown>): Promise<LivelabError> => thrownBy(work) as Promise<LivelabError>;
 
 test("each stage sees what those before it left, and writes a layer of its own", async () => {
   await using toy = await openToyRelease("stage");
-  const { workshop, context } = toy;
+  const { buildContext, context } = toy;
   await runToyStages(context, ["toy_write"]);
-  assert.is(await readFile(layerFile(workshop, "toy_write", "stamps"), "utf8"), `${TOY_STAMP}\n`);
+  assert.is(await readFile(layerFile(buildContext, "toy_write", "stamps"), "utf8"), `${TOY_STAMP}\n`);
   await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: ["toy_write"] });
   const seen = await machine.ssh.exec(
     `echo more >>/data/debian-live/${TOY_STAMP}/stamps; cat /data/debian-live/*/stamps`,
   );
   assert.is(seen.stdout.toString(), `${TOY_STAMP}\nmore\n`);
-  assert.is(await readFile(layerFile(workshop, "toy_write", "stamps"), "utf8"), `${TOY_STAMP}\n`);
+  assert.is(await readFile(layerFile(buildContext, "toy_write", "stamps"), "utf8"), `${TOY_STAMP}\n`);
 });
 
 test("a machine has no network but its loopback, and no way to the host's files", async () => {
@@ -62,7 +62,7 @@ test("what the lock does not name is refused, and the failure names the stage", 
 
 test("a failed stage tells its last lines, its log and how to look, and leaves its state", async () => {
   await using toy = await openToyRelease("stage");
-  const { workshop, context } = toy;
+  const { buildContext, context } = toy;
   const failure = await failureOf(runToyStages(context, ["toy_fail"]));
   assert.is(failure.code, "STAGE_FAILED");
   assert.match(failure.message, "stage toy_fail ended with status 9");
@@ -71,8 +71,8 @@ test("a failed stage tells its last lines, its log and how to look, and leaves i
   assert.match(failure.hint ?? "", `livelab shell -r ${TOY_STAMP}`);
   const log = /all of it: (.*)/.exec(failure.message)?.[1] ?? "";
   assert.match(await readFile(log, "utf8"), /^line 1\n/);
-  assert.is(await readFile(join(failedLayerFolder(workshop.home, TOY_STAMP), "left-behind"), "utf8"), "kept\n");
-  assert.is(await workshop.machines.find("toy_fail"), undefined);
+  assert.is(await readFile(join(failedLayerFolder(buildContext.home, TOY_STAMP), "left-behind"), "utf8"), "kept\n");
+  assert.is(await buildContext.machines.find("toy_fail"), undefined);
 });
 
 const fullDisk = "a disk that fills up during a stage is told as such, and what was there stays";

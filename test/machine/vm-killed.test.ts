@@ -14,8 +14,8 @@ import { qemuOf } from "../../fixtures/qemu-processes.js";
 import { look, snapshots } from "../../fixtures/toy-look.js";
 import {
   linkHome,
+  openToyBuildContext,
   openToyRelease,
-  openToyWorkshop,
   readySharedHome,
   runToyStages,
   sharedHome,
@@ -60,15 +60,15 @@ test("a build killed at any point leaves a pool that imports, and goes on to the
   await runKilled(home, /^toy_tree: starting/, "livelab");
   await runKilled(home, /^toy_more: halfway/, "qemu");
   await runKilled(home, /^toy_more: halfway/, "livelab");
-  const workshop = await openToyWorkshop(home, { machine: "vm" });
-  await using gateway = workshop.createGateway();
-  const context = await toyContext(workshop, gateway);
+  const buildContext = await openToyBuildContext(home, { machine: "vm" });
+  await using gateway = buildContext.createGateway();
+  const context = await toyContext(buildContext, gateway);
   const done = (stage: string): string => `triton/debian-live-${TOY_STAMP}@${stage}-done`;
   assert.equal(await snapshots(context), [done("toy_write"), done("toy_tree")]);
   await runToyStages(context, STAGES);
   assert.is(await treeDigest(context), await treeDigest(expected));
   assert.equal(
-    (await readdir(workshop.home.machines)).filter((name) => name.startsWith("vm-")),
+    (await readdir(buildContext.home.machines)).filter((name) => name.startsWith("vm-")),
     [],
     "folders of killed machines are swept",
   );

@@ -196,7 +196,7 @@ export class BuilderVm implements BuilderMachine {
       isRestored: restoreFrom !== undefined,
     }).catch(async (error) => {
       signal.throwIfAborted();
-      throw (await whatKvmDid(machine, FAILED_START_LIMIT_MS)) ?? error;
+      throw (await kvmFailureAtEnd(machine, FAILED_START_LIMIT_MS)) ?? error;
     });
     cleanup.use(ssh);
     traces.move();
@@ -229,7 +229,7 @@ export class BuilderVm implements BuilderMachine {
 
   /** The error, where KVM failed under the machine; its verdict is dropped then. */
   async hostFailure(): Promise<VmError | undefined> {
-    const error = await whatKvmDid(this.#machine, EXIT_LIMIT_MS);
+    const error = await kvmFailureAtEnd(this.#machine, EXIT_LIMIT_MS);
     if (error !== undefined) await dropKvmVerdict(this.#home.root);
     return error;
   }
@@ -250,7 +250,7 @@ export class BuilderVm implements BuilderMachine {
 }
 
 /** @param limitMs time for the machine to end, in milliseconds @returns undefined for one that runs on, or ended otherwise */
-async function whatKvmDid(machine: RunningMachine, limitMs: number): Promise<VmError | undefined> {
+async function kvmFailureAtEnd(machine: RunningMachine, limitMs: number): Promise<VmError | undefined> {
   if (machine.accelerator !== "kvm") return undefined;
   const exit = await waitAtMost(machine.exited, { limitMs });
   return exit && kvmFailureOf(exit);

@@ -21,10 +21,10 @@ import type { LockSet } from "../../profile/lock-set.js";
 import type { CloudImage } from "../../store/cloud-image.js";
 import type { Store } from "../../store/store.js";
 import { listDebs } from "../base.js";
-import type { Maker } from "../maker.js";
+import type { RootBuilder } from "../root-builder.js";
 import { startCloudMachine } from "./cloud-machine.js";
 
-export interface CloudMakerOptions {
+export interface CloudRootBuilderOptions {
   readonly image: CloudImage;
   readonly home: LivelabHome;
   readonly store: Store;
@@ -48,7 +48,7 @@ const FOLDER = "/var/lib/livelab";
 const ENTER = `cd ${FOLDER}/root; for fs in proc sys dev; do mount --rbind /$fs $fs; done; exec chroot . /bin/sh -c "$1"`;
 
 /** @throws VmError and SshError as startCloudMachine(); BuilderError BASE_FAILED */
-export async function openCloudMaker(options: CloudMakerOptions): Promise<Maker> {
+export async function openCloudRootBuilder(options: CloudRootBuilderOptions): Promise<RootBuilder> {
   const { image, home, store, set, scripts, verdict, progress, signal } = options;
   await using cleanup = new DisposableStack();
   const { path: workDir } = cleanup.use(await Draft.begin(join(home.machines, "cloud")));
