@@ -144,6 +144,13 @@ test("an update may read a lock of which a set was never made; all the others ar
   );
 });
 
+test("a profile that has security updates gets no second set of them", () => {
+  const buster = loadProfile("buster");
+  assert.is(withSecurity(buster), buster);
+  const once = withSecurity(loadProfile("bookworm"));
+  assert.is(withSecurity(once), once);
+});
+
 test("tells the archive of a security update by its file name", () => {
   const profile = withSecurity(loadProfile("bookworm"));
   assert.is(suiteOf(profile, "pool/updates/main/o/openssl/x.deb")?.archive, "debian-security");
