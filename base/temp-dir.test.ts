@@ -54,10 +54,10 @@ test("refuse a TMPDIR that is missing, a file, a circle of links or too long, by
   await writeFile(join(dir.path, "file"), "");
   await symlink("circle", join(dir.path, "circle"));
   for (const [name, says] of [
-    ["missing", "it does not exist"],
-    ["file", "it is not a folder"],
+    ["missing", "the path does not exist"],
+    ["file", "a part of the path is not a folder"],
     ["circle", "its links lead in a circle"],
-    ["x".repeat(300), "its path is too long"],
+    ["x".repeat(300), "the path is too long"],
   ] as const) {
     const TMPDIR = join(dir.path, name);
     const failure = (error: HostError): HostError => error;

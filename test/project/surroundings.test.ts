@@ -180,7 +180,7 @@ test("a TMPDIR that is missing is named by doctor, boot and the test runner, wit
   );
   const tests = await run([runner, "base/format.test.ts"], "", { TMPDIR });
   assert.is(tests.status, 3);
-  assert.match(tests.stderr, `${TMPDIR} ($TMPDIR): it does not exist`);
+  assert.match(tests.stderr, `${TMPDIR} ($TMPDIR): the path does not exist`);
   assert.not.match(tests.stderr, "    at ");
 });
 
