@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { skipTest } from "../test/runner/skip-test.js";
+import { needsRoot, testUnless } from "../test/runner/skip-test.js";
 import type { HostError } from "./livelab-error.js";
 import { findProjectRoot } from "./project-root.js";
 import { runProgram } from "./run-program.js";
@@ -116,8 +116,7 @@ test("count bytes, not characters", async () => {
 });
 
 const full = "say that a full TMPDIR has no room";
-if (process.getuid?.() === 0) test(full, nameFullFolder);
-else skipTest(test, full, "needs root, which mounts a file system without room");
+testUnless(test, full, needsRoot("to mount a file system without room"), nameFullFolder);
 
 async function nameFullFolder(): Promise<void> {
   await using dir = await TempDir.create("full");

@@ -7,7 +7,7 @@ import { TempDir } from "../base/temp-dir.js";
 import { thrownBy, within } from "../fixtures/vm-deadline.js";
 import { halt, say, writeBootDisk, writeDisk } from "../fixtures/vm-guest-code.js";
 import { smallMachine } from "../fixtures/vm-small-machine.js";
-import { skipTest } from "../test/runner/skip-test.js";
+import { needsRoot, testUnless } from "../test/runner/skip-test.js";
 import { createOverlay, createRawDisk } from "./disk-image.js";
 import { launchMachine } from "./machine.js";
 import { SerialLine } from "./serial/serial-line.js";
@@ -100,27 +100,25 @@ test(
 );
 
 const DISK_FULL = "an overlay that the host has no room for is told, and removed";
-if (process.getuid?.() !== 0) {
-  skipTest(test, DISK_FULL, "needs root, to mount a small file system");
-} else {
-  test(
-    DISK_FULL,
-    within(5_000, async () => {
-      await using dir = await TempDir.create("overlay");
-      await using full = await TempDir.create("full");
-      await runProgram("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", full.path]);
-      try {
-        const backing = join(dir.path, "backing");
-        await writeFile(backing, Buffer.alloc(MIB));
-        const error = await thrownBy(createOverlay(join(full.path, "disk"), { backing, backingFormat: "raw" }));
-        assert.is((error as VmError).code, "DISK_NOT_MADE");
-        assert.match((error as VmError).message, "No space left on device");
-        assert.equal(await readdir(full.path), []);
-      } finally {
-        await runProgram("umount", [full.path]);
-      }
-    }),
-  );
-}
+testUnless(
+  test,
+  DISK_FULL,
+  needsRoot("to mount a small file system"),
+  within(5_000, async () => {
+    await using dir = await TempDir.create("overlay");
+    await using full = await TempDir.create("full");
+    await runProgram("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", full.path]);
+    try {
+      const backing = join(dir.path, "backing");
+      await writeFile(backing, Buffer.alloc(MIB));
+      const error = await thrownBy(createOverlay(join(full.path, "disk"), { backing, backingFormat: "raw" }));
+      assert.is((error as VmError).code, "DISK_NOT_MADE");
+      assert.match((error as VmError).message, "No space left on device");
+      assert.equal(await readdir(full.path), []);
+    } finally {
+      await runProgram("umount", [full.path]);
+    }
+  }),
+);
 
 test.run();

@@ -10,7 +10,7 @@ import { ABORTS, answers, FakeQemu, LATER } from "../fixtures/fake-qemu.js";
 import { thrownBy, within } from "../fixtures/vm-deadline.js";
 import { countSlowly, halt, panic, powerOff, reset, say, writeBootDisk, writeDisk } from "../fixtures/vm-guest-code.js";
 import { smallMachine } from "../fixtures/vm-small-machine.js";
-import { skipTest } from "../test/runner/skip-test.js";
+import { needsRoot, testUnless } from "../test/runner/skip-test.js";
 import { kvmFailureOf } from "./accelerator/kvm-failure.js";
 import { createRawDisk } from "./disk-image.js";
 import { launchMachine } from "./machine.js";
@@ -83,34 +83,32 @@ for (const [what, code, reason] of [
 }
 
 const DISK_FULL = "does not let a guest hang whose disk the host cannot write";
-if (process.getuid?.() !== 0) {
-  skipTest(test, DISK_FULL, "needs root, to mount a small file system");
-} else {
-  test(
-    DISK_FULL,
-    within(10_000, async () => {
-      await using dir = await TempDir.create("full-disk");
-      await using work = await TempDir.create("machine");
-      await runProgram("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", dir.path]);
-      try {
-        const disk = join(dir.path, "disk");
-        await writeBootDisk(join(work.path, "disk"), writeDisk);
-        // The boot sector alone takes room; the rest is a hole that the full file system cannot fill.
-        await writeFile(disk, (await readFile(join(work.path, "disk"))).subarray(0, 512));
-        await truncate(disk, 1024 * 1024);
-        await writeFile(join(dir.path, "filler"), Buffer.alloc(64 * 1024)).catch(() => {});
-        const spec = smallMachine(disk, { disks: [{ path: disk, format: "raw" }] });
-        await using machine = await launchMachine(spec, { workDir: work.path });
-        await machine.resume();
-        const { reason, diskError } = await machine.exited;
-        assert.is(reason, "disk-error");
-        assert.equal(diskError, { path: disk, detail: "No space left on device" });
-      } finally {
-        await runProgram("umount", [dir.path]);
-      }
-    }),
-  );
-}
+testUnless(
+  test,
+  DISK_FULL,
+  needsRoot("to mount a small file system"),
+  within(10_000, async () => {
+    await using dir = await TempDir.create("full-disk");
+    await using work = await TempDir.create("machine");
+    await runProgram("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", dir.path]);
+    try {
+      const disk = join(dir.path, "disk");
+      await writeBootDisk(join(work.path, "disk"), writeDisk);
+      // The boot sector alone takes room; the rest is a hole that the full file system cannot fill.
+      await writeFile(disk, (await readFile(join(work.path, "disk"))).subarray(0, 512));
+      await truncate(disk, 1024 * 1024);
+      await writeFile(join(dir.path, "filler"), Buffer.alloc(64 * 1024)).catch(() => {});
+      const spec = smallMachine(disk, { disks: [{ path: disk, format: "raw" }] });
+      await using machine = await launchMachine(spec, { workDir: work.path });
+      await machine.resume();
+      const { reason, diskError } = await machine.exited;
+      assert.is(reason, "disk-error");
+      assert.equal(diskError, { path: disk, detail: "No space left on device" });
+    } finally {
+      await runProgram("umount", [dir.path]);
+    }
+  }),
+);
 
 test(
   "tells UEFI that is not there from a work folder that does not take its variables",

@@ -5,12 +5,11 @@ import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
-import { skipTest } from "../../test/runner/skip-test.js";
+import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
 import type { BuilderError } from "../builder-error.js";
 import { openHome } from "./home.js";
 
 const test = suite("LIVELAB_HOME");
-const isRoot = process.getuid?.() === 0;
 /** An ordinary user, with and without an entry in /etc/passwd. */
 const NOBODY = 65534;
 const NUMBER = 54321;
@@ -67,10 +66,8 @@ test("names the path when a file, a file above it, or a link to nothing is in it
   }
 });
 
-function rootTest(title: string, body: () => Promise<void>): void {
-  if (isRoot) test(title, body);
-  else skipTest(test, title, "needs root, which makes files of several users");
-}
+const rootTest = (title: string, body: () => Promise<void>): void =>
+  testUnless(test, title, needsRoot("to make files of several users"), body);
 
 rootTest("is refused with folder, owner and remedy when another user filled it, as a whole or in part", async () => {
   await using dir = await TempDir.create("home");

@@ -10,7 +10,7 @@ import { TempDir } from "../../base/temp-dir.js";
 import { makeDeb } from "../../fixtures/deb.js";
 import { localRootBuilder } from "../../fixtures/local-ssh.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
-import { skipTest } from "../../test/runner/skip-test.js";
+import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
 import { BuilderError } from "../builder-error.js";
 import { extractFile } from "../machines/deb-archive.js";
 import { keepArtifact } from "../stages/artifacts.js";
@@ -68,8 +68,7 @@ test("a folder in place of the file is refused with its path", async () => {
 });
 
 const fullDisk = "a full disk is reported with the path and a remedy, and nothing half written looks whole";
-if (process.getuid?.() === 0) test(fullDisk, fillDisk);
-else skipTest(test, fullDisk, "only root can mount the small file system");
+testUnless(test, fullDisk, needsRoot("to mount the small file system"), fillDisk);
 
 async function fillDisk(): Promise<void> {
   await using dir = await TempDir.create("write");

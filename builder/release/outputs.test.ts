@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
-import { skipTest } from "../../test/runner/skip-test.js";
+import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
 import { checkOutputFolder, findOutputs, linkLatest } from "./outputs.js";
 import type { Release } from "./release.js";
 
@@ -144,8 +144,7 @@ const cases: [string, () => Promise<void>][] = [
   ],
 ];
 for (const [title, work] of cases) {
-  if (process.getuid?.() === 0) test(title, work);
-  else skipTest(test, title, "only root can mount the small file system");
+  testUnless(test, title, needsRoot("to mount the small file system"), work);
 }
 
 test.run();

@@ -6,7 +6,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
-import { skipTest } from "../../test/runner/skip-test.js";
+import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
 import { unpackSparse } from "./unpack-sparse.js";
 
 const test = suite("unpack sparse");
@@ -49,8 +49,7 @@ test("a target that cannot be made is the host's failure, with its path", async 
 });
 
 const fullDisk = "a disk that gets full is the host's failure, with the target's path";
-if (process.getuid?.() === 0) test(fullDisk, fillDisk);
-else skipTest(test, fullDisk, "only root can mount the small file system");
+testUnless(test, fullDisk, needsRoot("to mount the small file system"), fillDisk);
 
 async function fillDisk(): Promise<void> {
   await using dir = await TempDir.create("unpack");

@@ -12,7 +12,7 @@ import type { Release } from "../../builder/release/release.js";
 import { stageNames } from "../../builder/stages/stages.js";
 import { parseCloudBase } from "../../builder/store/cloud-image.js";
 import { linkHome, openToyBuildContext } from "../../fixtures/toy-stage.js";
-import { skipTest } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("livelab build");
 const cli = join(findProjectRoot(), "dist/cli/main.js");
@@ -140,8 +140,7 @@ test("two builds of one stamp at once: the second is told who holds it, the firs
 
 const LITTLE_ROOM =
   "a disk with little room is told before a stage begins to fill it, although preflight_check was kept";
-if (process.getuid?.() === 0) test(LITTLE_ROOM, tellsLittleRoom);
-else skipTest(test, LITTLE_ROOM, "only root can mount the small file system");
+testUnless(test, LITTLE_ROOM, needsRoot("to mount the small file system"), tellsLittleRoom);
 
 async function tellsLittleRoom(): Promise<void> {
   await using dir = await TempDir.create("build");

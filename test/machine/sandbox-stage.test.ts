@@ -11,7 +11,7 @@ import type { BuildContext } from "../../builder/build-context.js";
 import { failedLayerFolder } from "../../builder/home/home.js";
 import { openToyRelease, readySharedHome, runToyStages, sharedHome, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
-import { skipTest } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("stages in the sandbox");
 /** Path of a file in the layer that a stage left. */
@@ -76,8 +76,7 @@ test("a failed stage tells its last lines, its log and how to look, and leaves i
 });
 
 const fullDisk = "a disk that fills up during a stage is told as such, and what was there stays";
-if (process.getuid?.() === 0) test(fullDisk, tellsFullDisk);
-else skipTest(test, fullDisk, "only root can mount the small file system that is filled");
+testUnless(test, fullDisk, needsRoot("to mount the small file system that is filled"), tellsFullDisk);
 
 async function tellsFullDisk(): Promise<void> {
   await using dir = await TempDir.create("stage");

@@ -22,7 +22,7 @@ import {
   TOY_STAMP,
   toyContext,
 } from "../../fixtures/toy-stage.js";
-import { skipTest } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("ends of builds in the builder VM");
 const STAGES = ["toy_write", "toy_tree", "toy_more"];
@@ -75,8 +75,7 @@ test("a build killed at any point leaves a pool that imports, and goes on to the
 });
 
 const fullDisk = "a host's disk that fills up under the VM is told as such, and the build goes on when there is room";
-if (process.getuid?.() === 0) test(fullDisk, tellsFullDisk);
-else skipTest(test, fullDisk, "only root can mount the small file system that is filled");
+testUnless(test, fullDisk, needsRoot("to mount the small file system that is filled"), tellsFullDisk);
 
 async function tellsFullDisk(): Promise<void> {
   await using dir = await TempDir.create("vm-full");

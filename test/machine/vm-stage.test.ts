@@ -26,7 +26,7 @@ import {
   toyContext,
 } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
-import { skipTest } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("stages in the builder VM");
 const STAGES = ["toy_write", "toy_tree", "toy_more"];
@@ -136,8 +136,7 @@ test("a saved state that was cut short is noticed, dropped and made again", asyn
 });
 
 const outside = "a build in the VM writes nothing outside LIVELAB_HOME and the temp folder";
-if (process.getuid?.() === 0) test(outside, writesNothingOutside);
-else skipTest(test, outside, "only root can mount all else read-only");
+testUnless(test, outside, needsRoot("to mount all else read-only"), writesNothingOutside);
 
 async function writesNothingOutside(): Promise<void> {
   await using dir = await TempDir.create("vm-outside");

@@ -9,7 +9,7 @@ import { findProjectRoot } from "../../base/project-root.js";
 import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { namespaceRefusal, startProgram } from "../../fixtures/other-process.js";
-import { skipTest } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const root = findProjectRoot();
 /** Set-up runs before anything is compiled, so it is plain JavaScript outside dist/; these are the parts under test. */
@@ -357,12 +357,10 @@ test("says that the compiler did not run, and not that sources do not compile, w
 });
 
 const foreignClone = "names the owner when the clone, or a part of it, belongs to another user";
-if (process.getuid?.() === 0) test(foreignClone, refusesForeignClone);
-else skipTest(test, foreignClone, "needs root, which makes files of several users");
+testUnless(test, foreignClone, needsRoot("to make files of several users"), refusesForeignClone);
 
 const homeless = "asks for HOME when npm needs it and its user has no home folder";
-if (process.getuid?.() === 0) test(homeless, asksForHome);
-else skipTest(test, homeless, "needs root, which runs programs as a user without a name");
+testUnless(test, homeless, needsRoot("to run programs as a user without a name"), asksForHome);
 
 async function asksForHome(): Promise<void> {
   const program = `

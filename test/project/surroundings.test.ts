@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { openHome } from "../../builder/home/home.js";
-import { skipTest } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("surroundings");
 const root = findProjectRoot();
@@ -64,8 +64,7 @@ const runAs = (uid: number, args: readonly string[], env: Readonly<Record<string
   );
 
 function rootTest(title: string, body: () => Promise<void>): void {
-  if (process.getuid?.() === 0) test(title, body);
-  else skipTest(test, title, "needs root, which runs programs as several users");
+  testUnless(test, title, needsRoot("to run programs as several users"), body);
 }
 
 const NO_HOME = { HOME: undefined, LIVELAB_HOME: undefined, XDG_CACHE_HOME: undefined };

@@ -8,7 +8,7 @@ import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { parseManifest } from "../../builder/verify/manifest.js";
 import { runAsStage } from "../../fixtures/toy-platform.js";
-import { skipTest } from "../runner/skip-test.js";
+import { testUnless } from "../runner/skip-test.js";
 
 const test = suite("manifest");
 const names = [
@@ -87,7 +87,7 @@ const readByLibarchive = async (): Promise<void> => {
     ].sort(),
   );
 };
-if ((await findProgram("bsdtar")) !== undefined) test(byLibarchive, readByLibarchive);
-else skipTest(test, byLibarchive, "bsdtar is not installed (libarchive-tools)");
+const lack = (await findProgram("bsdtar")) === undefined ? "bsdtar is not installed (libarchive-tools)" : undefined;
+testUnless(test, byLibarchive, lack, readByLibarchive);
 
 test.run();
