@@ -1,9 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { thrownBy } from "../fixtures/vm-deadline.js";
+import type { BuildContext } from "./build-context.js";
 import { type BuildMachineRequest, chooseBuildMachine } from "./build-machine.js";
 import type { Release } from "./release/release.js";
-import type { Workshop } from "./workshop.js";
 
 const test = suite("machine of a build");
 
@@ -16,10 +16,10 @@ const release: Release = {
 };
 const cloudBase = { kind: "file", path: "/x.qcow2", digest: { algorithm: "sha256", hex: "00" } } as const;
 
-/** A workshop on a host where the sandbox works. */
-function fakeWorkshop() {
+/** A buildContext on a host where the sandbox works. */
+function fakeBuildContext() {
   const notes: string[] = [];
-  const workshop = {
+  const buildContext = {
     home: { root: "/dev/null/home" },
     options: {
       projectRoot: "/dev/null/project",
@@ -28,11 +28,11 @@ function fakeWorkshop() {
     },
     findLockedKernel: async () => undefined,
     assertSandbox: async () => undefined,
-  } as unknown as Workshop;
-  return { workshop, notes };
+  } as unknown as BuildContext;
+  return { buildContext, notes };
 }
 
-const never = async (): Promise<Workshop> => assert.unreachable() as never;
+const never = async (): Promise<BuildContext> => assert.unreachable() as never;
 const refusal = async (request: BuildMachineRequest): Promise<string> => {
   const { code, message, hint } = (await thrownBy(chooseBuildMachine(never, request))) as Error & {
     code: string;
@@ -55,16 +55,18 @@ test("a release is refused in another machine, with the command for a new one", 
 });
 
 test("a machine that is named is taken without a word, and a cloud image names the VM", async () => {
-  const { workshop, notes } = fakeWorkshop();
-  const open = async () => workshop;
+  const { buildContext, notes } = fakeBuildContext();
+  const open = async () => buildContext;
   assert.is(await chooseBuildMachine(open, { machine: "sandbox" }), "sandbox");
   assert.is(await chooseBuildMachine(open, { cloudBase }), "vm");
   assert.equal(notes, []);
 });
 
 test("a cloud image is refused where stages run in the sandbox", async () => {
-  const { workshop } = fakeWorkshop();
-  const error = (await thrownBy(chooseBuildMachine(async () => workshop, { machine: "sandbox", cloudBase }))) as Error;
+  const { buildContext } = fakeBuildContext();
+  const error = (await thrownBy(
+    chooseBuildMachine(async () => buildContext, { machine: "sandbox", cloudBase }),
+  )) as Error;
   assert.match(error.message, "--base is for the VM");
   assert.match(await refusal({ release, machine: "sandbox", cloudBase }), "BASE_WITHOUT_VM");
 });

@@ -4,11 +4,11 @@ import { access } from "node:fs/promises";
 import { release as kernelRelease } from "node:os";
 import { join } from "node:path";
 import { UsageError } from "../base/livelab-error.js";
-import { chooseMachine, type MachineChoice, type MachineWish } from "./choose-machine.js";
+import type { BuildContext } from "./build-context.js";
+import { chooseMachine, type MachineChoice, type MachineRequest } from "./choose-machine.js";
 import type { MachineKind } from "./machines/builder-machine.js";
 import type { Release } from "./release/release.js";
 import type { CloudImageSource } from "./store/cloud-image.js";
-import type { Workshop } from "./workshop.js";
 
 export interface BuildMachineRequest {
   /** The release to go on with. @default a new one */
@@ -16,23 +16,25 @@ export interface BuildMachineRequest {
   /** The kind that the user names. @default the VM with a cloud image, else "auto" */
   readonly machine?: "auto" | MachineKind | undefined;
   /** An accelerator that is named means the VM. @default "auto" */
-  readonly accelerator?: MachineWish["accelerator"] | undefined;
+  readonly accelerator?: MachineRequest["accelerator"] | undefined;
   /** A cloud image to make the builder VM's root in. */
   readonly cloudBase?: CloudImageSource | undefined;
 }
 
 /**
  * Chooses the machine, with a progress line when the user does not name it and it is the sandbox.
- * @param openWorkshop opens the profile's workshop with the sandbox; a release that goes on needs none
+ * @param openBuildContext opens the profile's buildContext with the sandbox; a release that goes on needs none
  * @throws UsageError OTHER_MACHINE, BASE_WITHOUT_VM; VmError KVM_UNUSABLE
  */
 export async function chooseBuildMachine(
-  openWorkshop: () => Promise<Workshop>,
+  openBuildContext: () => Promise<BuildContext>,
   { release, machine, accelerator = "auto", cloudBase }: BuildMachineRequest = {},
 ): Promise<MachineKind> {
   const wanted = machine ?? (cloudBase === undefined ? undefined : "vm");
   const kind =
-    release === undefined ? await chooseForNew(await openWorkshop(), wanted, accelerator) : machineOf(release, wanted);
+    release === undefined
+      ? await chooseForNew(await openBuildContext(), wanted, accelerator)
+      : machineOf(release, wanted);
   if (cloudBase !== undefined && kind !== "vm") {
     throw new UsageError("BASE_WITHOUT_VM", "--base is for the VM, and stages run in the sandbox here", {
       hint: "a new release with --machine vm, or leave --base out",
@@ -48,39 +50,39 @@ function machineOf(release: Release, wanted: "auto" | MachineKind | undefined): 
 }
 
 async function chooseForNew(
-  workshop: Workshop,
+  buildContext: BuildContext,
   wanted: "auto" | MachineKind | undefined,
-  accelerator: MachineWish["accelerator"],
+  accelerator: MachineRequest["accelerator"],
 ): Promise<MachineKind> {
-  const choice = await judgeMachines(workshop, { want: wanted ?? "auto", accelerator, fetch: true });
+  const choice = await judgeMachines(buildContext, { preference: wanted ?? "auto", accelerator, fetch: true });
   if (choice.kind === "sandbox" && wanted !== "sandbox") {
     const line = `builder machine: sandbox (Linux namespaces); a VM would run with ${choice.reason}`;
-    workshop.options.progress.note(line);
+    buildContext.options.progress.note(line);
   }
   return choice.kind;
 }
 
 /** @param fetch whether inputs may be fetched for a trial of KVM: a build needs them anyway */
 export const judgeMachines = (
-  workshop: Workshop,
-  { want, accelerator, fetch }: Pick<MachineWish, "want" | "accelerator"> & { readonly fetch: boolean },
+  buildContext: BuildContext,
+  { preference, accelerator, fetch }: Pick<MachineRequest, "preference" | "accelerator"> & { readonly fetch: boolean },
 ): Promise<MachineChoice> =>
   chooseMachine({
-    want,
+    preference,
     accelerator,
-    stateDir: workshop.home.root,
-    findKernel: () => findKvmKernel(workshop, fetch),
-    assertSandbox: () => workshop.assertSandbox(),
-    signal: workshop.options.signal,
+    stateDir: buildContext.home.root,
+    findKernel: () => findKvmKernel(buildContext, fetch),
+    assertSandbox: () => buildContext.assertSandbox(),
+    signal: buildContext.options.signal,
   });
 
 /** A kernel that KVM can be tried with. @param fetch see judgeMachines() */
-export async function findKvmKernel(workshop: Workshop, fetch: boolean): Promise<string | undefined> {
-  const known = [join(workshop.options.projectRoot, "out/latest/vmlinuz"), `/boot/vmlinuz-${kernelRelease()}`];
+export async function findKvmKernel(buildContext: BuildContext, fetch: boolean): Promise<string | undefined> {
+  const known = [join(buildContext.options.projectRoot, "out/latest/vmlinuz"), `/boot/vmlinuz-${kernelRelease()}`];
   for (const path of known) {
     if (await isReadable(path)) return path;
   }
-  return workshop.findLockedKernel(fetch);
+  return buildContext.findLockedKernel(fetch);
 }
 
 /** /boot often has its kernels for root alone. */

@@ -63,13 +63,13 @@ export function addBuildCommand(program: Command, context: CommandContext): void
       const profile = release?.profile ?? options.profile;
       const cloudBase = readCloudBase(options.base, options.baseDigest) ?? (release && cloudBaseOf(release));
       const request = { release, machine: options.machine, accelerator: options.accel, cloudBase };
-      const kind = await chooseBuildMachine(() => context.openWorkshop(profile), request);
-      const workshop = await context.openWorkshop(profile, kind, {
+      const kind = await chooseBuildMachine(() => context.openBuildContext(profile), request);
+      const buildContext = await context.openBuildContext(profile, kind, {
         accelerator: options.accel,
         cloudBase,
         compression: release?.compression ?? options.compression,
       });
-      const result = await build(workshop, {
+      const result = await build(buildContext, {
         words,
         release: options.release,
         newStamp: options.stamp,

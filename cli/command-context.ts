@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { createProgress } from "../base/progress/create-progress.js";
 import type { Progress } from "../base/progress/progress.js";
 import { findProjectRoot } from "../base/project-root.js";
+import { BuildContext, type BuildContextOptions } from "../builder/build-context.js";
 import { type LivelabHome, openHome } from "../builder/home/home.js";
 import { homeFolder } from "../builder/home/home-folder.js";
 import { readyIpxeLoaders } from "../builder/ipxe-loaders.js";
 import type { MachineKind } from "../builder/machines/builder-machine.js";
 import { defaultProfileName } from "../builder/profile/profiles.js";
 import { proxySettingsFrom } from "../builder/store/http-get.js";
-import { Workshop, type WorkshopOptions } from "../builder/workshop.js";
 
 export interface CommandContext {
   /** Folder that holds package.json. */
@@ -26,13 +26,16 @@ export interface CommandContext {
   print(text: string): void;
   /** Opens $LIVELAB_HOME: help and lists work for a user without one. @throws BuilderError see homeFolder(), openHome() */
   openHome(): Promise<LivelabHome>;
-  /** Opens a profile's workshop in $LIVELAB_HOME. @param machine where stages run @default the sandbox @throws as Workshop.open() */
-  openWorkshop(profile: string, machine?: MachineKind, more?: MoreWorkshopOptions): Promise<Workshop>;
+  /** Opens a profile's buildContext in $LIVELAB_HOME. @param machine where stages run @default the sandbox @throws as BuildContext.open() */
+  openBuildContext(profile: string, machine?: MachineKind, more?: MoreBuildContextOptions): Promise<BuildContext>;
   /** Brings the folder of the iPXE that firmware loads; see MediumOptions. It is made ready once. */
   findLoaders(): Promise<string>;
 }
 
-export type MoreWorkshopOptions = Pick<WorkshopOptions, "accelerator" | "cloudBase" | "compression" | "absentSets">;
+export type MoreBuildContextOptions = Pick<
+  BuildContextOptions,
+  "accelerator" | "cloudBase" | "compression" | "absentSets"
+>;
 
 export function createCommandContext(signal: AbortSignal): CommandContext {
   const projectRoot = findProjectRoot();
@@ -48,8 +51,8 @@ export function createCommandContext(signal: AbortSignal): CommandContext {
     signal,
     print: (text) => process.stdout.write(`${text}\n`),
     openHome: async () => openHome(homeRoot()),
-    openWorkshop: async (profile, machine = "sandbox", more = {}) =>
-      Workshop.open({
+    openBuildContext: async (profile, machine = "sandbox", more = {}) =>
+      BuildContext.open({
         homeRoot: homeRoot(),
         projectRoot,
         profile,
@@ -62,7 +65,7 @@ export function createCommandContext(signal: AbortSignal): CommandContext {
         signal,
       }),
     findLoaders: () => {
-      loaders ??= context.openWorkshop(defaultProfileName).then(readyIpxeLoaders);
+      loaders ??= context.openBuildContext(defaultProfileName).then(readyIpxeLoaders);
       return loaders;
     },
   };

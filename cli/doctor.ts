@@ -4,7 +4,7 @@ import { checkTempFolder } from "../base/temp-dir-check.js";
 import { findKvmKernel, judgeMachines } from "../builder/build-machine.js";
 import { checkBuildHost } from "../builder/host-checks.js";
 import { defaultProfileName } from "../builder/profile/profiles.js";
-import { forgetFindings } from "../vm/accelerator/accelerator-memory.js";
+import { forgetFindings } from "../vm/accelerator/accelerator-cache.js";
 import { checkMachines } from "../vm/accelerator/kvm-check.js";
 import type { CommandContext } from "./command-context.js";
 import type { Command } from "./commander.js";
@@ -28,18 +28,21 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
     });
 }
 
-async function checkHost({ openWorkshop, signal }: CommandContext, reprobe: boolean): Promise<readonly HostCheck[]> {
+async function checkHost(
+  { openBuildContext, signal }: CommandContext,
+  reprobe: boolean,
+): Promise<readonly HostCheck[]> {
   const tempFolder = await checkTempFolder();
   if (tempFolder.state === "missing") return [tempFolder]; // all other checks put something there
-  const workshop = await openWorkshop(defaultProfileName);
-  const stateDir = workshop.home.root;
+  const buildContext = await openBuildContext(defaultProfileName);
+  const stateDir = buildContext.home.root;
   if (reprobe) await forgetFindings(stateDir);
   return [
     tempFolder,
-    ...(await checkMachines({ kernelPath: await findKvmKernel(workshop, false), stateDir, signal })),
+    ...(await checkMachines({ kernelPath: await findKvmKernel(buildContext, false), stateDir, signal })),
     ...(await checkBuildHost(
-      workshop,
-      await judgeMachines(workshop, { want: "auto", accelerator: "auto", fetch: false }),
+      buildContext,
+      await judgeMachines(buildContext, { preference: "auto", accelerator: "auto", fetch: false }),
     )),
   ];
 }

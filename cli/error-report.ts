@@ -2,7 +2,7 @@
 import { firstError, laterErrors } from "../base/first-error.js";
 import { LivelabError } from "../base/livelab-error.js";
 import { OutputLost, READER_GONE_STATUS } from "../base/lost-output.js";
-import { isNoRoomError } from "../base/no-room.js";
+import { isDiskFullError } from "../base/no-room.js";
 import { isRefusal, whyRefused } from "../base/refused-path.js";
 import { explainSystemError } from "../base/system-error.js";
 import { CommanderError } from "./commander.js";
@@ -29,7 +29,7 @@ function reportFirst(first: unknown, signal: AbortSignal): number {
     writeLine("interrupted");
     return INTERRUPTED_STATUS;
   }
-  if (first instanceof Error && isNoRoomError(first)) {
+  if (first instanceof Error && isDiskFullError(first)) {
     writeLine(`a disk is full: ${first.message}`);
     writeHint("livelab gc, or remove what you can spare, in LIVELAB_HOME or the temp folder");
     return exitStatus.host;

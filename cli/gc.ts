@@ -1,6 +1,6 @@
 /** `livelab gc` */
 import { formatBytes } from "../base/format.js";
-import { collectGarbage, openGcWorkshops } from "../builder/gc.js";
+import { collectGarbage, openGcContexts } from "../builder/gc.js";
 import { freeBytesIn } from "../builder/home/disk-full.js";
 import type { CommandContext } from "./command-context.js";
 import type { Command } from "./commander.js";
@@ -14,10 +14,10 @@ export function addGcCommand(program: Command, context: CommandContext): void {
     .action(async ({ keep }: { readonly keep: number }) => {
       const home = await context.openHome();
       const before = await freeBytesIn(home.root);
-      const workshops = await openGcWorkshops(home, context.projectRoot, (profile, machine, cloudBase) =>
-        context.openWorkshop(profile, machine, { cloudBase }),
+      const buildContexts = await openGcContexts(home, context.projectRoot, (profile, machine, cloudBase) =>
+        context.openBuildContext(profile, machine, { cloudBase }),
       );
-      const dropped = await collectGarbage({ keep, workshops });
+      const dropped = await collectGarbage({ keep, buildContexts });
       const counts = Object.entries(dropped).map(([kind, count]) => `${count} ${kind}`);
       context.print(counts.join(", "));
       context.print(`${formatBytes(Math.max(0, (await freeBytesIn(home.root)) - before))} freed`);

@@ -18,8 +18,8 @@ export function addInputsCommand(program: Command, context: CommandContext): voi
     .summary("download what the store lacks of a profile's lock")
     .addOption(profileOption())
     .action(async (options: InputsOptions) => {
-      const workshop = await context.openWorkshop(options.profile);
-      const { files, fetched, fetchedBytes } = await workshop.fetchInputs();
+      const buildContext = await context.openBuildContext(options.profile);
+      const { files, fetched, fetchedBytes } = await buildContext.fetchInputs();
       context.print(`${files} files in the store; ${fetched} fetched, ${formatBytes(fetchedBytes)}`);
     });
   for (const [name, summary, carry] of [
@@ -32,7 +32,7 @@ export function addInputsCommand(program: Command, context: CommandContext): voi
       .argument("<file>", "the bundle, a tar file")
       .addOption(profileOption())
       .action(async (file: string, options: InputsOptions) => {
-        const { lock, store, home } = await context.openWorkshop(options.profile);
+        const { lock, store, home } = await context.openBuildContext(options.profile);
         await markInUse(home);
         await carry({ lock, store, file: resolve(file), progress: context.progress, signal: context.signal });
         context.print(`${name}ed ${lock.files().length} files, ${file}`);

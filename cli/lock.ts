@@ -36,15 +36,15 @@ export function addLockCommand(program: Command, context: CommandContext): void 
 async function resolveRequest(context: CommandContext, profile: Profile): Promise<ResolveRequest> {
   // The default profile's apt resolves for all of them: one without a lock has no machine, and apt of Debian 10 no patterns.
   const absentSets = "leave out"; // a set that the profile has only just got is what the lock is updated for
-  const kind = await chooseBuildMachine(() => context.openWorkshop(defaultProfileName, "sandbox", { absentSets }));
-  const workshop = await context.openWorkshop(defaultProfileName, kind, { absentSets });
+  const kind = await chooseBuildMachine(() => context.openBuildContext(defaultProfileName, "sandbox", { absentSets }));
+  const buildContext = await context.openBuildContext(defaultProfileName, kind, { absentSets });
   return {
     projectRoot: context.projectRoot,
-    store: workshop.store,
-    mirrors: await workshop.findMirrors(profile),
-    openMachine: (gateway) => workshop.openResolver(gateway),
+    store: buildContext.store,
+    mirrors: await buildContext.findMirrors(profile),
+    openMachine: (gateway) => buildContext.openResolver(gateway),
     progress: context.progress,
-    proxy: workshop.options.proxy,
+    proxy: buildContext.options.proxy,
     signal: context.signal,
   };
 }

@@ -27,8 +27,10 @@ export function addShellCommand(program: Command, context: CommandContext): void
     )
     .action(async (command: string[], { release, at }: ShellOptions) => {
       const found = await findRelease(await context.openHome(), release);
-      const workshop = await context.openWorkshop(found.profile, found.machine, { cloudBase: cloudBaseOf(found) });
-      process.exitCode = await openShell(workshop, {
+      const buildContext = await context.openBuildContext(found.profile, found.machine, {
+        cloudBase: cloudBaseOf(found),
+      });
+      process.exitCode = await openShell(buildContext, {
         release,
         at,
         command,

@@ -64,10 +64,10 @@ export function addTestCommand(program: Command, context: CommandContext): void 
 }
 
 /** Builds out/latest if it does not exist. */
-async function buildIfMissing({ latestImage, outRoot, progress, openWorkshop }: CommandContext): Promise<string> {
+async function buildIfMissing({ latestImage, outRoot, progress, openBuildContext }: CommandContext): Promise<string> {
   if (await isThere(join(latestImage, "vmlinuz"))) return latestImage;
   progress.note("there is no image in out/ yet: building one");
-  const kind = await chooseBuildMachine(() => openWorkshop(defaultProfileName));
-  await build(await openWorkshop(defaultProfileName, kind), { words: [], outRoot, now: new Date() });
+  const kind = await chooseBuildMachine(() => openBuildContext(defaultProfileName));
+  await build(await openBuildContext(defaultProfileName, kind), { words: [], outRoot, now: new Date() });
   return latestImage;
 }

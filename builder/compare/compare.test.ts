@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { UsageError } from "../../base/livelab-error.js";
+import { silentStep } from "../../base/progress/progress.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { openHome } from "../home/home.js";
 import { compareReleases } from "./compare.js";
@@ -11,7 +12,6 @@ import { compareTrees, type TreeDifference } from "./compare-trees.js";
 import { describeComparison, isDifferent } from "./describe-comparison.js";
 
 const test = suite("compare");
-const step = { status: () => {}, result: () => {} };
 const ONE = "20260102T030405Z";
 const TWO = "20270102T030405Z";
 const line = (path: string, size: number): string =>
@@ -63,7 +63,7 @@ test("two releases whose outputs are equal but for the stamp in a name are equal
     sides: [ONE, join(dir.path, "out", TWO)],
     outRoot: join(dir.path, "out"),
     home,
-    step,
+    step: silentStep,
   });
   assert.is(isDifferent(report), false);
   assert.match(describeComparison(report), /all outputs are equal$/);
@@ -83,7 +83,7 @@ test("the first stage, the first file and the paths in the squashfs are named", 
   for (const key of ["b1", "b2"]) await writeTree(join(home.layers, key, "fs"), { "chroot/etc/a": "same" });
   await writeTree(join(home.layers, "c1/fs"), { "chroot/etc/a": "same", "chroot/usr/b": "12" });
   await writeTree(join(home.layers, "c2/fs"), { "chroot/etc/a": "same", "chroot/usr/b": "123", "chroot/usr/c": "1" });
-  const report = await compareReleases({ sides: [ONE, TWO], outRoot: join(dir.path, "out"), home, step });
+  const report = await compareReleases({ sides: [ONE, TWO], outRoot: join(dir.path, "out"), home, step: silentStep });
   const text = describeComparison(report);
   assert.match(
     text,
@@ -105,13 +105,13 @@ test("other bytes from the same inputs are called what they are, and a lost laye
   const outRoot = join(dir.path, "out");
   await makeRelease(dir.path, ONE, ["a", "b", "c"], files(ONE));
   await makeRelease(dir.path, TWO, ["a", "b", "c"], { ...files(TWO), vmlinuz: "Kernel", more: "" });
-  const text = describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step }));
+  const text = describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step: silentStep }));
   assert.match(text, /the build is not reproducible/);
   assert.match(text, /first file that differs: vmlinuz/);
   assert.match(text, /more: only in the second/);
   await makeRelease(dir.path, TWO, ["a", "b", "d"], { ...files(TWO), vmlinuz: "Kernel" });
   assert.match(
-    describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step })),
+    describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step: silentStep })),
     /postinstall, other inputs; what it left is not here/,
   );
 });
@@ -129,7 +129,7 @@ test("an output that somebody removed is a difference, and so is a manifest that
   await rm(join(outRoot, ONE, "vmlinuz"));
   for (const stamp of [ONE, TWO]) await rm(join(outRoot, stamp, "initrd"));
   await rm(join(outRoot, TWO, `platform-${TWO}.tgz`));
-  const text = describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step }));
+  const text = describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step: silentStep }));
   assert.match(text, /first file that differs: vmlinuz\n {2}vmlinuz: missing in the first, whose/);
   assert.match(text, /initrd: missing in both/);
   assert.match(text, new RegExp(`platform-${ONE}\\.tgz: missing in the second`));
@@ -147,7 +147,7 @@ test("a stage that only one of the two has is told in its place", async () => {
   report.stages.splice(1, 0, { name: "early", key: "e", reused: false, durationMs: 1 });
   await writeFile(file, JSON.stringify(report));
   const compare = async (...sides: [string, string]): Promise<string> =>
-    describeComparison(await compareReleases({ sides, outRoot, home, step }));
+    describeComparison(await compareReleases({ sides, outRoot, home, step: silentStep }));
   assert.match(await compare(ONE, TWO), /stage that differs: early, only in the second\n {2}also: postinstall, other/);
   assert.match(await compare(TWO, ONE), /stage that differs: early, only in the first\n {2}also: postinstall, other/);
 });
@@ -159,7 +159,7 @@ test("what is no release is told with a remedy, and an interruption ends it", as
   await makeRelease(dir.path, ONE, ["a", "b", "c"], files(ONE));
   await writeTree(join(outRoot, TWO), { "build.json": '{"version":1,"sta' });
   const errorOf = (second: string, signal?: AbortSignal): Promise<unknown> =>
-    compareReleases({ sides: [ONE, second], outRoot, home, step, ...(signal && { signal }) }).catch(
+    compareReleases({ sides: [ONE, second], outRoot, home, step: silentStep, ...(signal && { signal }) }).catch(
       (error: unknown) => error,
     );
   for (const [second, hint] of [

@@ -2,13 +2,13 @@
  * `livelab compare`: the first stage and the first file in which two releases differ, and how.
  * Not here: what a release should be (verify/).
  */
-import { execFile } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { promisify } from "node:util";
 import { findProgram } from "../../base/find-program.js";
+import { isThere } from "../../base/is-there.js";
 import { UsageError } from "../../base/livelab-error.js";
 import type { Step } from "../../base/progress/progress.js";
+import { ProgramError, runProgram } from "../../base/run-program.js";
 import type { LivelabHome } from "../home/home.js";
 import { OUTPUTS_REMEDY, type OutputReport, readOutputReport } from "../release/outputs.js";
 import { ManifestMalformed, parseManifest } from "../verify/manifest.js";
@@ -85,7 +85,7 @@ export async function compareReleases(request: CompareRequest): Promise<CompareR
 
 async function findFolder(side: string, outRoot: string): Promise<string> {
   for (const folder of [resolve(side), join(outRoot, side)]) {
-    if ((await stat(join(folder, "build.json")).catch(() => undefined)) !== undefined) return folder;
+    if (await isThere(join(folder, "build.json"))) return folder;
   }
   throw new UsageError(
     "NO_RELEASE",
@@ -194,9 +194,8 @@ async function compareOutputs(
 
 /** Which of the two is no file: somebody removed it. */
 async function whereMissing(files: readonly [string, string]): Promise<string | undefined> {
-  const isThere = async (file: string): Promise<boolean> =>
-    (await stat(file).catch(() => undefined))?.isFile() ?? false;
-  const [first, second] = [await isThere(files[0]), await isThere(files[1])];
+  const isFile = async (file: string): Promise<boolean> => (await stat(file).catch(() => undefined))?.isFile() ?? false;
+  const [first, second] = [await isFile(files[0]), await isFile(files[1])];
   if (first && second) return undefined;
   return first ? "the second" : second ? "the first" : "both";
 }
@@ -232,16 +231,14 @@ async function askDiffoscope(
   if ((await findProgram("diffoscope")) === undefined)
     return "diffoscope is not installed: it would show what is in the files";
   step.status(`diffoscope ${first.names[0]}`);
-  const run = promisify(execFile);
   const files = first.names.map((name, side) => join(folders[side as 0 | 1], name));
   const words = ["--no-progress", "--text", "-", "--max-text-report-size", String(DIFFOSCOPE_SHOWN_BYTES), ...files];
-  // It ends with status 1 where files differ.
-  const limits = { timeout: DIFFOSCOPE_LIMIT_MS, maxBuffer: 2 ** 26, ...(signal && { signal }) };
-  return run("diffoscope", words, limits).then(
+  return runProgram("diffoscope", words, { limitMs: DIFFOSCOPE_LIMIT_MS, signal }).then(
     () => "diffoscope sees no difference",
-    (error: { code?: number; stdout?: string; message: string }) => {
-      signal?.throwIfAborted();
-      return error.code === 1 && error.stdout ? error.stdout.trimEnd() : `diffoscope failed: ${error.message}`;
+    (error) => {
+      if (!(error instanceof ProgramError)) throw error;
+      // It ends with status 1 where files differ.
+      return error.status === 1 && error.stdout ? error.stdout.trimEnd() : error.message;
     },
   );
 }

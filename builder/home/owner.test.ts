@@ -91,7 +91,7 @@ test(
 );
 
 const elsewhere = "a process in other PID, mount and network namespaces keeps its lock, and loses it when it is killed";
-const refused = namespaceRefusal();
+const refused = await namespaceRefusal();
 testUnless(
   test,
   elsewhere,

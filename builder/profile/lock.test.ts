@@ -97,6 +97,9 @@ test("leaves optional npm packages out and reads the integrity of the others", (
 test("refuses an npm lock that is not JSON, of another version, or without integrity", () => {
   assert.throws(() => parseNpmLock("{", "x"), /^x: not JSON: /);
   assert.throws(() => parseNpmLock('{"lockfileVersion":1}', "x"), /^x: not a package-lock.json of lockfileVersion 3/);
+  assert.throws(() => parseNpmLock("[]", "x"), /^x: not a package-lock.json of lockfileVersion 3$/);
+  assert.throws(() => parseNpmLock('{"lockfileVersion":3}', "x"), /^x: it has no packages$/);
+  assert.throws(() => parseNpmLock('{"lockfileVersion":3,"packages":{"a":1}}', "x"), /^x: "a" is not an object$/);
   assert.throws(() => parseNpmLock(npmLock({ version: "1.0.0" }), "x"), /"node_modules\/json" has no sha512 integrity/);
   assert.throws(() => parseNpmLock(npmLock({ integrity: "sha512-" }), "x"), /"node_modules\/json" has no version/);
 });
@@ -139,6 +142,13 @@ test("an update may read a lock of which a set was never made; all the others ar
     lock.sets.map(({ name }) => name),
     [...profile.sets.map(({ name }) => name), IPXE_SET],
   );
+});
+
+test("a profile that has security updates gets no second set of them", () => {
+  const buster = loadProfile("buster");
+  assert.is(withSecurity(buster), buster);
+  const once = withSecurity(loadProfile("bookworm"));
+  assert.is(withSecurity(once), once);
 });
 
 test("tells the archive of a security update by its file name", () => {

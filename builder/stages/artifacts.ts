@@ -2,9 +2,10 @@
  * Artifacts (DESIGN D7): costly pure results, kept in the store under a key of their inputs, so that no machine
  * makes them twice: the ZFS modules of one kernel, GRUB's images.
  */
-import { mkdir, open, readFile, stat } from "node:fs/promises";
+import { mkdir, open, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { finished } from "node:stream/promises";
+import { isThere } from "../../base/is-there.js";
 import { StageError } from "../builder-error.js";
 import type { ExecResult, SshConnection } from "../channel/ssh-connection.js";
 import { Draft } from "../home/draft.js";
@@ -60,7 +61,7 @@ export async function artifactKey(spec: ArtifactSpec, { lock, stageFolder }: Art
 
 /** Whether the artifact is there. */
 export async function hasArtifact(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
+  return await isThere(path);
 }
 
 /**

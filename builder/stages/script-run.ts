@@ -6,13 +6,14 @@ import { open } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { quoteWord } from "../../base/command-line.js";
+import type { Step } from "../../base/progress/progress.js";
 import { BuilderError } from "../builder-error.js";
 import type { ExecResult } from "../channel/ssh-connection.js";
 import { GATEWAY_PORT } from "../channel/sshd-config.js";
 import { lineSink } from "../home/line-sink.js";
 import { writeFailure } from "../home/write-failure.js";
 import { releaseInside } from "../machines/builder-machine.js";
-import type { Maker } from "../machines/maker.js";
+import type { RootBuilder } from "../machines/root-builder.js";
 import type { Lock } from "../profile/lock.js";
 
 /** What a script run needs of the gateway (store/gateway.ts). */
@@ -37,8 +38,8 @@ export interface ScriptRun {
   readonly stdin?: Readable | undefined;
   /** Takes the script's whole output, stdout and stderr as they came. */
   readonly logFile: string;
-  /** Told each line of it. */
-  readonly onLine: (line: string) => void;
+  /** Shows each line of it. */
+  readonly step: Pick<Step, "status">;
   /** Gets the last lines of it, oldest first, also when this throws. */
   readonly tail: LastLines;
   readonly signal: AbortSignal;
@@ -73,15 +74,18 @@ export class LastLines {
  * @throws InputError REFUSED when it asked for what the lock lacks; BuilderError NOT_WRITABLE, HOST_DISK_FULL for its log;
  * SshError as SshConnection.exec() does
  */
-export async function runScript({ ssh }: Maker, run: ScriptRun): Promise<Pick<ExecResult, "status" | "killedBy">> {
-  const { gateway, name, environment, logFile, stdin, tail, onLine, signal } = run;
+export async function runScript(
+  { ssh }: Pick<RootBuilder, "ssh">,
+  run: ScriptRun,
+): Promise<Pick<ExecResult, "status" | "killedBy">> {
+  const { gateway, name, environment, logFile, stdin, tail, step, signal } = run;
   const file = await open(logFile, "w").catch((cause) => {
     throw writeFailure(logFile, cause);
   });
   const log = file.createWriteStream();
   const output = lineSink(log, (line) => {
     tail.add(line);
-    onLine(line);
+    step.status(line);
   });
   const variables = Object.entries(environment).map(([variable, value]) => `${variable}=${value}`);
   const words = ["env", "-i", ...variables, "sh", ...run.words].map(quoteWord).join(" ");
@@ -103,7 +107,12 @@ export async function runScript({ ssh }: Maker, run: ScriptRun): Promise<Pick<Ex
 }
 
 /** Unpacks a tar stream in a machine. @param folder made where it is missing */
-export async function sendFiles({ ssh }: Maker, tar: Readable, folder: string, signal: AbortSignal): Promise<void> {
+export async function sendFiles(
+  { ssh }: Pick<RootBuilder, "ssh">,
+  tar: Readable,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
   const target = quoteWord(folder);
   const sent = await ssh.exec(`mkdir -p ${target} && tar -x -f - -C ${target}`, { stdin: tar, signal });
   if (sent.status === 0) return;

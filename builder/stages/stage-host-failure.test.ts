@@ -33,6 +33,7 @@ async function lose(hostFailure: VmError | undefined): Promise<{ error: unknown;
     material: { stageFolder: join(findProjectRoot(), "fixtures/stages"), lock: { profile: { epoch: 0 } } },
     stamp: "20260102T030405Z",
     proto: dir.path,
+    progress: silentProgress,
   } as unknown as StageContext;
   const stage = { name: "toy", summary: "", sets: [], limitMinutes: 1 };
   const error = await thrownBy(

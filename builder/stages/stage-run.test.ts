@@ -7,6 +7,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { firstError, laterErrors } from "../../base/first-error.js";
 import type { LivelabError } from "../../base/livelab-error.js";
+import { silentStep } from "../../base/progress/progress.js";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
@@ -81,11 +82,10 @@ async function runWith(
         ...machine,
       }),
     },
-    note: (text: string) => notes.push(text),
+    progress: { note: (text: string) => notes.push(text) },
   } as unknown as StageContext;
   const stage = { name: "toy_fail", summary: "", sets: [], limitMinutes: 1 };
-  const step = { status: () => {}, result: () => {} };
-  const thrown = await thrownBy(runStage(context, stage, "key", [], step, async () => true));
+  const thrown = await thrownBy(runStage(context, stage, "key", [], silentStep, async () => true));
   return { notes, thrown, error: firstError(thrown) as LivelabError, ended };
 }
 

@@ -4,8 +4,8 @@
  */
 import { join } from "node:path";
 import { formatBytes } from "../../base/format.js";
-import { tellsNoRoom } from "../../base/no-room.js";
-import type { Step } from "../../base/progress/progress.js";
+import { isDiskFullText } from "../../base/no-room.js";
+import type { Progress, Step } from "../../base/progress/progress.js";
 import { BuilderError, StageError } from "../builder-error.js";
 import { SshError } from "../channel/ssh-connection.js";
 import { type LivelabHome, releaseFolder } from "../home/home.js";
@@ -36,8 +36,8 @@ export interface StageContext {
   /** Folder of proto/. */
   readonly proto: string;
   readonly signal?: AbortSignal;
-  /** Takes what a person should know besides the error that is thrown, a line each. @default nobody reads it */
-  readonly note?: (text: string) => void;
+  /** Gets a note of what a person should know besides the error that is thrown. */
+  readonly progress: Progress;
 }
 
 const LINES_SHOWN_ON_FAILURE = 40;
@@ -96,11 +96,12 @@ export async function runStage(
         },
         stdin: stage.proto ? await streamTree(context.proto, material.lock.profile.epoch) : undefined,
         logFile,
-        onLine: (line) => {
-          const served = gateway.servedBytes - servedBefore;
-          step.status(
-            `${line.replace(/^livelab: /, "")}${served > 0 ? ` (${formatBytes(served)} from the store)` : ""}`,
-          );
+        step: {
+          status: (line) => {
+            const served = gateway.servedBytes - servedBefore;
+            const fromStore = served > 0 ? ` (${formatBytes(served)} from the store)` : "";
+            step.status(`${line.replace(/^livelab: /, "")}${fromStore}`);
+          },
         },
         tail,
         signal: limited(context, stage.limitMinutes * 60_000, `stage ${stage.name}`),
@@ -143,7 +144,7 @@ export async function runStage(
     }
     const lost = error instanceof SshError && `the builder machine of stage ${stage.name} ${await machine.whyLost()}`;
     await machine.keepFailed().catch((failure: Error) => {
-      context.note?.(`what stage ${stage.name} left is not kept to be looked at: ${failure.message}`);
+      context.progress.note(`what stage ${stage.name} left is not kept to be looked at: ${failure.message}`);
     });
     throw lost ? new BuilderError("MACHINE_DIED", lost, { hint: `livelab build -r ${stamp}`, cause: error }) : error;
   }
@@ -154,11 +155,11 @@ export async function runStage(
 
 function stageFailure(stage: Stage, how: string, tail: LastLines, logFile: string, context: StageContext): StageError {
   const shell = `livelab shell -r ${context.stamp}`;
-  const full = [how, ...tail.lines].some(tellsNoRoom);
+  const full = [how, ...tail.lines].some(isDiskFullText);
   const text = `stage ${stage.name} ${how}; its last lines:\n${tail}\nall of it: ${logFile}`;
   if (full) {
     // In the VM a program that found no room found none on the VM's own disks; the host's full disk ends the machine.
-    const inside = context.machines.kind === "vm" && !tellsNoRoom(how);
+    const inside = context.machines.kind === "vm" && !isDiskFullText(how);
     const disk = inside ? "the builder VM's disk or memory" : `the disk that holds ${context.home.root}`;
     return new StageError("STAGE_DISK_FULL", `${disk} is full: ${text}`, {
       hint: `free some space there (livelab gc), then go on: livelab build -r ${context.stamp}`,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { loadProfile, profileNames } from "../profile/profiles.js";
 import { parseStageWords, stageNames, stages } from "./stages.js";
 
 const test = suite("stages");
@@ -51,6 +52,17 @@ test("every stage and helper has its shell file", async () => {
     await access(join(folder, `${stage.name}.sh`));
     const helpers = [...(stage.artifact ? [stage.artifact.script] : []), ...(stage.scripts ?? [])];
     for (const helper of helpers) await access(join(folder, `${helper}.sh`));
+  }
+});
+
+test("every profile has each set of a stage, after the set that it lies on", () => {
+  for (const name of profileNames) {
+    const { sets } = loadProfile(name);
+    const setNames = sets.map((set) => set.name);
+    for (const wanted of stages.flatMap((stage) => stage.sets))
+      assert.ok(setNames.includes(wanted), `${name}: ${wanted}`);
+    for (const [index, { on }] of sets.entries())
+      if (on !== undefined) assert.ok(setNames.slice(0, index).includes(on), `${name}: ${on}`);
   }
 });
 

@@ -16,7 +16,7 @@ import { findForeignFormat } from "../../vm/foreign-format.js";
 import { InputError } from "../builder-error.js";
 import { type Digest, formatDigest, parseDigest } from "../profile/digest.js";
 import { pinnedCloudImages } from "./cloud-images.js";
-import { type DownloadOptions, download } from "./download.js";
+import { type DownloadOptions, download, type FileProgress } from "./download.js";
 import type { Store } from "./store.js";
 
 export type CloudImageSource =
@@ -104,10 +104,10 @@ async function fetchInto(
   { progress, ...options }: FetchCloudImageOptions,
 ): Promise<void> {
   await progress.step(`fetch ${name}`, async (step) => {
-    const onProgress = (bytes: number, ofBytes: number | undefined): void =>
+    const onBytes = (_: number, { bytes, ofBytes }: FileProgress): void =>
       step.status(`${formatBytes(bytes)}${ofBytes === undefined ? "" : ` of ${formatBytes(ofBytes)}`}`);
     try {
-      await download({ name, digest, addresses: [address] }, { ...options, onProgress });
+      await download({ name, digest, addresses: [address] }, { ...options, onBytes });
     } catch (error) {
       if (!(error instanceof InputError && ["UNAVAILABLE", "WRONG_DIGEST"].includes(error.code))) throw error;
       // Mirrors of packages have no images.

@@ -58,11 +58,11 @@ export async function* gunzip(source: GzipSource, complain: Complain): AsyncGene
   } finally {
     packed.destroy();
   }
-  const told = (await source.read(source.bytes - 4, source.bytes)).readUInt32LE();
-  if (told !== total % 2 ** 32) {
+  const stated = (await source.read(source.bytes - 4, source.bytes)).readUInt32LE();
+  if (stated !== total % 2 ** 32) {
     complain(
       "it is one gzip member and nothing behind it",
-      `its last four bytes, which \`gzip -l\` goes by, tell of ${told} bytes, and it holds ${total}: an installer that asks for the size first is misled`,
+      `its last four bytes, which \`gzip -l\` goes by, tell of ${stated} bytes, and it holds ${total}: an installer that asks for the size first is misled`,
     );
   }
 }

@@ -1,24 +1,22 @@
-import { execFile } from "node:child_process";
 import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { UsageError } from "../../base/livelab-error.js";
+import { silentStep } from "../../base/progress/progress.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { createToyTgz, makeToyPlatform, PLATFORM_STAMP, writeSums } from "../../fixtures/toy-platform.js";
 import { describeVerification, verify } from "./verify.js";
 
 const test = suite("verify");
-const run = promisify(execFile);
-const silent = { status: () => {}, result: () => {} };
 const ARCHIVE = `platform-${PLATFORM_STAMP}.tgz`;
 const TOP = `platform-${PLATFORM_STAMP}`;
 
 /** File and rule of each violation, a line each. */
 const rulesOf = async (path: string): Promise<string> =>
-  (await verify(path, { step: silent })).violations.map(({ file, rule }) => `${file}: ${rule}`).join("\n");
+  (await verify(path, { step: silentStep })).violations.map(({ file, rule }) => `${file}: ${rule}`).join("\n");
 
 /** What all tests begin with. Those that change it take a copy. */
 const base = await TempDir.create("verify");
@@ -32,18 +30,18 @@ async function copyOf(dir: TempDir): Promise<string> {
 }
 
 test("a release that the stage made keeps all rules, and is told what an installer makes of each archive", async () => {
-  const report = await verify(made, { step: silent });
+  const report = await verify(made, { step: silentStep });
   assert.equal(report.violations, []);
   const text = describeVerification(made, report);
   assert.match(text, /kernel 6\.1\.0-1-amd64, 2 packages/);
   assert.match(text, new RegExp(`${ARCHIVE}: \`sdcadm platform install\` takes it`));
   assert.match(text, /platform\.tgz: `sdcadm platform install` would refuse it: its name has no stamp/);
-  await run("sha256sum", ["--check", "--strict", "--quiet", "SHA256SUMS"], { cwd: made });
+  await runProgram("sha256sum", ["--check", "--strict", "--quiet", "SHA256SUMS"], { cwd: made });
 });
 
 test("the two archives hold the same and differ in the top folder alone", async () => {
   const list = async (name: string): Promise<string> =>
-    (await run("tar", ["-t", "-v", "--full-time", "--utc", "-f", join(made, name)])).stdout;
+    (await runProgram("tar", ["-t", "-v", "--full-time", "--utc", "-f", join(made, name)])).stdout;
   const one = await list(ARCHIVE);
   assert.is(
     one.replaceAll(TOP, "platform").replaceAll(/ +/g, " "),
@@ -70,7 +68,7 @@ test("the archives are the same bytes with another umask, time zone and file tim
   const sums = join(await copyOf(dir), "SHA256SUMS");
   const first = await readFile(sums, "utf8");
   const scratch = join(dir.path, "release/scratch");
-  await run("find", [join(dir.path, "release"), "-exec", "touch", "-d", "2001-02-03", "{}", "+"]);
+  await runProgram("find", [join(dir.path, "release"), "-exec", "touch", "-d", "2001-02-03", "{}", "+"]);
   await rm(join(dir.path, "release/image/build.tgz"));
   await createToyTgz(dir.path, { line: `umask 077; chmod 600 ${scratch}/*`, env: { TZ: "Pacific/Kiritimati" } });
   assert.is(await readFile(sums, "utf8"), first);
@@ -144,7 +142,7 @@ test("what is no file in a release's folder is told as that, whatever its name",
   await symlink("/nowhere", join(out, "link"));
   await rm(join(out, "platform.tgz"));
   await mkdir(join(out, "platform.tgz"));
-  const { violations } = await verify(out, { step: silent });
+  const { violations } = await verify(out, { step: silentStep });
   assert.equal(
     violations.map(({ file, found }) => `${file}: ${found}`),
     [
@@ -158,7 +156,7 @@ test("what is no file in a release's folder is told as that, whatever its name",
 
 test("an interruption ends it", async () => {
   for (const path of [made, join(made, ARCHIVE)]) {
-    const error = await verify(path, { step: silent, signal: AbortSignal.abort() }).then(
+    const error = await verify(path, { step: silentStep, signal: AbortSignal.abort() }).then(
       () => undefined,
       (reason: Error) => reason,
     );
@@ -174,7 +172,7 @@ test("what is no release is refused as such", async () => {
     ["/dev/null", "NO_ARCHIVE"],
   ] as const) {
     try {
-      await verify(path, { step: silent });
+      await verify(path, { step: silentStep });
       assert.unreachable();
     } catch (error) {
       assert.is((error as UsageError).code, code);

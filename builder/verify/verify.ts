@@ -57,12 +57,12 @@ async function verifyFile(path: string, { step, signal }: VerifyContext): Promis
   const facts: string[] = [];
   const violations: Violation[] = [];
   const sums = await readFile(join(dirname(path), SUMS), "utf8").catch(() => undefined);
-  const told = sums === undefined ? undefined : parseSums(sums).sums.get(name);
-  if (told === undefined) {
+  const expected = sums === undefined ? undefined : parseSums(sums).sums.get(name);
+  if (expected === undefined) {
     facts.push(`no ${SUMS} beside it tells of it: an edit that changes nothing of its content would not be seen`);
   } else {
     step.status(`digest of ${name}`);
-    violations.push(...sumViolations(name, told, (await readFacts(stream(path, signal), false)).sha256));
+    violations.push(...sumViolations(name, expected, (await readFacts(stream(path, signal), false)).sha256));
   }
   step.status(name);
   const archive = await verifyArchive(path, signal);
@@ -86,7 +86,7 @@ async function verifyFolder(folder: string, { step, signal }: VerifyContext): Pr
   const files = new Map<string, FileFacts>();
   for (const name of names) {
     if (name === SUMS || name === "build.json") continue;
-    const stray = await whatElse(join(folder, name));
+    const stray = await kindOfOther(join(folder, name));
     if (stray !== undefined) {
       violations.push({ file: name, rule: "a release's folder holds files and nothing else", found: `it is ${stray}` });
       continue;
@@ -118,7 +118,7 @@ async function verifyFolder(folder: string, { step, signal }: VerifyContext): Pr
 }
 
 /** What something is that is neither a file nor a link to one. */
-async function whatElse(path: string): Promise<string | undefined> {
+async function kindOfOther(path: string): Promise<string | undefined> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ELOOP") return undefined;
     throw error;
@@ -140,10 +140,16 @@ function parseSums(text: string): { readonly sums: ReadonlyMap<string, string>; 
   };
 }
 
-const sumViolations = (name: string, told: string, sha256: string): Violation[] =>
-  told === sha256
+const sumViolations = (name: string, expected: string, sha256: string): Violation[] =>
+  expected === sha256
     ? []
-    : [{ file: name, rule: `it has the digest that ${SUMS} says`, found: `it has ${sha256}, and should have ${told}` }];
+    : [
+        {
+          file: name,
+          rule: `it has the digest that ${SUMS} says`,
+          found: `it has ${sha256}, and should have ${expected}`,
+        },
+      ];
 
 async function folderSums(folder: string, files: ReadonlyMap<string, FileFacts>): Promise<Violation[]> {
   const text = await readFile(join(folder, SUMS), "utf8").catch(() => undefined);
@@ -157,10 +163,10 @@ async function folderSums(folder: string, files: ReadonlyMap<string, FileFacts>)
       found: `one is ${JSON.stringify(bad)}`,
     });
   for (const [name, { sha256 }] of files) {
-    const told = sums.get(name);
-    if (told === undefined)
+    const expected = sums.get(name);
+    if (expected === undefined)
       violations.push({ file: name, rule: `${SUMS} tells the digest of every output`, found: "it is not in there" });
-    else violations.push(...sumViolations(name, told, sha256));
+    else violations.push(...sumViolations(name, expected, sha256));
   }
   for (const name of sums.keys()) {
     if (!files.has(name))

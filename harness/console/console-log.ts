@@ -19,7 +19,7 @@ export interface ConsoleLogOptions {
   /** File for the lines with their clocks; an older one is replaced. */
   readonly textPath: string;
   /** Told once if the files cannot be written further (a full disk): the boot goes on without them. */
-  readonly onTrouble: (message: string) => void;
+  readonly onFailure: (message: string) => void;
 }
 
 const header = "    host s      guest s\n";
@@ -29,13 +29,13 @@ export class ConsoleLog implements Disposable {
   readonly textPath: string;
   readonly #raw: number;
   readonly #text: number;
-  readonly #onTrouble: (message: string) => void;
+  readonly #onFailure: (message: string) => void;
   #open = true;
 
   private constructor(options: ConsoleLogOptions, raw: number, text: number) {
     this.rawPath = options.rawPath;
     this.textPath = options.textPath;
-    this.#onTrouble = options.onTrouble;
+    this.#onFailure = options.onFailure;
     this.#raw = raw;
     this.#text = text;
   }
@@ -78,7 +78,7 @@ export class ConsoleLog implements Disposable {
     } catch (error) {
       this[Symbol.dispose]();
       const path = file === this.#raw ? this.rawPath : this.textPath;
-      this.#onTrouble(`the console is no longer kept: ${path}: ${(error as Error).message}`);
+      this.#onFailure(`the console is no longer kept: ${path}: ${(error as Error).message}`);
     }
   }
 }

@@ -147,7 +147,7 @@ test("a watch set in the middle of a chunk sees the rest of it, and a stopped on
 test("keeps the raw bytes and a log with two clocks, written before anyone is woken", async () => {
   await using temp = await TempDir.create("console");
   const [rawPath, textPath] = [join(temp.path, "console.raw"), join(temp.path, "console.log")];
-  const log = ConsoleLog.create({ rawPath, textPath, onTrouble: (message) => assert.unreachable(message) });
+  const log = ConsoleLog.create({ rawPath, textPath, onFailure: (message) => assert.unreachable(message) });
   const line = new FedLine();
   let atMs = 11_204;
   await using console = new Console(line, { log, sincePowerOnMs: () => atMs });
@@ -171,7 +171,7 @@ test("goes on without its log when the disk is full, and says so once", async ()
   const log = ConsoleLog.create({
     rawPath: "/dev/full",
     textPath: join(temp.path, "console.log"),
-    onTrouble: (message) => troubles.push(message),
+    onFailure: (message) => troubles.push(message),
   });
   await using console = new Console(line, { log });
   line.feed("one\r\n");
@@ -183,7 +183,7 @@ test("goes on without its log when the disk is full, and says so once", async ()
 
 test("says which log cannot be written", () => {
   const create = () =>
-    ConsoleLog.create({ rawPath: "/proc/none/raw", textPath: "/proc/none/text", onTrouble: () => {} });
+    ConsoleLog.create({ rawPath: "/proc/none/raw", textPath: "/proc/none/text", onFailure: () => {} });
   assert.throws(
     create,
     (error: Error & { code?: string }) => error.code === "LOG_NOT_WRITABLE" && /\/proc\/none\/raw/.test(error.message),

@@ -6,6 +6,7 @@
  */
 
 import { formatDuration } from "../../base/format.js";
+import { waitAtMost } from "../../base/wait-at-most.js";
 import type { ByteLine } from "../../vm/serial/byte-line.js";
 import { ExpectationFailed } from "../harness-error.js";
 import type { ConsoleLog } from "./console-log.js";
@@ -144,31 +145,34 @@ export class Console implements AsyncDisposable {
   async waitFor(pattern: RegExp, options: WaitOptions): Promise<ConsoleMatch> {
     options.signal.throwIfAborted();
     const from = options.from ?? this.#cursor;
-    const found = await new Promise<ConsoleMatch>((resolve, reject) => {
+    const failure = (code: "TIMED_OUT" | "CONSOLE_ENDED", when: string): ExpectationFailed =>
+      this.#failure(code, when, pattern, options.what, from);
+    let cleanup = (): void => {};
+    const matched = new Promise<ConsoleMatch>((resolve, reject) => {
       const matcher: Matcher = {
         pattern: searching(pattern),
         on: options.on ?? "line",
         from,
-        found: (found) => settle(() => resolve(found)),
+        found: (match) => {
+          cleanup();
+          resolve(match);
+        },
       };
-      const settle = (outcome: () => void): void => {
+      const ended = (): void => reject(failure("CONSOLE_ENDED", "before the console ended"));
+      cleanup = () => {
         this.#matchers.delete(matcher);
         this.#onEnd.delete(ended);
-        clearTimeout(timer);
-        options.signal.removeEventListener("abort", aborted);
-        outcome();
       };
-      const fail = (code: "TIMED_OUT" | "CONSOLE_ENDED", when: string): void =>
-        settle(() => reject(this.#failure(code, when, pattern, options.what, from)));
-      const ended = (): void => fail("CONSOLE_ENDED", "before the console ended");
-      const aborted = (): void => settle(() => reject(options.signal.reason));
-      const timer = setTimeout(() => fail("TIMED_OUT", `in ${formatDuration(options.timeoutMs)}`), options.timeoutMs);
-      options.signal.addEventListener("abort", aborted, { once: true });
       this.#onEnd.add(ended);
       this.#matchers.add(matcher);
       this.#searchKept(matcher);
       if (this.#ended && this.#matchers.has(matcher)) ended();
     });
+    const found = await waitAtMost(matched, {
+      limitMs: options.timeoutMs,
+      signal: options.signal,
+      onLimit: () => failure("TIMED_OUT", `in ${formatDuration(options.timeoutMs)}`),
+    }).finally(cleanup);
     this.#cursor = Math.max(this.#cursor, found.end);
     return found;
   }

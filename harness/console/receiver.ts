@@ -17,12 +17,12 @@ import { loginPrompt } from "./serial-login.js";
 const pieceLength = 200;
 
 /** First wait for an answer, in milliseconds; half as much again with each try. */
-const firstPatienceMs = 3_000;
+const firstWaitMs = 3_000;
 
 /** What is typed, and what the shell should say to it: something of this form, with this in its first group. */
 interface Step {
   readonly line: string;
-  readonly heard: RegExp;
+  readonly pattern: RegExp;
   readonly right: string;
 }
 
@@ -47,12 +47,12 @@ function stepsFor(receiver: string): readonly Step[] {
   }
   return [
     // A plain shell first: bash would edit the line, beep and redraw.
-    { line: 'exec env PS1= PS2= sh\nstty -echo; echo "~shell $((6*7))~"', heard: /~shell (\d+)~/, right: "42" },
+    { line: 'exec env PS1= PS2= sh\nstty -echo; echo "~shell $((6*7))~"', pattern: /~shell (\d+)~/, right: "42" },
     ...pieces,
     // Checked as a whole before it runs: without one of its pieces it would say that it is ready, and end.
     assignment("whole", pieces.map((_, index) => `$r${index}`).join(""), source),
     // A receiver that runs already answers a line that is no frame with its nak, which does as well.
-    { line: 'exec sh -c "$(printf %s "$whole"|base64 -d)"', heard: /~(?:nak|ready)~()/, right: "" },
+    { line: 'exec sh -c "$(printf %s "$whole"|base64 -d)"', pattern: /~(?:nak|ready)~()/, right: "" },
   ];
 }
 
@@ -60,7 +60,7 @@ function stepsFor(receiver: string): readonly Step[] {
 function assignment(name: string, words: string, value: string): Step {
   return {
     line: `${name}=${words};echo "~${name} $(printf %s "$${name}"|cksum)~"`,
-    heard: new RegExp(`~${name} (\\d+ \\d+)~`),
+    pattern: new RegExp(`~${name} (\\d+ \\d+)~`),
     right: `${cksum(value)} ${value.length}`,
   };
 }
@@ -75,14 +75,14 @@ async function readReceiver(): Promise<string> {
 /** Types the line again, more patiently each time, until the guest gives the right answer. @returns false at getty's prompt */
 async function typeUntilRight(
   console: Console,
-  { line, heard, right }: Step,
+  { line, pattern, right }: Step,
   deadline: Deadline,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const answer = new RegExp(`${heard.source}|(?<login>${loginPrompt.source})`);
-  for (let patienceMs = firstPatienceMs; ; ) {
+  const answer = new RegExp(`${pattern.source}|(?<login>${loginPrompt.source})`);
+  for (let waitMs = firstWaitMs; ; ) {
     await console.write(`${line}\n`);
-    const timeoutMs = Math.min(patienceMs, deadline.leftMs);
+    const timeoutMs = Math.min(waitMs, deadline.leftMs);
     try {
       const what = "the shell's answer to what was typed";
       const { match } = await console.waitFor(answer, { what, on: "prompt", timeoutMs, signal });
@@ -97,7 +97,7 @@ async function typeUntilRight(
           { cause: error },
         );
       }
-      patienceMs *= 1.5;
+      waitMs *= 1.5;
     }
     await console.write("\x03\n"); // an open quote or half a line must not swallow the next try
   }

@@ -21,7 +21,7 @@ export interface LoginOptions {
 /** Getty's prompt, or login's own after a refusal. "Last login: " is none. */
 export const loginPrompt = /(?<!\S)(?!Last )\S+ login: $/;
 
-/** What is heard on the way to a shell. A hint is what may be a shell's prompt, and as well "Linux … #" of "#1 SMP". */
+/** What comes next on the way to a shell. A hint is what may be a shell's prompt, and as well "Linux … #" of "#1 SMP". */
 type Turn = "login" | "password" | "refused" | "answer" | "hint";
 
 const turns: Record<Turn, RegExp> = {
@@ -84,14 +84,14 @@ class Login {
   /** Answers what is asked, until there may be a shell. */
   async passGetty(): Promise<void> {
     for (;;) {
-      const heard = await this.#hear(nudgeMs);
-      if (heard === undefined) {
+      const next = await this.#nextTurn(nudgeMs);
+      if (next === undefined) {
         if (this.#named) return; // a prompt may be empty
         await this.#console.write("\n");
         continue;
       }
-      this.#from = heard.end;
-      switch (heard.turn) {
+      this.#from = next.end;
+      switch (next.turn) {
         case "login":
           this.#named = await this.#typeName();
           break;
@@ -99,16 +99,16 @@ class Login {
           await this.#console.write(`${this.#password()}\n`);
           break;
         case "refused":
-          this.#takeRefusal(heard.text);
+          this.#takeRefusal(next.text);
           break;
         case "hint":
           // Before a login, a line of the boot that ends in such a sign is no prompt.
-          if (this.#named || heard.end === this.#console.position) return;
+          if (this.#named || next.end === this.#console.position) return;
           break;
         case "answer": // late, from a shell that has ended
           break;
         default:
-          return heard.turn satisfies never;
+          return next.turn satisfies never;
       }
     }
   }
@@ -118,20 +118,20 @@ class Login {
     for (let count = 1, paceMs = firstPaceMs; ; count += 1) {
       await this.#console.write(probe(count));
       const pace = new Deadline(paceMs);
-      for (let heard = await this.#hear(pace.leftMs); heard !== undefined; heard = await this.#hear(pace.leftMs)) {
-        if (heard.turn === "answer") return true;
-        if (heard.turn !== "hint") return false;
-        this.#from = heard.end;
+      for (let next = await this.#nextTurn(pace.leftMs); next !== undefined; next = await this.#nextTurn(pace.leftMs)) {
+        if (next.turn === "answer") return true;
+        if (next.turn !== "hint") return false;
+        this.#from = next.end;
       }
       paceMs = Math.min(longestPaceMs, paceMs * 1.5);
     }
   }
 
-  /** @returns undefined if nothing of the kind came in `patienceMs` @throws ExpectationFailed TIMED_OUT at the deadline */
-  async #hear(
-    patienceMs: number,
+  /** @returns undefined if nothing of the kind came in `waitMs` @throws ExpectationFailed TIMED_OUT at the deadline */
+  async #nextTurn(
+    waitMs: number,
   ): Promise<{ readonly turn: Turn; readonly text: string; readonly end: number } | undefined> {
-    const found = await this.#waitFor(anyTurn, "a login or shell prompt", patienceMs);
+    const found = await this.#waitFor(anyTurn, "a login or shell prompt", waitMs);
     if (found === undefined) return undefined;
     const [turn, text] = Object.entries(found.match.groups ?? {}).find(([, text]) => text !== undefined) ?? [];
     return { turn: turn as Turn, text: text ?? "", end: found.end };
@@ -170,9 +170,9 @@ class Login {
     if (this.#refusals === maxRefusals) throw this.#refusal(`said ${JSON.stringify(text)}`);
   }
 
-  async #waitFor(pattern: RegExp, what: string, patienceMs: number): Promise<ConsoleMatch | undefined> {
+  async #waitFor(pattern: RegExp, what: string, waitMs: number): Promise<ConsoleMatch | undefined> {
     const { signal } = this.#options;
-    const timeoutMs = Math.min(patienceMs, this.#deadline.leftMs);
+    const timeoutMs = Math.min(waitMs, this.#deadline.leftMs);
     try {
       return await this.#console.waitFor(pattern, { what, on: "prompt", from: this.#from, timeoutMs, signal });
     } catch (error) {

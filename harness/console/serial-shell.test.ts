@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { LivelabError } from "../../base/livelab-error.js";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { type Noise, NoisyLine } from "../../fixtures/noisy-line.js";
 import { PtyLine } from "../../fixtures/pty-line.js";
 import { Console } from "./console.js";
@@ -103,11 +103,11 @@ test("carries half a megabyte of any bytes back unchanged", async () => {
   await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
   const script = `awk 'BEGIN { for (i = 0; i < 60000; i++) printf "%c%d\\n", i % 256, i }'`;
-  const bytes = execFileSync("sh", ["-c", script], { timeout: 5_000 });
-  assert.ok(bytes.length > 400_000, `${bytes.length} bytes`);
+  const { stdout: printed } = await runProgram("sh", ["-c", script], { limitMs: 5_000 });
+  assert.ok(printed.length > 400_000, `${printed.length} characters`);
   const { stdout, stderr } = await shell.run(`${script} >&2; ${script}`, { timeoutMs: 15_000, signal });
-  assert.is(stdout, bytes.toString());
-  assert.is(stderr, bytes.toString());
+  assert.is(stdout, printed);
+  assert.is(stderr, printed);
 });
 
 test("runs a command longer than a terminal's line", async () => {

@@ -46,8 +46,8 @@ const pieceLength = 2_000;
 /** Lines of an answer asked for at once. */
 const windowLines = 128;
 /** First wait for an acknowledgement, in milliseconds; doubles with each try. */
-const patienceMs = 3_000;
-const maxPatienceMs = 24_000;
+const answerMs = 3_000;
+const longestAnswerMs = 24_000;
 /** A running command is asked after, in case the end of its answer was lost. */
 const askAfterMs = 20_000;
 /** A killed command must be gone by then. */
@@ -67,8 +67,8 @@ export class SerialShell implements AsyncDisposable {
   /** The run whose answer is being put together. */
   #answer: { readonly seq: number; readonly answer: CommandAnswer } | undefined;
   /** What has been said and not been looked at yet: a whole answer may come at one go. */
-  #heard: { readonly seq: number; readonly said: Said }[] = [];
-  #onHeard: () => void = () => {};
+  #received: { readonly seq: number; readonly said: Said }[] = [];
+  #onReceived: () => void = () => {};
   #onEnd: () => void = () => {};
   #gone = false;
 
@@ -156,7 +156,7 @@ export class SerialShell implements AsyncDisposable {
         word = await this.#next(ended, Math.min(askAfterMs, deadline.leftMs), signal);
         if (word === undefined && !deadline.passed) await this.#write(frame);
       }
-      if (word === "line") await this.#next((seq, word) => seq === frame.seq && word === "end", patienceMs, signal);
+      if (word === "line") await this.#next((seq, word) => seq === frame.seq && word === "end", answerMs, signal);
       if (word === "end" || word === "line") return false;
     } catch (error) {
       // Whoever gave up waiting wants the line back, not the command.
@@ -165,7 +165,7 @@ export class SerialShell implements AsyncDisposable {
     }
     for (const grace = new Deadline(killGraceMs); !grace.passed; ) {
       await this.#console.write("\x03");
-      if ((await this.#next(ended, patienceMs, signal)) !== undefined) return true;
+      if ((await this.#next(ended, answerMs, signal)) !== undefined) return true;
       await this.#write(frame); // the answer may have been cut off by the ^C
     }
     throw new ExpectationFailed(
@@ -221,13 +221,13 @@ export class SerialShell implements AsyncDisposable {
   /** Sends a frame again and again until it is answered. @returns the word that answered it */
   async #send(frame: Frame, answers: Wanted, signal: AbortSignal): Promise<Said> {
     const silence = new Deadline(silenceMs);
-    for (let patience = patienceMs; !silence.passed; ) {
+    for (let waitMs = answerMs; !silence.passed; ) {
       const answered: Wanted = (seq, word) => word === "nak" || answers(seq, word);
-      this.#heard = [];
+      this.#received = [];
       await this.#write(frame);
-      const word = await this.#next(answered, patience, signal);
+      const word = await this.#next(answered, waitMs, signal);
       if (word !== undefined && word !== "nak") return word;
-      if (word === undefined) patience = Math.min(maxPatienceMs, patience * 2);
+      if (word === undefined) waitMs = Math.min(longestAnswerMs, waitMs * 2);
     }
     throw this.#noisy(`no acknowledgement of a frame`);
   }
@@ -239,7 +239,7 @@ export class SerialShell implements AsyncDisposable {
       const settle = (outcome: () => void): void => {
         clearTimeout(timer);
         signal.removeEventListener("abort", aborted);
-        this.#onHeard = () => {};
+        this.#onReceived = () => {};
         this.#onEnd = () => {};
         outcome();
       };
@@ -247,14 +247,14 @@ export class SerialShell implements AsyncDisposable {
       const timer = setTimeout(() => settle(() => resolve(undefined)), quietMs);
       signal.addEventListener("abort", aborted, { once: true });
       this.#onEnd = () => settle(() => reject(consoleEnded()));
-      this.#onHeard = () => {
-        for (let heard = this.#heard.shift(); heard !== undefined; heard = this.#heard.shift()) {
-          const { seq, said } = heard;
+      this.#onReceived = () => {
+        for (let received = this.#received.shift(); received !== undefined; received = this.#received.shift()) {
+          const { seq, said } = received;
           if (wanted(seq, said)) return settle(() => resolve(said));
           if (said === "line") timer.refresh();
         }
       };
-      this.#onHeard();
+      this.#onReceived();
       if (this.#gone) this.#onEnd();
     });
   }
@@ -262,8 +262,8 @@ export class SerialShell implements AsyncDisposable {
   #take([, nak, seqText, word, number, text]: RegExpExecArray): void {
     const seq = Number(seqText ?? 0);
     if (number !== undefined && seq === this.#answer?.seq) this.#answer.answer.take(Number(number), text ?? "");
-    this.#heard.push({ seq, said: (nak ?? word ?? "line") as Said });
-    this.#onHeard();
+    this.#received.push({ seq, said: (nak ?? word ?? "line") as Said });
+    this.#onReceived();
   }
 
   #noisy(what: string): HarnessError {

@@ -23,9 +23,9 @@ export function canBePlayed({ netmask }: CnAddress): boolean {
   return prefix >= PREFIXES.least && prefix <= PREFIXES.most;
 }
 
-/** What the CN is called while it boots. @param told what networking.json tells of it, if it does */
-export const cnAddressFor = (told: CnAddress | undefined): CnAddress =>
-  told !== undefined && canBePlayed(told) ? told : defaultCnAddress;
+/** What the CN is called while it boots. @param address the one in networking.json, if it has one */
+export const cnAddressFor = (address: CnAddress | undefined): CnAddress =>
+  address !== undefined && canBePlayed(address) ? address : defaultCnAddress;
 
 export interface UserNetwork {
   /** "10.99.99.0/24" */

@@ -158,7 +158,7 @@ async function runToStop(boot: RefusedBoot, asking: Asking): Promise<void> {
   const { cn, plan, asked, progress } = asking;
   await asked.ask(stopTitle(boot), async () => {
     await cn.stopWith(boot.refusal);
-    await cn.standStill(STOP_WATCH_MS);
+    await cn.expectStaysStopped(STOP_WATCH_MS);
   });
   await askPlugs(boot, asking);
   await asked.askAll(boot.claims, seen(cn, plan), progress);

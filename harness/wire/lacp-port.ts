@@ -18,7 +18,7 @@ export class LacpPort {
   readonly #self: Omit<LacpEnd, "state">;
   readonly #nowMs: () => number;
   #partner = nobody;
-  #heardMs = Number.NEGATIVE_INFINITY;
+  #partnerSeenMs = Number.NEGATIVE_INFINITY;
 
   /** @param self all ports of a switch have the same system and key, so that any of them can be aggregated */
   constructor(self: Pick<LacpEnd, "system" | "port">, nowMs: () => number) {
@@ -28,29 +28,29 @@ export class LacpPort {
 
   /** What the port has to say now. */
   get pdu(): Lacpdu {
-    return { actor: { ...this.#self, state: this.#state }, partner: this.#heard ? this.#partner : nobody };
+    return { actor: { ...this.#self, state: this.#state }, partner: this.#hasPartner ? this.#partner : nobody };
   }
 
   /** @returns whether the sender does not yet know what this port says now, and is to be told at once */
   take({ actor, partner }: Lacpdu): boolean {
     this.#partner = actor;
-    this.#heardMs = this.#nowMs();
+    this.#partnerSeenMs = this.#nowMs();
     return !isSameEnd(partner, this.pdu.actor);
   }
 
   /** Names the aggregate that the port is in: the same for all whose partner puts them together. */
   get aggregate(): string | undefined {
-    if (!this.#heard || !this.#partnerIs("aggregation")) return undefined;
+    if (!this.#hasPartner || !this.#partnerIs("aggregation")) return undefined;
     return `${this.#partner.systemPriority} ${this.#partner.system} ${this.#partner.key}`;
   }
 
   /** Whether the partner takes what is sent to this member of its aggregate. */
   get collects(): boolean {
-    return this.#heard && this.#partnerIs("synchronization") && this.#partnerIs("collecting");
+    return this.#hasPartner && this.#partnerIs("synchronization") && this.#partnerIs("collecting");
   }
 
-  get #heard(): boolean {
-    return this.#nowMs() - this.#heardMs < PARTNER_LIMIT_MS;
+  get #hasPartner(): boolean {
+    return this.#nowMs() - this.#partnerSeenMs < PARTNER_LIMIT_MS;
   }
 
   #partnerIs(state: keyof typeof lacpStates): boolean {
@@ -60,7 +60,7 @@ export class LacpPort {
   get #state(): number {
     const { activity, shortTimeout, aggregation, synchronization, collecting, distributing, defaulted } = lacpStates;
     const always = activity | shortTimeout | aggregation;
-    if (!this.#heard) return always | defaulted;
+    if (!this.#hasPartner) return always | defaulted;
     return always | synchronization | (this.#partnerIs("synchronization") ? collecting | distributing : 0);
   }
 }

@@ -7,17 +7,17 @@ import * as assert from "uvu/assert";
 import { isThere } from "../../base/is-there.js";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
-import { wishIn } from "../../fixtures/accelerator-wish.js";
+import { requestIn } from "../../fixtures/accelerator-request.js";
 import { ABORTS, answers, FakeQemu, type FakeQemuParts, HANGS } from "../../fixtures/fake-qemu.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { halt, idle, say, writeKernel } from "../../fixtures/vm-guest-code.js";
 import {
-  type AcceleratorWish,
+  type AcceleratorRequest,
   decideAccelerator,
   decideOnce,
   dropKvmVerdict,
 } from "../../vm/accelerator/accelerator.js";
-import { forgetFindings } from "../../vm/accelerator/accelerator-memory.js";
+import { forgetFindings } from "../../vm/accelerator/accelerator-cache.js";
 import { VmError } from "../../vm/vm-error.js";
 
 const test = suite("accelerator");
@@ -30,7 +30,7 @@ test(
   within(10_000, async () => {
     await using dir = await TempDir.create("accel");
     await writeKernel(join(dir.path, "kernel"), FIRST_LINE);
-    const verdict = await decideAccelerator(wishIn(dir));
+    const verdict = await decideAccelerator(requestIn(dir));
     assert.is(verdict.accelerator, "tcg");
     assert.is(verdict.kvm, "no-node");
     assert.is(verdict.reason, `emulation, because ${join(dir.path, "no-kvm")} cannot be opened (ENOENT)`);
@@ -45,29 +45,29 @@ test(
     await using dir = await TempDir.create("accel");
     const kernel = join(dir.path, "kernel");
     await writeKernel(kernel, FIRST_LINE);
-    const first = await decideAccelerator(wishIn(dir, { want: "tcg" }));
+    const first = await decideAccelerator(requestIn(dir, { preference: "tcg" }));
     await rm(kernel);
-    assert.equal(await decideAccelerator(wishIn(dir, { want: "tcg" })), first);
+    assert.equal(await decideAccelerator(requestIn(dir, { preference: "tcg" })), first);
 
     const memory = join(dir.path, "state", "accelerator.json");
     const kept = JSON.parse(await readFile(memory, "utf8"));
     await writeFile(memory, JSON.stringify({ ...kept, key: "boot of yesterday" }));
-    const error = await thrownBy(decideAccelerator(wishIn(dir, { want: "tcg" })));
+    const error = await thrownBy(decideAccelerator(requestIn(dir, { preference: "tcg" })));
     assert.match(String(error), kernel);
 
     await writeKernel(kernel, FIRST_LINE);
     await writeFile(memory, "{ torn");
-    assert.is((await decideAccelerator(wishIn(dir, { want: "tcg" }))).accelerator, "tcg");
+    assert.is((await decideAccelerator(requestIn(dir, { preference: "tcg" }))).accelerator, "tcg");
   }),
 );
 
 /** For a fake QEMU: runs a kernel of this name instead of the one that it is handed. */
 const emulateKernel = (name: string): string => `emulate "$@" -kernel "$(dirname "$0")/../${name}"`;
 
-/** A wish for a machine whose KVM opens and is what `parts` make of it. */
+/** A request for a machine whose KVM opens and is what `parts` make of it. */
 const withQemu = async (
   parts: FakeQemuParts,
-  body: (wish: AcceleratorWish, qemu: FakeQemu) => Promise<void>,
+  body: (request: AcceleratorRequest, qemu: FakeQemu) => Promise<void>,
   ...code: readonly Buffer[]
 ): Promise<void> => {
   await using qemu = await FakeQemu.install(parts);
@@ -75,14 +75,14 @@ const withQemu = async (
   await writeKernel(kernelPath, ...(code.length > 0 ? code : [FIRST_LINE]));
   await writeKernel(join(qemu.folder, "silent"), halt);
   await writeKernel(join(qemu.folder, "slow"), idle, FIRST_LINE);
-  const wish: AcceleratorWish = {
-    want: "auto",
+  const request: AcceleratorRequest = {
+    preference: "auto",
     kernelPath,
     stateDir: join(qemu.folder, "state"),
     signal: new AbortController().signal,
     kvmDevice: qemu.kvmDevice,
   };
-  await body(wish, qemu);
+  await body(request, qemu);
 };
 
 const startsOf = async (qemu: FakeQemu, kind: string): Promise<number> =>
@@ -120,8 +120,8 @@ for (const [what, kvm, reason] of BROKEN_KVMS) {
   test(
     `emulates where a QEMU under KVM ${what}, and gives the reason in one line`,
     within(30_000, () =>
-      withQemu({ kvm }, async (wish) => {
-        const verdict = await decideAccelerator({ ...wish, kvmLimitMs: limitOf(reason) });
+      withQemu({ kvm }, async (request) => {
+        const verdict = await decideAccelerator({ ...request, kvmLimitMs: limitOf(reason) });
         assert.equal([verdict.accelerator, verdict.kvm], ["tcg", "broken"]);
         assert.match(verdict.reason, /^emulation, because KVM is broken on this host: /);
         assert.match(verdict.reason, reason);
@@ -132,8 +132,8 @@ for (const [what, kvm, reason] of BROKEN_KVMS) {
   test(
     `refuses KVM that is asked for where a QEMU under it ${what}`,
     within(10_000, () =>
-      withQemu({ kvm }, async (wish) => {
-        const error = await thrownBy(decideAccelerator({ ...wish, want: "kvm", kvmLimitMs: limitOf(reason) }));
+      withQemu({ kvm }, async (request) => {
+        const error = await thrownBy(decideAccelerator({ ...request, preference: "kvm", kvmLimitMs: limitOf(reason) }));
         assert.instance(error, VmError);
         assert.equal([(error as VmError).code, (error as VmError).kind], ["KVM_UNUSABLE", "host"]);
         assert.match((error as VmError).message, /^KVM was asked for, but KVM is broken on this host: /);
@@ -152,8 +152,8 @@ for (const [what, qemu, reason] of [
   test(
     `blames QEMU, not KVM, where it ${what} under KVM and emulated`,
     within(12_000, () =>
-      withQemu({ kvm: qemu, tcg: qemu }, async (wish) => {
-        const error = await thrownBy(decideAccelerator({ ...wish, want: "kvm" }));
+      withQemu({ kvm: qemu, tcg: qemu }, async (request) => {
+        const error = await thrownBy(decideAccelerator({ ...request, preference: "kvm" }));
         assert.equal([(error as VmError).code, (error as VmError).kind], ["QEMU_BROKEN", "host"]);
         assert.match((error as VmError).message, /^QEMU does not run a machine, not even an emulated one: /);
         assert.match((error as VmError).message, reason);
@@ -165,8 +165,8 @@ for (const [what, qemu, reason] of [
 test(
   "blames QEMU when it does not run emulated on a host without KVM",
   within(10_000, () =>
-    withQemu({ tcg: "exit 3" }, async (wish) => {
-      const error = await thrownBy(decideAccelerator({ ...wish, kvmDevice: `${wish.kvmDevice}.none` }));
+    withQemu({ tcg: "exit 3" }, async (request) => {
+      const error = await thrownBy(decideAccelerator({ ...request, kvmDevice: `${request.kvmDevice}.none` }));
       assert.equal([(error as VmError).code, (error as VmError).kind], ["QEMU_BROKEN", "host"]);
     }),
   ),
@@ -175,10 +175,10 @@ test(
 test(
   "believes in a KVM whose guest prints its first line, and remembers it",
   within(30_000, () =>
-    withQemu({}, async (wish, qemu) => {
-      const verdict = await decideAccelerator(wish);
+    withQemu({}, async (request, qemu) => {
+      const verdict = await decideAccelerator(request);
       assert.equal([verdict.accelerator, verdict.kvm, verdict.reason], ["kvm", "works", "a kernel ran under KVM"]);
-      assert.equal(await decideAccelerator(wish), verdict);
+      assert.equal(await decideAccelerator(request), verdict);
       assert.is(await startsOf(qemu, "kvm"), 1);
     }),
   ),
@@ -189,10 +189,10 @@ test(
   within(30_000, () =>
     withQemu(
       {},
-      async (wish, qemu) => {
-        const error = await thrownBy(decideAccelerator({ ...wish, want: "kvm", kvmLimitMs: 700 }));
+      async (request, qemu) => {
+        const error = await thrownBy(decideAccelerator({ ...request, preference: "kvm", kvmLimitMs: 700 }));
         assert.match(String(error), "KVM is broken on this host: no line from the kernel in 0.7 s");
-        assert.not.ok(await isThere(join(wish.stateDir, "accelerator.json")));
+        assert.not.ok(await isThere(join(request.stateDir, "accelerator.json")));
         assert.is(await startsOf(qemu, "tcg"), 0, "a QEMU that ran its guest is not asked again");
       },
       halt,
@@ -203,8 +203,8 @@ test(
 test(
   "does not believe in a KVM that nothing was tried with",
   within(5_000, () =>
-    withQemu({}, async (wish) => {
-      const verdict = await decideAccelerator({ ...wish, kernelPath: undefined });
+    withQemu({}, async (request) => {
+      const verdict = await decideAccelerator({ ...request, kernelPath: undefined });
       assert.equal([verdict.accelerator, verdict.kvm], ["tcg", "not-probed"]);
       assert.is(verdict.reason, "emulation, because there is no kernel yet to try KVM with");
     }),
@@ -214,8 +214,8 @@ test(
 test(
   "gives KVM as long as emulation took, on a host too slow for the limit",
   within(30_000, () =>
-    withQemu({ tcg: emulateKernel("slow") }, async (wish) => {
-      const verdict = await decideAccelerator({ ...wish, kvmLimitMs: 1 });
+    withQemu({ tcg: emulateKernel("slow") }, async (request) => {
+      const verdict = await decideAccelerator({ ...request, kvmLimitMs: 1 });
       assert.is(verdict.accelerator, "kvm");
     }),
   ),
@@ -226,13 +226,13 @@ test(
   within(30_000, () =>
     withQemu(
       { kvm: 'echo "ioctl(KVM_CREATE_VM) failed: 16 Device or resource busy" >&2; exit 1' },
-      async (wish, qemu) => {
-        const verdict = await decideAccelerator(wish);
+      async (request, qemu) => {
+        const verdict = await decideAccelerator(request);
         assert.equal([verdict.accelerator, verdict.kvm], ["tcg", "busy"]);
         assert.match(verdict.reason, "Device or resource busy");
         assert.match(String(verdict.remedy), "VirtualBox");
         assert.is(await startsOf(qemu, "kvm"), 3);
-        await decideAccelerator(wish);
+        await decideAccelerator(request);
         assert.is(await startsOf(qemu, "kvm"), 6);
       },
     ),
@@ -242,12 +242,12 @@ test(
 test(
   "remembers a broken KVM for a day, and asks anew when KVM is asked for",
   within(30_000, () =>
-    withQemu({ kvm: ABORTS }, async (wish, qemu) => {
-      const file = join(wish.stateDir, "accelerator.json");
-      const verdict = await decideAccelerator(wish);
-      assert.equal(await decideAccelerator(wish), verdict);
+    withQemu({ kvm: ABORTS }, async (request, qemu) => {
+      const file = join(request.stateDir, "accelerator.json");
+      const verdict = await decideAccelerator(request);
+      assert.equal(await decideAccelerator(request), verdict);
       assert.is(await startsOf(qemu, "kvm"), 1);
-      await thrownBy(decideAccelerator({ ...wish, want: "kvm" }));
+      await thrownBy(decideAccelerator({ ...request, preference: "kvm" }));
       assert.is(await startsOf(qemu, "kvm"), 2);
 
       const kept = JSON.parse(await readFile(file, "utf8"));
@@ -260,7 +260,7 @@ test(
       ] as const) {
         const { kvm, tcg } = kept.findings;
         await writeFile(file, JSON.stringify({ ...kept, findings: { tcg, kvm: { ...kvm, foundAt } } }));
-        assert.is((await decideAccelerator(wish)).reason, verdict.reason);
+        assert.is((await decideAccelerator(request)).reason, verdict.reason);
         assert.is(await startsOf(qemu, "kvm"), starts, foundAt);
       }
     }),
@@ -270,18 +270,18 @@ test(
 test(
   "asks anew after a verdict was dropped, and after QEMU was replaced",
   within(30_000, () =>
-    withQemu({}, async (wish, qemu) => {
-      await decideAccelerator(wish);
-      await dropKvmVerdict(wish.stateDir);
-      await decideAccelerator(wish);
+    withQemu({}, async (request, qemu) => {
+      await decideAccelerator(request);
+      await dropKvmVerdict(request.stateDir);
+      await decideAccelerator(request);
       assert.is(await startsOf(qemu, "kvm"), 2);
       await utimes(qemu.program, 1, 1);
-      await decideAccelerator(wish);
+      await decideAccelerator(request);
       assert.is(await startsOf(qemu, "kvm"), 3);
-      await forgetFindings(wish.stateDir);
-      await decideAccelerator(wish);
+      await forgetFindings(request.stateDir);
+      await decideAccelerator(request);
       assert.is(await startsOf(qemu, "kvm"), 4);
-      await dropKvmVerdict(join(wish.stateDir, "none"));
+      await dropKvmVerdict(join(request.stateDir, "none"));
     }),
   ),
 );
@@ -289,10 +289,10 @@ test(
 test(
   "decides on a host that can keep nothing",
   within(30_000, () =>
-    withQemu({}, async (wish, qemu) => {
+    withQemu({}, async (request, qemu) => {
       const stateDir = join(qemu.folder, "file");
       await writeFile(stateDir, "no folder");
-      assert.is((await decideAccelerator({ ...wish, stateDir })).accelerator, "kvm");
+      assert.is((await decideAccelerator({ ...request, stateDir })).accelerator, "kvm");
     }),
   ),
 );
@@ -300,9 +300,9 @@ test(
 test(
   "does not keep a verdict that comes of what the host lacks at the moment",
   within(30_000, () =>
-    withQemu({ kvm: 'echo "Failed to create PTY: No space left on device" >&2; exit 1' }, async (wish, qemu) => {
-      assert.is((await decideAccelerator(wish)).kvm, "broken");
-      await decideAccelerator(wish);
+    withQemu({ kvm: 'echo "Failed to create PTY: No space left on device" >&2; exit 1' }, async (request, qemu) => {
+      assert.is((await decideAccelerator(request)).kvm, "broken");
+      await decideAccelerator(request);
       assert.is(await startsOf(qemu, "kvm"), 2);
     }),
   ),
@@ -311,12 +311,12 @@ test(
 test(
   "probes once for all who ask at the same time, and leaves no draft of what it keeps",
   within(30_000, () =>
-    withQemu({ kvm: ABORTS }, async (wish, qemu) => {
-      const verdicts = await Promise.all(Array.from({ length: 5 }, () => decideAccelerator(wish)));
+    withQemu({ kvm: ABORTS }, async (request, qemu) => {
+      const verdicts = await Promise.all(Array.from({ length: 5 }, () => decideAccelerator(request)));
       for (const verdict of verdicts) assert.equal(verdict, verdicts[0]);
       assert.equal([await startsOf(qemu, "kvm"), await startsOf(qemu, "tcg")], [1, 1]);
-      assert.equal((await readdir(wish.stateDir)).sort(), ["accelerator.json", "probe-kvm"]);
-      assert.match(await readFile(join(wish.stateDir, "probe-kvm/qemu.log"), "utf8"), "failed to set MSR");
+      assert.equal((await readdir(request.stateDir)).sort(), ["accelerator.json", "probe-kvm"]);
+      assert.match(await readFile(join(request.stateDir, "probe-kvm/qemu.log"), "utf8"), "failed to set MSR");
     }),
   ),
 );
@@ -324,21 +324,21 @@ test(
 test(
   "two livelabs that probe at once disturb neither each other's probe nor what is kept",
   within(30_000, () =>
-    withQemu({}, async (wish, qemu) => {
+    withQemu({}, async (request, qemu) => {
       const verdicts = await Promise.all(
         Array.from({ length: 3 }, async () => {
           const text = `
             const { decideAccelerator } = await import(${JSON.stringify(join(findProjectRoot(), "dist/vm/accelerator/accelerator.js"))});
-            const wish = ${JSON.stringify({ ...wish, signal: undefined })};
-            const { accelerator } = await decideAccelerator({ ...wish, signal: new AbortController().signal });
+            const request = ${JSON.stringify({ ...request, signal: undefined })};
+            const { accelerator } = await decideAccelerator({ ...request, signal: new AbortController().signal });
             console.log(accelerator);`;
           return (await run(process.execPath, ["--input-type=module", "-e", text])).stdout.trim();
         }),
       );
       assert.equal(verdicts, ["kvm", "kvm", "kvm"]);
-      assert.equal(await readdir(wish.stateDir), ["accelerator.json"]);
+      assert.equal(await readdir(request.stateDir), ["accelerator.json"]);
       const starts = await startsOf(qemu, "kvm");
-      await decideAccelerator(wish);
+      await decideAccelerator(request);
       assert.is(await startsOf(qemu, "kvm"), starts);
     }),
   ),
@@ -347,10 +347,10 @@ test(
 test(
   "a run decides once, whatever its machines find",
   within(30_000, () =>
-    withQemu({ kvm: 'echo "kvm: Device or resource busy" >&2; exit 1' }, async (wish, qemu) => {
+    withQemu({ kvm: 'echo "kvm: Device or resource busy" >&2; exit 1' }, async (request, qemu) => {
       const decide = decideOnce();
-      const first = await decide(wish);
-      assert.is(await decide(wish), first);
+      const first = await decide(request);
+      assert.is(await decide(request), first);
       assert.is(await startsOf(qemu, "kvm"), 3);
     }),
   ),
@@ -359,11 +359,11 @@ test(
 test(
   "a caller that gives up leaves the decision to the others",
   within(30_000, () =>
-    withQemu({}, async (wish) => {
+    withQemu({}, async (request) => {
       const controller = new AbortController();
       const reason = new Error("enough");
-      const leaving = decideAccelerator({ ...wish, signal: controller.signal });
-      const staying = decideAccelerator(wish);
+      const leaving = decideAccelerator({ ...request, signal: controller.signal });
+      const staying = decideAccelerator(request);
       controller.abort(reason);
       assert.is(await thrownBy(leaving), reason);
       assert.is((await staying).accelerator, "kvm");
@@ -381,7 +381,7 @@ test(
     const log = (line: string) => {
       if (line.endsWith("resumed")) controller.abort(reason);
     };
-    const verdict = decideAccelerator(wishIn(dir, { want: "tcg", signal: controller.signal, log }));
+    const verdict = decideAccelerator(requestIn(dir, { preference: "tcg", signal: controller.signal, log }));
     assert.is(await thrownBy(verdict), reason);
   }),
 );

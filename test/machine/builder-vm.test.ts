@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { LivelabError } from "../../base/livelab-error.js";
+import { silentProgress } from "../../base/progress/progress.js";
 import { openHome } from "../../builder/home/home.js";
 import { BuilderVm, type VmOptions } from "../../builder/machines/vm/vm.js";
 import { ABORTS, FakeQemu, LATER } from "../../fixtures/fake-qemu.js";
@@ -33,7 +34,7 @@ async function startWith(kvm: string): Promise<{ error: LivelabError; findings: 
     disk,
     verdict: { accelerator: "kvm", reason: "a kernel ran under KVM", kvm: "works", timeScale: 1 },
     signal: new AbortController().signal,
-    note: () => {},
+    progress: silentProgress,
   };
   const error = (await thrownBy(BuilderVm.start(options))) as LivelabError;
   return { error, findings: JSON.parse(await readFile(memory, "utf8")).findings };

@@ -11,7 +11,7 @@ import { createOverlay } from "../../vm/disk-image.js";
 import { launchMachine } from "../../vm/machine.js";
 import { SerialLine } from "../../vm/serial/serial-line.js";
 import type { VmError } from "../../vm/vm-error.js";
-import { skipTest } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("disk image");
 const MIB = 2 ** 20;
@@ -86,27 +86,25 @@ test(
 );
 
 const DISK_FULL = "an overlay that the host has no room for is told, and removed";
-if (process.getuid?.() !== 0) {
-  skipTest(test, DISK_FULL, "needs root, to mount a small file system");
-} else {
-  test(
-    DISK_FULL,
-    within(5_000, async () => {
-      await using dir = await TempDir.create("overlay");
-      await using full = await TempDir.create("full");
-      execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", full.path]);
-      try {
-        const backing = join(dir.path, "backing");
-        await writeFile(backing, Buffer.alloc(MIB));
-        const error = await thrownBy(createOverlay(join(full.path, "disk"), { backing, backingFormat: "raw" }));
-        assert.is((error as VmError).code, "DISK_NOT_MADE");
-        assert.match((error as VmError).message, "No space left on device");
-        assert.equal(await readdir(full.path), []);
-      } finally {
-        execFileSync("umount", [full.path]);
-      }
-    }),
-  );
-}
+testUnless(
+  test,
+  DISK_FULL,
+  needsRoot("to mount a small file system"),
+  within(5_000, async () => {
+    await using dir = await TempDir.create("overlay");
+    await using full = await TempDir.create("full");
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", full.path]);
+    try {
+      const backing = join(dir.path, "backing");
+      await writeFile(backing, Buffer.alloc(MIB));
+      const error = await thrownBy(createOverlay(join(full.path, "disk"), { backing, backingFormat: "raw" }));
+      assert.is((error as VmError).code, "DISK_NOT_MADE");
+      assert.match((error as VmError).message, "No space left on device");
+      assert.equal(await readdir(full.path), []);
+    } finally {
+      execFileSync("umount", [full.path]);
+    }
+  }),
+);
 
 test.run();

@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { openHome } from "../../builder/home/home.js";
-import { skipTest } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("surroundings");
 const root = findProjectRoot();
@@ -51,8 +51,7 @@ async function runInBash(argv: readonly string[], redirections: string, env: Env
 }
 
 function rootTest(title: string, body: () => Promise<void>): void {
-  if (process.getuid?.() === 0) test(title, body);
-  else skipTest(test, title, "needs root, which runs programs as several users");
+  testUnless(test, title, needsRoot("to run programs as several users"), body);
 }
 
 const NO_HOME = { HOME: undefined, LIVELAB_HOME: undefined, XDG_CACHE_HOME: undefined };
@@ -167,7 +166,7 @@ test("a TMPDIR that is missing is named by doctor, boot and the test runner, wit
   );
   const tests = await run([runner, "base/format.test.ts"], "", { TMPDIR });
   assert.is(tests.status, 3);
-  assert.match(tests.stderr, `${TMPDIR} ($TMPDIR): it does not exist`);
+  assert.match(tests.stderr, `${TMPDIR} ($TMPDIR): the path does not exist`);
   assert.not.match(tests.stderr, "    at ");
 });
 

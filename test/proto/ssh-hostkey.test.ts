@@ -1,15 +1,13 @@
 /** SSH host keys: made once and whole, and an older image's offered. The real ssh-keygen is in the booted image only. */
-import { execFile } from "node:child_process";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 
 const test = suite("proto: ssh-hostkey");
-const runFile = promisify(execFile);
 const program = join(findProjectRoot(), "proto/usr/triton/bin/ssh-hostkey");
 const keyDir = "usr/triton/config/ssh";
 
@@ -37,7 +35,7 @@ async function machine(): Promise<TempDir> {
 }
 
 const run = async ({ path }: TempDir): Promise<string> =>
-  (await runFile(program, { env: { PATH: `${path}/bin:/usr/bin:/bin`, TRITON_SYSROOT: path } })).stdout;
+  (await runProgram(program, [], { env: { PATH: `${path}/bin:/usr/bin:/bin`, TRITON_SYSROOT: path } })).stdout;
 const text = async ({ path }: TempDir, file: string): Promise<string> => await readFile(join(path, file), "utf8");
 
 test("makes an ed25519 and a 521-bit ECDSA key, and no key a second time", async () => {

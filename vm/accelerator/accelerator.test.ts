@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { TempDir } from "../../base/temp-dir.js";
-import { wishIn } from "../../fixtures/accelerator-wish.js";
+import { requestIn } from "../../fixtures/accelerator-request.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { VmError } from "../vm-error.js";
 import { decideAccelerator } from "./accelerator.js";
@@ -13,7 +13,7 @@ test(
   "gives emulation ample time when there is no kernel to measure with",
   within(5_000, async () => {
     await using dir = await TempDir.create("accel");
-    const verdict = await decideAccelerator(wishIn(dir, { kernelPath: undefined }));
+    const verdict = await decideAccelerator(requestIn(dir, { kernelPath: undefined }));
     assert.is(verdict.timeScale, 12);
   }),
 );
@@ -22,7 +22,7 @@ test(
   "refuses at once when KVM is asked for and there is none",
   within(2_000, async () => {
     await using dir = await TempDir.create("accel");
-    const error = await thrownBy(decideAccelerator(wishIn(dir, { want: "kvm" })));
+    const error = await thrownBy(decideAccelerator(requestIn(dir, { preference: "kvm" })));
     assert.instance(error, VmError);
     assert.is((error as VmError).code, "KVM_UNUSABLE");
     assert.is((error as VmError).kind, "host");
