@@ -1,4 +1,4 @@
-/** A test report for a terminal: a milestone table for each boot, every claim that did not hold, and a count at the end. */
+/** Formats a test report for a terminal: a milestone table per boot, every claim that does not hold, and a count at the end. */
 import { formatDuration } from "../../base/format.js";
 import { formatBootReport } from "../boot/boot-report.js";
 import { isBrokenByHost } from "../scenarios/broken-by-host.js";
