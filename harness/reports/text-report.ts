@@ -1,4 +1,4 @@
-/** A test report for a terminal: a milestone table for each boot, every claim that did not hold, and at the end a line a scenario and a count. */
+/** Formats a test report for a terminal: milestone tables, claims that do not hold, then a line per scenario and a count. */
 import { formatDuration } from "../../base/format.js";
 import { formatBootReport } from "../boot/boot-report.js";
 import { isBrokenByHost } from "../scenarios/broken-by-host.js";
