@@ -1,24 +1,23 @@
 /**
- * The npm tree of a profile: what a package-lock.json pins.
+ * The npm tree of a profile: the packages of a package-lock.json.
  * Source: docs.npmjs.com "package-lock.json", lockfileVersion 3, `packages`.
- * Not here: unpacking it (stage install_usr_triton).
  */
 import { InputError } from "../builder-error.js";
 import { type Digest, parseIntegrity } from "./digest.js";
 
-/** A package of the npm registry as the lock names it. */
+/** A package of the npm registry in the lock. */
 export interface LockedNpm {
   readonly kind: "npm";
   readonly name: string;
   readonly version: string;
   readonly digest: Digest;
-  /** Where it goes in the tree: "node_modules/json". */
+  /** Path of the package in the tree, for example "node_modules/json". */
   readonly path: string;
 }
 
 /**
- * Reads a package-lock.json. Optional packages are left out: they are what compiles natively,
- * and the file stays as npm writes it (`npm install --package-lock-only`).
+ * Parses a package-lock.json in the form that npm writes (`npm install --package-lock-only`). It omits optional packages,
+ * because these compile native code.
  * @param file its path, for messages
  * @throws InputError MALFORMED
  */
@@ -33,7 +32,7 @@ export function parseNpmLock(text: string, file: string): LockedNpm[] {
   }
   if (!isRecord(json) || json["lockfileVersion"] !== 3) throw malformed("not a package-lock.json of lockfileVersion 3");
   const { packages } = json;
-  if (!isRecord(packages)) throw malformed("it has no packages");
+  if (!isRecord(packages)) throw malformed("no packages");
   const locked: LockedNpm[] = [];
   for (const [path, entry] of Object.entries(packages)) {
     if (!isRecord(entry)) throw malformed(`"${path}" is not an object`);
@@ -49,7 +48,7 @@ export function parseNpmLock(text: string, file: string): LockedNpm[] {
     const digest = typeof integrity === "string" ? parseIntegrity(integrity) : undefined;
     if (digest === undefined) throw malformed(`"${path}" has no sha512 integrity`);
     if (typeof name !== "string" || !/^(@[\w.-]+\/)?[\w.-]+$/.test(name))
-      throw malformed(`"${path}" has a name that npm does not allow`);
+      throw malformed(`"${path}" has an invalid package name`);
     locked.push({ kind: "npm", name, version, digest, path });
   }
   return locked;

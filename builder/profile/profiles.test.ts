@@ -9,23 +9,23 @@ const buster = loadProfile("buster");
 const securityOf = ({ suites }: typeof bookworm): string | undefined =>
   suites.find(({ archive }) => archive === "debian-security")?.distribution;
 
-test("bookworm is the default, and buster another choice", () => {
+test("bookworm is the default profile, and buster is another", () => {
   assert.equal(profileNames, ["bookworm", "bookworm-security", "buster"]);
 });
 
-test("the security suite has the name of its release's time", () => {
-  assert.is(securityOf(bookworm), undefined); // it moves: a lock of its own
+test("the security suite has the name that its release used", () => {
+  assert.is(securityOf(bookworm), undefined); // the suite still changes, so it has a separate lock
   assert.is(securityOf(withSecurity(bookworm)), "bookworm-security");
-  assert.is(securityOf(buster), "buster/updates"); // it moves no more: part of the one lock
+  assert.is(securityOf(buster), "buster/updates"); // the suite no longer changes, so it is part of the lock
 });
 
-test("a profile that has security updates stays as it is", () => {
+test("withSecurity does not change a profile that has security updates", () => {
   assert.is(withSecurity(buster), buster);
   const once = withSecurity(bookworm);
   assert.is(withSecurity(once), once);
 });
 
-test("takes nothing of buster-backports but the kernel and ZFS", () => {
+test("buster takes only the kernel and ZFS from buster-backports", () => {
   const backports = buster.suites.filter(({ distribution }) => distribution.endsWith("-backports"));
   assert.equal(
     backports.map(({ onlySources }) => onlySources),
@@ -33,7 +33,7 @@ test("takes nothing of buster-backports but the kernel and ZFS", () => {
   );
 });
 
-test("does not trust dates of suites that are archived, and of no others", () => {
+test("all suites of buster are archived, and no suite of bookworm is", () => {
   assert.ok(buster.suites.every(({ archived }) => archived));
   assert.not.ok(withSecurity(bookworm).suites.some(({ archived }) => archived));
 });
@@ -41,17 +41,17 @@ test("does not trust dates of suites that are archived, and of no others", () =>
 for (const name of profileNames) {
   const { sets, suites, tools } = loadProfile(name);
 
-  test(`${name}: each set that a stage takes or that another lies on is there before it`, () => {
+  test(`${name}: the profile has each set that a stage uses, and a set comes after the set that it is based on`, () => {
     const names = sets.map((set) => set.name);
     for (const wanted of stages.flatMap((stage) => stage.sets)) assert.ok(names.includes(wanted), wanted);
     for (const [index, { on }] of sets.entries())
       if (on !== undefined) assert.ok(names.slice(0, index).includes(on), on);
   });
 
-  test(`${name}: the builder machine has what its tools are said to be`, () => {
+  test(`${name}: the packages of the builder machine match the profile's tools`, () => {
     const base = sets.find((set) => set.name === "base")?.packages ?? [];
     assert.is(base.includes("mmdebstrap"), tools.bootstrap === "mmdebstrap");
-    // zstd and the same bytes each time came with the same version.
+    // squashfs-tools 4.4 introduced both zstd and reproducible output.
     assert.is(tools.squashfsOptions.includes("zstd"), tools.squashfsReproducible);
   });
 
