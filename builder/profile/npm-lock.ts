@@ -1,19 +1,18 @@
 /**
- * The npm tree of a profile: what a package-lock.json pins.
+ * The npm tree of a profile: the packages of a package-lock.json.
  * Source: docs.npmjs.com "package-lock.json", lockfileVersion 3, `packages`.
- * Not here: unpacking it (stage install_usr_triton).
  */
 import { z } from "zod";
 import { InputError } from "../builder-error.js";
 import { type Digest, parseIntegrity } from "./digest.js";
 
-/** A package of the npm registry as the lock names it. */
+/** A package of the npm registry in the lock. */
 export interface LockedNpm {
   readonly kind: "npm";
   readonly name: string;
   readonly version: string;
   readonly digest: Digest;
-  /** Where it goes in the tree: "node_modules/json". */
+  /** Path of the package in the tree, for example "node_modules/json". */
   readonly path: string;
 }
 
@@ -46,8 +45,8 @@ const lockedPackage = z.object({
 const PATH = /^(node_modules\/(@[\w.-]+\/)?[\w.-]+)(\/node_modules\/(@[\w.-]+\/)?[\w.-]+)*$/;
 
 /**
- * Reads a package-lock.json. Optional packages are left out: they are what compiles natively,
- * and the file stays as npm writes it (`npm install --package-lock-only`).
+ * Parses a package-lock.json in the form that npm writes (`npm install --package-lock-only`). It omits optional packages,
+ * because these compile native code.
  * @param file its path, for messages
  * @throws InputError MALFORMED
  */

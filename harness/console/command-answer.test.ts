@@ -13,7 +13,7 @@ function answerOf(status: number, stdout: Buffer, stderr: Buffer): string[] {
   return ["", `${head} ${cksum(`${head}\n`)}`, ...lines(stdout), ...lines(stderr)];
 }
 
-test("cksum() returns the checksum that cksum(1) prints", () => {
+test("cksum() returns the checksum that cksum(1) prints", async () => {
   for (const text of ["", "a", "The quick brown fox", "x".repeat(70_000)]) {
     const { stdout } = await runProgram("cksum", [], { stdin: text, limitMs: 5_000 });
     assert.is(`${cksum(text)} ${text.length}\n`, stdout);

@@ -196,9 +196,9 @@ test("tells apart the ways in which npm ci fails", () => {
     ["npm error code ECONNREFUSED\nnpm error request to http://registry.example/uvu failed", 4, "from its registry"],
     ["npm error code EAI_AGAIN\nnpm error errno EAI_AGAIN", 4, "from its registry"],
     ["npm error code EINTEGRITY\nnpm error sha512-… integrity checksum failed", 4, "digest"],
-    ["npm error code EUSAGE\nnpm error `npm ci` can only install …", 4, "package-lock.json cannot be used"],
-    ["npm error code ENOSPC\nnpm error nospc", 3, "could not write"],
-    ["npm: spawn npm ENOENT", 3, "npm was not found in PATH"],
+    ["npm error code EUSAGE\nnpm error `npm ci` can only install …", 4, "cannot use package-lock.json"],
+    ["npm error code ENOSPC\nnpm error nospc", 3, "cannot write"],
+    ["npm: spawn npm ENOENT", 3, "npm is not in PATH"],
     ["npm error something new", 4, "npm ci failed"],
   ];
   for (const [output, exitCode, says] of cases) {

@@ -1,4 +1,4 @@
-/** builder/stages/mtree.sh, run as a stage runs it, on trees with names that need care. */
+/** builder/stages/mtree.sh, run as a stage runs it, on a tree with unusual names. */
 import { chmod, lstat, mkdir, readlink, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
@@ -35,7 +35,7 @@ async function makeTree(folder: string): Promise<string> {
   return root;
 }
 
-test("tells type, mode, owner, size, digest and target of every path, and nothing below what is left out", async () => {
+test("mtree describes type, mode, owner, size, digest and target of every path, and omits the content of excluded folders", async () => {
   await using dir = await TempDir.create("manifest");
   const root = await makeTree(dir.path);
   const entries = parseManifest(await runAsStage(dir.path, ["mtree"], 'mtree "$CHROOT" boot tmp absent'));
@@ -61,15 +61,15 @@ test("tells type, mode, owner, size, digest and target of every path, and nothin
   assert.is(entries.get("usr/plain")?.keywords.get("sha256digest"), stdout.slice(0, 64));
 });
 
-test("fails for a name with a line break rather than tell of another path", async () => {
+test("mtree fails for a name with a line break, instead of describing another path", async () => {
   await using dir = await TempDir.create("manifest");
   const root = await makeTree(dir.path);
   await writeFile(join(root, "usr/two\nlines"), "");
   const failure = await runAsStage(dir.path, ["mtree"], 'mtree "$CHROOT"').catch((error: { stderr: string }) => error);
-  assert.match((failure as { stderr: string }).stderr, "has a line break in it");
+  assert.match((failure as { stderr: string }).stderr, "contains a line break");
 });
 
-const byLibarchive = "is read by libarchive as it was meant";
+const byLibarchive = "libarchive reads the same paths from a manifest";
 const readByLibarchive = async (): Promise<void> => {
   await using dir = await TempDir.create("manifest");
   await makeTree(dir.path);
