@@ -15,7 +15,8 @@ const test = suite("documented commands");
 const root = findProjectRoot();
 const cli = join(root, "dist/cli/main.js");
 
-const documents = ["README.md", ...(await readdir(join(root, "docs"))).map((name) => `docs/${name}`)];
+const pages = (await readdir(join(root, "docs"))).filter((name) => name.endsWith(".md"));
+const documents = ["README.md", ...pages.map((name) => `docs/${name}`)];
 const texts = await Promise.all(documents.map((name) => readFile(join(root, name), "utf8")));
 
 /** Lines of indented blocks, without what stands behind a #, and code within text. */
@@ -106,7 +107,7 @@ test("npm's are scripts of package.json", async () => {
 
 test("files of the tree in commands and in text exist", () => {
   const named = [...code, ...livelabCommands.flatMap(wordsOf)].filter((text) =>
-    /^(builder|docs|fixtures|harness|proto|setup|test|vm|\.ci|\.github)\/[^\s<>*]+\.(ts|mjs|sh|json|jq|md|yml|config)$/.test(
+    /^(base|builder|cli|docs|fixtures|harness|proto|setup|test|vm|\.ci|\.github)\/[^\s<>*]+\.(ts|mjs|sh|json|jq|md|yml|config)$/.test(
       text,
     ),
   );
