@@ -1,6 +1,6 @@
 /**
- * What a CN boots from, as asked for and checked: the network, or a medium made of the same image.
- * Not here: how the machine gets it (cn-medium.ts), which milestones are on the way (boot-way.ts).
+ * Checks what a CN boots from: the network, or a medium built from the same image.
+ * cn-medium.ts prepares it for the machine.
  */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { UsageError } from "../../base/livelab-error.js";
 import type { ImageFolder } from "../cn-files/image-folder.js";
 import type { NetbootMedium, Transport } from "../headnode/headnode.js";
 
-/** `iso`: in a CD drive; `iso-disk`: written to a disk as it is; `usb`: on a stick. */
+/** `iso`: the ISO in a CD drive; `iso-disk`: the ISO written to a disk unchanged; `usb`: a USB stick. */
 export const mediumNames = ["ipxe", "iso", "iso-disk", "usb"] as const;
 export const firmwareNames = ["bios", "uefi"] as const;
 export type FirmwareName = (typeof firmwareNames)[number];
@@ -20,14 +20,14 @@ export type BootMedium =
 export interface MediumOptions {
   readonly medium: (typeof mediumNames)[number];
   readonly firmware: FirmwareName;
-  /** For iPXE. Undefined stands for "http" with QEMU's iPXE ROM, else for "booter". */
+  /** How iPXE gets its files. @default "http" with QEMU's iPXE ROM, else "booter" */
   readonly transport: Transport | undefined;
   /**
-   * Whether the firmware's PXE is to load iPXE first, by option 93, as a booter has it. UEFI always does. On BIOS QEMU's
-   * ROM, which is an iPXE itself, is then taken for a plain one.
+   * Whether the firmware's PXE loads iPXE first, chosen by DHCP option 93 as booter does. UEFI always loads it first.
+   * On BIOS, QEMU's ROM is an iPXE itself; the headnode then treats it as plain PXE.
    */
   readonly chain: boolean;
-  /** Brings the folder with undionly.kpxe and snponly.efi; asked only for a boot that loads one of them. */
+  /** Provides the folder with undionly.kpxe and snponly.efi. Called only for a boot that loads one of them. */
   readonly findLoaders?: (() => Promise<string>) | undefined;
 }
 
@@ -42,24 +42,27 @@ export async function planMedium(options: MediumOptions, image: ImageFolder): Pr
   if (loads && transport === "http") {
     throw new UsageError(
       "NO_SUCH_WAY",
-      `with ${chain ? "a chain of boot loaders" : "UEFI"} the headnode's own DHCP answers, and as a booter's it names a script to be fetched by TFTP`,
-      { hint: "transport booter, which fetches all but script and kernel by HTTP" },
+      `transport http does not work with ${chain ? "a chain of boot loaders" : "UEFI"}: the headnode's DHCP then names a boot script to fetch by TFTP, as booter does`,
+      { hint: "use transport booter: only the script and the kernel come by TFTP, the rest by HTTP" },
     );
   }
   if (!loads) return { kind: "ipxe", transport, loaderDir: undefined };
   if (options.findLoaders === undefined) {
-    throw new UsageError("LOADERS_UNKNOWN", "the boot loads an iPXE first, and no folder with one is named");
+    throw new UsageError(
+      "LOADERS_UNKNOWN",
+      "this boot loads iPXE from a file first, and no folder with the iPXE loaders is given",
+    );
   }
   return { kind: "ipxe", transport, loaderDir: await options.findLoaders() };
 }
 
-/** What only a headnode could bring about, asked of a boot without one. */
+/** The error for an option that only a headnode can serve, in a boot without one. */
 export const notForMedium = (what: string, medium: string): UsageError =>
-  new UsageError("NOT_FOR_MEDIUM", `${what} comes from the headnode, which a boot from ${medium} does without`, {
+  new UsageError("NOT_FOR_MEDIUM", `${what} comes from the headnode, and a boot from ${medium} has no headnode`, {
     hint: "leave it out, or boot with medium ipxe",
   });
 
-/** The image's medium of that kind: the one with its stamp, where there are several. */
+/** Finds the image's medium of this kind: of several, the one with the image's stamp. */
 async function findMedium(image: ImageFolder, suffix: ".iso" | ".usb.gz"): Promise<string> {
   const names = (await readdir(image.path)).filter((name) => name.endsWith(suffix)).sort();
   const name = names.find((each) => each.includes(image.stamp)) ?? names[0];

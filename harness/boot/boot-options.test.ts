@@ -14,7 +14,7 @@ function refusal(given: GivenBootOptions): string {
   return "not refused";
 }
 
-test("each text is parsed, each element of a list by itself, and an absent option has its default", () => {
+test("options are parsed, lists element by element, and an absent option has its default", () => {
   const settings = readBootOptions({
     uuid: "12345678-9ABC-4DEF-8123-456789ABCDEF",
     nics: ["52:54:00:99:00:3A"],
@@ -40,14 +40,14 @@ test("each text is parsed, each element of a list by itself, and an absent optio
   assert.is(readBootOptions({}).chain, false);
 });
 
-test("an element of a list that has no meaning is refused by name", () => {
+test("an error for an invalid option quotes the invalid text", () => {
   assert.is(refusal({ nics: ["52:54:00:99:00:39", "x"] }), "BAD_MAC: x is not the MAC address of a NIC");
-  assert.is(refusal({ peers: ["10.1.2"] }), 'BAD_PEER: "10.1.2" is not the address of a peer');
+  assert.is(refusal({ peers: ["10.1.2"] }), 'BAD_PEER: "10.1.2" is not a peer address');
   assert.is(refusal({ port: "0" }), 'BAD_COUNT: --port "0" is not a whole number, 1 or more');
   assert.is(refusal({ accelerator: "xen" }), 'UNKNOWN_ACCELERATOR: "xen" is not one of auto, kvm, tcg');
 });
 
-test("a boot from a medium refuses all that a headnode brings, and takes the same options empty", () => {
+test("a boot from a medium rejects every option that needs a headnode, and accepts the same options empty", () => {
   const given: GivenBootOptions = {
     networkingPath: "/x",
     nodeConfigPath: "/x",
@@ -67,7 +67,7 @@ test("a boot from a medium refuses all that a headnode brings, and takes the sam
   assert.is(refusal({ medium: "usb", append: [], chain: false, missing: [], altered: {} }), "not refused");
 });
 
-test("a report has the options of the command line as they were given, and none that only code sets", () => {
+test("a report has the command-line options as given, and no option that only code sets", () => {
   const recorded = recordOptions({ mac: "52:54:00:99:00:3A", nics: [], cpus: 1, altered: { vmlinuz: "" } });
   assert.equal(JSON.parse(JSON.stringify(recorded)), { mac: "52:54:00:99:00:3A", nics: [] });
 });

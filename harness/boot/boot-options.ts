@@ -1,6 +1,6 @@
 /**
- * The options of a boot. Each is declared once, in `bootOptions`; the flags of `livelab boot` with their help, what a scenario may
- * set, the values of a boot plan and the record in a boot's report follow from there.
+ * The options of a boot. Each is declared once, in `bootOptions`. The flags of `livelab boot` with their help, the settings of
+ * a scenario, the values of a boot plan and the record in a boot's report are derived from the declaration.
  * To add an option, declare it and use its value, `plan.NAME`, where it acts.
  */
 import { UsageError } from "../../base/livelab-error.js";
@@ -12,9 +12,9 @@ import { checkAppended } from "./kernel-arguments.js";
 import { type MilestoneName, milestoneNames } from "./milestones.js";
 
 interface Declared {
-  /** What the headnode brings to the CN by this option. A boot from a medium has no headnode, and refuses the option. */
+  /** What the headnode passes to the CN by this option. A boot from a medium has no headnode and rejects the option. */
   readonly fromHeadnode?: string;
-  /** Whether `livelab test` sets the option of each boot, so that a scenario may not. @default false */
+  /** Whether `livelab test` sets the option of each boot; a scenario then may not set it. @default false */
   readonly isSetByTest?: true;
 }
 
@@ -28,18 +28,18 @@ interface OnCommandLine extends Declared {
 /** An option with an argument. */
 export interface ValueOption extends OnCommandLine {
   readonly kind: "value";
-  /** @throws UsageError for a text that has no meaning */
+  /** @throws UsageError for an invalid text */
   readonly parse: (text: string) => unknown;
-  /** All texts that have a meaning, where they are few. */
+  /** All valid texts, if there are few. */
   readonly choices?: readonly string[];
-  /** The text that an absent option stands for. @default none: the plan has undefined */
+  /** The text used when the option is absent. @default none: the plan has undefined */
   readonly default?: string;
 }
 
 /** An option with an argument that may be given several times. */
 export interface ListOption extends OnCommandLine {
   readonly kind: "list";
-  /** Parses one argument. @throws UsageError for a text that has no meaning */
+  /** Parses one argument. @throws UsageError for an invalid text */
   readonly parse: (text: string) => unknown;
 }
 
@@ -61,7 +61,7 @@ type BootOption = CommandLineOption | CodeOption;
 export interface PluggedDisk {
   /** Raw or qcow2. */
   readonly path: string;
-  /** The line on ttyS1 upon which it is plugged in. */
+  /** The disk is plugged in when a line on ttyS1 matches. */
   readonly when: RegExp;
 }
 
@@ -70,14 +70,14 @@ const acceleratorNames = ["auto", "kvm", "tcg"] as const;
 export const DEFAULT_CPUS = 2;
 /** Memory of a CN, in MiB. */
 export const DEFAULT_MEMORY_MIB = 2048;
-/** The vector of triton's hostid: 73cb1ae8. */
+/** The test vector of Triton's hostid: this UUID gives 73cb1ae8. */
 const DEFAULT_UUID = "12345678-9abc-4def-8123-456789abcdef";
-/** MAC of the boot NIC where nothing names another. */
+/** MAC of the boot NIC when neither an option nor networking.json names one. */
 export const DEFAULT_MAC = "52:54:00:99:00:38";
 
 const asWritten = (text: string): string => text;
 
-/** One of a few words. @param code of the UsageError for any other word */
+/** Accepts one of a few words. @param code code of the UsageError for any other word */
 const choice = <Name extends string>(choices: readonly Name[], code: string) => ({
   choices,
   parse: (text: string): Name => {
@@ -87,7 +87,7 @@ const choice = <Name extends string>(choices: readonly Name[], code: string) => 
   },
 });
 
-/** In the order of `livelab boot --help`. */
+/** The order is that of `livelab boot --help`. */
 export const bootOptions = {
   networkingPath: {
     kind: "value",
@@ -118,27 +118,27 @@ export const bootOptions = {
     help: `MAC of the boot NIC (default: the admin vnic's in networking.json, else ${DEFAULT_MAC})`,
     parse: parseNicMac,
   },
-  /** With any, all NICs, the first one included, are on one wire (wire/wire.ts). */
-  nics: { kind: "list", flags: "--nic <mac>", help: "one more NIC, of this MAC", parse: parseNicMac },
+  /** With at least one, all NICs, including the first, are on one wire (wire/wire.ts). */
+  nics: { kind: "list", flags: "--nic <mac>", help: "add a NIC with this MAC", parse: parseNicMac },
   peers: {
     kind: "list",
     flags: "--peer <address>",
-    help: "a host that answers ARP and ping: IP[/VLAN][,routed]",
+    help: "add a host that answers ARP and ping: IP[/VLAN][,routed]",
     parse: parseHostAddress,
   },
   /** The CN may write to them. */
   disks: {
     kind: "list",
     flags: "--disk <file>",
-    help: "disk image, raw or qcow2",
+    help: "attach a disk image, raw or qcow2; the CN may write to it",
     parse: asWritten,
     isSetByTest: true,
   },
-  /** Each as CNAPI would have it. */
+  /** Each is written as in CNAPI. */
   append: {
     kind: "list",
     flags: "--append <argument>",
-    help: "kernel argument",
+    help: "add a kernel argument, as CNAPI would",
     parse: (argument: string): string => {
       checkAppended(argument);
       return argument;
@@ -148,44 +148,44 @@ export const bootOptions = {
   medium: {
     kind: "value",
     flags: "--medium <medium>",
-    help: "what to boot from",
+    help: "medium to boot from",
     ...choice(mediumNames, "UNKNOWN_MEDIUM"),
     default: "ipxe",
   },
   firmware: {
     kind: "value",
     flags: "--firmware <firmware>",
-    help: "of the CN",
+    help: "firmware of the CN",
     ...choice(firmwareNames, "UNKNOWN_FIRMWARE"),
     default: "bios",
   },
   accelerator: {
     kind: "value",
     flags: "--accel <accelerator>",
-    help: "KVM or emulation",
+    help: "run with KVM, or emulated (tcg); auto uses KVM if it works",
     ...choice(acceleratorNames, "UNKNOWN_ACCELERATOR"),
     default: "auto",
     isSetByTest: true,
   },
-  /** How the files of an iPXE boot come. */
+  /** How iPXE gets its files. */
   transport: {
     kind: "value",
     flags: "--transport <transport>",
-    help: "all by HTTP, script and kernel by TFTP as from a booter, or all by TFTP (default: http; with --chain or UEFI: booter)",
+    help: "how iPXE gets its files: http for all; booter: script and kernel by TFTP, the rest by HTTP; tftp for all (default: http; with --chain or UEFI: booter)",
     ...choice(transportNames, "UNKNOWN_TRANSPORT"),
     fromHeadnode: "a transport",
   },
-  /** By option 93, as a booter has it. On BIOS QEMU's ROM, which is an iPXE itself, is then taken for a plain one. */
+  /** See MediumOptions. */
   chain: {
     kind: "switch",
     flags: "--chain",
-    help: "let the NIC's PXE load an iPXE first, as on real hardware; with UEFI it always does",
+    help: "make the NIC's PXE load iPXE first, as on real hardware; UEFI always does",
     fromHeadnode: "a chain of boot loaders",
   },
   port: {
     kind: "value",
     flags: "--port <port>",
-    help: "the headnode's HTTP port (default: any free one)",
+    help: "port of the headnode's HTTP server (default: any free port)",
     parse: (text: string): number => parseCount("--port", text, 1),
     fromHeadnode: "what is served over HTTP",
     isSetByTest: true,
@@ -198,23 +198,23 @@ export const bootOptions = {
     default: "login",
     isSetByTest: true,
   },
-  /** Run as root in the booted CN, in order, up to the first that fails. Needs the login milestone. */
+  /** Commands to run as root in the booted CN, in order, up to the first that fails. They need the login milestone. */
   run: {
     kind: "list",
     flags: "--run <command>",
-    help: "log in on ttyS1 and run this",
+    help: "log in as root on ttyS1 and run this command",
     parse: asWritten,
     isSetByTest: true,
   },
-  /** Disk images that are plugged in while the CN runs. */
+  /** Disk images to plug in while the CN runs. */
   plugs: { kind: "code", read: (plugs: readonly PluggedDisk[] = []) => plugs, isSetByTest: true },
-  /** Names of files that the headnode does not have, as the end of a URL path: "vmlinuz". */
+  /** Names of files that the headnode answers with 404, as the end of a URL path: "vmlinuz". */
   missing: {
     kind: "code",
     read: (names: readonly string[] = []) => names,
     fromHeadnode: "what is served over HTTP",
   },
-  /** What the headnode serves in place of a file's own content, by the file's name: "networking.json.hash". */
+  /** Contents that the headnode serves instead of a file's own, by the file's name: "networking.json.hash". */
   altered: {
     kind: "code",
     read: (contents: Readonly<Record<string, Uint8Array | string>> = {}): ReadonlyMap<string, Buffer> =>
@@ -245,22 +245,22 @@ type ValueOf<Option extends BootOption> = Option extends CodeOption
       ? ReturnType<Option["parse"]> | (Option extends { readonly default: string } ? never : undefined)
       : boolean;
 
-/** The options as they are given: texts for those of the command line. Each has its default. */
+/** The options as the caller gives them: texts for those of the command line. An absent option has its default. */
 export type GivenBootOptions = { readonly [Name in keyof Options]?: GivenOf<Options[Name]> | undefined };
 
-/** Those that a scenario may set. */
+/** The options that a scenario may set. */
 export type ScenarioSettings = {
   readonly [Name in keyof Options as Options[Name] extends { readonly isSetByTest: true } ? never : Name]?:
     | GivenOf<Options[Name]>
     | undefined;
 };
 
-/** Those that have a flag, by name. */
+/** The options that have a flag, by name. */
 export const commandLineOptions = Object.entries<BootOption>(bootOptions).filter(
   (entry): entry is [keyof CommandLineBootOptions, CommandLineOption] => entry[1].kind !== "code",
 );
 
-/** Those that have a flag, as they are given. */
+/** The options that have a flag, as the caller gives them. */
 export type CommandLineBootOptions = {
   readonly [Name in keyof Options as Options[Name] extends { readonly flags: string } ? Name : never]?:
     | GivenOf<Options[Name]>
@@ -271,9 +271,10 @@ export type CommandLineBootOptions = {
 export type BootSettings = { readonly [Name in keyof Options]: ValueOf<Options[Name]> };
 
 /**
- * @throws UsageError NOT_FOR_MEDIUM for what only a headnode brings, in a boot without one
- * @throws UsageError UNKNOWN_MEDIUM, UNKNOWN_FIRMWARE, UNKNOWN_ACCELERATOR, UNKNOWN_TRANSPORT, UNKNOWN_MILESTONE, BAD_UUID, BAD_MAC,
- * BAD_PEER, BAD_APPEND, BAD_COUNT
+ * Parses the options and fills in the defaults.
+ * @throws UsageError NOT_FOR_MEDIUM for an option that needs a headnode, in a boot without one
+ * @throws UsageError UNKNOWN_MEDIUM, UNKNOWN_FIRMWARE, UNKNOWN_ACCELERATOR, UNKNOWN_TRANSPORT, UNKNOWN_MILESTONE, BAD_UUID,
+ * BAD_MAC, BAD_PEER, BAD_APPEND, BAD_COUNT
  */
 export function readBootOptions(given: GivenBootOptions): BootSettings {
   const entries = Object.entries<BootOption>(bootOptions).map(
@@ -304,11 +305,11 @@ function readOption(option: BootOption, given: unknown): unknown {
   }
 }
 
-/** Whether an option is more than its empty default. */
+/** Whether an option differs from its empty default. */
 const isSet = (given: unknown): boolean =>
   typeof given === "object" && given !== null ? Object.keys(given).length > 0 : given !== undefined && given !== false;
 
-/** Those of the command line, as they were given. */
+/** Returns the options of the command line as the caller gave them. */
 export const recordOptions = (given: GivenBootOptions): CommandLineBootOptions =>
   Object.fromEntries(commandLineOptions.map(([name]) => [name, given[name]]));
 
@@ -322,7 +323,7 @@ function parseUuid(text: string): string {
 /** Reads the MAC of a NIC. @returns it in lower case @throws UsageError BAD_MAC */
 export function parseNicMac(text: string): string {
   const mac = text.toLowerCase();
-  // The lowest bit of the first byte marks a group address, which no NIC has.
+  // The lowest bit of the first byte marks a group address; no NIC has one.
   if (/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(mac)) return mac;
   throw new UsageError("BAD_MAC", `${mac} is not the MAC address of a NIC`, { hint: `write it like ${DEFAULT_MAC}` });
 }
@@ -332,6 +333,6 @@ function parseMilestone(name: string): MilestoneName {
   const known = milestoneNames.find((each) => each === name);
   if (known !== undefined) return known;
   throw new UsageError("UNKNOWN_MILESTONE", `there is no milestone "${name}"`, {
-    hint: `one of: ${milestoneNames.join(", ")}`,
+    hint: `use one of: ${milestoneNames.join(", ")}`,
   });
 }

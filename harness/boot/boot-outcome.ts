@@ -1,6 +1,6 @@
 /**
- * What came of a boot, put together from all that was seen of it: the verdict, and the report.
- * Not here: how a report looks (boot-report.ts), the boot itself (running-cn.ts).
+ * Builds the verdict and the report of a boot from what was observed.
+ * boot-report.ts defines and formats the report.
  */
 import { loadavg } from "node:os";
 import { formatBytes } from "../../base/format.js";
@@ -22,25 +22,25 @@ import {
 import { milestonesOn } from "./boot-way.js";
 import { type MilestoneName, type MilestoneRecorder, milestoneNames, milestones } from "./milestones.js";
 
-/** Lines of the console that a failure quotes. */
+/** How many console lines a failure quotes. */
 const TAIL_LINES = 15;
-/** What the serial shell sends is no more readable than it is the guest's own. */
+/** A line that the serial shell sent. It is not the guest's own, and not readable: a failure does not quote it. */
 const shellFrame = /^~.*~$/;
 
-/** What has to do with a boot and remembers what it saw. */
+/** The parts of a boot that keep what they observed. */
 export interface SeenBoot {
   readonly plan: BootPlan;
   readonly accelerator: AcceleratorVerdict;
-  /** None for a boot from a medium. */
+  /** Undefined for a boot from a medium. */
   readonly headnode: Headnode | undefined;
   readonly recorder: MilestoneRecorder;
-  /** ttyS0, where firmware and iPXE speak. */
+  /** ttyS0, where firmware and iPXE print. */
   readonly firmware: Console;
-  /** ttyS1, where Linux speaks. */
+  /** ttyS1, where Linux prints. */
   readonly console: Console;
 }
 
-/** What nobody remembers but the one who ended the boot. */
+/** The facts that only the caller who ended the boot knows. */
 export interface BootEnding
   extends Pick<BootReport, "durationMs" | "verdict" | "refusedPaths" | "commands" | "qemuVersion" | "machineEnd"> {
   readonly startedAt: Date;
@@ -49,7 +49,7 @@ export interface BootEnding
   readonly loadAtStart: number;
 }
 
-/** What comes next on the way to `until`; `until` itself when it was passed over. */
+/** Returns the next milestone on the way to `until`; `until` itself when the boot skipped it. */
 export function nextAwaited(
   plan: BootPlan,
   recorder: MilestoneRecorder,
@@ -65,7 +65,7 @@ export function nextAwaited(
   );
 }
 
-/** @param error what went wrong, or undefined when all that was asked came true */
+/** @param error what went wrong, or undefined when everything requested succeeded */
 export function verdictOf({ plan, headnode, recorder, ...consoles }: SeenBoot, error: unknown): BootVerdict {
   if (error === undefined) return { outcome: "passed" };
   const console = recorder.has("kernel") ? consoles.console : consoles.firmware;
@@ -90,7 +90,7 @@ export function verdictOf({ plan, headnode, recorder, ...consoles }: SeenBoot, e
   return { outcome: error instanceof ExpectationFailed ? "failed" : "broken", failure };
 }
 
-/** The report of a boot whose machine has ended. */
+/** Builds the report of a boot whose machine has ended. */
 export function reportOf(
   { plan, accelerator, headnode, recorder }: SeenBoot,
   { startedAt, digests, loadAtStart, ...ending }: BootEnding,

@@ -25,7 +25,7 @@ async function refusal(options: Partial<BootOptions>): Promise<string> {
   return "not refused";
 }
 
-test("takes MAC and hostname from networking.json, and keeps booter's order of kernel arguments", async () => {
+test("a plan takes MAC and hostname from networking.json, and keeps booter's order of kernel arguments", async () => {
   const { mac, kernelArguments, rootPassword, until } = await plan({
     networkingPath: fixture("networking.json"),
     nodeConfigPath: fixture("node.config"),
@@ -37,7 +37,7 @@ test("takes MAC and hostname from networking.json, and keeps booter's order of k
   assert.is(until, "login");
 });
 
-test("a networking.json of another CN is warned of, and used", async () => {
+test("a networking.json of another CN causes a warning and is used", async () => {
   const { warnings, networking } = await plan({
     networkingPath: fixture("networking.json"),
     mac: "52:54:00:00:00:01",
@@ -46,7 +46,7 @@ test("a networking.json of another CN is warned of, and used", async () => {
   assert.match(warnings.map(({ problem }) => problem).join(), "no vnic has the MAC 52:54:00:00:00:01");
 });
 
-test("an admin netmask that leaves no room for a headnode is warned of, and the file used", async () => {
+test("an admin netmask that leaves no address for a headnode causes a warning, and the file is used", async () => {
   await using dir = await TempDir.create("boot-plan");
   const networkingPath = join(dir.path, "networking.json");
   const text = await readFile(fixture("networking.json"), "utf8");
@@ -58,11 +58,11 @@ test("an admin netmask that leaves no room for a headnode is warned of, and the 
     const { warnings, networking } = await plan({ networkingPath });
     assert.is(networking?.adminVnic?.netmask, netmask);
     const problems = warnings.map(({ problem }) => problem).join();
-    assert.is(problems.includes(`netmask ${netmask} makes no subnet that a headnode can be on`), isWarned, problems);
+    assert.is(problems.includes(`netmask ${netmask} leaves no address for a headnode`), isWarned, problems);
   }
 });
 
-test("what is wrong with the command line is refused by name", async () => {
+test("each invalid option is rejected with a message that quotes it", async () => {
   const cases: [Partial<BootOptions>, string][] = [
     [{ medium: "floppy" }, 'usage UNKNOWN_MEDIUM: "floppy" is not one of ipxe, iso, iso-disk, usb'],
     [{ firmware: "efi" }, 'usage UNKNOWN_FIRMWARE: "efi" is not one of bios, uefi'],
@@ -73,16 +73,19 @@ test("what is wrong with the command line is refused by name", async () => {
     [{ medium: "iso", append: ["noimport=true"] }, "usage NOT_FOR_MEDIUM: a kernel argument comes from the headnode"],
     [{ medium: "iso", chain: true }, "usage NOT_FOR_MEDIUM: a chain of boot loaders comes from the headnode"],
     [{ medium: "iso", transport: "tftp" }, "usage NOT_FOR_MEDIUM: a transport comes from the headnode"],
-    [{ firmware: "uefi", transport: "http" }, "usage NO_SUCH_WAY: with UEFI the headnode's own DHCP answers"],
-    [{ chain: true, transport: "http" }, "usage NO_SUCH_WAY: with a chain of boot loaders "],
+    [{ firmware: "uefi", transport: "http" }, "usage NO_SUCH_WAY: transport http does not work with UEFI"],
+    [
+      { chain: true, transport: "http" },
+      "usage NO_SUCH_WAY: transport http does not work with a chain of boot loaders",
+    ],
     [{ chain: true }, "usage LOADERS_UNKNOWN: "],
-    [{ until: "networkd" }, "usage MILESTONE_OFF_WAY: a boot like this one does not pass networkd"],
-    [{ until: "loader-fetch" }, "usage MILESTONE_OFF_WAY: a boot like this one does not pass loader-fetch"],
+    [{ until: "networkd" }, "usage MILESTONE_OFF_WAY: this boot does not pass the milestone networkd"],
+    [{ until: "loader-fetch" }, "usage MILESTONE_OFF_WAY: this boot does not pass the milestone loader-fetch"],
     [{ until: "loggin" }, 'usage UNKNOWN_MILESTONE: there is no milestone "loggin"'],
     [{ until: "pivot", run: ["true"] }, "usage RUN_NEEDS_LOGIN: "],
     [{ uuid: "1234" }, "usage BAD_UUID: 1234 is not a UUID"],
     [{ mac: "53:54:00:00:00:01" }, "usage BAD_MAC: 53:54:00:00:00:01 is not the MAC address of a NIC"],
-    [{ append: ["a\nb"] }, 'usage BAD_APPEND: "a\\nb" cannot stand on a kernel command line'],
+    [{ append: ["a\nb"] }, 'usage BAD_APPEND: "a\\nb" cannot be a kernel argument'],
     [{ disks: ["/nonexistent"] }, "usage DISK_UNREADABLE: cannot use the disk /nonexistent"],
     [{ networkingPath: "/nonexistent" }, "usage NETWORKING_UNREADABLE: "],
   ];
@@ -92,7 +95,7 @@ test("what is wrong with the command line is refused by name", async () => {
   }
 });
 
-test("a medium is the image's own, and the one with its stamp where there are several", async () => {
+test("a boot uses the image's own medium, and of several the one with the image's stamp", async () => {
   await using dir = await TempDir.create("boot-plan");
   const image = join(dir.path, "20260102T030405Z");
   await mkdir(image);
@@ -104,7 +107,7 @@ test("a medium is the image's own, and the one with its stamp where there are se
   assert.equal(await mediumOf("usb"), { kind: "usb", path: join(image, "x.usb.gz") });
 });
 
-test("the iPXE that firmware loads is looked for only by a boot that loads it, and then as a booter has it", async () => {
+test("only a boot that loads iPXE from a file looks for the loaders, and it uses booter's transport", async () => {
   const findLoaders = async () => "/loaders";
   const never = () => assert.unreachable() as never;
   const mediumOf = async (options: Partial<BootOptions>) => (await plan(options)).medium;
@@ -119,7 +122,7 @@ test("the iPXE that firmware loads is looked for only by a boot that loads it, a
   assert.equal(await mediumOf({ findLoaders, firmware: "uefi" }), chained);
 });
 
-test("commands need a password that is known, or none at all", async () => {
+test("--run needs a root password that livelab knows, or an image without one", async () => {
   await using dir = await TempDir.create("boot-plan");
   const nodeConfigPath = join(dir.path, "node.config");
   await writeFile(nodeConfigPath, "root_shadow='$6$x$y'\n");
@@ -130,10 +133,10 @@ test("commands need a password that is known, or none at all", async () => {
   await plan({ nodeConfigPath: fixture("node.config.no-root-shadow"), run: ["true"] });
 });
 
-test("a command line that Linux would cut off is refused before the boot, for BIOS and UEFI", async () => {
+test("a command line that Linux would cut off is rejected before the boot, for BIOS and UEFI", async () => {
   const networkingPath = fixture("networking.json");
   const findLoaders = async () => "/loaders";
-  /** The longest argument that a boot of that firmware takes. */
+  /** Length of the longest argument that a boot with this firmware accepts. */
   const roomOf = async (firmware: string): Promise<number> => {
     let [fits, tooLong] = [2, 2048];
     while (tooLong - fits > 1) {
@@ -149,7 +152,7 @@ test("a command line that Linux would cut off is refused before the boot, for BI
   assert.is(await roomOf("uefi"), bios - "vmlinuz ".length);
 });
 
-test("an argument that collides with the booter's own is warned of", async () => {
+test("an argument that collides with booter's own causes a warning", async () => {
   const { warnings } = await plan({ networkingPath: fixture("networking.json"), append: ["ip=dhcp", "noimport=true"] });
   assert.equal(
     warnings.flatMap(({ file }) => (file.startsWith("--append") ? file : [])),
@@ -157,7 +160,7 @@ test("an argument that collides with the booter's own is warned of", async () =>
   );
 });
 
-test("a disk's format is told by its first bytes", async () => {
+test("a disk's format is detected from its first bytes", async () => {
   await using dir = await TempDir.create("boot-plan");
   const [raw, qcow2] = [join(dir.path, "raw"), join(dir.path, "qcow2")];
   await writeFile(raw, Buffer.alloc(512));
@@ -168,7 +171,7 @@ test("a disk's format is told by its first bytes", async () => {
   );
 });
 
-test("a disk of another program is refused, be it there from power-on or plugged in", async () => {
+test("a disk in an unsupported format is rejected, attached at power-on or plugged in later", async () => {
   await using dir = await TempDir.create("boot-plan");
   const path = join(dir.path, "disk.vmdk");
   await writeFile(path, Buffer.concat([Buffer.from("KDMV"), Buffer.alloc(508)]));
@@ -177,7 +180,7 @@ test("a disk of another program is refused, be it there from power-on or plugged
   assert.is(await refusal({ plugs: [{ path, when: /x/ }] }), expected);
 });
 
-test("the files below a disk that is an overlay are named in a warning", async () => {
+test("a warning names the backing files of a disk that is an overlay", async () => {
   await using dir = await TempDir.create("boot-plan");
   const [base, path] = [join(dir.path, "base"), join(dir.path, "overlay")];
   await writeFile(base, Buffer.alloc(512));
@@ -189,7 +192,7 @@ test("the files below a disk that is an overlay are named in a warning", async (
   assert.equal(disks, [{ path, format: "qcow2" }]);
   assert.equal(
     warnings.filter(({ file }) => file === path).map(({ file, problem }) => [file, problem]),
-    [[path, `is an overlay, and reads what it does not hold from ${base}`]],
+    [[path, `is an overlay; the data that it does not hold comes from ${base}`]],
   );
 });
 

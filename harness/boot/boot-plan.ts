@@ -1,6 +1,6 @@
 /**
- * A boot as it was asked for, checked before anything starts: every file read, every word understood.
- * The boot itself is run by running-cn.ts; boot-options.ts declares the options.
+ * Plans a boot: reads every file and checks every option before anything starts.
+ * boot-options.ts declares the options; running-cn.ts runs the boot.
  */
 
 import { UsageError } from "../../base/livelab-error.js";
@@ -33,22 +33,22 @@ import {
   linuxCommandLine,
 } from "./kernel-arguments.js";
 
-/** Where a boot finds what it needs, and what is asked of it (boot-options.ts). */
+/** The files and folders of a boot, and its options (boot-options.ts). */
 export interface BootOptions extends GivenBootOptions {
   /** The platform image: a folder with vmlinuz, initrd and filesystem.squashfs, or with these in its x86_64/. */
   readonly imageDir: string;
-  /** What the boot leaves goes here; made where it is missing, older reports in it are replaced. */
+  /** Folder for the boot's report and logs. It is made if it is missing; older reports in it are replaced. */
   readonly reportDir: string;
-  /** livelab's own folder, where the verdict on KVM is kept. */
+  /** livelab's own folder, which keeps the verdict on KVM. */
   readonly stateDir: string;
   /** See MediumOptions. */
   readonly findLoaders?: MediumOptions["findLoaders"];
 }
 
-/** The options parsed and checked, with every file read. An option that stands for itself is as in BootSettings. */
+/** The checked options and the contents of the files. Options that are not listed here are as in BootSettings. */
 export interface BootPlan
   extends Omit<BootSettings, "mac" | "medium" | "firmware" | "transport" | "chain" | "disks" | "plugs" | "port"> {
-  /** The options of the command line as they were given. */
+  /** The options of the command line as the caller gave them. */
   readonly given: CommandLineBootOptions;
   readonly image: ImageFolder;
   readonly medium: BootMedium;
@@ -57,23 +57,24 @@ export interface BootPlan
   readonly stateDir: string;
   readonly networking: NetworkingFile | undefined;
   readonly nodeConfig: NodeConfigFile | undefined;
-  /** Root's password on the console; undefined when root has the image's own, which may be none. */
+  /** Root's password on the console. Undefined when the image's own applies; the image may have none. */
   readonly rootPassword: string | undefined;
   /** Lower case, with colons. */
   readonly mac: string;
   readonly disks: readonly DiskSpec[];
   readonly plugs: readonly { readonly disk: DiskSpec; readonly when: RegExp }[];
-  /** 0 for any free one. */
+  /** 0: any free port. */
   readonly port: number;
   /** CNAPI's kernel arguments, in the order booter gives them. */
   readonly kernelArguments: readonly string[];
-  /** What is odd about the files; the boot goes on with them as they are. */
+  /** Problems of the files. The boot uses the files as they are. */
   readonly warnings: readonly FileWarning[];
 }
 
 /**
  * @throws UsageError MILESTONE_OFF_WAY, BAD_MAC, COMMAND_LINE_TOO_LONG, IMAGE_INCOMPLETE, NETWORKING_UNREADABLE,
- * NODE_CONFIG_UNREADABLE, DISK_UNREADABLE, DISK_UNUSABLE, RUN_NEEDS_LOGIN, PASSWORD_UNKNOWN, and those of readBootOptions and planMedium
+ * NODE_CONFIG_UNREADABLE, DISK_UNREADABLE, DISK_UNUSABLE, RUN_NEEDS_LOGIN, PASSWORD_UNKNOWN, and those of
+ * readBootOptions and planMedium
  * @throws VmError UEFI_NOT_FOUND
  */
 export async function planBoot(options: BootOptions): Promise<BootPlan> {
@@ -81,13 +82,9 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
   const settings = readBootOptions(options);
   const { run, until, nics, append: appended, networkingPath, nodeConfigPath } = settings;
   if (run.length > 0 && until !== "login") {
-    throw new UsageError(
-      "RUN_NEEDS_LOGIN",
-      `commands are run after the login prompt, but the boot is to end at ${until}`,
-      {
-        hint: "leave --until out",
-      },
-    );
+    throw new UsageError("RUN_NEEDS_LOGIN", `--run needs the login prompt, but the boot ends at ${until}`, {
+      hint: "leave --until out",
+    });
   }
 
   const image = await readImageFolder(imageDir);
@@ -96,21 +93,23 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
   const mac = settings.mac ?? parseNicMac(networking?.adminVnic?.mac ?? DEFAULT_MAC);
   const twice = [mac, ...nics].find((each, index, all) => all.indexOf(each) !== index);
   if (twice !== undefined) {
-    throw new UsageError("BAD_MAC", `${twice} is to be the MAC address of two NICs`, { hint: "give each its own" });
+    throw new UsageError("BAD_MAC", `two NICs have the MAC address ${twice}`, { hint: "give each NIC its own" });
   }
   if (run.length > 0 && nodeConfig?.rootShadow !== undefined && nodeConfig.rootPassword === undefined) {
     throw new UsageError(
       "PASSWORD_UNKNOWN",
-      `commands are run as root, whose password is the one behind root_shadow in ${nodeConfig.path}, which livelab does not know`,
-      { hint: `write it into ${passwordPath(nodeConfig.path)}, or leave --run out and log in with --interactive` },
+      `--run logs in as root, but livelab does not know the password behind root_shadow in ${nodeConfig.path}`,
+      {
+        hint: `write the password into ${passwordPath(nodeConfig.path)}, or leave --run out and log in with --interactive`,
+      },
     );
   }
 
   const medium = await planMedium({ ...settings, findLoaders }, image);
   const way = milestonesOn({ medium, networking, image });
   if (!way.includes(until)) {
-    throw new UsageError("MILESTONE_OFF_WAY", `a boot like this one does not pass ${until}`, {
-      hint: `it passes ${way.join(", ")}`,
+    throw new UsageError("MILESTONE_OFF_WAY", `this boot does not pass the milestone ${until}`, {
+      hint: `use one that it passes: ${way.join(", ")}`,
     });
   }
 
@@ -162,7 +161,7 @@ function judgeArguments(
   cnapi: CnapiArguments,
   { firmware, port }: Pick<BootSettings, "firmware" | "port">,
 ): FileWarning[] {
-  // A port that is not known yet may have five digits.
+  // The port may not be known yet: assume the longest, five digits.
   const script = bootScriptOptions(headnode, port ?? 65_535);
   const kernelLine = bootScript(script).split("\n")[1] ?? "";
   return [
@@ -171,13 +170,13 @@ function judgeArguments(
   ];
 }
 
-/** There is always an admin_nic. */
+/** Adds admin_nic= if networking.json has no admin NIC: CNAPI always passes one. */
 function nicArguments(networking: NetworkingFile | undefined, mac: string): readonly string[] {
   const given = networking?.nicArguments ?? [];
   return given.some((argument) => argument.startsWith("admin_nic=")) ? given : [`admin_nic=${mac}`, ...given];
 }
 
-/** A file that speaks of other NICs than the CN's: the CN will not find itself in it. */
+/** Warns of a networking.json that does not describe the boot NIC: the CN cannot find itself in it. */
 function strangerWarnings(networking: NetworkingFile | undefined, mac: string): FileWarning[] {
   if (networking === undefined || networking.vnics.length === 0) return [];
   if (networking.vnics.some((vnic) => vnic.mac.toLowerCase() === mac)) return [];
@@ -185,13 +184,13 @@ function strangerWarnings(networking: NetworkingFile | undefined, mac: string): 
     {
       file: networking.path,
       place: "vnics",
-      problem: `no vnic has the MAC ${mac} of the boot NIC, so the CN has no NIC that the file speaks of`,
+      problem: `no vnic has the MAC ${mac} of the boot NIC, so the file describes no NIC of this CN`,
       remedy: "give --mac the MAC of the admin vnic, or leave it out",
     },
   ];
 }
 
-/** A netmask that leaves no room for a headnode: the CN gets the file, and boots from elsewhere. */
+/** Warns of a netmask that leaves no address for a headnode: the CN gets the file, but boots from another subnet. */
 function subnetWarnings(networking: NetworkingFile | undefined): FileWarning[] {
   const vnic = networking?.adminVnic;
   if (networking === undefined || vnic === undefined || canBePlayed(vnic)) return [];
@@ -199,17 +198,17 @@ function subnetWarnings(networking: NetworkingFile | undefined): FileWarning[] {
     {
       file: networking.path,
       place: "vnics",
-      problem: `the admin vnic's netmask ${vnic.netmask} makes no subnet that a headnode can be on, so the CN boots as ${defaultCnAddress.ip}`,
-      remedy: "give it a netmask between 240.0.0.0 and 255.255.255.252",
+      problem: `the admin vnic's netmask ${vnic.netmask} leaves no address for a headnode, so the CN boots with the address ${defaultCnAddress.ip}`,
+      remedy: "set a netmask between 240.0.0.0 and 255.255.255.252",
     },
   ];
 }
 
 const specOf = ({ path, format }: DiskFile): DiskSpec => ({ path, format });
 
-/** A disk of several files: what becomes of those that were not named. */
+/** Warns of the further files of a disk: the user named only one of them. */
 function otherFileWarnings({ path, backing, dataFile }: DiskFile): FileWarning[] {
-  const remedy = "keep that file as it is, or put all into one with `qemu-img convert -O qcow2`";
+  const remedy = "keep that file as it is, or merge all into one file with `qemu-img convert -O qcow2`";
   return [
     ...(backing.length === 0
       ? []
@@ -217,12 +216,12 @@ function otherFileWarnings({ path, backing, dataFile }: DiskFile): FileWarning[]
           {
             file: path,
             place: "",
-            problem: `is an overlay, and reads what it does not hold from ${backing.join(", ")}`,
+            problem: `is an overlay; the data that it does not hold comes from ${backing.join(", ")}`,
             remedy,
           },
         ]),
     ...(dataFile === undefined
       ? []
-      : [{ file: path, place: "", problem: `has its data in ${dataFile}, so the CN writes there`, remedy }]),
+      : [{ file: path, place: "", problem: `keeps its data in ${dataFile}, and the CN writes to that file`, remedy }]),
   ];
 }

@@ -1,6 +1,6 @@
 /**
- * What is left of a boot: report.json, and the same for people.
- * The schema is versioned: a field may be added, but none changes its meaning without a new version.
+ * The report of a boot: report.json, and the same as text for a terminal.
+ * The schema is versioned: a field may be added; a change of a field's meaning needs a new version.
  */
 import { join } from "node:path";
 import { formatBytes, formatDuration } from "../../base/format.js";
@@ -25,11 +25,11 @@ export interface BootReport {
   /** From power-on to the end of the machine. */
   readonly durationMs: number;
   readonly verdict: BootVerdict;
-  /** All of them, in the order of a boot. */
+  /** All milestones, in the order of a boot. */
   readonly milestones: readonly MilestoneRow[];
-  /** What the guest said that it could not go on for. */
+  /** Messages of the guest that it cannot continue. */
   readonly fatalSigns: readonly FatalSign[];
-  /** Files of the CN that the headnode had not. */
+  /** Files that the CN requested and the headnode answered with 404. */
   readonly refusedPaths: readonly string[];
   readonly commands: readonly CommandReport[];
   readonly warnings: readonly FileWarning[];
@@ -40,14 +40,14 @@ export interface BootReport {
   readonly image: {
     readonly path: string;
     readonly stamp: string;
-    /** A digest is missing where the file could not be read to its end: `warnings` has why, unless the boot was interrupted. */
+    /** A digest is missing if the file could not be read. `warnings` has the reason, unless the boot was interrupted. */
     readonly files: Readonly<
       Record<ImageFileName, { readonly sizeBytes: number; readonly sha256: string | undefined }>
     >;
   };
-  /** The options that `livelab boot` has, as they were given; the others had their defaults. */
+  /** The options of `livelab boot` as the caller gave them; the others had their defaults. */
   readonly given: CommandLineBootOptions;
-  /** What the options came to. */
+  /** The values that the boot used. */
   readonly options: {
     readonly networking: string | undefined;
     readonly nodeConfig: string | undefined;
@@ -58,18 +58,18 @@ export interface BootReport {
     readonly until: MilestoneName;
     readonly medium: BootMedium["kind"];
     readonly firmware: FirmwareName;
-    /** Of a boot by iPXE. */
+    /** Undefined for a boot from a medium. */
     readonly transport: Transport | undefined;
-    /** Whether the firmware's PXE loaded the iPXE. */
+    /** Whether the firmware's PXE loaded iPXE first. */
     readonly chain: boolean;
     readonly memoryMib: number;
     readonly cpus: number;
   };
-  /** What the headnode gave iPXE; none for a boot from a medium. */
+  /** The script that the headnode served to iPXE; undefined for a boot from a medium. */
   readonly bootScript: string | undefined;
-  /** What the headnode's own DHCP was asked and answered; empty where QEMU's answers. */
+  /** Requests to the headnode's own DHCP and its answers; empty when QEMU's DHCP answers. */
   readonly dhcp: readonly DhcpExchange[];
-  /** What livelab could use of it: a container's limits count. */
+  /** What livelab could use of the host, within the limits of its container. */
   readonly host: {
     readonly cpus: number;
     readonly memoryMib: number;
@@ -79,7 +79,7 @@ export interface BootReport {
   };
 }
 
-/** `failed`: the guest did not do what it should; `broken`: livelab or the host could not go on. */
+/** `failed`: the guest did not do what it should; `broken`: livelab or the host failed. */
 export type BootVerdict = { readonly outcome: "passed" } | FailedVerdict;
 
 export interface FailedVerdict {
@@ -94,17 +94,17 @@ export interface BootFailure {
   readonly message: string;
   readonly hint?: string | undefined;
   readonly lastMilestone: MilestoneName | undefined;
-  /** What was to come next, in words. */
+  /** The next expected event, in words. */
   readonly awaited: string | undefined;
-  /** The console line most like what was awaited. */
+  /** The console line most similar to the awaited one. */
   readonly nearestLine: string | undefined;
-  /** What the headnode was sending at that moment. */
+  /** Transfers of the headnode that were not complete. */
   readonly transfers: readonly string[];
   readonly consoleTail: readonly string[];
 }
 
 /**
- * `implied`: it was passed at a time that is not known, as the later milestone `by` was reached;
+ * `implied`: the boot passed it at an unknown time, because it reached the later milestone `by`;
  * `not applicable`: it is not on this boot's way; `not awaited`: it comes after `until`.
  */
 export type MilestoneRow =
@@ -127,7 +127,7 @@ export async function writeBootReport(folder: string, report: BootReport): Promi
   await writeReportFile(join(folder, reportFileName), `${JSON.stringify(report, null, 2)}\n`);
 }
 
-/** The milestones as a table, one line each: time since power-on, time since the one before, name, what was seen. */
+/** Formats the milestones as a table, one line each: time since power-on, time since the previous one, name, what was seen. */
 function formatMilestoneTable(rows: readonly MilestoneRow[]): string {
   let before = 0;
   return inOrderOfTime(rows)
@@ -143,11 +143,11 @@ function formatMilestoneTable(rows: readonly MilestoneRow[]): string {
     .join("\n");
 }
 
-/** Of a milestone that was not seen. */
+/** The state of a milestone that was not seen, in words. */
 export const describeState = (row: Exclude<MilestoneRow, { state: "reached" }>): string =>
   row.state === "implied" ? `implied by ${row.by}` : row.state;
 
-/** Those reached in the order of their times; the others keep their places. */
+/** Sorts the reached milestones by time; the others keep their places. */
 function inOrderOfTime(rows: readonly MilestoneRow[]): readonly MilestoneRow[] {
   const reached = rows.filter((row) => row.state === "reached").sort((a, b) => a.atMs - b.atMs);
   return rows.map((row) => (row.state === "reached" ? (reached.shift() ?? row) : row));
@@ -155,7 +155,7 @@ function inOrderOfTime(rows: readonly MilestoneRow[]): readonly MilestoneRow[] {
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`.padStart(9);
 
-/** The report for a terminal. @param folder where the boot left its files */
+/** Formats the report for a terminal. @param folder folder with the boot's files */
 export function formatBootReport(report: BootReport, folder: string): string {
   const { verdict, image, accelerator } = report;
   const squashfs = formatBytes(image.files["filesystem.squashfs"].sizeBytes);
@@ -178,7 +178,7 @@ function endOf(report: BootReport): number {
   return row?.state === "reached" ? row.atMs : report.durationMs;
 }
 
-/** A verdict that did not pass, in words: the host's failures are named as such. */
+/** A failed verdict in words; failures of the host are named as such. */
 export const describeOutcome = ({ outcome, failure }: FailedVerdict): string =>
   outcome === "broken" && failure.kind === "host" ? "broken by the host" : outcome;
 
@@ -194,6 +194,6 @@ function formatFailure(verdict: FailedVerdict): string[] {
     ...failure.transfers.flatMap((transfer) => field("headnode", transfer)),
     ...field("hint", failure.hint),
     "  console tail",
-    ...(failure.consoleTail.length === 0 ? ["    (nothing came)"] : failure.consoleTail.map((line) => `    ${line}`)),
+    ...(failure.consoleTail.length === 0 ? ["    (no output)"] : failure.consoleTail.map((line) => `    ${line}`)),
   ];
 }

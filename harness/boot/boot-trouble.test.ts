@@ -11,7 +11,7 @@ const reasonOf = async (trouble: BootTrouble): Promise<Error & { kind?: string; 
   return trouble.signal.reason;
 };
 
-test("gathers the signs that come together into one failure of the guest", async () => {
+test("signs that come together are one failure of the guest", async () => {
   using trouble = new BootTrouble(20);
   trouble.refused("/os/filesystem.squashfs");
   trouble.fatalSign({ reason: "live-boot-failed", text: "Unable to find a live file system", atMs: 1 });
@@ -24,7 +24,7 @@ test("gathers the signs that come together into one failure of the guest", async
   );
 });
 
-test("the machine's end is told at once, with the signs before it", async () => {
+test("the machine's end is reported at once, with the signs before it", async () => {
   using trouble = new BootTrouble(60_000);
   trouble.fatalSign({ reason: "kernel-panic", text: "Kernel panic - not syncing: x", atMs: 1 });
   trouble.machineEnded({ reason: "guest-reset", code: 0, signal: null, logTail: [] });
@@ -34,7 +34,7 @@ test("the machine's end is told at once, with the signs before it", async () => 
   );
 });
 
-test("a QEMU that fails is the host's matter", async () => {
+test("a failure of QEMU is a failure of the host", async () => {
   using trouble = new BootTrouble();
   trouble.machineEnded({ reason: "killed", code: null, signal: "SIGSEGV", logTail: [] });
   const reason = await reasonOf(trouble);
@@ -47,7 +47,7 @@ for (const exit of [
   { reason: "killed", code: null, signal: "SIGABRT", kvmFailure: "KVM internal error. Suberror: 1", logTail: [] },
   { reason: "guest-reset", code: 0, signal: null, kvmFailure: "KVM internal error. Suberror: 1", logTail: [] },
 ] as const) {
-  test(`a KVM that fails with ${exit.reason} is the host's matter, with QEMU's words and what to try`, async () => {
+  test(`a failure of KVM with ${exit.reason} is a failure of the host, with QEMU's message and a hint`, async () => {
     using trouble = new BootTrouble();
     trouble.fatalSign({ reason: "kernel-panic", text: "Kernel panic - not syncing: x", atMs: 1 });
     trouble.machineEnded(exit);
@@ -58,17 +58,17 @@ for (const exit of [
   });
 }
 
-test("a QEMU that stops an emulated guest is the host's matter", () => {
+test("QEMU stopping an emulated guest is a failure of the host", () => {
   const error = errorOfEnd({ reason: "internal-error", code: 0, signal: null, logTail: ["x"] });
   assert.equal([error.kind, error.message], ["host", "QEMU stopped the guest: x"]);
 });
 
-test("a machine that the guest ends is the guest's matter", () => {
+test("a machine that the guest ends is a failure of the guest", () => {
   const error = errorOfEnd({ reason: "guest-reset", code: 0, signal: null, logTail: [] });
   assert.equal([error.kind, error.message], ["expectation", "the guest rebooted"]);
 });
 
-test("after its end nothing is trouble", async () => {
+test("a disposed BootTrouble ignores everything", async () => {
   const trouble = new BootTrouble(1);
   trouble.refused("/x");
   trouble[Symbol.dispose]();

@@ -1,7 +1,7 @@
 /**
- * Everything that can end a boot before its time, as one signal that every wait races:
- * the machine's end, the guest's own words, and a file that the headnode has not.
- * The signal waits a moment after the first sign, for the second often says why.
+ * Everything that can end a boot early, as one signal that every wait races:
+ * the machine's end, a fatal message of the guest, and a file that the headnode does not have.
+ * The signal is raised a moment after the first sign, because the second sign often gives the cause.
  */
 
 import { kvmFailureOf } from "../../vm/accelerator/kvm-failure.js";
@@ -10,7 +10,7 @@ import { VmError } from "../../vm/vm-error.js";
 import { ExpectationFailed } from "../harness-error.js";
 import type { FatalReason, FatalSign } from "./milestones.js";
 
-/** Time for further signs after the first, in milliseconds; a failure is to be told within 2 s. */
+/** Time for further signs after the first, in milliseconds; a failure must be reported within 2 s. */
 const GATHER_MS = 1_000;
 
 const fatalWords: Record<FatalReason, string> = {
@@ -27,8 +27,8 @@ const fatalWords: Record<FatalReason, string> = {
 };
 
 /**
- * What it means that a machine ended by itself: a QEMU or a KVM that failed is the host's matter, all else the guest's.
- * @param signs what was told before it
+ * Returns the error for a machine that ended by itself: a failure of QEMU or KVM is the host's, all others are the guest's.
+ * @param signs signs that came before the end
  */
 export function errorOfEnd(exit: ExitReport, signs: readonly string[] = []): ExpectationFailed | VmError {
   const ending = describeExit(exit);
@@ -52,32 +52,32 @@ export class BootTrouble implements Disposable {
     this.#gatherMs = gatherMs;
   }
 
-  /** Aborted when the boot cannot go on; its reason is the error to throw. */
+  /** Aborted when the boot cannot continue; its reason is the error to throw. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** The headnode has not what the CN needs. */
+  /** Records that the headnode does not have a file that the CN needs. */
   refused(path: string): void {
     this.#add(`the headnode answered 404 to ${path}`);
   }
 
-  /** The guest said itself that it cannot go on. */
+  /** Records a message of the guest that it cannot continue. */
   fatalSign({ reason, text }: FatalSign): void {
     this.#add(`${fatalWords[reason]} (${JSON.stringify(text)})`);
   }
 
-  /** Something that the boot needs could not be done on this side. */
+  /** Ends the boot with an error of livelab or the host. */
   hostFailed(error: Error): void {
     this.#abort(error);
   }
 
-  /** The machine is gone; nothing more will come. */
+  /** Ends the boot: the machine has exited, so no more signs come. */
   machineEnded(exit: ExitReport): void {
     this.#abort(errorOfEnd(exit, this.#signs));
   }
 
-  /** From now on nothing is trouble. */
+  /** Ignores everything from now on. */
   [Symbol.dispose](): void {
     this.#closed = true;
     clearTimeout(this.#timer);

@@ -1,18 +1,18 @@
-/** The way of a boot: which milestones lie on it. Those of other ways do not apply to it, and nobody waits for them. */
+/** The milestones on the way of a boot. Other milestones do not apply to it, and no wait expects them. */
 
 import type { ImageFolder } from "../cn-files/image-folder.js";
 import type { NetworkingFile } from "../cn-files/networking-json.js";
 import type { BootMedium } from "./boot-medium.js";
 import { type MilestoneName, milestoneNames } from "./milestones.js";
 
-/** What decides on the way. */
+/** The facts that decide the way. */
 export interface BootWay {
   readonly medium: BootMedium;
   readonly networking: NetworkingFile | undefined;
   readonly image: Pick<ImageFolder, "hashFiles">;
 }
 
-/** What the headnode sees. */
+/** Milestones that the headnode observes. */
 const fromHeadnode: readonly MilestoneName[] = [
   "ipxe-script",
   "kernel-fetch",
@@ -21,14 +21,14 @@ const fromHeadnode: readonly MilestoneName[] = [
   "live-boot-fetch",
 ];
 
-/** In the order in which the boot reaches them. */
+/** Returns the milestones in the order in which the boot reaches them. */
 export function milestonesOn({ medium, networking, image }: BootWay): readonly MilestoneName[] {
   const applies = (name: MilestoneName): boolean => {
     if (name === "loader-fetch") return medium.kind === "ipxe" && medium.loaderDir !== undefined;
     if (fromHeadnode.includes(name)) return medium.kind === "ipxe";
-    // The root is compared with a digest that comes beside the initrd, from the headnode or the medium, if the image has one.
+    // If the image has a digest of the root, it comes with the initrd, from the headnode or the medium.
     if (name === "verified") return image.hashFiles !== undefined;
-    // A link is announced when networking.json speaks of it.
+    // The early boot announces a link only if networking.json describes it.
     if (name === "networkd") return (networking?.vnics.length ?? 0) > 0;
     return true;
   };

@@ -5,7 +5,7 @@ import { bootImage } from "./boot.js";
 
 const test = suite("boot");
 
-test("commands on a console that a terminal has are refused, not forgotten", async () => {
+test("commands together with a terminal are rejected", async () => {
   const options = { imageDir: "/nonexistent", reportDir: "/nonexistent", stateDir: "/nonexistent" };
   const terminal = { stdin: new PassThrough() as unknown as NodeJS.ReadStream, stdout: new PassThrough() };
   const signal = AbortSignal.timeout(5_000);
@@ -15,7 +15,7 @@ test("commands on a console that a terminal has are refused, not forgotten", asy
       ({ kind, code }: { kind: string; code: string }) => `${kind} ${code}`,
     );
   assert.is(await codeFor(["true"]), "usage RUN_NEEDS_THE_CONSOLE");
-  assert.is(await codeFor([]), "usage IMAGE_INCOMPLETE"); // the next thing that is wrong
+  assert.is(await codeFor([]), "usage IMAGE_INCOMPLETE"); // the next check
 });
 
 test.run();

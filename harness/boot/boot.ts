@@ -1,6 +1,5 @@
 /**
- * `livelab boot`: one boot of one image, to a milestone, with commands or a terminal, and a report.
- * Not here: expectations beyond that (scenario-run.ts).
+ * `livelab boot`: one boot of one image to a milestone, with commands or a terminal, and a report.
  */
 import { UsageError } from "../../base/livelab-error.js";
 import { type Progress, silentProgress } from "../../base/progress/progress.js";
@@ -14,26 +13,26 @@ import type { CnTerminal } from "./terminal.js";
 
 export interface BootContext {
   readonly signal: AbortSignal;
-  /** @default nobody is told */
+  /** @default no progress output */
   readonly progress?: Progress;
-  /** Joined to ttyS1 from power-on until Ctrl-] or the machine's end; not with commands, which need it too. */
+  /** Joined to ttyS1 from power-on until Ctrl-] or the machine's end. Not possible with commands: they need ttyS1, too. */
   readonly terminal?: CnTerminal | undefined;
   /** See PowerOnContext. */
   readonly decideAccelerator?: PowerOnContext["decideAccelerator"];
 }
 
 /**
- * Boots an image. A boot that does not do what it should is a report whose verdict says so, not an error.
+ * Boots an image. A boot that fails gives a report with a failed verdict, not an error.
  * @throws UsageError RUN_NEEDS_THE_CONSOLE, and those of planBoot
- * @throws VmError, HarnessError when the boot could not be tried to its end; the report is written
- * all the same once the machine was on
+ * @throws VmError, HarnessError when livelab or the host could not finish the boot; the report is still written if the machine
+ * was powered on
  * @throws the signal's reason when it is aborted
  */
 export async function bootImage(options: BootOptions, context: BootContext): Promise<BootReport> {
   const { signal, terminal, decideAccelerator, progress = silentProgress } = context;
   if (terminal !== undefined && options.run !== undefined && options.run.length > 0) {
-    throw new UsageError("RUN_NEEDS_THE_CONSOLE", "commands are run on the console that --interactive gives away", {
-      hint: "leave --run or --interactive out",
+    throw new UsageError("RUN_NEEDS_THE_CONSOLE", "--run and --interactive both need the console ttyS1", {
+      hint: "leave one of them out",
     });
   }
   const plan = await planBoot(options);
@@ -46,13 +45,13 @@ export async function bootImage(options: BootOptions, context: BootContext): Pro
     } else {
       await cn.attach(terminal);
       if (!cn.recorder.has(plan.until)) {
-        throw new ExpectationFailed("TIMED_OUT", `the terminal was left before ${plan.until} was reached`);
+        throw new ExpectationFailed("TIMED_OUT", `the terminal was disconnected before the boot reached ${plan.until}`);
       }
     }
   } catch (error) {
     const report = await cn.end(error);
     if (error instanceof ExpectationFailed) return report;
-    progress.note(`folder: ${plan.reportDir}`); // which a report that is returned is told with
+    progress.note(`folder: ${plan.reportDir}`); // a returned report names it
     throw error;
   }
   return await cn.end();

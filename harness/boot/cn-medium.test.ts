@@ -14,7 +14,7 @@ import { layOutMedium } from "./cn-medium.js";
 const test = suite("the medium of a CN");
 const disks: readonly DiskSpec[] = [{ path: "/disks/data.raw", format: "raw" }];
 
-/** @param at called with the folder while the boot goes on */
+/** @param at called with the folder during the boot */
 async function layOut(medium: BootMedium, at: (folder: string) => Promise<void> = async () => undefined) {
   await using dir = await TempDir.create("cn-medium");
   await using cleanup = new DisposableStack();
@@ -29,25 +29,25 @@ async function layOut(medium: BootMedium, at: (folder: string) => Promise<void> 
   return { ...laidOut, stickIsLeft: await isThere(join(dir.path, "usb-stick.img")) };
 }
 
-test("iPXE boots from the network, and the disks are the boot's own", async () => {
+test("iPXE boots from the network and adds no disk", async () => {
   const { boot, disks: laidOut } = await layOut({ kind: "ipxe", transport: "http", loaderDir: undefined });
   assert.equal(boot, { kind: "network" });
   assert.equal(laidOut, disks);
 });
 
-test("an ISO is in the CD drive", async () => {
+test("a boot from an ISO has it in the CD drive", async () => {
   const { boot, disks: laidOut } = await layOut({ kind: "iso", path: "/x.iso" });
   assert.equal(boot, { kind: "cdrom", isoPath: "/x.iso" });
   assert.equal(laidOut, disks);
 });
 
-test("an ISO on a disk is the first disk, and cannot be written to", async () => {
+test("an ISO on a disk is the first disk, and read-only", async () => {
   const { boot, disks: laidOut } = await layOut({ kind: "iso-disk", path: "/x.iso" });
   assert.equal(boot, { kind: "disk" });
   assert.equal(laidOut, [{ path: "/x.iso", format: "raw", readOnly: true }, ...disks]);
 });
 
-test("a USB stick is unpacked for the boot, and gone after it", async () => {
+test("a USB stick's image is unpacked for the boot and removed after it", async () => {
   let stick = "";
   const { boot, stickIsLeft } = await layOut({ kind: "usb", path: "stick.gz" }, async (folder) => {
     stick = await readFile(join(folder, "usb-stick.img"), "utf8");
@@ -57,7 +57,7 @@ test("a USB stick is unpacked for the boot, and gone after it", async () => {
   assert.not(stickIsLeft);
 });
 
-test("a stick that cannot be unpacked is refused by its name, and leaves no half of it", async () => {
+test("a stick that cannot be unpacked is rejected with its path, and no partial file is left", async () => {
   await using dir = await TempDir.create("cn-medium");
   const path = join(dir.path, "broken.gz");
   await writeFile(path, gzipSync("a stick").subarray(0, 20));

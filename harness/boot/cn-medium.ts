@@ -1,4 +1,4 @@
-/** The medium that a CN boots from, laid out for its machine. */
+/** Prepares the medium that a CN boots from for its machine. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { DisposableStack } from "../../base/disposable-stack.js";
@@ -7,8 +7,8 @@ import type { BootPlan } from "./boot-plan.js";
 import { unpackSparse } from "./unpack-sparse.js";
 
 /**
- * @param cleanup is given what has to go with the machine
- * @returns where the machine boots from, and its disks with the medium among them if that is a disk
+ * @param cleanup takes what must be removed with the machine
+ * @returns what the machine boots from, and its disks, including the medium if that is a disk
  * @throws UsageError MEDIUM_UNREADABLE
  */
 export async function layOutMedium(

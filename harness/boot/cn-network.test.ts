@@ -25,7 +25,7 @@ const streamOf = ({ network }: Pick<NicSpec, "network">): StreamNetworkSpec => {
   return network as StreamNetworkSpec;
 };
 
-test("one NIC with nothing else is plugged straight into the user network, without wire and capture", async () => {
+test("a single NIC is plugged directly into the user network, without wire and capture", async () => {
   await using dir = await TempDir.create("cn-network");
   await using cleanup = new DisposableStack();
   const network = await connectCn({ ...plain, reportDir: dir.path }, { userNetwork, services: [], cleanup });
@@ -33,7 +33,7 @@ test("one NIC with nothing else is plugged straight into the user network, witho
   assert.not(await isThere(join(dir.path, "wire.pcap")));
 });
 
-test("several NICs get a port of the wire each, the boot NIC first, and a relay leads to the user network", async () => {
+test("several NICs get one port of the wire each, the boot NIC first, and a relay joins the user network", async () => {
   await using dir = await TempDir.create("cn-network");
   await using cleanup = new DisposableStack();
   const { nics, relays } = await connectCn(
@@ -52,7 +52,7 @@ test("several NICs get a port of the wire each, the boot NIC first, and a relay 
   assert.ok(await isThere(join(dir.path, "wire.pcap")));
 });
 
-test("what the wire consists of ends with the boot", async () => {
+test("the wire's sockets are removed with the boot", async () => {
   await using dir = await TempDir.create("cn-network");
   const cleanup = new DisposableStack();
   const { nics } = await connectCn(
@@ -87,7 +87,7 @@ test("a peer answers a single NIC over the wire", async () => {
   assert.is(parseArp(answer?.payload ?? Buffer.alloc(0))?.senderIp, targetIp);
 });
 
-test("a service of the headnode sees the boot NIC's frames, and its defect is reported", async () => {
+test("a service of the headnode receives the boot NIC's frames, and its error is reported", async () => {
   await using dir = await TempDir.create("cn-network");
   await using cleanup = new DisposableStack();
   const defect = new TypeError("a defect of the service");

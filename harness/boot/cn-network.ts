@@ -1,7 +1,7 @@
 /**
- * The NICs of a CN and what their cables lead to. One NIC alone is plugged straight into QEMU's user network, where the
- * headnode is. Several are on a wire, which a relay joins to the user network, and on which peers answer; so is one, where the
- * headnode has services of its own for the wire.
+ * Connects the NICs of a CN. A single NIC is plugged directly into QEMU's user network, where the headnode is.
+ * Several NICs are on a wire: a relay joins it to the user network, and peers answer on it. A single NIC is on a wire, too, if
+ * there are peers or the headnode attaches its own services to the wire.
  */
 import { join } from "node:path";
 import type { DisposableStack } from "../../base/disposable-stack.js";
@@ -17,13 +17,13 @@ export interface CnNetwork {
 }
 
 export interface CnNetworkContext {
-  /** What the headnode plays. */
+  /** The network that the headnode provides. */
   readonly userNetwork: UserNetworkSpec;
-  /** What the headnode answers itself. */
+  /** Services that the headnode runs on the wire itself. */
   readonly services: readonly FrameService[];
-  /** Takes what a service threw upon a frame. @default the error is thrown uncaught */
+  /** Takes the error that a service threw for a frame. @default the error is thrown uncaught */
   readonly onDefect?: ((error: Error) => void) | undefined;
-  /** Is given what has to end with the boot. */
+  /** Takes what must end with the boot. */
   readonly cleanup: DisposableStack;
 }
 

@@ -37,7 +37,7 @@ const codeOf = (action: () => unknown): string => {
   return "none";
 };
 
-test("what iPXE or Linux would make something else of is refused", () => {
+test("an argument whose meaning iPXE or Linux would change is rejected", () => {
   for (const argument of [
     "",
     "  ",
@@ -68,7 +68,7 @@ test("what iPXE or Linux would make something else of is refused", () => {
   }
 });
 
-test("CNAPI has one argument of a name: an operator's hostname and NIC tags stand, and the booter's aggregations", () => {
+test("of two arguments with one name, an operator's hostname and NIC tags win, and booter's aggregations win", () => {
   const nics = ["admin_nic=aggr0", 'aggr0_aggr="a,b"', "aggr0_lacp_mode=active"];
   const argumentsWith = (...appended: string[]) => cnapiArguments({ hostname: "hostname=cn-38", appended, nics });
   assert.equal(argumentsWith("x=1", "quiet"), ["hostname=cn-38", "x=1", "quiet", ...nics]);
@@ -91,31 +91,31 @@ test("CNAPI has one argument of a name: an operator's hostname and NIC tags stan
   ]);
 });
 
-test("an argument with the name of one of the harness's own is a warning that says which one counts", () => {
+test("an argument with the name of another causes a warning that says which one takes effect", () => {
   const cnapi = { hostname: "hostname=cn-38", nics: ["admin_nic=52:54:00:99:00:38", "aggr0_lacp_mode=active"] };
   const warningsOf = (...appended: string[]): string =>
     collisionWarnings({ ...cnapi, appended }, ownArguments(script))
       .map(formatFileWarning)
       .join("\n");
   for (const [argument, says] of [
-    ["ip=dhcp", /^--append ip=dhcp: has not what the booter's own ip=10\.99\.99\.38:::255\.255\.255\.0:: has/],
-    ["ip=10.9.9.9:::255.0.0.0::", /counts in its place/],
-    ["BOOTIF=eth0", /has not what the booter's own BOOTIF=01-52-54-00-99-00-38 has/],
-    ["BOOTIF=01-52-54-00-99-00-39", /counts in its place/],
-    ["boot=local", /comes after the booter's own boot=live, and counts/],
-    ["console=ttyS0", /it is \/dev\/console/],
-    ["fetch=http://10.0.0.1/x", /comes before the booter's own fetch=http:.*, which counts/],
-    ["hostname=cn-39", /takes the place of hostname=cn-38/],
-    ["admin_nic=52:54:00:99:00:39", /takes the place of admin_nic=/],
+    ["ip=dhcp", /^--append ip=dhcp: lacks the value that booter's own ip=10\.99\.99\.38:::255\.255\.255\.0:: has/],
+    ["ip=10.9.9.9:::255.0.0.0::", /and overrides it/],
+    ["BOOTIF=eth0", /lacks the value that booter's own BOOTIF=01-52-54-00-99-00-38 has/],
+    ["BOOTIF=01-52-54-00-99-00-39", /and overrides it/],
+    ["boot=local", /comes after booter's own boot=live and overrides it/],
+    ["console=ttyS0", /it becomes \/dev\/console/],
+    ["fetch=http://10.0.0.1/x", /comes before booter's own fetch=http:.*, which takes effect/],
+    ["hostname=cn-39", /replaces hostname=cn-38/],
+    ["admin_nic=52:54:00:99:00:39", /replaces admin_nic=/],
     ["aggr0_lacp_mode=off", /is replaced by aggr0_lacp_mode=active/],
-    ["quiet ip=dhcp", /^--append ip=dhcp: has not/],
+    ["quiet ip=dhcp", /^--append ip=dhcp: lacks/],
   ] as const) {
     assert.match(warningsOf(argument), says, argument);
     assert.is(warningsOf(argument).split("\n").length, 1);
   }
   assert.is(
     warningsOf("quiet", "x=1", "boot=live", "ipx=1", "hostname=cn-38", "fetch"),
-    "--append fetch: comes before the booter's own fetch=http://10.99.99.7/os/20260102T030405Z/platform/x86_64/filesystem.squashfs, which counts. Remedy: leave it out, unless that is what you want to see",
+    "--append fetch: comes before booter's own fetch=http://10.99.99.7/os/20260102T030405Z/platform/x86_64/filesystem.squashfs, which takes effect. Remedy: leave it out, unless you want this effect",
   );
 });
 
@@ -128,7 +128,7 @@ test("Linux gets the line of the boot script with single spaces, and on UEFI wit
   assert.is(linuxCommandLine(line, "uefi"), `vmlinuz ${expected}`);
 });
 
-test("a command line of one byte too many is refused with its length, the limit and the longest argument", () => {
+test("a command line one byte too long is rejected with its length, the limit and the longest argument", () => {
   const rest = "x".repeat(100);
   const appended = ["quiet", `x=${"a".repeat(LONGEST_COMMAND_LINE - 100)}`];
   const lineOf = (bytes: number): string => rest.padEnd(bytes, "a");
@@ -139,18 +139,18 @@ test("a command line of one byte too many is refused with its length, the limit 
   } catch (error) {
     const { kind, code, message, hint } = error as { kind: string; code: string; message: string; hint: string };
     assert.is(`${kind} ${code}`, "usage COMMAND_LINE_TOO_LONG");
-    assert.match(message, "would have 2048 bytes, and Linux takes 2047");
+    assert.match(message, "would have 2048 bytes, but Linux on x86 accepts 2047");
     assert.match(message, "fetch=");
-    assert.match(hint, 'at least 1 byte shorter; the longest is --append "x=aaaa');
+    assert.match(hint, 'by at least 1 byte; the longest is --append "x=aaaa');
     assert.match(hint, "(1949 bytes)");
   }
 });
 
-test("a command line that the files alone make too long is a warning, as the booter would serve it", () => {
+test("a command line that the files alone make too long causes a warning only, because booter would serve it", () => {
   const [warning] = checkCommandLine("x".repeat(3000), ["quiet"], "n.json");
   assert.match(
     warning === undefined ? "" : formatFileWarning(warning),
-    /^n\.json: makes a kernel command line of 3000 bytes, and Linux takes 2047/,
+    /^n\.json: leads to a kernel command line of 3000 bytes, but Linux on x86 accepts 2047/,
   );
 });
 

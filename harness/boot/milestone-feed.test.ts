@@ -26,33 +26,33 @@ const request: HeadnodeRequest = {
   userAgent: "",
 };
 
-function toldOf(requests: readonly Partial<HeadnodeRequest>[]): string[] {
-  const told: string[] = [];
+function reportedFor(requests: readonly Partial<HeadnodeRequest>[]): string[] {
+  const reported: string[] = [];
   const transcript = new Transcript(() => 0);
   followTranscript(
     { paths, transcript },
     {
-      onMilestone: ({ name, atMs }) => told.push(`${name} ${atMs}`),
-      onRefusal: ({ path }) => told.push(`refused ${path}`),
+      onMilestone: ({ name, atMs }) => reported.push(`${name} ${atMs}`),
+      onRefusal: ({ path }) => reported.push(`refused ${path}`),
     },
   );
   for (const entry of requests) {
     const ended = { ...request, ...entry };
     transcript.end(ended, ended);
   }
-  return told;
+  return reported;
 }
 
-test("a file sent whole is a milestone at the end of its transfer", () => {
-  assert.equal(toldOf([{ path: "/s" }, { path: "/f", timeMs: 30_000, durationMs: 2_000 }]), [
+test("a file that was sent completely is a milestone at the end of its transfer", () => {
+  assert.equal(reportedFor([{ path: "/s" }, { path: "/f", timeMs: 30_000, durationMs: 2_000 }]), [
     "ipxe-script 1005",
     "live-boot-fetch 32000",
   ]);
 });
 
-test("over TFTP it is the same, and one of the loaders is enough", () => {
+test("a TFTP transfer is a milestone, too, and one of the loaders is enough", () => {
   assert.equal(
-    toldOf([
+    reportedFor([
       { path: "/l.kpxe", method: "RRQ" },
       { path: "/s", method: "RRQ" },
     ]),
@@ -60,14 +60,14 @@ test("over TFTP it is the same, and one of the loaders is enough", () => {
   );
 });
 
-test("modules are fetched when the last of them is", () => {
-  assert.equal(toldOf([{ path: "/m2" }, { path: "/m2" }]), []);
-  assert.equal(toldOf([{ path: "/m2" }, { path: "/m1" }]), ["modules-fetch 1005"]);
+test("modules-fetch is reached with the last module", () => {
+  assert.equal(reportedFor([{ path: "/m2" }, { path: "/m2" }]), []);
+  assert.equal(reportedFor([{ path: "/m2" }, { path: "/m1" }]), ["modules-fetch 1005"]);
 });
 
-test("half a file, a HEAD, a part and a strange path are none", () => {
+test("an incomplete file, a HEAD, a range and an unknown path are no milestones", () => {
   assert.equal(
-    toldOf([
+    reportedFor([
       { path: "/f", complete: false },
       { path: "/f", method: "HEAD" },
       { path: "/f", status: 206 },
@@ -77,8 +77,8 @@ test("half a file, a HEAD, a part and a strange path are none", () => {
   );
 });
 
-test("404 for a file of the boot is a refusal", () => {
-  assert.equal(toldOf([{ path: "/k", status: 404 }]), ["refused /k"]);
+test("a 404 for a file of the boot is a refusal", () => {
+  assert.equal(reportedFor([{ path: "/k", status: 404 }]), ["refused /k"]);
 });
 
 test.run();

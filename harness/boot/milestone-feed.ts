@@ -1,6 +1,6 @@
 /**
- * What the headnode's transcript says of a boot: milestones, and answers that end it.
- * Not here: what the console says (milestones.ts).
+ * Reads milestones, and refusals that end the boot, from the headnode's transcript.
+ * milestones.ts reads them from the console.
  */
 
 import type { Headnode } from "../headnode/headnode.js";
@@ -9,11 +9,11 @@ import type { MilestoneEvent, MilestoneName } from "./milestones.js";
 
 export interface HeadnodeListener {
   readonly onMilestone: (event: MilestoneEvent) => void;
-  /** The CN was refused a file that it cannot boot without. */
+  /** Called when the headnode refuses a file that the CN cannot boot without. */
   readonly onRefusal: (request: HeadnodeRequest) => void;
 }
 
-/** Tells of the boot from its first request. @returns a function that stops it */
+/** Reports all requests of the boot, from the first on. @returns a function that stops the reports */
 export function followTranscript(
   { paths, transcript }: Pick<Headnode, "paths" | "transcript">,
   listener: HeadnodeListener,

@@ -6,7 +6,7 @@ import { type FatalReason, type MilestoneName, MilestoneRecorder } from "./miles
 
 const test = suite("MilestoneRecorder");
 
-/** A recorder on a console whose clock moves on by one second for each chunk. */
+/** A recorder on a console whose clock advances by one second for each chunk. */
 async function recording(chunks: readonly string[]): Promise<MilestoneRecorder> {
   const line = new FedLine();
   let seconds = 0;
@@ -41,7 +41,7 @@ const lines: readonly (readonly [MilestoneName, string])[] = [
 for (const [name, text] of lines) {
   test(`sees ${name} in ${JSON.stringify(text.trim().slice(0, 60))}`, async () => {
     const { reached } = await recording([text]);
-    const wanted = name === "pivot" && text.startsWith("[") ? ["kernel", "pivot"] : [name]; // a kernel stamp is the kernel's
+    const wanted = name === "pivot" && text.startsWith("[") ? ["kernel", "pivot"] : [name]; // a kernel stamp gives both
     assert.equal(
       reached.map((event) => event.name),
       wanted,
@@ -49,7 +49,7 @@ for (const [name, text] of lines) {
   });
 }
 
-test("a line that only looks like one reaches nothing", async () => {
+test("a line that only resembles a milestone's reaches no milestone", async () => {
   const { reached } = await recording([
     "triton: hostid unknown\r\n",
     "triton: waiting up to 10 s for a disk with the system pool on it\r\n",
@@ -61,7 +61,7 @@ test("a line that only looks like one reaches nothing", async () => {
   assert.equal(reached, []);
 });
 
-test("GRUB's welcome is not systemd's", async () => {
+test("GRUB's welcome is not taken for systemd's", async () => {
   const recorder = await recording([
     "\x1b[H\x1b[J\x1b[1;1HWelcome to GRUB!\r\n\r\n",
     "error: no suitable video mode found.\r\n",
@@ -69,7 +69,7 @@ test("GRUB's welcome is not systemd's", async () => {
   assert.equal(recorder.reached, []);
 });
 
-test("keeps the first time of each and the order in which they came", async () => {
+test("the recorder keeps the first time of each milestone and their order", async () => {
   const recorder = await recording([
     "[    0.000000] Linux version 6.1.0-40-amd64\r\n",
     "triton: hostid 73cb1ae8\r\n",
@@ -85,7 +85,7 @@ test("keeps the first time of each and the order in which they came", async () =
   assert.is(recorder.last?.detail, "Welcome to Debian GNU/Linux 12 (bookworm)!");
 });
 
-test("a later milestone implies the kernel and the pivot where their lines are not printed, as with quiet", async () => {
+test("a later milestone implies the kernel and the pivot when their lines are not printed, as with quiet", async () => {
   const quiet = await recording([
     "triton: hostid 73cb1ae8\r\n",
     "\r\nDebian GNU/Linux 12 cn7 ttyS1\r\n\r\ncn7 login: ",
@@ -99,7 +99,7 @@ test("a later milestone implies the kernel and the pivot where their lines are n
   assert.is(quiet.implierOf("pivot")?.name, "login");
 });
 
-test("the headnode's transcript implies the kernel, and a link that is announced before the pivot does not imply it", () => {
+test("the headnode's transcript implies the kernel, and a link that is announced early does not imply the pivot", () => {
   const recorder = new MilestoneRecorder();
   recorder.record({ name: "initrd-fetch", atMs: 1, detail: "" });
   assert.not(recorder.has("kernel"));
@@ -109,7 +109,7 @@ test("the headnode's transcript implies the kernel, and a link that is announced
   assert.not(recorder.has("pivot"));
 });
 
-test("what the early boot states or the headnode sends is proved by itself alone, and what is seen is not implied", () => {
+test("only its own event proves a fact of the early boot or the headnode, and a seen milestone is not implied", () => {
   const recorder = new MilestoneRecorder();
   recorder.record({ name: "kernel", atMs: 1, detail: "" });
   recorder.record({ name: "login", atMs: 2, detail: "" });
@@ -216,11 +216,11 @@ for (const [reason, text, said] of fatal) {
       [reason],
     );
     assert.ok(fatalSigns[0]?.text.includes(said), fatalSigns[0]?.text);
-    assert.not.match(fatalSigns[0]?.text ?? "", "Press Ctrl-B"); // what stood on the line before it says nothing
+    assert.not.match(fatalSigns[0]?.text ?? "", "Press Ctrl-B"); // earlier text on the line is left out
   });
 }
 
-test("takes a second beginning of the kernel for a reset", async () => {
+test("a second start of the kernel is taken for a reset", async () => {
   const banner = "[    0.000000] Linux version 6.1.0-40-amd64 (debian-kernel@lists.debian.org)\r\n";
   const { fatalSigns } = await recording([banner, "[    1.000000] x\r\n", banner]);
   assert.equal(

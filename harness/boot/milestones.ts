@@ -1,15 +1,14 @@
 /**
- * The named points of a boot, and the signs that it will not get further.
+ * The named points of a boot, and the signs that it cannot continue.
  * Sources: DESIGN.md section 7; live-boot 20230131 (9990-initramfs-tools.sh, 9990-misc-helpers.sh); initramfs-tools
  * scripts/functions (panic); systemd 252 (src/core/main.c, units/emergency.service); Linux kernel/panic.c, mm/oom_kill.c,
  * fs/squashfs; iPXE hci/shell.c, usr/autoboot.c (uriboot); SeaBIOS src/boot.c (call_boot_entry);
- * edk2 MdeModulePkg/Library/UefiBootManagerLib (BdsDxe's words), ShellPkg.
- * Not here: how long to wait for each (the boot's own code does), and what the headnode serves.
+ * edk2 MdeModulePkg/Library/UefiBootManagerLib (messages of BdsDxe), ShellPkg.
  */
 import type { Console, ConsoleMatch, MatchOn } from "../console/console.js";
 import { loginPrompt } from "../console/serial-login.js";
 
-/** How a milestone is seen: by a line of the console, or by the headnode, which says when it has sent a file in full. */
+/** How a milestone is seen: by a console line, or by the headnode, which reports when it has sent a whole file. */
 export type MilestoneSource =
   | { readonly kind: "console"; readonly pattern: RegExp; readonly on: MatchOn }
   | { readonly kind: "headnode" };
@@ -17,11 +16,11 @@ export type MilestoneSource =
 interface MilestoneSpec {
   readonly name: string;
   readonly source: MilestoneSource;
-  /** What one waits for until it is reached, in words. */
+  /** What a wait for it expects, in words. */
   readonly awaited: string;
   /**
-   * Whether any later milestone proves that this one was passed. A step of the boot itself is: no login without a kernel. What the
-   * early boot states, such as the digest or the hostid, is proved by its own line alone.
+   * Whether any later milestone proves that the boot passed this one. True for a step of the boot: a login needs a kernel.
+   * False for a fact that the early boot reports, such as the digest or the hostid: only its own line proves it.
    * @default false
    */
   readonly isImplied?: true;
@@ -58,11 +57,12 @@ export const milestones = [
   {
     name: "system-pool",
     source: consoleLine(/^triton: system pool (\S.*)$/),
-    awaited: "the early boot to tell of the system pool (triton: system pool …)",
+    awaited: "the early boot to report the system pool (triton: system pool …)",
   },
   {
     name: "pivot",
-    // GRUB says welcome as well. Not printed with quiet, systemd.show_status=0 and the like, or with another console behind ttyS1.
+    // GRUB prints a welcome, too.
+    // Not printed with quiet, systemd.show_status=0 and the like, or if another console follows ttyS1.
     source: consoleLine(/systemd\[1\]: systemd (\d+)\S* .*running in system mode|^Welcome to (?!GRUB!)(.+)!$/),
     awaited: "systemd's first line in the new root",
     isImplied: true,
@@ -83,7 +83,7 @@ export type MilestoneName = (typeof milestones)[number]["name"];
 
 export const milestoneNames: readonly MilestoneName[] = milestones.map(({ name }) => name);
 
-/** The milestones that are passed once `name` is reached, seen or not, in the order of a boot. */
+/** Returns the milestones that the boot has passed once it reaches `name`, seen or not, in the order of a boot. */
 function impliedBy(name: MilestoneName): readonly MilestoneName[] {
   // The early boot announces its links before the new root takes over.
   const place = milestoneNames.indexOf(name === "networkd" ? "system-pool" : name);
@@ -91,7 +91,7 @@ function impliedBy(name: MilestoneName): readonly MilestoneName[] {
   return milestones.flatMap((each, index) => (index < place && specs[index]?.isImplied === true ? [each.name] : []));
 }
 
-/** A milestone that was reached, whoever saw it. */
+/** A milestone that was reached, seen on the console or by the headnode. */
 export interface MilestoneEvent {
   readonly name: MilestoneName;
   /** Milliseconds since power-on. */
@@ -102,15 +102,15 @@ export interface MilestoneEvent {
 
 /**
  * - `kernel-panic`: the kernel stopped
- * - `out-of-memory`: the kernel killed PID 1 for want of memory, or had nothing left to kill
+ * - `out-of-memory`: the kernel killed PID 1 to free memory, or found no process to kill
  * - `live-boot-failed`: live-boot gave up; `text` is its reason
- * - `wrong-squashfs`: the early boot refuses a root whose digest is not the one that was delivered
- * - `initramfs-shell`: the prompt of the initramfs
- * - `emergency-shell`: systemd's emergency or rescue mode
+ * - `wrong-squashfs`: the early boot refused a root whose digest differs from the delivered one
+ * - `initramfs-shell`: the initramfs opened its shell
+ * - `emergency-shell`: systemd entered emergency or rescue mode
  * - `squashfs-error`: the root file system cannot be read
  * - `ipxe-prompt`: iPXE gave up
  * - `firmware-prompt`: the firmware found nothing to boot
- * - `restarted`: the kernel began anew
+ * - `restarted`: the kernel started a second time
  */
 export type FatalReason =
   | "kernel-panic"
@@ -124,10 +124,10 @@ export type FatalReason =
   | "firmware-prompt"
   | "restarted";
 
-/** The guest said itself that it cannot go on. */
+/** A message of the guest that it cannot continue. */
 export interface FatalSign {
   readonly reason: FatalReason;
-  /** What says so, to the end of its line. */
+  /** The message, to the end of its line. */
   readonly text: string;
   /** Milliseconds since power-on. */
   readonly atMs: number;
@@ -155,27 +155,27 @@ const fatalPatterns: readonly FatalPattern[] = [
   { reason: "ipxe-prompt", pattern: /^iPXE> $/, on: "prompt" },
   { reason: "ipxe-prompt", pattern: /Could not boot(?: image)?: \S/ },
   { reason: "firmware-prompt", pattern: /^(?:Shell|grub|grub rescue)> $/, on: "prompt" },
-  // What iPXE printed before and took back with backspaces stands on the same line.
+  // iPXE leaves earlier text, erased with backspaces, on the same line.
   { reason: "firmware-prompt", pattern: /No bootable device\./, on: "prompt" },
-  // UEFI has one thing to boot, as BIOS has; what it tries after that, the shell or its menu, is no boot.
+  // UEFI gets one boot option, like BIOS. What it tries next, its shell or its menu, does not boot the CN.
   { reason: "firmware-prompt", pattern: /BdsDxe: failed to (?:load|start) Boot[0-9A-F]{4} / },
   { reason: "firmware-prompt", pattern: /BdsDxe: No bootable option or device was found/ },
 ];
 
-/** live-boot's last words before its reason, which is the next line with text. */
+/** live-boot's last line before its reason; the reason is the next line with text. */
 const liveBootReasonFollows = /live-boot will now (?:start a shell|restart your system)\. The error message was:/;
 
-/** The kernel's very first line; a second one means that the machine was reset. */
+/** The kernel's first line. A second one means that the machine was reset. */
 const kernelBanner = /^\[ {4}0\.000000\] Linux version (\S+)/;
 
 export interface MilestoneRecorderOptions {
-  /** Told of each milestone when it is first reached. */
+  /** Called when a milestone is first reached. */
   readonly onMilestone?: (event: MilestoneEvent) => void;
-  /** Told of each sign that the boot will not get further. */
+  /** Called for each sign that the boot cannot continue. */
   readonly onFatalSign?: (sign: FatalSign) => void;
 }
 
-/** Keeps when each milestone was first reached, and the signs that there will be no more of them. */
+/** Records when each milestone was first reached, and the signs that the boot cannot continue. */
 export class MilestoneRecorder {
   readonly #reached = new Map<MilestoneName, MilestoneEvent>();
   readonly #implied = new Map<MilestoneName, MilestoneEvent>();
@@ -186,7 +186,7 @@ export class MilestoneRecorder {
     this.#options = options;
   }
 
-  /** Watches a console from now on. @returns a function that stops */
+  /** Watches a console from now on. @returns a function that stops watching */
   observe(console: Console): () => void {
     let banners = 0;
     const stops = [
@@ -215,7 +215,7 @@ export class MilestoneRecorder {
     };
   }
 
-  /** Takes a milestone that was seen elsewhere, in the headnode's transcript; only the first of a name counts. */
+  /** Records a milestone, also one from the headnode's transcript. Only the first of a name counts. */
   record(event: MilestoneEvent): void {
     if (this.#reached.has(event.name)) return;
     this.#reached.set(event.name, event);
@@ -225,17 +225,17 @@ export class MilestoneRecorder {
     this.#options.onMilestone?.(event);
   }
 
-  /** What was seen, in the order in which it was reached. */
+  /** The milestones that were seen, in the order of their times. */
   get reached(): readonly MilestoneEvent[] {
     return [...this.#reached.values()].sort((a, b) => a.atMs - b.atMs);
   }
 
-  /** Whether it is passed: seen, or implied by a later one. */
+  /** Whether the boot passed it: it was seen, or a later one implies it. */
   has(name: MilestoneName): boolean {
     return this.#reached.has(name) || this.#implied.has(name);
   }
 
-  /** The first milestone that proves that `name` was passed; undefined where `name` itself was seen, or nothing proves it. */
+  /** The first milestone that proves that the boot passed `name`; undefined when `name` was seen, or nothing proves it. */
   implierOf(name: MilestoneName): MilestoneEvent | undefined {
     return this.#reached.has(name) ? undefined : this.#implied.get(name);
   }
@@ -245,7 +245,7 @@ export class MilestoneRecorder {
     return this.reached.at(-1);
   }
 
-  /** The signs that the boot will not get further, in the order in which they were seen. */
+  /** The signs that the boot cannot continue, in the order in which they were seen. */
   get fatalSigns(): readonly FatalSign[] {
     return this.#fatalSigns;
   }

@@ -8,7 +8,7 @@ import { makeReportFolder } from "./report-folder.js";
 
 const test = suite("report folder");
 
-test("is made where it is missing, and left as it is where it is there", async () => {
+test("a missing report folder is made, and an existing one is left unchanged", async () => {
   await using dir = await TempDir.create("report-folder");
   const path = join(dir.path, "a/b");
   await makeReportFolder(path);
@@ -17,7 +17,7 @@ test("is made where it is missing, and left as it is where it is there", async (
   assert.equal(await readdir(path), ["old"]);
 });
 
-test("that cannot be made, or that is there and takes no files, is told with a remedy", async () => {
+test("a report folder that cannot be made or written is rejected with a hint", async () => {
   await using dir = await TempDir.create("report-folder");
   await writeFile(join(dir.path, "file"), "");
   for (const path of [join(dir.path, "file/report"), "/proc"]) {

@@ -1,9 +1,9 @@
-/** The folder that a boot or a test run leaves its report in. */
+/** The folder for the report of a boot or a test run. */
 import { writeFile } from "node:fs/promises";
 import { makeWritableFolder } from "../../base/writable-folder.js";
 import { HarnessError } from "../harness-error.js";
 
-/** Makes it where it is missing. @throws HarnessError LOG_NOT_WRITABLE */
+/** Makes the folder if it is missing. @throws HarnessError LOG_NOT_WRITABLE */
 export async function makeReportFolder(path: string): Promise<void> {
   try {
     await makeWritableFolder(path);
@@ -13,7 +13,7 @@ export async function makeReportFolder(path: string): Promise<void> {
       `the report folder ${path} cannot be written: ${(cause as Error).message}`,
       {
         cause,
-        hint: "name a folder that can be written to with --report",
+        hint: "name a writable folder with --report",
       },
     );
   }

@@ -1,6 +1,6 @@
 /**
- * A CN from power-on to its report: headnode, machine, console and milestones in one hand.
- * Not here: what is asked of it (boot.ts, scenario-run.ts), what came of it (boot-outcome.ts).
+ * Runs a CN from power-on to its report, with its headnode, machine, consoles and milestones.
+ * boot.ts and scenario-boot.ts drive it; boot-outcome.ts builds the report.
  */
 import { loadavg } from "node:os";
 import { join } from "node:path";
@@ -37,24 +37,24 @@ import { type CnTerminal, joinTerminal } from "./terminal.js";
 
 /** Longest time between two milestones on an ordinary host with KVM, in milliseconds. */
 const MILESTONE_GAP_MS = 20_000;
-/** Longest time to a shell, from the login prompt on, likewise. */
+/** Longest time from the login prompt to a shell, likewise. */
 const LOGIN_MS = 20_000;
 /** Longest time for a command in the CN, likewise. */
 const COMMAND_MS = 30_000;
-/** Longest time for the guest's own end, likewise. */
+/** Longest time for the guest to end itself, likewise. */
 const ENDING_MS = 30_000;
-/** For QEMU to end after its consoles did, in milliseconds. */
+/** Longest time from the end of QEMU's consoles to its exit, in milliseconds. */
 const EXIT_LIMIT_MS = 2_000;
-/** Lines of ttyS1 that can be asked for; a boot prints about a thousand. */
+/** How many lines of ttyS1 are kept; a boot prints about a thousand. */
 const KEPT_LINES = 20_000;
 
-/** What a CN finds that boots from a medium: addresses by DHCP, and nobody to ask for anything. */
+/** The network of a CN that boots from a medium: DHCP gives it addresses, and no headnode serves anything. */
 const mediumNetwork: HeadnodeNetwork = { ...userNetworkFor(defaultCnAddress), bootFile: undefined };
 
 export interface PowerOnContext {
   readonly signal: AbortSignal;
   readonly progress: Progress;
-  /** Decides what the machine runs with. @default decideAccelerator */
+  /** Decides how the machine runs: with KVM or emulated. @default decideAccelerator */
   readonly decideAccelerator?: typeof decideAccelerator | undefined;
 }
 
@@ -62,19 +62,19 @@ interface Parts {
   readonly plan: BootPlan;
   readonly context: PowerOnContext;
   readonly accelerator: AcceleratorVerdict;
-  /** None for a boot from a medium. */
+  /** Undefined for a boot from a medium. */
   readonly headnode: Headnode | undefined;
   readonly machine: RunningMachine;
-  /** ttyS1, where Linux speaks. */
+  /** ttyS1, where Linux prints. */
   readonly line: SerialLine;
   readonly console: Console;
-  /** ttyS0, where firmware and iPXE speak. */
+  /** ttyS0, where firmware and iPXE print. */
   readonly firmware: Console;
   readonly digests: Promise<ImageDigests>;
   readonly clock: Clock;
 }
 
-/** Counts from power-on; until then it stands at 0. */
+/** Counts from power-on; 0 until then. */
 class Clock {
   #poweredOn: number | undefined;
   startedAt = new Date();
@@ -88,9 +88,9 @@ class Clock {
   readonly nowMs = (): number => (this.#poweredOn === undefined ? 0 : performance.now() - this.#poweredOn);
 }
 
-/** The guest's own end, which the claims of the next boot may build upon. */
+/** How the guest ends itself. The claims of the next boot may depend on it. */
 export interface GuestEnding {
-  /** What root runs to bring it about; what it prints is lost with the machine. */
+  /** The command that root runs to end the guest. Its output is lost with the machine. */
   readonly command: string;
   readonly end: Extract<GuestEnd, "guest-reset" | "guest-shutdown">;
 }
@@ -100,7 +100,7 @@ export class RunningCn implements AsyncDisposable {
   readonly #parts: Parts;
   readonly #resources: DisposableStack;
   readonly #trouble: BootTrouble;
-  /** Aborted by the caller, or by whatever ends the boot before its time. */
+  /** Aborted by the caller, or by an event that ends the boot early. */
   readonly #signal: AbortSignal;
   readonly #refused: Set<string>;
   readonly #commands: CommandReport[] = [];
@@ -109,7 +109,7 @@ export class RunningCn implements AsyncDisposable {
   #ending: Promise<BootReport> | undefined;
 
   /**
-   * Starts all that a boot consists of and powers the machine on.
+   * Starts all parts of a boot and powers the machine on.
    * @throws VmError, HarnessError LOG_NOT_WRITABLE, UsageError PORT_IN_USE
    */
   static async powerOn(plan: BootPlan, context: PowerOnContext): Promise<RunningCn> {
@@ -129,7 +129,7 @@ export class RunningCn implements AsyncDisposable {
     const clock = new Clock();
     const digesting = new AbortController();
     cleanup.defer(() => digesting.abort());
-    const digests = digestImage(image, AbortSignal.any([signal, digesting.signal])); // looked at when the report is made
+    const digests = digestImage(image, AbortSignal.any([signal, digesting.signal])); // awaited when the report is built
     const trouble = new BootTrouble();
     const onDefect = (error: Error): void => trouble.hostFailed(error);
     const { medium } = plan;
@@ -169,7 +169,7 @@ export class RunningCn implements AsyncDisposable {
           freeDiskSlots: plan.plugs.length,
           nics,
           relays,
-          // The firmware and iPXE speak on ttyS0, and Linux on ttyS1, as booter tells it.
+          // The firmware and iPXE print on ttyS0, and Linux on ttyS1, as booter's kernel arguments say.
           serial: ["pty", "pty"],
         },
         { workDir: reportDir, signal },
@@ -241,15 +241,15 @@ export class RunningCn implements AsyncDisposable {
   }
 
   /**
-   * Waits for a milestone, as long as others come on the way to it, or the headnode's files go on to it.
-   * @throws ExpectationFailed TIMED_OUT when nothing came for long; FATAL_SIGN, CONSOLE_ENDED with all that was told
+   * Waits for a milestone, as long as the boot reaches other milestones before it or the headnode is sending files.
+   * @throws ExpectationFailed TIMED_OUT when neither happens for too long; FATAL_SIGN, CONSOLE_ENDED with all signs
    * @throws VmError EXITED_EARLY when QEMU failed, KVM_FAILED when KVM did
    */
   async reach(name: MilestoneName): Promise<void> {
     const { plan, context, accelerator } = this.#parts;
     await context.progress.step(`boot to ${name}`, async (step) => {
       while (!this.recorder.has(name)) {
-        // Of a kernel that does not print, systemd's first line is not seen either, and the next sign comes two steps later.
+        // A kernel that does not print hides systemd's first line, too: the next sign comes two steps later.
         const steps = this.recorder.implierOf("kernel") === undefined ? 1 : 2;
         const limitMs = steps * MILESTONE_GAP_MS * accelerator.timeScale;
         const sentBefore = this.#bytesSent;
@@ -258,10 +258,10 @@ export class RunningCn implements AsyncDisposable {
         });
         const tooLate = new ExpectationFailed(
           "TIMED_OUT",
-          `${nextAwaited(plan, this.recorder, name)?.awaited}: waited ${formatDuration(limitMs)} after ${this.recorder.last?.name ?? "power-on"}`,
+          `waited ${formatDuration(limitMs)} after ${this.recorder.last?.name ?? "power-on"} for ${nextAwaited(plan, this.recorder, name)?.awaited}`,
         );
         await waitAtMost(another, { limitMs, signal: this.#signal, onLimit: () => tooLate }).catch((error) => {
-          // A file on its way is slow (a few KiB a second, by TFTP to an emulated PXE), and no silence.
+          // A slow transfer (a few KiB a second, by TFTP to an emulated PXE) is progress, too.
           if (error !== tooLate || this.#bytesSent === sentBefore) throw error;
         });
         step.status(`${this.recorder.last?.name ?? "power-on"} at ${formatDuration(this.nowMs)}`);
@@ -270,24 +270,24 @@ export class RunningCn implements AsyncDisposable {
     this.#signal.throwIfAborted();
   }
 
-  /** What came on ttyS1 so far, oldest line first. */
+  /** The lines printed on ttyS1 so far, oldest first. */
   consoleLines(): readonly string[] {
     return this.#parts.console.tail(KEPT_LINES);
   }
 
-  /** What the headnode's own DHCP was asked and answered so far. */
+  /** Requests to the headnode's own DHCP and its answers so far. */
   get dhcp(): readonly DhcpExchange[] {
     return this.#parts.headnode?.dhcp ?? [];
   }
 
-  /** Paths of the disks that were plugged in so far. */
+  /** Paths of the disks plugged in so far. */
   get plugged(): readonly string[] {
     return this.#plugged;
   }
 
   /**
    * Waits for a stop that the image makes on purpose.
-   * @throws ExpectationFailed WRONG_VALUE when the boot goes on to a login; others as reach() when it stops for another reason
+   * @throws ExpectationFailed WRONG_VALUE when the boot reaches a login; as reach() when it stops for another reason
    */
   async stopWith(reason: FatalReason): Promise<void> {
     try {
@@ -296,12 +296,12 @@ export class RunningCn implements AsyncDisposable {
       if (this.recorder.fatalSigns.some((sign) => sign.reason === reason)) return;
       throw error;
     }
-    throw new ExpectationFailed("WRONG_VALUE", `the boot went on to a login, and should have stopped with ${reason}`);
+    throw new ExpectationFailed("WRONG_VALUE", `the boot reached the login prompt instead of stopping with ${reason}`);
   }
 
   /**
    * Checks that a stopped boot stays stopped.
-   * @param nativeMs how long, in milliseconds of native speed
+   * @param nativeMs how long to watch, in milliseconds at native speed
    * @throws ExpectationFailed CONSOLE_ENDED when the guest ends the machine; WRONG_VALUE when it reaches a milestone
    * @throws VmError EXITED_EARLY when QEMU failed, KVM_FAILED when KVM did
    */
@@ -317,13 +317,13 @@ export class RunningCn implements AsyncDisposable {
   }
 
   /**
-   * Has root end the guest, and waits until it did.
-   * @throws ExpectationFailed TIMED_OUT when it goes on; WRONG_VALUE when it ends in another way
+   * Runs a command as root that ends the guest, and waits for the end.
+   * @throws ExpectationFailed TIMED_OUT when the guest keeps running; WRONG_VALUE when it ends in another way
    * @throws VmError KVM_FAILED, EXITED_EARLY when the host ends it
    */
   async endItself(shell: CnShell, { command, end }: GuestEnding): Promise<void> {
     const { machine, context } = this.#parts;
-    // In a session of its own, and a moment later, so that the shell's answer gets through before the machine goes.
+    // It runs in its own session after a delay, so that the shell's answer arrives before the machine ends.
     const inBackground = `setsid sh -c 'sleep 1; '${quoteWord(command)} </dev/null >/run/livelab-ending.log 2>&1 &`;
     expectSuccess(await shell.run(inBackground));
     const limitMs = this.#scaled(ENDING_MS);
@@ -332,7 +332,7 @@ export class RunningCn implements AsyncDisposable {
         limitMs,
         signal: context.signal,
         onLimit: () =>
-          new ExpectationFailed("TIMED_OUT", `${formatDuration(limitMs)} after ${command} the guest goes on`),
+          new ExpectationFailed("TIMED_OUT", `the guest still runs ${formatDuration(limitMs)} after ${command}`),
       }),
     );
     if (exit.reason !== end) {
@@ -342,7 +342,7 @@ export class RunningCn implements AsyncDisposable {
     }
   }
 
-  /** Logs in as root on ttyS1. @throws ExpectationFailed LOGIN_REFUSED, saying why nobody can log in */
+  /** Logs in as root on ttyS1. @throws ExpectationFailed LOGIN_REFUSED with the reason */
   async logIn(): Promise<CnShell> {
     const { plan, console } = this.#parts;
     try {
@@ -361,17 +361,18 @@ export class RunningCn implements AsyncDisposable {
       if (!(error instanceof ExpectationFailed) || error.code !== "LOGIN_REFUSED" || plan.rootPassword !== undefined) {
         throw error;
       }
-      const source = plan.nodeConfig?.path ?? "no node.config";
+      const path = plan.nodeConfig?.path;
+      const lacks = path === undefined ? "the boot has no node.config" : `${path} has no root_shadow`;
       throw new ExpectationFailed(
         "LOGIN_REFUSED",
-        `nobody can log in: the image asks root for a password, and ${source} has no root_shadow to set one that livelab knows`,
+        `cannot log in: the image asks root for a password, and ${lacks} to set one that livelab knows`,
         { cause: error, hint: "use fixtures/node.config, or an image whose root has no password" },
       );
     }
   }
 
   /**
-   * Joins a terminal to ttyS1 until the escape key or the machine's end; signs of trouble are the reader's to judge.
+   * Joins a terminal to ttyS1 until the escape key or the machine's end. Fatal signs do not end it: the user sees them.
    * @throws VmError KVM_FAILED, EXITED_EARLY when the host ends the machine
    */
   async attach(terminal: CnTerminal): Promise<void> {
@@ -385,7 +386,7 @@ export class RunningCn implements AsyncDisposable {
 
   /**
    * Ends the machine and writes the report. A second call gets the same report.
-   * @param error what went wrong, or undefined when all that was asked came true
+   * @param error what went wrong, or undefined when everything requested succeeded
    */
   end(error?: unknown): Promise<BootReport> {
     this.#ending ??= this.#end(error);
@@ -428,7 +429,7 @@ export class RunningCn implements AsyncDisposable {
     return report;
   }
 
-  /** The machine's own end, where that is why the console failed: the end of its line is noticed first. */
+  /** Replaces a console error by the machine's end if that caused it: the end of the serial line is noticed first. */
   async #causeOf(error: unknown): Promise<unknown> {
     const isConsoles =
       (error instanceof ExpectationFailed && error.code === "CONSOLE_ENDED") ||
@@ -436,7 +437,7 @@ export class RunningCn implements AsyncDisposable {
     return isConsoles ? ((await this.#machineEnd()) ?? error) : error;
   }
 
-  /** What the machine's end means; undefined for a machine that runs on. */
+  /** The error for the machine's end; undefined while the machine runs. */
   async #machineEnd(): Promise<Error | undefined> {
     const exit = await waitAtMost(this.#parts.machine.exited, { limitMs: EXIT_LIMIT_MS });
     return exit && errorOfEnd(exit);
@@ -446,11 +447,11 @@ export class RunningCn implements AsyncDisposable {
     const { plan, machine, clock } = this.#parts;
     const seen: SeenBoot = { ...this.#parts, recorder: this.recorder };
     const durationMs = this.nowMs;
-    const verdict = verdictOf(seen, error); // before the machine's end adds to the console
+    const verdict = verdictOf(seen, error); // before the machine's end adds console lines
     this.#trouble[Symbol.dispose]();
     const machineEnd = await machine.stop();
     if (machineEnd.kvmFailure !== undefined) await dropKvmVerdict(plan.stateDir);
-    const digests = await this.#parts.digests; // before the resources, whose end aborts them
+    const digests = await this.#parts.digests; // before disposing of the resources, which aborts the digests
     await this.#resources[Symbol.asyncDispose]();
     const report = reportOf(seen, {
       startedAt: clock.startedAt,
@@ -468,7 +469,7 @@ export class RunningCn implements AsyncDisposable {
   }
 }
 
-/** Root's shell on the console of a CN; what is run in it is in the report. */
+/** Root's shell on the console of a CN. The report lists the commands that it ran. */
 export interface CnShell extends AsyncDisposable {
   /** A status other than 0 is a result, not an error. @throws ExpectationFailed, HarnessError */
   run(command: string): Promise<CommandReport>;

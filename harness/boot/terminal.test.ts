@@ -26,7 +26,7 @@ function join(ended: Promise<unknown> = new Promise(() => {}), signal = new Abor
   return { stdin, stdout, written, left, say: (text: string) => say(Buffer.from(text)) };
 }
 
-test("keys go to the line, up to Ctrl-], which leaves", async () => {
+test("keys go to the line, up to Ctrl-], which disconnects", async () => {
   const { stdin, written, left } = join();
   stdin.write("ro");
   await new Promise(setImmediate);
@@ -35,7 +35,7 @@ test("keys go to the line, up to Ctrl-], which leaves", async () => {
   assert.is(written.join(""), "root\n");
 });
 
-test("what the line says goes to the terminal, until it is left", async () => {
+test("output of the line goes to the terminal until it disconnects", async () => {
   const { stdin, stdout, say, left } = join();
   say("cn-38 login: ");
   stdin.end();
@@ -44,12 +44,12 @@ test("what the line says goes to the terminal, until it is left", async () => {
   assert.is(String(stdout.read()), "cn-38 login: ");
 });
 
-test("the end of the machine leaves", async () => {
+test("the end of the machine disconnects the terminal", async () => {
   const { left } = join(Promise.resolve());
   await left;
 });
 
-test("an abort leaves with its reason", async () => {
+test("an abort disconnects the terminal with its reason", async () => {
   const controller = new AbortController();
   const { left } = join(undefined, controller.signal);
   controller.abort(new Error("interrupted"));

@@ -1,26 +1,26 @@
 /**
- * A person's terminal on a serial line: every key goes to the far side, but for Ctrl-], which leaves.
- * Not here: reading the line for milestones, which goes on beside it (console.ts).
+ * Joins the user's terminal to a serial line: every key goes to the far side, except Ctrl-], which disconnects.
+ * The console keeps reading the line for milestones meanwhile.
  */
 import type { ByteLine } from "../../vm/serial/byte-line.js";
 
-/** Ctrl-], as telnet has it. */
+/** Ctrl-], as in telnet. */
 const ESCAPE = 0x1d;
 
-/** The two ends of the caller's terminal; a pipe will do, but then keys come by the line. */
+/** The two ends of the caller's terminal. A pipe works, too, but then input arrives in whole lines. */
 export interface CnTerminal {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WritableStream;
 }
 
 export interface JoinOptions {
-  /** Settles when the far side is gone. */
+  /** Settles when the far side has ended. */
   readonly ended: Promise<unknown>;
   readonly signal: AbortSignal;
 }
 
 /**
- * Joins until Ctrl-], the end of stdin, or the far side's end, and gives the terminal back as it was.
+ * Joins until Ctrl-], the end of stdin, or the far side's end, and restores the terminal.
  * @throws the signal's reason when it is aborted
  */
 export async function joinTerminal(
@@ -38,7 +38,7 @@ export async function joinTerminal(
       const onKeys = (keys: Buffer): void => {
         const left = keys.indexOf(ESCAPE);
         const typed = left === -1 ? keys : keys.subarray(0, left);
-        // A line that is gone settles `ended`; there is nothing else to do about it here.
+        // A closed line settles `ended`, which ends the join.
         if (typed.length > 0) line.write(typed).catch(() => undefined);
         if (left !== -1) resolve();
       };

@@ -11,7 +11,7 @@ import { unpackSparse } from "./unpack-sparse.js";
 
 const test = suite("unpack sparse");
 
-test("a disk comes out byte for byte, and its zeros take no room", async () => {
+test("a disk is unpacked byte for byte, and its zeros take no space", async () => {
   await using dir = await TempDir.create("unpack");
   const [from, to] = [join(dir.path, "disk.gz"), join(dir.path, "disk")];
   const disk = Buffer.alloc(16 * 1024 * 1024 + 3);
@@ -26,7 +26,7 @@ test("a disk comes out byte for byte, and its zeros take no room", async () => {
 });
 
 for (const [what, bytes] of [
-  ["what is no gzip", Buffer.from("not gzip")],
+  ["a file that is not gzip", Buffer.from("not gzip")],
   ["a file cut short", gzipSync(Buffer.alloc(1_000_000, "abc")).subarray(0, 500)],
 ] as const) {
   test(`${what} is a usage error that names the file`, async () => {
@@ -39,7 +39,7 @@ for (const [what, bytes] of [
   });
 }
 
-test("a target that cannot be made is the host's failure, with its path", async () => {
+test("a target that cannot be made is a failure of the host, and the error names its path", async () => {
   await using dir = await TempDir.create("unpack");
   const from = join(dir.path, "disk.gz");
   await writeFile(from, gzipSync("a disk"));
@@ -48,7 +48,7 @@ test("a target that cannot be made is the host's failure, with its path", async 
   assert.match(error.message, join(from, "disk"));
 });
 
-const fullDisk = "a disk that gets full is the host's failure, with the target's path";
+const fullDisk = "a full disk is a failure of the host, and the error names the target";
 testUnless(test, fullDisk, needsRoot("to mount the small file system"), fillDisk);
 
 async function fillDisk(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * A compressed disk image unpacked into a file whose zeros are holes.
- * Node's own gzip: a host need not have one.
+ * Unpacks a compressed disk image into a sparse file: its zeros become holes.
+ * It uses Node's gzip, so the host needs none.
  */
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
@@ -9,14 +9,14 @@ import { createGunzip } from "node:zlib";
 import { UsageError } from "../../base/livelab-error.js";
 import { HarnessError } from "../harness-error.js";
 
-/** What is written, or left out, at once, in bytes: a file system keeps no smaller holes than 4 KiB. */
+/** Size of the blocks that are written or left out, in bytes. File systems keep no holes smaller than 4 KiB. */
 const BLOCK_BYTES = 64 * 1024;
 const ZEROS = Buffer.alloc(BLOCK_BYTES);
 
 /**
- * @param to replaced if it is there
- * @throws UsageError MEDIUM_UNREADABLE for what is not gzip, or not whole; HarnessError LOG_NOT_WRITABLE for `to`, with the
- * disk that is full; the signal's reason
+ * @param to the target, which is replaced if it exists
+ * @throws UsageError MEDIUM_UNREADABLE if `from` is not gzip, or cut short; HarnessError LOG_NOT_WRITABLE if `to` cannot be
+ * written, also for a full disk; the signal's reason
  */
 export async function unpackSparse(from: string, to: string, signal?: AbortSignal): Promise<void> {
   const notWritable = (cause: Error): HarnessError =>
@@ -34,11 +34,11 @@ export async function unpackSparse(from: string, to: string, signal?: AbortSigna
       for (let start = 0; start < chunk.length; start += BLOCK_BYTES) {
         const block = chunk.subarray(start, start + BLOCK_BYTES);
         if (block.equals(ZEROS.subarray(0, block.length))) continue;
-        // A disk that gets full takes the beginning of a block, and refuses the rest only when it is asked for that.
+        // A disk that fills up writes the first part of a block; only the next write, of the rest, fails.
         for (let done = 0; done < block.length; ) {
           const at = bytes + start + done;
           const { bytesWritten } = await file.write(block, done, block.length - done, at).catch((cause) => {
-            failed = notWritable(cause); // in whose place pipeline() would throw an AbortError (Node 20)
+            failed = notWritable(cause); // pipeline() throws an AbortError instead (Node 20)
             throw cause;
           });
           done += bytesWritten;
@@ -54,7 +54,7 @@ export async function unpackSparse(from: string, to: string, signal?: AbortSigna
     if (!String(cause.code).startsWith("Z_") && cause.code !== "ENOENT" && cause.code !== "EACCES") throw cause;
     throw new UsageError("MEDIUM_UNREADABLE", `cannot unpack ${from}: ${cause.message}`, {
       cause,
-      hint: "build the image's media anew",
+      hint: "build the medium again: livelab build -r STAMP create_usb",
     });
   });
   await file.truncate(bytes); // a hole at the end is part of the disk

@@ -9,7 +9,7 @@ import type { Claim } from "./scenario.js";
 
 const test = suite("asked claims");
 
-/** Progress lines, on a clock that only claims move. */
+/** Progress lines on a clock that only claims advance. */
 function recordedProgress() {
   const lines: string[] = [];
   const clock = { ms: 0 };
@@ -19,7 +19,7 @@ function recordedProgress() {
 
 const never = new AbortController().signal;
 
-test("progress shows that claims begin, then how many are done and which one runs, then the counts", async () => {
+test("progress shows the start, then how many claims are done and which one runs, then the counts", async () => {
   const { progress, clock, texts } = recordedProgress();
   const claim = (title: string, seconds: number, error?: Error): Claim<undefined> => ({
     title,
@@ -36,22 +36,22 @@ test("progress shows that claims begin, then how many are done and which one run
   ];
   await new AskedClaims(never).askAll(claims, undefined, progress);
   assert.equal(texts(), [
-    "asking 4 claims …",
-    "asking 4 claims: 1 done, now: the pool is there",
-    "asking 4 claims: 3 done, now: no unit has failed",
-    "asking 4 claims done, 15.0 s (3 passed, 1 failed)",
+    "checking 4 claims …",
+    "checking 4 claims: 1 done, now: the pool is there",
+    "checking 4 claims: 3 done, now: no unit has failed",
+    "checking 4 claims done, 15.0 s (3 passed, 1 failed)",
   ]);
 });
 
-test("a boot without claims adds nothing to progress, and one claim is a claim", async () => {
+test("a boot without claims adds no progress lines, and one claim is counted in the singular", async () => {
   const { progress, texts } = recordedProgress();
   await new AskedClaims(never).askAll([], undefined, progress);
   assert.equal(texts(), []);
   await new AskedClaims(never).askAll([{ title: "it is up", verify: async () => undefined }], undefined, progress);
-  assert.equal(texts(), ["asking 1 claim …", "asking 1 claim done, 0.0 s (1 passed, 0 failed)"]);
+  assert.equal(texts(), ["checking 1 claim …", "checking 1 claim done, 0.0 s (1 passed, 0 failed)"]);
 });
 
-test("an interrupt ends the claims with its reason, and what was not asked is not run", async () => {
+test("an interrupt ends the claims with its reason, and the remaining claims are not run", async () => {
   const { progress, texts } = recordedProgress();
   const interruption = new AbortController();
   const reason = new Error("livelab got SIGINT");
@@ -65,10 +65,10 @@ test("an interrupt ends the claims with its reason, and what was not asked is no
     asked.results(["first", "second"]).map(({ outcome }) => outcome),
     ["passed", "not run"],
   );
-  assert.is(texts().at(-1), "asking 2 claims failed, 0.0 s");
+  assert.is(texts().at(-1), "checking 2 claims failed, 0.0 s");
 });
 
-test("a failed claim says that the guest is at fault, a broken one that livelab or the host is", async () => {
+test("an ExpectationFailed makes a claim failed, any other error makes it broken", async () => {
   const asked = new AskedClaims(never);
   await asked.ask("failed", () => Promise.reject(new ExpectationFailed("WRONG_VALUE", "1 is not 2")));
   await asked.ask("broken", () => Promise.reject(new TypeError("a defect")));

@@ -1,9 +1,9 @@
-/** The claims of one boot: asks them one after the other, shows progress, and keeps the outcome of each. */
+/** Checks the claims of one boot, one after the other, shows progress, and keeps the outcome of each. */
 import type { Progress } from "../../base/progress/progress.js";
 import { ExpectationFailed } from "../harness-error.js";
 import type { Claim } from "./scenario.js";
 
-/** `failed`: the guest did not do it; `broken`: livelab or the host could not ask; `not run`: it did not come to that. */
+/** `failed`: the claim is false; `broken`: livelab or the host could not check it; `not run`: the boot ended before. */
 export type ClaimOutcome = "passed" | "failed" | "broken" | "not run";
 
 export interface ClaimResult {
@@ -24,8 +24,8 @@ export class AskedClaims {
   }
 
   /**
-   * Never rejects for what the claim says.
-   * @returns what `verify` gives, or undefined where it is not so @throws the signal's reason when it is aborted
+   * Checks one claim. A claim that fails is an outcome, not an error.
+   * @returns what `verify` returns, or undefined if the claim fails @throws the signal's reason when it is aborted
    */
   async ask<T>(title: string, verify: () => Promise<T>): Promise<T | undefined> {
     const startMs = performance.now();
@@ -36,10 +36,10 @@ export class AskedClaims {
     return outcome.value;
   }
 
-  /** Asks each in order, as a step that shows how many are done and which one runs. @throws as ask() */
+  /** Checks each claim in order, as a step that shows how many are done and which one runs. @throws as ask() */
   async askAll<Subject>(claims: readonly Claim<Subject>[], subject: Subject, progress: Progress): Promise<void> {
     if (claims.length === 0) return;
-    await progress.step(`asking ${countOf(claims.length)}`, async (step) => {
+    await progress.step(`checking ${countOf(claims.length)}`, async (step) => {
       for (const [done, { title, verify }] of claims.entries()) {
         step.status(`${done} done, now: ${title}`);
         await this.ask(title, () => verify(subject));
@@ -49,19 +49,19 @@ export class AskedClaims {
     });
   }
 
-  /** In the order of the titles; a claim that was not asked has not been proved. */
+  /** Returns the results in the order of the titles. A claim that was not checked is "not run". */
   results(titles: readonly string[]): ClaimResult[] {
     const message = this.why;
     return titles.map((title) => this.#asked.get(title) ?? { title, outcome: "not run", message, durationMs: 0 });
   }
 
-  /** The first thing that went wrong, in words. */
+  /** The message of the first error. */
   get why(): string {
     return this.firstError instanceof Error ? this.firstError.message : "";
   }
 }
 
-/** Where the fault lies that an error shows. */
+/** Whether an error is a fault of the guest (`failed`), or of livelab or the host (`broken`). */
 export const outcomeOf = (error: unknown): "failed" | "broken" =>
   error instanceof ExpectationFailed ? "failed" : "broken";
 

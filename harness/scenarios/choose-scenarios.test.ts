@@ -12,16 +12,16 @@ const all: readonly Scenario[] = [
 ];
 const namesOf = (scenarios: readonly Scenario[]): string[] => scenarios.map(({ name }) => name);
 
-test("none named means all, and those that are named come in the order of all", () => {
+test("without names all scenarios run, and named scenarios run in the order of the list", () => {
   assert.equal(namesOf(chooseScenarios(all, [])), ["one", "two", "three"]);
   assert.equal(namesOf(chooseScenarios(all, ["three", "two"])), ["two", "three"]);
 });
 
-test("a name that is none is told, with those that there are", () => {
+test("an unknown scenario name is rejected", () => {
   assert.throws(() => chooseScenarios(all, ["four"]), /there is no scenario "four"/);
 });
 
-test("the list has a line for each", () => {
+test("the list has one line per scenario", () => {
   assert.is(describeScenarios(all), "one    First.\ntwo    Second.\nthree  Third.");
 });
 

@@ -1,7 +1,6 @@
 /**
- * One boot of a scenario: to its login or its stop, each claim asked, and the guest's own end where one is wanted.
- * Every verdict starts as failed; only a claim that was asked and held is passed.
- * Not here: which boots (scenario-run.ts), the machine (running-cn.ts).
+ * Runs one boot of a scenario to its login or its stop, checks each claim, and lets the guest end itself if the boot says so.
+ * Every verdict starts as failed; a claim passes only if it was checked and is true.
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,23 +20,23 @@ import type { ScenarioDisks } from "./scenario-disks.js";
 export interface ScenarioBootResult {
   readonly name: string;
   readonly folder: string;
-  /** Milestones first, then what was asked, then what the boot itself had to do. */
+  /** Milestones first, then the claims of the boot, then what the boot itself must do. */
   readonly claims: readonly ClaimResult[];
-  /** Undefined for a boot that could not be run to a report; its claims say why. */
+  /** Undefined for a boot that ended without a report; its claims have the reason. */
   readonly report: BootReport | undefined;
 }
 
 export interface ScenarioBootOptions {
   /** The platform image; see BootOptions. */
   readonly imageDir: string;
-  /** The scenario's folder; the boot's own is made anew in it. */
+  /** The scenario's folder; the boot's folder in it is replaced. */
   readonly folder: string;
   readonly stateDir: string;
   readonly accelerator?: "auto" | Accelerator | undefined;
   /** See MediumOptions. */
   readonly findLoaders?: (() => Promise<string>) | undefined;
   readonly disks: ScenarioDisks;
-  /** Virtual CPUs of the CN, where the boot does not say how many. */
+  /** Virtual CPUs of the CN, unless the boot sets them. */
   readonly cpus: number;
 }
 
@@ -48,12 +47,12 @@ export interface ScenarioBootContext {
   readonly decideAccelerator?: PowerOnContext["decideAccelerator"];
 }
 
-/** After the sign of a stop, so long it is watched that the boot does not go on, in milliseconds of native speed. */
+/** How long a stopped boot is watched for staying stopped, in milliseconds at native speed. */
 const STOP_WATCH_MS = 3_000;
 
 /**
- * Runs it. What the guest does wrong is a result, not an error.
- * @throws UsageError, VmError, HarnessError when it could not even begin; the signal's reason when it is aborted
+ * Runs a boot. A fault of the guest is a result, not an error.
+ * @throws UsageError, VmError, HarnessError when the boot could not start; the signal's reason when it is aborted
  */
 export async function runScenarioBoot(
   scenario: Scenario,
@@ -74,7 +73,7 @@ export async function runScenarioBoot(
     accelerator,
     findLoaders,
     reportDir: folder,
-    // What comes after a stop on purpose is not awaited.
+    // After a deliberate stop no milestone is awaited.
     until: boot.refusal === undefined ? "login" : boot.milestones.at(-1),
   });
 
@@ -89,7 +88,8 @@ export async function runScenarioBoot(
     asked.firstError ??= error;
   }
   const missed = milestonesOf(boot, plan).filter((name) => !cn.recorder.has(name));
-  if (missed.length > 0) asked.firstError ??= new ExpectationFailed("TIMED_OUT", `not reached: ${missed.join(", ")}`);
+  if (missed.length > 0)
+    asked.firstError ??= new ExpectationFailed("TIMED_OUT", `milestones not reached: ${missed.join(", ")}`);
   const report = await cn.end(asked.firstError);
   signal.throwIfAborted();
 
@@ -102,8 +102,8 @@ export async function runScenarioBoot(
 }
 
 /**
- * The result of a boot that has no report.
- * @param outcome `broken` for the boot itself; then its further claims are `not run`
+ * Builds the result of a boot that has no report.
+ * @param outcome `broken` for the boot that broke; its claims after the first are `not run`
  */
 export function bootWithoutReport(
   boot: ScenarioBoot,
@@ -122,19 +122,19 @@ const milestoneTitle = (name: MilestoneName): string => `reaches ${name}`;
 const LOGIN_TITLE = "root logs in on ttyS1";
 const plugTitle = (disk: string): string => `disk ${disk} is plugged in`;
 const endTitle = ({ command, end }: NonNullable<LoginBoot["ending"]>): string => `${command} ends in ${end}`;
-const stopTitle = ({ refusal }: RefusedBoot): string => `the boot stops with ${refusal}, and does not go on`;
+const stopTitle = ({ refusal }: RefusedBoot): string => `the boot stops with ${refusal} and stays stopped`;
 
-/** What is claimed of a boot, then what the boot itself has to do. */
+/** Titles of a boot's claims, then of what the boot itself must do. */
 const titlesOf = (boot: ScenarioBoot): string[] => [...boot.claims.map(({ title }) => title), ...ownTitles(boot)];
 
-/** What the boot itself has to do, besides what is claimed of it. */
+/** Titles of what the boot itself must do, in addition to its claims. */
 function ownTitles(boot: ScenarioBoot): string[] {
   const plugs = (boot.plugs ?? []).map(({ disk }) => plugTitle(disk));
   if (boot.refusal !== undefined) return [...plugs, stopTitle(boot)];
   return [LOGIN_TITLE, ...plugs, ...(boot.ending === undefined ? [] : [endTitle(boot.ending)])];
 }
 
-/** What a boot is asked through. */
+/** What the checks of a boot need. */
 interface Asking {
   readonly cn: RunningCn;
   readonly plan: BootPlan;
@@ -180,7 +180,7 @@ const seen = (cn: RunningCn, plan: BootPlan): SeenCn => ({
   dhcp: () => cn.dhcp,
 });
 
-/** Those that the boot must reach: of its own the ones on the way that its medium and its fixtures make it take. */
+/** The milestones that the boot must reach: those of the scenario that are on the boot's way. */
 function milestonesOf({ milestones }: ScenarioBoot, plan: BootPlan): readonly MilestoneName[] {
   const way = milestonesOn(plan);
   return milestones.filter((name) => way.includes(name));

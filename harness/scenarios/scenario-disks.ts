@@ -1,6 +1,6 @@
 /**
- * The disks of a scenario's run: files without content at first, kept from boot to boot.
- * A run that passed has no more use for them; of one that failed they are part of what it leaves.
+ * The disks of a scenario: empty files at the start of a run, kept from boot to boot.
+ * A run that passes removes them; a run that fails leaves them for inspection.
  */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ export class ScenarioDisks {
   readonly #folder: string;
   readonly #names: readonly string[];
 
-  /** Makes them anew in `<folder>/disks`. @throws VmError DISK_NOT_MADE */
+  /** Makes the disks in `<folder>/disks`, replacing earlier ones. @throws VmError DISK_NOT_MADE */
   static async create({ disks = {} }: Scenario, folder: string): Promise<ScenarioDisks> {
     const made = new ScenarioDisks(join(folder, "disks"), Object.keys(disks));
     await made.remove();

@@ -1,4 +1,4 @@
-/** Scenarios whose boots cannot begin, so that no machine is started. */
+/** Scenarios whose boots cannot start, so that no machine runs. */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -29,7 +29,7 @@ const boot = (name: string, fixtures: LoginBoot["fixtures"]): LoginBoot => ({
 
 const scenario = (name: string, ...boots: readonly LoginBoot[]): Scenario => ({ name, summary: "Never.", boots });
 
-/** Runs them. @returns what was thrown, what was noted and the report that was written */
+/** Runs scenarios. @returns the error, the notes and the written report */
 async function runAll(
   scenarios: readonly Scenario[],
   {
@@ -58,7 +58,7 @@ const outcomes = ({ scenarios }: TestReport): string[] =>
     boots.map((each) => `${name}/${each.name}: ${each.claims.map(({ outcome }) => outcome).join(", ")}`),
   );
 
-test("every boot that cannot begin is in the report with its own reason, what follows it is not run, and each scenario ends with a line", async () => {
+test("the report has every boot that cannot start with its own reason, later boots are not run, and each scenario ends with a line", async () => {
   const { report, notes, junit, files } = await runAll([
     scenario("bad-uuid", boot("first", { uuid: "odd" }), boot("second", {})),
     scenario("no-networking", boot("only", { networkingPath: "/missing/networking.json" })),
@@ -83,18 +83,18 @@ test("every boot that cannot begin is in the report with its own reason, what fo
   assert.match(formatTestReport(report), "== bad-uuid, boot first\nthis boot has no report\n0 of 4 claims hold");
 });
 
-test("when no boot could begin the first reason is thrown, for its exit status", async () => {
+test("when no boot can start, the run throws the first error, for its exit status", async () => {
   const { thrown } = await runAll([scenario("bad-uuid", boot("only", { uuid: "odd" }))]);
   assert.is(thrown.code, "BAD_UUID");
 });
 
-test("a defect in a boot is thrown, whatever else failed before it, and noted with its stack", async () => {
+test("the run throws a defect in a boot, whatever failed before it, and notes its stack", async () => {
   const defect = {
     get uuid(): string {
       throw new TypeError("a defect");
     },
   };
-  // With one job, so that the host's trouble comes first.
+  // With one job, so that the usage error comes first.
   const scenarios = [scenario("bad-uuid", boot("only", { uuid: "odd" })), scenario("odd", boot("only", defect))];
   const { thrown, notes, report } = await runAll(scenarios, { jobs: 1 });
   assert.is(thrown.message, "a defect");
@@ -102,7 +102,7 @@ test("a defect in a boot is thrown, whatever else failed before it, and noted wi
   assert.is(outcomes(report)[1], "odd/only: broken, not run, not run, not run");
 });
 
-test("an interrupt leaves a report in which what was not finished is not run", async () => {
+test("an interrupt leaves a report in which unfinished boots are not run", async () => {
   const reason = new Error("livelab got SIGINT");
   const signal = AbortSignal.abort(reason);
   const { thrown, report, notes } = await runAll(
@@ -121,14 +121,14 @@ test("an interrupt leaves a report in which what was not finished is not run", a
   assert.equal(notes, []);
 });
 
-test("disks that cannot be made break their scenario alone", async () => {
+test("disks that cannot be made break only their own scenario", async () => {
   const huge = { ...scenario("huge", boot("only", {})), disks: { data: 2 ** 60 } };
   const { report } = await runAll([huge, scenario("bad-uuid", boot("only", { uuid: "odd" }))]);
   assert.match(report.scenarios[0]?.boots[0]?.claims[0]?.message ?? "", "could not make the disk");
   assert.match(report.scenarios[1]?.boots[0]?.claims[0]?.message ?? "", "is not a UUID");
 });
 
-test("a report that cannot be written is the host's failure, with its path", async () => {
+test("a report that cannot be written is a failure of the host, and the error names its path", async () => {
   const { thrown } = await runAll([scenario("bad-uuid", boot("only", { uuid: "odd" }))], {
     spoil: (outDir) => mkdir(join(outDir, "report.json")),
   });
@@ -136,7 +136,7 @@ test("a report that cannot be written is the host's failure, with its path", asy
   assert.match(thrown.message, "out/report.json cannot be written");
 });
 
-test("as many scenarios run at once as processors and free memory bear, and one at least", () => {
+test("processors and free memory limit how many scenarios run at once, to at least one", () => {
   const gib = 2 ** 30;
   assert.is(parallelScenarios(8, 64 * gib), 8);
   assert.is(parallelScenarios(8, 5 * gib), 2);

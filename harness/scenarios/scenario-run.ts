@@ -1,6 +1,6 @@
 /**
- * `livelab test`: runs scenarios, as many at once as the host bears, and keeps what each proved.
- * Not here: one boot (scenario-boot.ts).
+ * `livelab test`: runs scenarios, as many at once as the host can carry, and collects their results.
+ * scenario-boot.ts runs one boot.
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -31,7 +31,7 @@ export interface ScenarioRunOptions {
   readonly stateDir: string;
   /** @default "auto" */
   readonly accelerator?: "auto" | Accelerator | undefined;
-  /** Brings the iPXE that firmware loads; see MediumOptions. */
+  /** Provides the iPXE that firmware loads; see MediumOptions. */
   readonly findLoaders?: (() => Promise<string>) | undefined;
   /** How many scenarios run at once, at least 1. @default parallelScenarios() */
   readonly jobs?: number | undefined;
@@ -39,11 +39,11 @@ export interface ScenarioRunOptions {
 
 export interface ScenarioRunContext {
   readonly signal: AbortSignal;
-  /** Keeps the report, also the partial one of an aborted run (reports/write-test-report.ts). */
+  /** Writes the report, also the partial one of an aborted run (reports/write-test-report.ts). */
   readonly writeReport: (report: TestReport, outDir: string) => Promise<void>;
-  /** @default nobody is told */
+  /** @default no progress output */
   readonly progress?: Progress;
-  /** Decides what all machines of the run have. @default decideOnce() */
+  /** Decides how all machines of the run run: with KVM or emulated. @default decideOnce() */
   readonly decideAccelerator?: ScenarioBootContext["decideAccelerator"];
 }
 
@@ -62,35 +62,35 @@ export interface TestReport {
   readonly schema: typeof testReportSchema;
   readonly startedAt: string;
   readonly durationMs: number;
-  /** Whether there were scenarios, and every claim of each holds. */
+  /** Whether at least one scenario ran, and every claim is true. */
   readonly ok: boolean;
-  /** Number of claims that hold. */
+  /** Number of claims that are true. */
   readonly passed: number;
   /** Number of claims that were not proved: failed, broken, or not run. */
   readonly failed: number;
   readonly scenarios: readonly ScenarioResult[];
 }
 
-/** What QEMU takes besides the guest's memory, in MiB. */
+/** Memory that QEMU takes in addition to the guest's, in MiB. */
 const QEMU_MIB = 512;
 
-/** How many CNs this host bears at once: one a processor (a boot keeps one busy), as far as its free memory goes. */
+/** How many CNs this host can run at once: one per processor (a boot keeps one busy), within the free memory. */
 export const parallelScenarios = (cpus = processors(), freeBytes = freeMemoryBytes()): number =>
   Math.max(1, Math.min(cpus, Math.floor(freeBytes / 1024 / 1024 / (DEFAULT_MEMORY_MIB + QEMU_MIB))));
 
 /**
- * Virtual CPUs of each CN when so many run at once: no more than there are processors for it. More of them wait for each
- * other's locks (measured: two CNs on two processors come to their login in 101 s with one each, in 117 s with two).
+ * Virtual CPUs of each CN when `jobs` run at once: no more than its share of the processors. More virtual CPUs wait for each
+ * other's locks (measured: two CNs on two processors reach their login in 101 s with one each, in 117 s with two).
  */
 const cpusOfEach = (jobs: number): number => Math.max(1, Math.min(DEFAULT_CPUS, Math.floor(processors() / jobs)));
 
 /**
- * Runs all of them, and calls `writeReport` when the last has ended.
- * A scenario that fails is a result, not an error; so is a boot that could not begin, and the others go on.
- * @throws what is a defect of livelab or of a scenario, and UsageError, VmError, HarnessError when no boot could begin: when
- * all have ended and the report is written
+ * Runs all scenarios, and calls `writeReport` when the last has ended.
+ * A scenario that fails is a result, not an error. So is a boot that could not start; the other boots continue.
+ * @throws a defect of livelab or of a scenario, and UsageError, VmError, HarnessError when no boot could start; each only after
+ * all scenarios have ended and the report is written
  * @throws HarnessError LOG_NOT_WRITABLE when `outDir` cannot be made; what `writeReport` throws
- * @throws the signal's reason when it is aborted; the report then has what was finished before
+ * @throws the signal's reason when it is aborted; the report then has the results finished before
  */
 export async function runScenarios(
   scenarios: readonly Scenario[],
@@ -120,7 +120,7 @@ export async function runScenarios(
   return report;
 }
 
-/** @returns results in the order of `scenarios`, and the first defect, or else the first error, of boots that could not be run */
+/** @returns the results in the order of `scenarios`, and the first defect, or else the first error, of boots without a report */
 async function runSideBySide(
   scenarios: readonly Scenario[],
   options: ScenarioRunOptions,
@@ -130,12 +130,12 @@ async function runSideBySide(
   const cpus = cpusOfEach(jobs);
   const results = new Map<Scenario, ScenarioResult>();
   let failure: unknown;
-  // Those with most boots first, so that none of them is begun when the others are done.
+  // The scenarios with most boots first, so that no long one starts when the others are done.
   const queue = [...scenarios].sort((a, b) => b.boots.length - a.boots.length).values();
   const work = async (): Promise<void> => {
     for (const scenario of queue) {
       const onFailure = (error: unknown): void => {
-        // A defect must not pass for the host's trouble that came before it.
+        // A defect takes precedence over an earlier error of another kind.
         if (failure === undefined || (isDefect(error) && !isDefect(failure))) failure = error;
       };
       results.set(scenario, await runScenario(scenario, { ...options, cpus, onFailure }, context));
@@ -147,11 +147,11 @@ async function runSideBySide(
 
 type ScenarioOptions = ScenarioRunOptions & {
   readonly cpus: number;
-  /** Takes the error of a boot that could not be run. */
+  /** Called with the error of a boot that could not be run. */
   readonly onFailure: (error: unknown) => void;
 };
 
-/** Never rejects: what could not be run is in the result, and so is what an abort left out. */
+/** Never rejects: the result includes boots that could not be run, and those that an abort left out. */
 async function runScenario(
   scenario: Scenario,
   { outDir, onFailure, ...options }: ScenarioOptions,
@@ -173,7 +173,7 @@ async function runScenario(
     const claims = boots.flatMap((boot) => boot.claims);
     passed = claims.length > 0 && claims.every(({ outcome }) => outcome === "passed");
     if (passed) {
-      await disks.remove().catch((error: Error) => progress.note(`${name}: its disks are left: ${error.message}`));
+      await disks.remove().catch((error: Error) => progress.note(`${name}: cannot remove its disks: ${error.message}`));
     }
   } catch (thrown) {
     const error = firstError(thrown);
@@ -202,7 +202,7 @@ export function describeScenarioResult({ name, passed, durationMs, boots }: Scen
   return `${name}: ${passed ? "passed" : "failed"}, ${counts} in ${formatDuration(durationMs)}`;
 }
 
-/** Whether an error is in livelab or in a scenario, so that trying again on another host changes nothing. */
+/** Whether the fault is in livelab or in a scenario: another try, on another host, would fail as well. */
 const isDefect = (error: unknown): boolean =>
   !(error instanceof LivelabError) || (error instanceof HarnessError && error.code === "MISUSE");
 

@@ -1,7 +1,7 @@
 /**
- * A scenario: boots of one image with given fixtures, and what is claimed of each.
- * Claims are values, so that a boot that ends early leaves every one of them visibly unproven.
- * Not here: running them (scenario-run.ts, scenario-boot.ts), the scenarios themselves (test/scenarios).
+ * A scenario: boots of one image with given fixtures, and the claims about each boot.
+ * Claims are values, so that a boot that ends early shows each of them as not run.
+ * The scenarios themselves are in test/scenarios; scenario-run.ts runs them.
  */
 import type { ScenarioSettings } from "../boot/boot-options.js";
 import type { BootPlan } from "../boot/boot-plan.js";
@@ -15,45 +15,45 @@ export interface Scenario {
   readonly name: string;
   /** One sentence for the report. */
   readonly summary: string;
-  /** Empty disks by name, with their sizes in MiB: made for each run, kept from boot to boot. @default none */
+  /** Empty disks: name and size in MiB. They are made for each run and kept from boot to boot. @default none */
   readonly disks?: Readonly<Record<string, number>>;
-  /** One after the other. */
+  /** They run one after the other. */
   readonly boots: readonly ScenarioBoot[];
 }
 
-/** What a boot is to come to: a login, or a stop that the image makes on purpose. */
+/** A boot whose goal is a login, or a stop that the image makes on purpose. */
 export type ScenarioBoot = LoginBoot | RefusedBoot;
 
 interface BootSetting {
   /** Names the boot among those of its scenario, and its folder. */
   readonly name: string;
-  /** What the headnode hands out and what the machine has. */
+  /** What the headnode serves and what the machine has. */
   readonly fixtures: ScenarioSettings;
-  /** Names of the scenario's disks that the machine has from power-on, in order. @default none */
+  /** Names of the scenario's disks that are attached at power-on, in order. @default none */
   readonly disks?: readonly string[];
-  /** Disks that are plugged in while it runs. @default none */
+  /** Disks to plug in while the machine runs. @default none */
   readonly plugs?: readonly Plug[];
-  /** Milestones that must be reached, as far as they are on the boot's way (boot-way.ts). */
+  /** Milestones that the boot must reach. Those that are not on its way (boot-way.ts) are ignored. */
   readonly milestones: readonly MilestoneName[];
 }
 
 export interface Plug {
   /** Name of one of the scenario's disks. */
   readonly disk: string;
-  /** The console line upon which it is plugged in. */
+  /** The disk is plugged in when a console line matches. */
   readonly when: RegExp;
 }
 
 export interface LoginBoot extends BootSetting {
   readonly refusal?: undefined;
-  /** What must be so in the booted CN, asked in this order. */
+  /** Claims about the booted CN, checked in this order. */
   readonly claims: readonly Claim<BootedCn>[];
-  /** How the guest is to end itself after the claims. @default it is not asked: its power is cut */
+  /** How the guest ends itself after the claims. @default livelab cuts its power */
   readonly ending?: GuestEnding | undefined;
 }
 
 export interface RefusedBoot extends BootSetting {
-  /** The sign with which the boot must stop, before anybody could log in. */
+  /** The sign with which the boot must stop, before the login prompt. */
   readonly refusal: FatalReason;
   readonly claims: readonly Claim<SeenCn>[];
 }
@@ -61,21 +61,21 @@ export interface RefusedBoot extends BootSetting {
 export interface Claim<Subject = BootedCn> {
   /** What is claimed, as a sentence that can be false: "the hostid is that of the system UUID". */
   readonly title: string;
-  /** @throws ExpectationFailed when it is not so */
+  /** @throws ExpectationFailed when it is false */
   readonly verify: (cn: Subject) => Promise<void>;
 }
 
-/** What can be told of a CN from outside. */
+/** What a claim can observe of a CN from outside. */
 export interface SeenCn {
   readonly plan: BootPlan;
   readonly recorder: MilestoneRecorder;
-  /** What came on ttyS1 so far, oldest line first. */
+  /** The lines printed on ttyS1 so far, oldest first. */
   readonly consoleLines: () => readonly string[];
-  /** What the headnode's own DHCP was asked and answered so far; nothing where QEMU's answers. */
+  /** Requests to the headnode's own DHCP and its answers so far; empty when QEMU's DHCP answers. */
   readonly dhcp: () => readonly DhcpExchange[];
 }
 
-/** What a claim can ask of a CN with a login. */
+/** What a claim can observe of a CN with a login. */
 export interface BootedCn extends SeenCn {
   /** Runs a command as root. @returns its standard output without the final newline @throws ExpectationFailed COMMAND_FAILED */
   readonly run: (command: string) => Promise<string>;
