@@ -5,14 +5,14 @@ import { runProgram } from "./run-program.js";
 
 const test = suite("command-line");
 
-test("is read back by a shell as the same words", async () => {
+test("a shell reads a formatted command line back as the same words", async () => {
   const args = ["-append", "console=ttyS1 a=\"b\" $HOME `id` 'quoted'", "-x", "", "-path", "/a b,c\\d", "new\nline"];
   const script = formatCommandLine("printf", ["%s\\0", ...args]);
   const { stdout } = await runProgram("/bin/sh", ["-c", script]);
   assert.equal(stdout.split("\0").slice(0, -1), args);
 });
 
-test("keeps a flag and its value on one line", () => {
+test("a formatted command line keeps a flag and its value on one line", () => {
   assert.is(formatCommandLine("qemu", ["-m", "32M", "-S", "-smp", "1"]), "qemu \\\n  -m 32M \\\n  -S \\\n  -smp 1\n");
 });
 

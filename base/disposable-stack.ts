@@ -1,18 +1,18 @@
 /**
- * A stack of things to end, newest first: what Node 24 calls AsyncDisposableStack.
- * Drop this file when the floor is Node 24.
+ * A stack of resources to dispose of, newest first: what Node 24 calls AsyncDisposableStack.
+ * Remove this file when livelab requires Node 24.
  * Source: TC39 "Explicit Resource Management", AsyncDisposableStack.
  */
 export class DisposableStack implements AsyncDisposable {
   #entries: (() => unknown)[] = [];
 
-  /** Registers a disposable and hands it back. */
+  /** Registers a disposable and returns it. */
   use<T extends AsyncDisposable>(resource: T): T {
     this.#entries.push(() => resource[Symbol.asyncDispose]());
     return resource;
   }
 
-  /** Registers a function to be awaited at the end. */
+  /** Registers a function to call and await at the end. */
   defer(end: () => unknown): void {
     this.#entries.push(end);
   }
@@ -25,7 +25,7 @@ export class DisposableStack implements AsyncDisposable {
     return moved;
   }
 
-  /** Ends everything, newest first; every entry is tried, and the first error is thrown at the end. */
+  /** Disposes of all entries, newest first, even if one fails. @throws the first error, after the last entry */
   async [Symbol.asyncDispose](): Promise<void> {
     const entries = this.#entries.splice(0).reverse();
     const errors: unknown[] = [];

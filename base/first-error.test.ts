@@ -5,7 +5,7 @@ import { firstError, laterErrors } from "./first-error.js";
 
 const test = suite("first error");
 
-/** Throws `body` from a scope whose disposers throw `disposers`, the first of them last. */
+/** Throws `body` from a scope whose disposers throw `disposers`, in reverse order. */
 async function throwAll(body: Error, ...disposers: readonly Error[]): Promise<void> {
   const [last, ...before] = disposers;
   if (last === undefined) throw body;
@@ -17,7 +17,7 @@ async function throwAll(body: Error, ...disposers: readonly Error[]): Promise<vo
   await throwAll(body, ...before);
 }
 
-test("the body's error stays in front of those of any number of disposers, which follow in their order", async () => {
+test("the body's error comes first, and the errors of disposers follow in order", async () => {
   const [body, inner, outer] = [new TypeError("body"), new Error("inner"), new Error("outer")];
   assert.is(firstError(body), body);
   assert.equal(laterErrors(body), []);
@@ -26,7 +26,7 @@ test("the body's error stays in front of those of any number of disposers, which
   assert.equal(laterErrors(both), [inner, outer]);
 });
 
-test("the error of a disposer alone is the first, and an error with a field of that name is no pair", async () => {
+test("a disposer's error alone is the first error, and another error with a field `suppressed` is returned as it is", async () => {
   const odd = Object.assign(new Error("odd"), { suppressed: new Error("never") });
   assert.is(firstError(odd), odd);
   assert.is(firstError("text"), "text");

@@ -1,13 +1,13 @@
 /**
  * Separates the error of a body from those of the disposers that failed after it.
- * Source: TC39 "Explicit Resource Management": `await using` throws a SuppressedError then, whose `suppressed` is the error
- * that came before, and whose `error` is the disposer's.
+ * Source: TC39 "Explicit Resource Management": `await using` then throws a SuppressedError. Its `suppressed` is the earlier
+ * error, and its `error` is the disposer's.
  */
 
-/** The error that says what happened; `error` itself when no disposer failed after it. */
+/** Returns the error that came first; `error` itself if no disposer failed after it. */
 export const firstError = (error: unknown): unknown => (isSuppressed(error) ? firstError(error.suppressed) : error);
 
-/** The errors of disposers that failed after the first error, in the order in which they came. */
+/** Returns the errors of disposers that failed after the first error, in order. */
 export const laterErrors = (error: unknown): readonly unknown[] =>
   isSuppressed(error) ? [...laterErrors(error.suppressed), error.error] : [];
 

@@ -4,7 +4,7 @@ import { formatBytes, formatDuration } from "./format.js";
 
 const test = suite("numbers as people read them");
 
-test("bytes are in the largest binary unit that leaves a whole number, with one decimal below 10", () => {
+test("formatBytes() uses the largest binary unit of at least 1, with one decimal below 10", () => {
   const cases: [bytes: number, text: string][] = [
     [0, "0 B"],
     [1023, "1023 B"],
@@ -18,7 +18,7 @@ test("bytes are in the largest binary unit that leaves a whole number, with one 
   for (const [bytes, text] of cases) assert.is(formatBytes(bytes), text);
 });
 
-test("durations are in seconds with one decimal, from a minute on in minutes and whole seconds", () => {
+test("formatDuration() uses seconds with one decimal, and from a minute on minutes and whole seconds", () => {
   const cases: [ms: number, text: string][] = [
     [0, "0.0 s"],
     [41_234, "41.2 s"],

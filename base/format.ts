@@ -1,4 +1,4 @@
-/** Numbers as people read them. */
+/** Formats numbers for people. */
 
 /** 1536 → "1.5 KiB"; binary units (IEC 80000-13), one decimal below 10. */
 export function formatBytes(bytes: number): string {

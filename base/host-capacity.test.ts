@@ -9,7 +9,7 @@ import { TempDir } from "./temp-dir.js";
 const test = suite("host capacity");
 const GIB = 2 ** 30;
 
-test("a control group's limit counts when it is below the host's memory", () => {
+test("a control group's memory limit counts if it is below the host's memory", () => {
   assert.is(smallerMemory(64 * GIB, 2 * GIB), 2 * GIB);
   assert.is(smallerMemory(2 * GIB, 64 * GIB), 2 * GIB);
   assert.is(smallerMemory(2 * GIB, 0), 2 * GIB);
@@ -22,7 +22,7 @@ test("this process has some memory and processors, and no more than the host", (
   assert.ok(processors() >= 1 && processors() <= availableParallelism());
 });
 
-/** Files as the kernel has them for a process in /a/b. */
+/** The kernel's files for a process in /a/b. */
 async function quotaWith(cgroup: string, limits: Readonly<Record<string, string>>): Promise<number> {
   await using dir = await TempDir.create("cgroup");
   const [proc, cgroups] = [join(dir.path, "proc"), join(dir.path, "cgroup")];
@@ -33,13 +33,13 @@ async function quotaWith(cgroup: string, limits: Readonly<Record<string, string>
   return cpuQuota(proc, cgroups);
 }
 
-test("the smallest quota on the way up to the root of the control groups counts", async () => {
+test("the smallest CPU quota of a control group and its parents counts", async () => {
   assert.is(await quotaWith("0::/a/b\n", { "a/b": "max 100000\n", a: "150000 100000\n" }), 1.5);
   assert.is(await quotaWith("0::/a/b\n", { "a/b": "50000 100000\n", a: "150000 100000\n" }), 0.5);
   assert.is(await quotaWith("0::/\n", { "": "400000 100000\n" }), 4);
 });
 
-test("without a quota, without cgroup v2 and without readable files there is no limit", async () => {
+test("cpuQuota() is infinite without a quota, without cgroup v2 and without readable files", async () => {
   assert.is(await quotaWith("0::/a/b\n", { "a/b": "max 100000\n" }), Number.POSITIVE_INFINITY);
   assert.is(await quotaWith("3:cpu:/a/b\n", { "a/b": "50000 100000\n" }), Number.POSITIVE_INFINITY);
   assert.is(cpuQuota("/dev/null/proc", "/dev/null/cgroup"), Number.POSITIVE_INFINITY);

@@ -10,20 +10,20 @@ import { dirname, join } from "node:path";
 /** All memory, in bytes. */
 export const memoryBytes = (): number => smallerMemory(totalmem(), process.constrainedMemory());
 
-/** Memory that is free now, or can be freed, in bytes. */
+/** Memory that is free, or can be freed, in bytes. */
 export const freeMemoryBytes = (): number => process.availableMemory();
 
 /** @param limitBytes 0 when unknown; a huge number when nothing limits the process */
 export const smallerMemory = (hostBytes: number, limitBytes: number): number =>
   limitBytes > 0 ? Math.min(hostBytes, limitBytes) : hostBytes;
 
-/** Processors, at least 1; a part of one counts as a whole one. */
+/** Number of processors, at least 1; a fraction is rounded up. */
 export const processors = (): number => Math.max(1, Math.min(availableParallelism(), Math.ceil(cpuQuota())));
 
 /**
- * The smallest quota of the process's control group and those above it, in processors; Infinity without a
+ * Returns the smallest CPU quota of the process's control group and its parents, in processors; Infinity without a
  * quota or without cgroup v2.
- * @param proc @param cgroups where these file systems are. @default "/proc" and "/sys/fs/cgroup"
+ * @param proc mount point of procfs @param cgroups mount point of the cgroup file system. @default "/proc" and "/sys/fs/cgroup"
  */
 export function cpuQuota(proc = "/proc", cgroups = "/sys/fs/cgroup"): number {
   const group = /^0::(\/.*)$/m.exec(readIfThere(join(proc, "self/cgroup")))?.[1];

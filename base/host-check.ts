@@ -1,24 +1,24 @@
 /**
- * - `optional`: the host lacks it, and everything works without it, if slower
- * - `warning`: something is slowed or narrowed
- * - `missing`: work that needs it stops
+ * - `optional`: the host lacks it; everything works without it, perhaps slower
+ * - `warning`: something works slower, or in part
+ * - `missing`: work that needs it fails
  */
 export type CheckState = "ok" | "optional" | "warning" | "missing";
 
-/** One line of `livelab doctor`: something the host has, lacks, or has only in part. */
+/** One line of `livelab doctor`: something that the host has, lacks, or has in part. */
 export interface HostCheck {
-  /** What was looked at, e.g. "qemu-system-x86_64". */
+  /** What was checked, e.g. "qemu-system-x86_64". */
   readonly name: string;
   readonly state: CheckState;
   /** What was found, e.g. "7.2.22 at /usr/bin/qemu-system-x86_64". */
   readonly detail: string;
-  /** The command or step that mends it; absent when state is "ok". */
+  /** The command or step that fixes it; absent when state is "ok". */
   readonly remedy?: string;
 }
 
 const STATE_WIDTH = "optional".length;
 
-/** A line a check, remedies below those that need one. */
+/** Formats one line per check, with a remedy below each check that has one. */
 export function describeChecks(checks: readonly HostCheck[]): string {
   const width = Math.max(...checks.map((check) => check.name.length));
   return checks

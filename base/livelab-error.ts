@@ -1,12 +1,12 @@
 /**
  * The base of every error that livelab throws on purpose.
- * A subclass an area (VmError, InputError, …), a code a cause, a hint where the reader can act.
+ * Each area has a subclass (VmError, InputError, …), each cause a code; an error has a hint if the reader can act.
  * cli/exit-status.ts maps `kind` to exit statuses.
  */
 
 /**
- * Whose matter a failure is:
- * - `usage`: the command line or a file given on it (exit 2)
+ * Where the fault of a failure lies:
+ * - `usage`: the command line, or a file named on it (exit 2)
  * - `host`: something this host lacks or forbids (exit 3)
  * - `inputs`: digest, mirror or lock (exit 4)
  * - `stage`: a stage of the build failed (exit 5)
@@ -32,7 +32,7 @@ export abstract class LivelabError extends Error {
   }
 }
 
-/** The command line, or a file named on it, is not what livelab can work with. */
+/** The command line, or a file named on it, is invalid. */
 export class UsageError extends LivelabError {
   override readonly name = "UsageError";
   override readonly kind = "usage";

@@ -13,8 +13,8 @@ const PRELUDE = `
 `;
 
 /**
- * Runs a program in bash with redirections; its status is printed last, as the pipe into a reader hides it.
- * @returns what came on stderr, and the status
+ * Runs a program in bash with redirections. It prints the status last, because a pipe into a reader hides it.
+ * @returns stderr and the status
  */
 async function run(program: string, redirections: string): Promise<{ stderr: string; status: number }> {
   const child = spawn(
@@ -36,7 +36,7 @@ async function run(program: string, redirections: string): Promise<{ stderr: str
 }
 
 const WRITES = `process.stdout.write("result\\n");`;
-/** Writes until it is lost, then a little more. */
+/** Writes until stdout is lost, then a little more. */
 const WRITES_ON = `
   let more = 20;
   process.stdout.on("error", () => {});
@@ -46,7 +46,7 @@ const WRITES_ON = `
     if (more === 0) clearInterval(timer);
   }, 1);`;
 
-test("a result that a full device does not take is a sentence and status 3, not a stack", async () => {
+test("a result that does not fit on a full device gives a message and status 3, not a stack", async () => {
   const { stderr, status } = await run(WRITES, ">/dev/full");
   assert.is(status, 3);
   assert.match(stderr, "prog: cannot write to standard output: no space left on device\n");
@@ -55,18 +55,18 @@ test("a result that a full device does not take is a sentence and status 3, not 
   assert.not.match(stderr, "    at ");
 });
 
-test("a status that says more than lost output stands", async () => {
+test("lost output does not replace another exit status", async () => {
   assert.is((await run(`${WRITES} process.exitCode = 2;`, ">/dev/full")).status, 2);
   assert.is((await run(`${WRITES} process.exitCode = 1;`, "2>/dev/full >/dev/full")).status, 1);
 });
 
-test("a reader that leaves is reported to the caller once, and is not a failure", async () => {
+test("a reader that exits is reported to the caller once, and is not a failure", async () => {
   const { stderr, status } = await run(WRITES_ON, "| head -n 1");
   assert.is(status, 0);
   assert.is(stderr, "lost, reader gone: true\n");
 });
 
-test("messages that nobody takes change nothing", async () => {
+test("lost messages on stderr change nothing", async () => {
   const complains = `for (let i = 0; i < 100; i += 1) process.stderr.write("message\\n"); ${WRITES} process.exitCode = 5;`;
   for (const redirections of ["2>/dev/full", "2> >(exec true)", "2>&-", "<&- >&- 2>&-", "2>&1 | true"]) {
     assert.is((await run(complains, redirections)).status, 5, redirections);

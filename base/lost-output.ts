@@ -1,15 +1,15 @@
 /**
- * Keeps a program on its feet when its output cannot be written: a reader that is gone, a full disk, a dead terminal.
- * Without a listener each is an uncaught exception, which ends the process before machines and folders are cleaned up.
- * What is lost on stderr changes nothing: results go to stdout, and the exit status says how the work ended.
+ * Keeps a program running when its output cannot be written: the reader has exited, the disk is full, the terminal is closed.
+ * Without a listener, each of these is an uncaught exception, which ends the process before it cleans up machines and folders.
+ * Lost output on stderr changes nothing: results go to stdout, and the exit status says how the work ended.
  * Source: Node's "process I/O"; pipe(7), "EPIPE"; write(2).
  */
 import { refusalReason } from "./system-error.js";
 
-/** Stdout takes no more. */
+/** Stdout can no longer be written. */
 export class OutputLost extends Error {
   override readonly name = "OutputLost";
-  /** Whether its reader has had enough (EPIPE), as in `livelab … | head`; otherwise the write failed. */
+  /** Whether its reader has exited (EPIPE), as in `livelab … | head`; otherwise the write failed. */
   readonly readerGone: boolean;
 
   constructor(cause: NodeJS.ErrnoException) {
@@ -18,16 +18,16 @@ export class OutputLost extends Error {
   }
 }
 
-/** Exit status of a program whose reader left before the work was done: that of SIGPIPE, as shells have it. */
+/** Exit status of a program whose reader exited before the work was done: that of SIGPIPE, as in shells. */
 export const READER_GONE_STATUS = 141;
 
-/** Exit status when results could not be written though the work succeeded: the host's fault, as elsewhere in livelab. */
+/** Exit status when the work succeeded but its results could not be written: that of cli/exit-status.ts for the host. */
 const NOT_WRITTEN_STATUS = 3;
 
 export interface WatchOutputOptions {
-  /** Begins the message on stderr, e.g. "livelab". */
+  /** Prefix of the message on stderr, e.g. "livelab". */
   readonly program: string;
-  /** Called once, when stdout takes no more: work that only feeds stdout can stop. @default the work goes on */
+  /** Called once, when stdout can no longer be written: work that only writes there can stop. @default the work continues */
   readonly onLost?: (error: OutputLost) => void;
 }
 

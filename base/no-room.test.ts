@@ -4,7 +4,7 @@ import { isDiskFullError, isDiskFullText } from "./no-room.js";
 
 const test = suite("disks without room");
 
-test("a full disk and a used up quota are no room, in errors and in words; other troubles are not", () => {
+test("a full disk and a used-up quota are detected in errors and in texts, other errors are not", () => {
   for (const code of ["ENOSPC", "EDQUOT"])
     assert.ok(isDiskFullError(Object.assign(new Error("write"), { code })), code);
   for (const other of [Object.assign(new Error("write"), { code: "EIO" }), new Error("ENOSPC"), undefined])

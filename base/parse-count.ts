@@ -1,9 +1,9 @@
-/** A whole number on the command line. */
+/** Parses a whole number of the command line. */
 import { UsageError } from "./livelab-error.js";
 
 /**
  * @param flag the option that has the value, as written: "--jobs"
- * @param least the smallest number that counts
+ * @param least the smallest valid number
  * @throws UsageError BAD_COUNT
  */
 export function parseCount(flag: string, text: string, least: number): number {

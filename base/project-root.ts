@@ -1,4 +1,4 @@
-/** Where the project's own files (shell files, locks, proto, fixtures) are, whether run from dist/ or elsewhere. */
+/** Finds the project's own files (shell files, locks, proto, fixtures), also when run from dist/. */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,7 +8,7 @@ export function findProjectRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, "package.json"))) {
     const parent = dirname(folder);
-    if (parent === folder) throw new Error("livelab's own package.json was not found above its program");
+    if (parent === folder) throw new Error("livelab's package.json is in no folder above its program");
     folder = parent;
   }
   return folder;

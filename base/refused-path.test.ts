@@ -11,14 +11,14 @@ const errno = (code: string, path?: string): NodeJS.ErrnoException =>
   Object.assign(new Error(`${code}: what libuv says`), { code, ...(path !== undefined && { path }) });
 const us = process.geteuid?.() ?? -1;
 
-test("are those that another user, or another file system, could use", () => {
+test("isRefusal() accepts errors of permissions and read-only file systems, and no others", () => {
   for (const code of ["EACCES", "EPERM", "EROFS"]) assert.ok(isRefusal(errno(code, "/x")), code);
   for (const other of [errno("ENOENT", "/x"), errno("EACCES"), new Error("EACCES"), undefined, "EACCES"]) {
     assert.not.ok(isRefusal(other));
   }
 });
 
-test("are explained with the owner of what is nearest to them, and with us", async () => {
+test("whyRefused() names the owner of the nearest existing folder, and the user of livelab", async () => {
   await using dir = await TempDir.create("refused");
   const path = join(dir.path, "missing/deeper");
   const owner = `${dir.path} belongs to ${describeUser(us)}, and livelab runs as ${describeUser(us)}`;
@@ -28,14 +28,14 @@ test("are explained with the owner of what is nearest to them, and with us", asy
   assert.is(whyRefused(path, errno("ESTALE")), "ESTALE: what libuv says");
 });
 
-test("that are links to nothing are explained by that", async () => {
+test("whyRefused() names the missing target of a dangling link", async () => {
   await using dir = await TempDir.create("refused");
   await symlink("nowhere", join(dir.path, "link"));
   const why = whyRefused(join(dir.path, "link"), errno("EEXIST"));
   assert.is(why, `${dir.path}/link is a link to nowhere, which does not exist`);
 });
 
-test("have an owner only where something can be looked at", async () => {
+test("ownerOf() is undefined for a path that is missing or cannot be accessed", async () => {
   await using dir = await TempDir.create("refused");
   await mkdir(join(dir.path, "folder"));
   await writeFile(join(dir.path, "file"), "");

@@ -1,17 +1,17 @@
-/** Words for a path that the host does not let us use: the reason, who owns what is there, and as whom livelab runs. */
+/** Explains why the host refuses a path: the reason, the owner of the path, and the user that livelab runs as. */
 import { lstatSync, readlinkSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { refusalReason } from "./system-error.js";
 import { describeUser } from "./user-name.js";
 
-/** Whether the host refused access: rights, or a file system that is read-only. Another user or folder would do. */
+/** Whether the host refused access by permissions or a read-only file system. Another user or folder would work. */
 export const isRefusal = (error: unknown): error is NodeJS.ErrnoException & { readonly path: string } =>
   ["EACCES", "EPERM", "EROFS"].includes((error as NodeJS.ErrnoException | undefined)?.code ?? "") &&
   typeof (error as NodeJS.ErrnoException).path === "string";
 
 /**
- * Why a path cannot be used, e.g. "permission denied; /srv/lab belongs to root (uid 0), and livelab runs as uid 1234".
- * @param error what the file system said about it
+ * Explains why a path cannot be used, e.g. "permission denied; /srv/lab belongs to root (uid 0), and livelab runs as uid 1234".
+ * @param error the error of the file system
  */
 export function whyRefused(path: string, error: NodeJS.ErrnoException): string {
   const dangling = danglingLink(path);
@@ -35,7 +35,7 @@ function danglingLink(path: string): string | undefined {
   }
 }
 
-/** The uid of what a path leads to; undefined when nothing is there or it cannot be looked at. */
+/** Returns the uid that owns a path (links are followed); undefined if it does not exist or cannot be accessed. */
 export function ownerOf(path: string): number | undefined {
   try {
     return statSync(path).uid;
@@ -44,7 +44,7 @@ export function ownerOf(path: string): number | undefined {
   }
 }
 
-/** The path itself, or the folder above it that exists and can be looked at. */
+/** Returns the path, or the nearest folder above it that can be accessed, with its owner. */
 function nearestOwner(path: string): { path: string; uid: number } | undefined {
   for (let at = path; ; at = dirname(at)) {
     const uid = ownerOf(at);

@@ -17,24 +17,24 @@ const failureOf = async (work: Promise<unknown>): Promise<ProgramError> => {
   return error as ProgramError;
 };
 
-test("both outputs are returned as they were printed, the last line end included", async () => {
+test("runProgram() returns stdout and stderr unchanged, including the last newline", async () => {
   assert.equal(await sh("echo out; echo err >&2"), { stdout: "out\n", stderr: "err\n" });
 });
 
-test("a program gets its input, and none by default", async () => {
+test("a program gets the given stdin, and an empty one by default", async () => {
   assert.is((await runProgram("cat", [], { stdin: "a\nb" })).stdout, "a\nb");
   assert.is((await runProgram("cat")).stdout, "");
-  await runProgram("true", [], { stdin: "x".repeat(1_000_000) }); // it ends without reading
+  await runProgram("true", [], { stdin: "x".repeat(1_000_000) }); // it exits without reading
 });
 
-test("an environment that is given is the whole one, and arguments are no shell's words", async () => {
+test("a given environment replaces the whole one, and no shell expands arguments", async () => {
   const env = { PATH: process.env["PATH"], ONLY: "this one" };
   const { stdout } = await runProgram("env", [], { env });
   assert.equal(stdout.trimEnd().split("\n").sort(), [`ONLY=this one`, `PATH=${env.PATH}`]);
   assert.is((await runProgram("printf", ["%s", "$HOME; `id`"])).stdout, "$HOME; `id`");
 });
 
-test("a failure has status and output, and says how the program ended and why", async () => {
+test("a ProgramError has status and output, and its message says how the program ended and why", async () => {
   const failed = await failureOf(sh("echo out; echo why >&2; exit 3"));
   assert.is(failed.message, "sh ended with status 3: why");
   assert.equal([failed.status, failed.stdout, failed.stderr], [3, "out\n", "why\n"]);
@@ -42,7 +42,7 @@ test("a failure has status and output, and says how the program ended and why", 
   assert.equal([killed.message, killed.status, killed.timedOut], ["sh was killed by SIGKILL", undefined, false]);
 });
 
-test("a missing program, one that may not be run and a missing folder are named", async () => {
+test("the error names a missing program, one that is not executable and a missing folder", async () => {
   const missing = await failureOf(runProgram("livelab-none"));
   assert.is(missing.message, "livelab-none did not start: spawn livelab-none ENOENT");
   assert.is((missing.cause as NodeJS.ErrnoException).code, "ENOENT");
@@ -63,10 +63,10 @@ test("the limit ends a program, also one that ignores SIGTERM or whose child hol
     assert.match(failed.message, /^sh did not end in 0\.2 s/);
     assert.equal([failed.timedOut, failed.status], [true, undefined]);
   }
-  await writeFile(fifo, ""); // the child waits for a writer: only now it ends
+  await writeFile(fifo, ""); // the child waits for a writer and ends now
 });
 
-test("the reason of a signal is thrown, given before or meanwhile", async () => {
+test("runProgram() throws the reason of a signal aborted before or during the run", async () => {
   const reason = new Error("interrupted");
   assert.is(await thrownBy(sh("exec sleep 60", { signal: AbortSignal.abort(reason) })), reason);
   const controller = new AbortController();
@@ -75,11 +75,11 @@ test("the reason of a signal is thrown, given before or meanwhile", async () => 
   assert.is(await running, reason);
 });
 
-test("output without end is cut off, and is a failure", async () => {
+test("endless output is cut off, and is a failure", async () => {
   assert.match((await failureOf(runProgram("yes"))).message, /^yes printed more than \d+ characters/);
 });
 
-test("a started program has pipes, tells its end, and is killed with its owner", async () => {
+test("a started program has pipes, reports its end, and is killed when it is disposed of", async () => {
   let exited: Promise<{ status: number | undefined; stderr: string }>;
   {
     await using cat = await startProgram("cat", []);

@@ -1,6 +1,6 @@
 /**
- * Runs programs of the host: to their end (runProgram), or beside us with open pipes (startProgram).
- * vm/qemu/tethered-process.ts starts the ones that need descriptors of ours.
+ * Runs programs of the host: to their end (runProgram), or in the background with open pipes (startProgram).
+ * vm/qemu/tethered-process.ts starts programs that inherit descriptors.
  */
 import type { ChildProcess } from "node:child_process";
 import type { Options } from "execa";
@@ -16,7 +16,7 @@ export interface RunOptions {
   readonly stdin?: string | undefined;
   /** Longest run, in milliseconds. @default no limit but the signal's */
   readonly limitMs?: number | undefined;
-  /** Ends the program; its reason is thrown then. */
+  /** Ends the program; the signal's reason is then thrown. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -25,14 +25,14 @@ export interface ProgramOutput {
   readonly stderr: string;
 }
 
-/** A program that did not end with status 0; `cause` is Node's error when it did not start. */
+/** A program did not end with status 0. `cause` is Node's error if it did not start. */
 export class ProgramError extends Error implements ProgramOutput {
   override readonly name = "ProgramError";
-  /** Undefined when the program did not start, was killed, or was ended at a limit. */
+  /** Undefined if the program did not start, was killed, or reached its limit. */
   readonly status: number | undefined;
-  /** Whether it was ended at its limit. */
+  /** Whether it reached its limit. */
   readonly timedOut: boolean;
-  /** How it ended, in words without its output: "ended with status 2". */
+  /** How it ended, without its output: "ended with status 2". */
   readonly how: string;
   readonly stdout: string;
   readonly stderr: string;
@@ -53,10 +53,10 @@ export class ProgramError extends Error implements ProgramOutput {
 }
 
 export interface ProgramExit {
-  /** Undefined when the program was killed or did not start. */
+  /** Undefined if the program was killed or did not start. */
   readonly status: number | undefined;
   readonly stderr: string;
-  /** Node's error when the program did not start. */
+  /** Node's error if the program did not start. */
   readonly cause: unknown;
 }
 
@@ -67,19 +67,19 @@ export interface StartedProgram extends AsyncDisposable {
   readonly exited: Promise<ProgramExit>;
 }
 
-/** It takes 0.2 s to load, and most runs of livelab need no program. */
+/** execa takes 0.2 s to load, and most runs of livelab need no program. */
 const loadExeca = () => import("execa");
 
-/** Most that is kept of each output, in characters. */
+/** Longest output that is kept, for stdout and stderr each, in characters. */
 const LONGEST_OUTPUT = 2 ** 24;
-/** From SIGTERM to SIGKILL, in milliseconds. */
+/** Time from SIGTERM to SIGKILL, in milliseconds. */
 const TERM_MS = 2_000;
 
 /**
- * Runs a program to its end and returns what it printed.
+ * Runs a program to its end and returns its output.
  * @param program name in the PATH, or a path
- * @throws ProgramError when it does not start, ends with another status than 0, is killed, reaches the limit or prints more
- * than 16 Mi characters; the signal's reason
+ * @throws ProgramError if it does not start, ends with a status other than 0, is killed, reaches the limit or prints more
+ * than 16 Mi characters; the signal's reason when it is aborted
  */
 export async function runProgram(
   program: string,
@@ -101,7 +101,7 @@ export async function runProgram(
     forceKillAfterDelay: TERM_MS,
     reject: false,
   } satisfies Options);
-  // A child of the program may hold the pipes open: at a limit nobody waits for their end.
+  // A child of the program may hold the pipes open: at a limit, do not wait for their end.
   const close = (): void => {
     child.stdout?.destroy();
     child.stderr?.destroy();
@@ -121,8 +121,8 @@ export async function runProgram(
 }
 
 /**
- * Starts a program with a pipe for its stdin and stdout. Disposing of it kills it (SIGKILL) and waits for its end.
- * A failure to start shows in `exited`.
+ * Starts a program with pipes for its stdin and stdout. Disposing of it kills it (SIGKILL) and waits for its end.
+ * `exited` reports a failure to start.
  * @param options.signal kills the program
  */
 export async function startProgram(

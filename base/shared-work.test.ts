@@ -8,7 +8,7 @@ const test = suite("shared-work");
 const never = (): AbortSignal => new AbortController().signal;
 
 test(
-  "is done once for all who wait, and anew for one who comes later",
+  "shared work runs once for all waiting callers, and again for a later caller",
   within(2_000, async () => {
     const work = new SharedWork<number>();
     let runs = 0;
@@ -24,7 +24,7 @@ test(
 );
 
 test(
-  "fails for all who wait, and not for one who comes later",
+  "shared work that fails fails for all waiting callers, and not for a later caller",
   within(2_000, async () => {
     const work = new SharedWork<string>();
     const failure = new Error("broken");
@@ -36,7 +36,7 @@ test(
 );
 
 test(
-  "goes on while one still waits, and is ended, and waited for, when the last gives up",
+  "shared work continues while one caller waits; when the last gives up, it is aborted and awaited",
   within(2_000, async () => {
     const work = new SharedWork<void>();
     const [first, second] = [new AbortController(), new AbortController()];

@@ -1,14 +1,14 @@
 /**
- * Work that several callers want at the same time and that is done once for all of them. It ends early when every one
- * of them has given up. Its outcome is not kept: a caller that comes after the end starts it anew.
+ * Runs work once for several callers that need it at the same time. The work is aborted when all callers have given up.
+ * The result is not kept: a caller that comes after the end starts the work again.
  */
 export class SharedWork<T> {
   readonly #runs = new Map<string, Run<T>>();
 
   /**
    * Joins the work of this key, or starts it.
-   * @param start gets a signal that is aborted when nobody waits any more
-   * @throws what the work throws; the signal's reason when it is aborted, the last time when the work has ended
+   * @param start gets a signal that is aborted when no caller waits any more
+   * @throws what the work throws; the signal's reason when it is aborted. For the last caller that is after the work has ended
    */
   async do(key: string, signal: AbortSignal, start: (signal: AbortSignal) => Promise<T>): Promise<T> {
     signal.throwIfAborted();

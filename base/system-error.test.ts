@@ -8,23 +8,23 @@ const test = suite("errors of the host");
 const systemError = (code: string, syscall = "open"): Error =>
   Object.assign(new Error(`${code}: it failed, ${syscall} '/a'`), { code, syscall });
 
-test("what a process runs out of is explained with the remedy, whatever wraps it", () => {
+test("an exhausted resource is explained with a hint, whatever error wraps it", () => {
   for (const [error, message, hint] of [
-    [systemError("EMFILE"), /may not open more files \(the limit is \d+\): EMFILE: .*'\/a'/, "ulimit -n"],
-    [systemError("ENFILE"), /this host may not open more files: ENFILE/, "sysctl fs.file-max"],
-    [systemError("EAGAIN", "spawn unshare"), /may not start more processes.*: EAGAIN: .*spawn unshare/, "ulimit -u"],
+    [systemError("EMFILE"), /cannot open more files \(the limit is \d+\): EMFILE: .*'\/a'/, "ulimit -n"],
+    [systemError("ENFILE"), /this host cannot open more files: ENFILE/, "sysctl fs.file-max"],
+    [systemError("EAGAIN", "spawn unshare"), /cannot start more processes.*: EAGAIN: .*spawn unshare/, "ulimit -u"],
     [systemError("ENOMEM"), /no memory left: ENOMEM/, "memory"],
   ] as const) {
     const wrapped = new UsageError("ANY", "the folder cannot be read", { hint: "check its owner", cause: error });
     for (const each of [error, wrapped, new Error("outer", { cause: wrapped })]) {
-      const { message: told, hint: remedy } = explainSystemError(each) ?? { message: "", hint: "" };
-      assert.match(told, message);
+      const { message: explained, hint: remedy } = explainSystemError(each) ?? { message: "", hint: "" };
+      assert.match(explained, message);
       assert.match(remedy, hint);
     }
   }
 });
 
-test("what a folder or disk refuses is explained unless an error of livelab's has done so", () => {
+test("an error of a folder or disk is explained unless a LivelabError wraps it", () => {
   for (const code of ["EROFS", "EIO", "ENAMETOOLONG"]) {
     const error = systemError(code);
     assert.match(explainSystemError(error)?.message ?? "", code);
@@ -32,7 +32,7 @@ test("what a folder or disk refuses is explained unless an error of livelab's ha
   }
 });
 
-test("other errors, and a chain of causes without end, are left to others", () => {
+test("other errors and an endless chain of causes are not explained", () => {
   const circle = new Error("a circle");
   circle.cause = circle;
   for (const error of [systemError("ENOENT"), systemError("EAGAIN", "read"), circle, "text", undefined]) {
@@ -40,7 +40,7 @@ test("other errors, and a chain of causes without end, are left to others", () =
   }
 });
 
-test("why a path or a write is refused is said in words, and nothing is said of other errors", () => {
+test("refusalReason() has words for refused paths and writes, and none for other errors", () => {
   assert.is(refusalReason(systemError("EACCES")), "permission denied");
   assert.is(refusalReason(systemError("ENOSPC", "write")), "no space left on device");
   for (const other of [systemError("EMFILE"), systemError("ENOMEM"), new Error("EACCES")]) {

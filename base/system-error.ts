@@ -1,6 +1,7 @@
 /**
- * Errors of the host in words: why it refuses a path or a write, and what a process lacks (open files, processes, memory).
- * Sources: open(2), fork(2), write(2) "ERRORS"; getrlimit(2); proc(5) "/proc/pid/limits"; systemd.resource-control(5) "TasksMax".
+ * Explains errors of the host: why it refuses a path or a write, and what a process lacks (open files, processes, memory).
+ * Sources: open(2), fork(2), write(2) "ERRORS"; getrlimit(2); proc(5) "/proc/pid/limits";
+ * systemd.resource-control(5) "TasksMax".
  */
 import { readFileSync } from "node:fs";
 
@@ -10,14 +11,14 @@ export interface SystemExplanation {
   readonly hint: string;
 }
 
-/** Read at the start: where no more files may be opened, this one cannot be read either. */
+/** Read at the start: a process that may open no more files cannot read this file either. */
 const limits = readLimits();
 
 function readLimits(): string {
   try {
     return readFileSync("/proc/self/limits", "latin1");
   } catch {
-    return ""; // no proc: the message goes without the number
+    return ""; // without procfs the message has no number
   }
 }
 
@@ -28,9 +29,9 @@ function limitOf(name: string): string {
 }
 
 /**
- * Explains an error of Node whose cause is the host and not what it was asked. Undefined for all others.
- * A process that runs out of files, processes or memory meets that wherever it is at work, so `cause` is looked at, too:
- * what wraps such an error knows only what it was about to do.
+ * Explains an error of Node whose cause is the host and not the request. Undefined for all other errors.
+ * A process can run out of files, processes or memory anywhere, so this follows `cause`, too: an error that wraps such an
+ * error only knows which operation failed.
  */
 export function explainSystemError(error: unknown): SystemExplanation | undefined {
   let inner = error;
@@ -42,28 +43,28 @@ export function explainSystemError(error: unknown): SystemExplanation | undefine
   return undefined;
 }
 
-/** A chain of causes may be a circle. */
+/** Longest chain of causes that is followed; a chain may be a circle. */
 const LONGEST_CHAIN = 16;
 
-/** @param wrapped whether only what a process runs out of counts: an error that wraps the rest explains it better */
+/** @param wrapped whether to explain only exhausted resources: the wrapping error explains other errors better */
 function explain(error: Error, { wrapped }: { readonly wrapped: boolean }): SystemExplanation | undefined {
   const { code, syscall = "", message } = error as NodeJS.ErrnoException;
   switch (code) {
     case "EMFILE":
       return {
-        message: `livelab may not open more files${limitOf("Max open files")}: ${message}`,
-        hint: "ulimit -n 1024, then the same command; where that is refused, raise the limit in /etc/security/limits.conf, or with docker run --ulimit nofile=1024",
+        message: `livelab cannot open more files${limitOf("Max open files")}: ${message}`,
+        hint: "run ulimit -n 1024, then the same command; if that is refused, raise the limit in /etc/security/limits.conf, or with docker run --ulimit nofile=1024",
       };
     case "ENFILE":
       return {
-        message: `this host may not open more files: ${message}`,
-        hint: "end what has many files open, or raise the limit: sudo sysctl fs.file-max=1000000",
+        message: `this host cannot open more files: ${message}`,
+        hint: "end programs that have many files open, or raise the limit: sudo sysctl fs.file-max=1000000",
       };
     case "EAGAIN":
       if (!/^(spawn|fork|clone)/.test(syscall)) return undefined;
       return {
-        message: `livelab may not start more processes${limitOf("Max processes")}: ${message}`,
-        hint: "end what else runs as this user, or raise the limit: ulimit -u, docker run --pids-limit, TasksMax= of systemd",
+        message: `livelab cannot start more processes${limitOf("Max processes")}: ${message}`,
+        hint: "end other programs of this user, or raise the limit: ulimit -u, docker run --pids-limit, TasksMax= of systemd",
       };
     case "ENOMEM":
       return {
@@ -76,21 +77,24 @@ function explain(error: Error, { wrapped }: { readonly wrapped: boolean }): Syst
     case "EROFS":
       return {
         message: `a file system is read-only: ${message}`,
-        hint: "name a folder that can be written: LIVELAB_HOME for livelab's own files, TMPDIR for temporary ones",
+        hint: "name a writable folder: LIVELAB_HOME for livelab's own files, TMPDIR for temporary ones",
       };
     case "EIO":
-      return { message: `a disk cannot be read or written: ${message}`, hint: "see what the kernel says of it: dmesg" };
+      return {
+        message: `a disk cannot be read or written: ${message}`,
+        hint: "read the kernel's messages about it: dmesg",
+      };
     case "ENAMETOOLONG":
       return {
         message: `a path is too long: ${message}`,
-        hint: "a path has at most 4095 bytes, and a name in it 255: choose a shorter folder (LIVELAB_HOME, TMPDIR, -o, --report)",
+        hint: "choose a folder with a shorter path (LIVELAB_HOME, TMPDIR, -o, --report): a path has at most 4095 bytes, and a name in it 255",
       };
     default:
       return undefined;
   }
 }
 
-/** Words that follow the name of what was refused. */
+/** Reasons, which follow the path in a message. */
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "the path does not exist",
   ENOTDIR: "a part of the path is not a folder",
@@ -107,5 +111,5 @@ const REASONS: Readonly<Record<string, string>> = {
   EBADF: "it is closed",
 };
 
-/** Why a path or a write was refused, e.g. "permission denied"; undefined for an error that is about something else. */
+/** Returns why a path or a write was refused, e.g. "permission denied"; undefined for other errors. */
 export const refusalReason = ({ code }: NodeJS.ErrnoException): string | undefined => REASONS[code ?? ""];

@@ -1,4 +1,4 @@
-/** What this host's temp folder is good for, for `livelab doctor`: it makes what every machine needs there. */
+/** Checks this host's temp folder for `livelab doctor`: makes a folder and a socket, as every machine does. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
@@ -29,7 +29,7 @@ export async function checkTempFolder(): Promise<HostCheck> {
 async function listenOnce(path: string): Promise<void> {
   const server = createServer();
   server.listen(path);
-  await once(server, "listening"); // throws what the server says instead
+  await once(server, "listening"); // throws the server's error
   server.close();
   await once(server, "close");
 }

@@ -13,7 +13,7 @@ import { checkTempFolder } from "./temp-dir-check.js";
 
 const test = suite("temporary folders");
 
-/** Runs `work` with variables set, or taken away. */
+/** Runs `work` with environment variables set, or unset. */
 async function withEnv<T>(env: Readonly<Record<string, string | undefined>>, work: () => Promise<T>): Promise<T> {
   const before = Object.fromEntries(Object.keys(env).map((name) => [name, process.env[name]]));
   const set = (values: Readonly<Record<string, string | undefined>>): void => {
@@ -30,14 +30,14 @@ async function withEnv<T>(env: Readonly<Record<string, string | undefined>>, wor
   }
 }
 
-/** A folder in another whose whole path has so many bytes. */
+/** Makes a folder in another so that the whole path has this many bytes. */
 async function folderOfLength(parent: string, bytes: number): Promise<string> {
   const folder = join(parent, "t".repeat(bytes - Buffer.byteLength(parent) - 1));
   await mkdir(folder);
   return folder;
 }
 
-test("are made in TMPDIR, for their owner alone, and gone with it", async () => {
+test("a temporary folder is made in TMPDIR, private to its user, and removed when disposed of", async () => {
   let path: string;
   {
     await using dir = await TempDir.create("outer");
@@ -49,7 +49,7 @@ test("are made in TMPDIR, for their owner alone, and gone with it", async () => 
   assert.is(await stat(path).catch(({ code }) => code), "ENOENT");
 });
 
-test("refuse a TMPDIR that is missing, a file, a circle of links or too long, by its name and with a remedy", async () => {
+test("a TMPDIR that is missing, a file, a circle of links or too long is rejected with its path and a hint", async () => {
   await using dir = await TempDir.create("outer");
   await writeFile(join(dir.path, "file"), "");
   await symlink("circle", join(dir.path, "circle"));
@@ -75,7 +75,7 @@ test("refuse a TMPDIR that is missing, a file, a circle of links or too long, by
   }
 });
 
-test("for sockets take one in a TMPDIR of any length: beside it where its path is too long", async () => {
+test("createForSockets() works with a TMPDIR of any length: it uses XDG_RUNTIME_DIR if the path is too long", async () => {
   await using dir = await TempDir.create("outer");
   await using runtime = await TempDir.create("runtime");
   // 107 bytes fit, 24 of them for "/livelab-wire-XXXXXX" and more for the socket's name
@@ -97,7 +97,7 @@ test("for sockets take one in a TMPDIR of any length: beside it where its path i
   }
 });
 
-test("for sockets go to /tmp when XDG_RUNTIME_DIR is missing, relative or too long itself", async () => {
+test("createForSockets() uses /tmp if XDG_RUNTIME_DIR is missing, relative or too long, too", async () => {
   await using dir = await TempDir.create("outer");
   const TMPDIR = await folderOfLength(dir.path, 110);
   for (const XDG_RUNTIME_DIR of [undefined, "", "run", join(dir.path, "missing"), `/run/${"r".repeat(100)}`]) {
@@ -106,7 +106,7 @@ test("for sockets go to /tmp when XDG_RUNTIME_DIR is missing, relative or too lo
   }
 });
 
-test("count bytes, not characters", async () => {
+test("createForSockets() counts bytes, not characters", async () => {
   await using dir = await TempDir.create("outer");
   await using runtime = await TempDir.create("runtime");
   const TMPDIR = join(dir.path, "ä".repeat(25));
@@ -115,8 +115,8 @@ test("count bytes, not characters", async () => {
   assert.is(dirname(folder.path), runtime.path);
 });
 
-const full = "say that a full TMPDIR has no room";
-testUnless(test, full, needsRoot("to mount a file system without room"), nameFullFolder);
+const full = "the error for a full TMPDIR says that no space is left";
+testUnless(test, full, needsRoot("to mount a full file system"), nameFullFolder);
 
 async function nameFullFolder(): Promise<void> {
   await using dir = await TempDir.create("full");

@@ -1,6 +1,6 @@
 /**
- * A folder of one's own that is gone when its owner is, in the temp folder of this host: $TMPDIR, or /tmp.
- * Every temporary folder of livelab is made here, so that an unusable $TMPDIR has one error.
+ * A private folder that is removed when its owner disposes of it. It is in the temp folder of this host: $TMPDIR, or /tmp.
+ * This file makes every temporary folder of livelab, so that an unusable $TMPDIR gives one error.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,10 +10,10 @@ import { isDiskFullError } from "./no-room.js";
 import { LONGEST_SOCKET_PATH } from "./socket-path.js";
 import { refusalReason } from "./system-error.js";
 
-/** What mkdtemp(3) adds to a prefix, in bytes. */
+/** Length of the suffix that mkdtemp(3) adds, in bytes. */
 const SUFFIX_BYTES = 6;
 
-/** Room that a socket's own name gets below its folder, in bytes. */
+/** Longest name of a socket in its folder, in bytes. */
 const SOCKET_NAME_BYTES = 16;
 
 export class TempDir implements AsyncDisposable {
@@ -26,8 +26,8 @@ export class TempDir implements AsyncDisposable {
   /**
    * Makes `<parent>/livelab-<name>-XXXXXX`.
    * @param parent folder that exists. @default the temp folder
-   * @throws HostError TEMP_FOLDER_UNUSABLE when the temp folder refuses; the error of the file system for another parent, and
-   * for a table of open files that is full
+   * @throws HostError TEMP_FOLDER_UNUSABLE if the temp folder cannot be used; the error of the file system for another parent,
+   * or if the table of open files is full
    */
   static async create(name: string, parent?: string): Promise<TempDir> {
     if (parent !== undefined) return await TempDir.#make(parent, name);
@@ -41,8 +41,8 @@ export class TempDir implements AsyncDisposable {
 
   /**
    * Makes a folder like create(), with a path short enough for Unix sockets in it (unix(7): 107 bytes).
-   * Where the temp folder's own path is too long, the folder is made in $XDG_RUNTIME_DIR, /tmp or /var/tmp.
-   * @param roomBytes longest path of a socket below the folder. @default 16
+   * If the temp folder's own path is too long, the folder is made in $XDG_RUNTIME_DIR, /tmp or /var/tmp.
+   * @param roomBytes longest path of a socket below the folder, in bytes. @default 16
    * @throws HostError TEMP_FOLDER_UNUSABLE
    */
   static async createForSockets(name: string, roomBytes = SOCKET_NAME_BYTES): Promise<TempDir> {
@@ -50,7 +50,7 @@ export class TempDir implements AsyncDisposable {
     const longest = LONGEST_SOCKET_PATH - roomBytes - 1;
     const fits = (parent: string): boolean => Buffer.byteLength(prefixIn(parent, name)) + SUFFIX_BYTES <= longest;
     if (fits(folder)) return await TempDir.create(name);
-    await using _ = await TempDir.create(name); // a temp folder that is unusable is an error at any length
+    await using _ = await TempDir.create(name); // an unusable temp folder is an error, whatever its length
     const others = [process.env["XDG_RUNTIME_DIR"] ?? "", "/tmp", "/var/tmp"].filter(
       (parent) => isAbsolute(parent) && fits(parent),
     );
@@ -61,7 +61,7 @@ export class TempDir implements AsyncDisposable {
     throw new HostError(
       "TEMP_FOLDER_UNUSABLE",
       `the temp folder ${folder} (${sourceOfTempFolder()}) has a path of ${Buffer.byteLength(folder)} bytes, too long for ` +
-        `Unix sockets, whose whole path has at most ${LONGEST_SOCKET_PATH}; nor can ${others.join(" or ")} be written`,
+        `Unix sockets (at most ${LONGEST_SOCKET_PATH} with their names), and ${others.join(" and ")} cannot be written`,
       { hint: "set TMPDIR to a folder with a short path" },
     );
   }
@@ -75,7 +75,7 @@ export class TempDir implements AsyncDisposable {
   }
 }
 
-/** The temp folder of this host, absolute; it need not exist. */
+/** The absolute path of this host's temp folder; it may not exist. */
 export const tempFolder = (): string => resolve(tmpdir());
 
 const prefixIn = (parent: string, name: string): string => join(parent, `livelab-${name}-`);
@@ -86,14 +86,14 @@ function sourceOfTempFolder(): string {
   return variable === undefined ? "the default" : `$${variable}`;
 }
 
-/** What the process or the host as a whole lacks, such as open files, is an error of its own, with another remedy. */
+/** Keeps an error that is not about the folder, such as too many open files: it has another remedy. */
 function unusable(folder: string, cause: NodeJS.ErrnoException): Error {
   const reason = refusalReason(cause);
   if (reason === undefined) return cause;
   const message = `cannot make a temporary folder in ${folder} (${sourceOfTempFolder()}): ${reason}`;
   return new HostError("TEMP_FOLDER_UNUSABLE", message, {
     hint: isDiskFullError(cause)
-      ? "free some space there, or set TMPDIR to a folder with more"
+      ? "free some space there, or set TMPDIR to a folder with more space"
       : "set TMPDIR to a folder that you may write to, or unset it to use /tmp",
     cause,
   });

@@ -7,7 +7,7 @@ import { describeUser, passwdEntryOf } from "./user-name.js";
 
 const test = suite("user names");
 
-test("are those of /etc/passwd, and a number for a user without an entry or a host without the file", async () => {
+test("describeUser() uses /etc/passwd, and a number for a user without an entry or a host without the file", async () => {
   await using dir = await TempDir.create("passwd");
   const passwd = join(dir.path, "passwd");
   await writeFile(passwd, "# a comment\nroot:x:0:0:root:/root:/bin/sh\n\nme:x:1000:1000::/home/me:\nbroken:x\n");

@@ -1,6 +1,6 @@
 /**
- * Users in messages, by name where /etc/passwd has one: a container's user often is a number without an entry, and
- * os.userInfo() throws for it. Users of other databases (LDAP) appear as their number.
+ * Names users in messages, as /etc/passwd does. A container's user is often a number without an entry, for which
+ * os.userInfo() throws. Users of other databases (LDAP) appear as their number.
  * Source: passwd(5).
  */
 import { readFileSync } from "node:fs";
@@ -10,7 +10,7 @@ interface PasswdEntry {
   readonly home: string;
 }
 
-/** The entry of a user id in /etc/passwd, or undefined. @param passwd the file's path. @default "/etc/passwd" */
+/** Returns the entry of a user id in /etc/passwd, or undefined. @param passwd the file's path. @default "/etc/passwd" */
 export function passwdEntryOf(uid: number, passwd = "/etc/passwd"): PasswdEntry | undefined {
   let text: string;
   try {
@@ -23,7 +23,7 @@ export function passwdEntryOf(uid: number, passwd = "/etc/passwd"): PasswdEntry 
   return found === undefined ? undefined : { name: found[0] ?? "", home: found[5] ?? "" };
 }
 
-/** "root (uid 0)", or "uid 1234" for one without a name. */
+/** "root (uid 0)", or "uid 1234" for a user without an entry. */
 export function describeUser(uid: number, passwd?: string): string {
   const entry = passwdEntryOf(uid, passwd);
   return entry === undefined ? `uid ${uid}` : `${entry.name} (uid ${uid})`;

@@ -9,22 +9,22 @@ const test = suite("wait-at-most");
 const overdue = new Error("overdue");
 const onLimit = () => overdue;
 
-test("hands on what the work gives or throws", async () => {
+test("waitAtMost() returns or throws what the work does", async () => {
   assert.is(await waitAtMost(Promise.resolve(7), { limitMs: 1_000, onLimit }), 7);
   const failure = new Error("failed");
   assert.is(await thrownBy(waitAtMost(Promise.reject(failure), { limitMs: 1_000, onLimit })), failure);
 });
 
-test("throws the caller's error at the limit", async () => {
+test("waitAtMost() throws the caller's error at the limit", async () => {
   assert.is(await thrownBy(waitAtMost(new Promise(() => {}), { limitMs: 10, onLimit })), overdue);
 });
 
-test("returns undefined at a limit that is no error", async () => {
+test("waitAtMost() returns undefined at a limit without onLimit", async () => {
   assert.is(await waitAtMost(new Promise(() => {}), { limitMs: 10 }), undefined);
   assert.is(await waitAtMost(Promise.resolve(7), { limitMs: 1_000 }), 7);
 });
 
-test("a limit's signal aborts at the limit with its error, and before it with the signal's reason", async () => {
+test("limitSignal() aborts at the limit with its error, and before it with the signal's reason", async () => {
   const atLimit = limitSignal({ limitMs: 10, signal: new AbortController().signal, onLimit });
   while (!atLimit.aborted) await sleep(5);
   assert.is(atLimit.reason, overdue);
@@ -36,7 +36,7 @@ test("a limit's signal aborts at the limit with its error, and before it with th
   assert.is(before.reason, reason);
 });
 
-test("throws the signal's reason, given before or meanwhile", async () => {
+test("waitAtMost() throws the reason of a signal aborted before or during the wait", async () => {
   const reason = new Error("interrupted");
   const before = AbortSignal.abort(reason);
   assert.is(await thrownBy(waitAtMost(Promise.resolve(7), { limitMs: 1_000, signal: before, onLimit })), reason);
@@ -46,7 +46,7 @@ test("throws the signal's reason, given before or meanwhile", async () => {
   assert.is(await thrownBy(wait), reason);
 });
 
-test("a failure of the work that comes after its signal was raised is nobody's unhandled rejection", async () => {
+test("work that fails after the signal was aborted causes no unhandled rejection", async () => {
   const unhandled: unknown[] = [];
   const listen = (error: unknown) => unhandled.push(error);
   process.on("unhandledRejection", listen);

@@ -1,4 +1,4 @@
-/** Limits: a wait that ends by its result, at its limit, or by a signal; and a signal that also aborts at a limit. */
+/** Limits for waits and signals: a wait ends with its result, at its limit or by a signal; a signal also aborts at a limit. */
 
 export interface WaitLimits {
   /** Longest wait, in milliseconds. */
@@ -13,9 +13,9 @@ export interface FailingLimits extends WaitLimits {
 }
 
 /**
- * Waits for `work` within `limits`. The work itself goes on; only the wait ends.
+ * Waits for `work` within `limits`. Only the wait ends at a limit; the work continues.
  * Node's AbortSignal.timeout is not used: its timer does not keep the process alive.
- * @returns what the work returns; undefined at the limit when `onLimit` is left out
+ * @returns what the work returns; undefined at the limit if `onLimit` is left out
  */
 export function waitAtMost<T>(work: PromiseLike<T>, limits: FailingLimits): Promise<T>;
 export function waitAtMost<T>(work: PromiseLike<T>, limits: WaitLimits): Promise<T | undefined>;
@@ -45,8 +45,8 @@ export async function waitAtMost<T>(
 }
 
 /**
- * A signal for work that takes one: it aborts with `signal`, or at the limit with the error of `onLimit`.
- * Its timer does not keep the process alive: the work does.
+ * Returns a signal that aborts with `signal`, or at the limit with the error of `onLimit`.
+ * Its timer does not keep the process alive; the work does.
  */
 export function limitSignal({ limitMs, signal, onLimit }: FailingLimits): AbortSignal {
   const limit = new AbortController();

@@ -9,7 +9,7 @@ import { makeWritableFolder } from "./writable-folder.js";
 
 const test = suite("writable folder");
 
-test("a folder of any name is made and left empty", async () => {
+test("makeWritableFolder() makes a folder of any name and leaves it empty", async () => {
   await using dir = await TempDir.create("writable");
   for (const name of HOSTILE_NAMES) {
     await makeWritableFolder(join(dir.path, name));
@@ -17,9 +17,9 @@ test("a folder of any name is made and left empty", async () => {
   }
 });
 
-test("a name that is not UTF-8 is refused, and no other folder is made in its stead", async () => {
+test("makeWritableFolder() rejects a name that is not UTF-8 and makes no other folder", async () => {
   await using dir = await TempDir.create("writable");
-  // What Node reads of the byte FF in an argument or variable.
+  // Node reads the byte FF in an argument or variable as this character.
   const name = Buffer.from([0x68, 0xff]).toString();
   assert.match(String(await thrownBy(makeWritableFolder(join(dir.path, name)))), "bytes that are not UTF-8");
   assert.equal(await readdir(dir.path), []);

@@ -1,17 +1,17 @@
-/** A folder for what is to be written: tried before the work rather than after it. */
+/** Makes a folder and proves that it can be written, before the work rather than after it. */
 import { mkdir, mkdtemp, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Stands for bytes that are not UTF-8 in what Node reads of arguments and environment; no file has it in its name. */
+/** Node puts it in place of bytes that are not UTF-8 in arguments and environment. No file has it in its name. */
 const REPLACEMENT_CHARACTER = "\uFFFD";
 
-/** Whether Node could read the path; another folder than the one named would be made under it where not. */
+/** Whether Node could read the path. If not, a write would go to another folder than the named one. */
 export const hasReadableName = (path: string): boolean => !path.includes(REPLACEMENT_CHARACTER);
 
-/** Makes it where it is missing. @throws Error of the file system when it cannot be made or written to, or of its name */
+/** Makes the folder if it is missing. @throws Error of the file system if it cannot be made or written; Error for its name */
 export async function makeWritableFolder(path: string): Promise<void> {
   if (!hasReadableName(path)) throw new Error("its name has bytes that are not UTF-8");
   await mkdir(path, { recursive: true });
-  // Root may write where the file system says no (a read-only mount): only a write tells.
+  // Permissions do not show every refusal (root, a read-only mount): only a write proves it.
   await rmdir(await mkdtemp(join(path, ".livelab-probe-")));
 }

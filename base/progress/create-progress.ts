@@ -1,4 +1,4 @@
-/** Chooses how progress looks: redrawn steps on a terminal that can, dated lines everywhere else. */
+/** Chooses the form of progress: redrawn steps on a capable terminal, dated lines everywhere else. */
 import type { Progress } from "./progress.js";
 import { createProgressLines } from "./progress-lines.js";
 import { createProgressTerminal } from "./progress-terminal.js";
@@ -6,11 +6,11 @@ import { createProgressTerminal } from "./progress-terminal.js";
 export interface CreateProgressOptions {
   /** The time in milliseconds since 1970. @default a clock that never runs backwards */
   readonly now?: () => number;
-  /** Where TERM, NO_COLOR and CI say what the terminal can show and its user wants. @default any terminal is redrawn */
+  /** Environment whose TERM, NO_COLOR and CI may ask for plain lines. @default every terminal is redrawn */
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** Smallest terminal that steps are redrawn on. Terminals that were never given a size say 0 by 0. */
+/** Smallest terminal on which steps are redrawn. A terminal without a set size reports 0 by 0. */
 const LEAST_COLUMNS = 40;
 const LEAST_ROWS = 4;
 

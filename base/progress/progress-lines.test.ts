@@ -5,7 +5,7 @@ import { createProgressLines } from "./progress-lines.js";
 
 const test = suite("progress as lines");
 
-/** Progress on a clock that stands still until it is moved. */
+/** Progress on a clock that only the test advances. */
 function recorded(options: { statusIntervalMs?: number } = {}) {
   const lines: string[] = [];
   const clock = { ms: Date.UTC(2026, 10, 23) };
@@ -13,7 +13,7 @@ function recorded(options: { statusIntervalMs?: number } = {}) {
   return { lines, clock, progress };
 }
 
-test("says when a step begins and ends, how long it took and what came of it", async () => {
+test("progress lines show a step's start, end, duration and result", async () => {
   const { lines, clock, progress } = recorded();
   const value = await progress.step("create_bootstrap", async (step) => {
     clock.ms += 12_300;
@@ -27,7 +27,7 @@ test("says when a step begins and ends, how long it took and what came of it", a
   ]);
 });
 
-test("says that a step failed, and throws what the step threw", async () => {
+test("progress lines show that a step failed, and step() throws what the step threw", async () => {
   const { lines, progress } = recorded();
   const error = new Error("no space left");
   const thrown = await progress.step("create_tgz", () => Promise.reject(error)).catch((reason) => reason);
@@ -35,7 +35,7 @@ test("says that a step failed, and throws what the step threw", async () => {
   assert.match(lines.at(-1) ?? "", "create_tgz failed, 0.0 s");
 });
 
-test("keeps ten thousand statuses a second down to one line an interval", async () => {
+test("progress lines limit ten thousand statuses a second to one line per interval", async () => {
   const { lines, clock, progress } = recorded();
   await progress.step("fetch", async (step) => {
     for (let i = 1; i <= 20_000; i += 1) {
@@ -44,10 +44,10 @@ test("keeps ten thousand statuses a second down to one line an interval", async 
     }
   });
   const statuses = lines.filter((line) => line.includes("fetch: "));
-  assert.is(statuses.length, 2, statuses.join("\n")); // 12 s of work, a line every 5 s
+  assert.is(statuses.length, 2, statuses.join("\n")); // 12 s of work, one line per 5 s
 });
 
-test("shows the last status of a burst when the step falls silent after it", async () => {
+test("progress lines show the last status of a burst when the step then falls silent", async () => {
   const { lines, progress } = recorded({ statusIntervalMs: 20 });
   await progress.step("fetch", async (step) => {
     step.status("1 file");
@@ -61,7 +61,7 @@ test("shows the last status of a burst when the step falls silent after it", asy
   );
 });
 
-test("dates each line of a note", () => {
+test("progress lines date each line of a note", () => {
   const { lines, progress } = recorded();
   progress.note("first\nsecond");
   assert.equal(lines, ["2026-11-23T00:00:00Z  +0.0 s  first", "2026-11-23T00:00:00Z  +0.0 s  second"]);

@@ -1,13 +1,12 @@
 /**
  * Progress as dated plain lines: for logs, pipes and CI.
  * One line for each start, end and note; a status line for a step only every few seconds.
- * Not here: the terminal's form (progress-terminal.ts), the choice between them (create-progress.ts).
  */
 import { formatDuration } from "../format.js";
 import type { Progress, Step } from "./progress.js";
 
 export interface ProgressLinesOptions {
-  /** Writes one line; the text has no newline at its end. */
+  /** Writes one line, given without its newline. */
   readonly writeLine: (line: string) => void;
   /** The time, in milliseconds since 1970. */
   readonly now: () => number;
@@ -41,7 +40,7 @@ export function createProgressLines({ writeLine, now, statusIntervalMs = 5_000 }
         lastLineAt = now();
       };
       const step: Step = {
-        // The timer shows the last status of a burst; without it a step that falls silent would look stuck before it.
+        // The timer shows the last status of a burst; otherwise a step that falls silent would seem stuck at an earlier one.
         status(text) {
           status = text;
           const waitMs = lastLineAt + statusIntervalMs - now();

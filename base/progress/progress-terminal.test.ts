@@ -11,7 +11,7 @@ const HIDE_CURSOR = "\u001b[?25l";
 const SHOW_CURSOR = "\u001b[?25h";
 const ERASE_LINE = "\u001b[2K";
 
-/** A stream that says it is a terminal and keeps what is written. */
+/** A stream that claims to be a terminal and keeps its output. */
 function fakeTerminal() {
   const written: string[] = [];
   const stream = new Writable({
@@ -25,7 +25,7 @@ function fakeTerminal() {
   return {
     stream: stream as unknown as NodeJS.WriteStream,
     raw: () => written.join(""),
-    /** What stays on the screen: all that follows the last frame that was erased. */
+    /** The text that stays on the screen: the output after the last erased frame. */
     kept: () =>
       stripVTControlCharacters(written.join("").split(ERASE_LINE).at(-1) ?? "")
         .split("\n")
@@ -34,7 +34,7 @@ function fakeTerminal() {
   };
 }
 
-test("leaves a line for each step, with its duration and result, and the notes under their step", async () => {
+test("the terminal keeps a line for each step with its duration and result, and notes under their step", async () => {
   const terminal = fakeTerminal();
   const clock = { ms: 0 };
   const progress = createProgress(terminal.stream, { now: () => clock.ms });
@@ -53,7 +53,7 @@ test("leaves a line for each step, with its duration and result, and the notes u
   );
 });
 
-test("shows the latest status while the step runs, and drops it at the end", async () => {
+test("the terminal shows the latest status while a step runs, and removes it at the end", async () => {
   const terminal = fakeTerminal();
   await createProgress(terminal.stream).step("fetch", async (step) => {
     for (let i = 0; i <= 10_000; i += 1) step.status(`${i} files`);
@@ -65,7 +65,7 @@ test("shows the latest status while the step runs, and drops it at the end", asy
   assert.not.match(terminal.kept().join("\n"), "10000 files");
 });
 
-test("throws what the step threw, keeps the step's own title, and gives the terminal back", async () => {
+test("a failed step keeps its title, step() throws its error, and the terminal is restored", async () => {
   const terminal = fakeTerminal();
   const progress = createProgress(terminal.stream, { now: () => 0 });
   const error = new Error("configure failed");
@@ -77,7 +77,7 @@ test("throws what the step threw, keeps the step's own title, and gives the term
   assert.is(terminal.kept().at(-1), "after");
 });
 
-test("draws steps that run side by side in one list", async () => {
+test("the terminal draws concurrent steps in one list", async () => {
   const terminal = fakeTerminal();
   const progress = createProgress(terminal.stream, { now: () => 0 });
   await Promise.all([
@@ -90,14 +90,14 @@ test("draws steps that run side by side in one list", async () => {
   for (const expected of ["one, 0.0 s", "two, 0.0 s", "from outside", "three, 0.0 s"]) assert.match(screen, expected);
 });
 
-test("writes plain dated lines when stderr is no terminal", async () => {
+test("progress is plain dated lines if stderr is not a terminal", async () => {
   const terminal = fakeTerminal();
   Object.assign(terminal.stream, { isTTY: false });
   await createProgress(terminal.stream, { now: () => 0 }).step("fetch", async () => {});
   assert.is(terminal.raw(), "1970-01-01T00:00:00Z  +0.0 s  fetch …\n1970-01-01T00:00:00Z  +0.0 s  fetch done, 0.0 s\n");
 });
 
-/** What a step leaves on a terminal of that size and environment. */
+/** The output of a step on a terminal of this size and environment. */
 async function drawnOn(size: { columns: number; rows: number }, env?: NodeJS.ProcessEnv): Promise<string> {
   const terminal = fakeTerminal();
   Object.assign(terminal.stream, size);
@@ -106,13 +106,13 @@ async function drawnOn(size: { columns: number; rows: number }, env?: NodeJS.Pro
 }
 const PLAIN = "1970-01-01T00:00:00Z  +0.0 s  fetch …\n1970-01-01T00:00:00Z  +0.0 s  fetch done, 0.0 s\n";
 
-test("writes plain dated lines on a terminal without a size, or too small for more", async () => {
+test("progress is plain dated lines on a terminal without a size, or too small", async () => {
   for (const columns of [0, 1, 2, 10, 20, 39]) assert.is(await drawnOn({ columns, rows: 24 }), PLAIN, `${columns}`);
   for (const rows of [0, 1, 3]) assert.is(await drawnOn({ columns: 80, rows }), PLAIN, `${rows}`);
   assert.match(await drawnOn({ columns: 40, rows: 4 }), HIDE_CURSOR);
 });
 
-test("writes plain dated lines where TERM, NO_COLOR or CI ask for no more", async () => {
+test("progress is plain dated lines if TERM, NO_COLOR or CI ask for them", async () => {
   const size = { columns: 80, rows: 24 };
   const good = { TERM: "xterm-256color" };
   const plain = [

@@ -1,8 +1,8 @@
 /**
  * Progress on a terminal: running steps are redrawn in place, with a spinner, their status and their notes.
- * listr2 wants its tasks before it starts; our steps come as they come. So a list holds one untitled root task,
- * kept running for as long as any step runs, and each step joins as a subtask of the step it was called in.
- * Not here: progress in logs and pipes (progress-lines.ts).
+ * listr2 needs its tasks before it starts, but livelab's steps are not known then. So a list has one untitled root task
+ * that runs as long as any step runs, and each step becomes a subtask of the step that called it.
+ * progress-lines.ts does the same for logs and pipes.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import {
@@ -17,14 +17,14 @@ import {
 import { formatDuration } from "../format.js";
 import type { Progress, Step } from "./progress.js";
 
-/** listr2 asks whether stdout is a terminal; ours has been chosen by stderr already. */
+/** listr2 checks whether stdout is a terminal; create-progress.ts has already checked stderr. */
 class StderrRenderer extends DefaultRenderer {
   static override nonTTY = true;
 }
 
 type Task = ListrTaskWrapper<unknown, typeof StderrRenderer, typeof StderrRenderer>;
 
-/** Statuses come by the thousand; the screen takes this many milliseconds between two of one step. */
+/** Shortest time between two status updates of one step on the screen, in milliseconds. */
 const STATUS_INTERVAL_MS = 100;
 
 /** The list on the screen; `running` counts the steps in it. */
@@ -33,11 +33,11 @@ interface Drawing {
   running: number;
   /** Lets the root task end. */
   finish(): void;
-  /** Resolves when the last frame has been drawn and the terminal is as before. */
+  /** Resolves when the last frame is drawn and the terminal is restored. */
   readonly ended: Promise<unknown>;
 }
 
-/** Keeps every note of a task on the screen, also when the task has ended. */
+/** Keeps every note of a task on the screen, also after the task has ended. */
 const keepNotes = { persistentOutput: true, outputBar: Number.POSITIVE_INFINITY };
 
 export function createProgressTerminal(stderr: NodeJS.WriteStream, now: () => number): Progress {
@@ -135,7 +135,7 @@ export function createProgressTerminal(stderr: NodeJS.WriteStream, now: () => nu
   }
 }
 
-/** Draws a list of one task until it ends. The terminal gets its cursor back even when the process ends before. */
+/** Draws a list of one task until it ends. The cursor is restored even if the process exits before. */
 async function draw(stderr: NodeJS.WriteStream, root: ListrTask<unknown, typeof StderrRenderer>): Promise<void> {
   const output = new ProcessOutput(stderr, stderr, { leaveEmptyLine: false });
   const giveBack = (): void => output.release();
@@ -146,9 +146,9 @@ async function draw(stderr: NodeJS.WriteStream, root: ListrTask<unknown, typeof 
       rendererOptions: {
         logger: new ListrLogger({ useIcons: true, toStderr: [], processOutput: output }),
         collapseSubtasks: false,
-        showErrorMessage: false, // who called prints the error, once
+        showErrorMessage: false, // the caller prints the error, once
       },
-      registerSignalListeners: false, // they would end the process before our own clean-up
+      registerSignalListeners: false, // they would end the process before livelab cleans up
     },
   );
   process.once("exit", giveBack);

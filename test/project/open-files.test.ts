@@ -21,8 +21,8 @@ test("a limit of open files that keeps livelab from starting is named, with the 
   for (const limit of [24, 64]) {
     const { status, stderr, stdout } = await livelab(limit, "stages");
     assert.is(status, 3, stderr);
-    assert.match(stderr, `livelab may not open more files (the limit is ${limit}): EMFILE`);
-    assert.match(stderr, "try: ulimit -n 1024");
+    assert.match(stderr, `livelab cannot open more files (the limit is ${limit}): EMFILE`);
+    assert.match(stderr, "try: run ulimit -n 1024");
     assert.not.match(stderr, /^ +at /m);
     assert.is(stdout, "");
   }
