@@ -12,7 +12,7 @@ import { exitStatus } from "./exit-status.js";
 import { helpExamples } from "./help-examples.js";
 import { declaredOption } from "./options.js";
 
-/** Those that are not of the boot itself, and by attribute those that are. */
+/** Options of the command, and by attribute name those of the boot. */
 interface Values extends Readonly<Record<string, unknown>> {
   readonly interactive?: boolean;
   readonly report?: string;
@@ -22,13 +22,16 @@ export function addBootCommand(program: Command, context: CommandContext): void 
   const { projectRoot, print, progress, signal, findLoaders } = context;
   const command = program
     .command("boot")
-    .summary("boot a platform image by iPXE or from its media, its console on ttyS1, and report every milestone")
+    .summary("boot a platform image through iPXE or from its media, and report every milestone")
     .argument("[image]", "folder with vmlinuz, initrd and filesystem.squashfs", context.latestImage);
   const declared = commandLineOptions.map(([name, option]) => [name, declaredOption(option)] as const);
   for (const [, option] of declared) command.addOption(option);
   command
-    .option("--interactive", "join this terminal to ttyS1; Ctrl-] leaves; not with --run")
-    .option("--report <dir>", "folder for what the boot leaves (default: out/reports/boot-<time>)")
+    .option(
+      "--interactive",
+      "join this terminal to the console ttyS1; Ctrl-] disconnects; cannot be combined with --run",
+    )
+    .option("--report <dir>", "folder for the boot's report and logs (default: out/reports/boot-<time>)")
     .addHelpText("after", HELP)
     .action(async (imageDir: string, values: Values) => {
       await checkCheckout(projectRoot);
@@ -50,17 +53,20 @@ export function addBootCommand(program: Command, context: CommandContext): void 
 
 const HELP = `
 Milestones, in order: ${milestoneNames.join(", ")}.
-A boot passes those that are on its way: one from a medium, say, fetches nothing.
-With --nic or --peer all NICs are on one switch, which speaks LACP, passes VLAN tags and frames of any MTU, and reaches the
-headnode; wire.pcap in the report is what went over it, without TCP. A routed peer is behind the peers that are not.
-Beside a node.config, the file <node.config>.password holds root's password; it is never served.
+A boot passes only the milestones on its way. A boot from a medium, for example, fetches nothing.
+
+With --nic or --peer, all NICs are connected to one switch. It speaks LACP, passes VLAN tags and frames of any MTU, and reaches
+the headnode. The report's wire.pcap records its traffic, without TCP. A routed peer is reached through a peer that is not routed.
+
+--run logs in as root. If a node.config sets root's password, write the password to <node.config>.password; the headnode never
+serves that file.
 ${helpExamples(
   ["livelab boot --networking fixtures/networking.json --node-config fixtures/node.config --run 'zpool status'", ""],
   [
     "livelab boot --networking two.json --nic 52:54:00:99:00:39 --peer 10.99.99.60 --run 'ping -c1 10.99.99.60'",
-    "two NICs",
+    "boot with two NICs and a peer",
   ],
-  ["livelab boot --append triton.dhcp-all-nics --interactive", "no networking.json, and your terminal on ttyS1"],
-  ["livelab boot out/20261123T010203Z --until pivot", "another image, only as far as systemd"],
-  ["livelab boot --medium iso --firmware uefi --interactive", "the ISO, with GRUB's menu on your terminal"],
+  ["livelab boot --append triton.dhcp-all-nics --interactive", "without networking.json, with your terminal on ttyS1"],
+  ["livelab boot out/20261123T010203Z --until pivot", "boot another image, only until systemd starts"],
+  ["livelab boot --medium iso --firmware uefi --interactive", "boot the ISO, with GRUB's menu on your terminal"],
 )}`;

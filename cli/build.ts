@@ -27,33 +27,39 @@ export function addBuildCommand(program: Command, context: CommandContext): void
   program
     .command("build")
     .summary("build a platform image, or run stages of a release again")
-    .argument("[stage...]", "stages in order; ... stands for all that follow the one before it")
+    .argument("[stage...]", "stages to run, in order; ... stands for all stages after the one before it")
     .addOption(profileOption().conflicts("release"))
-    .option("-r, --release <stamp>", "go on with this release from the first stage named")
-    .addOption(new Option("--stamp <stamp>", "stamp of the new release, instead of the time now").conflicts("release"))
+    .option("-r, --release <stamp>", "continue this release from the first stage named")
     .addOption(
-      new Option("--machine <kind>", "where stages run: a VM, or Linux namespaces").choices(["auto", "vm", "sandbox"]),
+      new Option("--stamp <stamp>", "stamp of the new release, instead of the current time").conflicts("release"),
+    )
+    .addOption(
+      new Option("--machine <kind>", "where stages run: in a VM, or in a sandbox of Linux namespaces").choices([
+        "auto",
+        "vm",
+        "sandbox",
+      ]),
     )
     .addOption(acceleratorOption())
     .option(
       "--base <name|file>",
-      `make the VM's root in this cloud image: ${pinnedCloudImages.map(({ name }) => name).join(", ")}, or a file (default: in the sandbox)`,
+      `make the VM's root from this cloud image: ${pinnedCloudImages.map(({ name }) => name).join(", ")}, or a file (default: in the sandbox)`,
     )
-    .option("--base-digest <digest>", "of the --base file: sha256:... or sha512:...")
+    .option("--base-digest <digest>", "digest of the --base file: sha256:... or sha512:...")
     .addOption(
       new Option(
         "--compression <name[:level]>",
-        "of the squashfs: gzip, xz or zstd (default: the profile's; README.md compares them)",
+        "compression of the squashfs: gzip, xz or zstd (default: the profile's; README.md compares them)",
       ).conflicts("release"),
     )
     .addOption(outputOption(context.outRoot))
     .addHelpText(
       "after",
       helpExamples(
-        ["livelab build", "a new release; whatever has not changed since another is reused"],
-        ["livelab build preflight_check", "only see whether the builder machine has what it needs"],
-        ["livelab build -r 20261123T010203Z install_proto ...", "that release again, from install_proto on"],
-        ["livelab build --machine vm", "every stage in a VM; without working KVM it is emulated, and slow"],
+        ["livelab build", "build a new release; reuse stages that have not changed since an earlier one"],
+        ["livelab build preflight_check", "only check that the builder machine has what it needs"],
+        ["livelab build -r 20261123T010203Z install_proto ...", "run this release again, from install_proto on"],
+        ["livelab build --machine vm", "run every stage in a VM; without working KVM it is emulated, and slow"],
       ),
     )
     .action(async (words: string[], options: BuildOptions) => {

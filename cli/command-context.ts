@@ -1,4 +1,4 @@
-/** What one run of livelab has, whichever command it is: the project, progress, the signal to end, and ways into the home. */
+/** What every command of livelab uses: the project, progress, the signal to end, and access to the home. */
 import { join } from "node:path";
 import { createProgress } from "../base/progress/create-progress.js";
 import type { Progress } from "../base/progress/progress.js";
@@ -14,21 +14,25 @@ import { proxySettingsFrom } from "../builder/store/http-get.js";
 export interface CommandContext {
   /** Folder that holds package.json. */
   readonly projectRoot: string;
-  /** Folder of the outputs, unless the user names another. */
+  /** Default folder of the outputs. */
   readonly outRoot: string;
-  /** The image that was built last. */
+  /** The image built last. */
   readonly latestImage: string;
   /** Goes to stderr. */
   readonly progress: Progress;
-  /** Aborted when the command shall end. */
+  /** Aborted when the command must end. */
   readonly signal: AbortSignal;
-  /** Writes a line of the result, to stdout. */
+  /** Writes a line of the result to stdout. */
   print(text: string): void;
-  /** Opens $LIVELAB_HOME: help and lists work for a user without one. @throws BuilderError see homeFolder(), openHome() */
+  /** Opens $LIVELAB_HOME when it is needed: help works without it. @throws BuilderError as homeFolder(), openHome() */
   openHome(): Promise<LivelabHome>;
-  /** Opens a profile's buildContext in $LIVELAB_HOME. @param machine where stages run @default the sandbox @throws as BuildContext.open() */
+  /**
+   * Opens a profile's build context in $LIVELAB_HOME.
+   * @param machine where stages run. @default the sandbox
+   * @throws as BuildContext.open()
+   */
   openBuildContext(profile: string, machine?: MachineKind, more?: MoreBuildContextOptions): Promise<BuildContext>;
-  /** Brings the folder of the iPXE that firmware loads; see MediumOptions. It is made ready once. */
+  /** Provides the folder of the iPXE that firmware loads; see MediumOptions. It is prepared once. */
   findLoaders(): Promise<string>;
 }
 

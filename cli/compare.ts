@@ -11,9 +11,9 @@ export function addCompareCommand(program: Command, context: CommandContext): vo
   const { print, progress, signal } = context;
   program
     .command("compare")
-    .summary("name the first stage and the first file in which two releases differ, and show how")
+    .summary("show the first stage and the first file in which two releases differ, and the difference")
     .argument("<first>", "stamp of a release, or folder of its outputs")
-    .argument("<second>", "the other")
+    .argument("<second>", "the other release, likewise")
     .addOption(outputOption(context.outRoot))
     .action(async (first: string, second: string, options: { readonly output: string }) => {
       const home = await context.openHome();

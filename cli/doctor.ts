@@ -18,9 +18,9 @@ interface DoctorOptions {
 export function addDoctorCommand(program: Command, context: CommandContext): void {
   program
     .command("doctor")
-    .summary("say what this host can do, and how to mend what it cannot")
-    .option("--json", "as JSON")
-    .option("--reprobe", "ask anew whether KVM works, whatever was found before")
+    .summary("check what this host can do, and show how to fix what it cannot")
+    .option("--json", "print the checks as JSON")
+    .option("--reprobe", "test again whether KVM works, instead of using the stored result")
     .action(async ({ json = false, reprobe = false }: DoctorOptions) => {
       const checks = await checkHost(context, reprobe);
       context.print(json ? JSON.stringify(checks, null, 2) : describeChecks(checks));
@@ -33,7 +33,7 @@ async function checkHost(
   reprobe: boolean,
 ): Promise<readonly HostCheck[]> {
   const tempFolder = await checkTempFolder();
-  if (tempFolder.state === "missing") return [tempFolder]; // all other checks put something there
+  if (tempFolder.state === "missing") return [tempFolder]; // all other checks need it
   const buildContext = await openBuildContext(defaultProfileName);
   const stateDir = buildContext.home.root;
   if (reprobe) await forgetFindings(stateDir);

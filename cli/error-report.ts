@@ -1,4 +1,4 @@
-/** Errors as the user reads them on stderr, with the exit status that each stands for. */
+/** Reports errors to the user on stderr and maps them to exit statuses. */
 import { firstError, laterErrors } from "../base/first-error.js";
 import { LivelabError } from "../base/livelab-error.js";
 import { OutputLost, READER_GONE_STATUS } from "../base/lost-output.js";
@@ -9,21 +9,21 @@ import { CommanderError } from "./commander.js";
 import { exitStatus, INTERRUPTED_STATUS } from "./exit-status.js";
 
 /**
- * Writes an error and, after it, what failed in tidying up.
+ * Writes an error, followed by the errors of the clean-up.
  * @param signal aborted if the command was interrupted
- * @returns the exit status of the first
+ * @returns the exit status of the first error
  */
 export function reportError(error: unknown, signal: AbortSignal): number {
   const status = reportFirst(firstError(error), signal);
   for (const later of laterErrors(error)) {
-    writeLine(`after that: ${later instanceof Error ? later.message : String(later)}`);
+    writeLine(`clean-up failed, too: ${later instanceof Error ? later.message : String(later)}`);
   }
   return status;
 }
 
-/** Writes an error with what the reader can do about it; prints a stack only for defects of livelab. */
+/** Writes an error with its hint. Only defects of livelab have a stack. */
 function reportFirst(first: unknown, signal: AbortSignal): number {
-  if (first instanceof CommanderError) return first.exitCode === 0 ? 0 : exitStatus.usage; // commander wrote it
+  if (first instanceof CommanderError) return first.exitCode === 0 ? 0 : exitStatus.usage; // commander has written it
   if (signal.reason instanceof OutputLost) return signal.reason.readerGone ? READER_GONE_STATUS : exitStatus.host;
   if (signal.aborted) {
     writeLine("interrupted");
@@ -31,12 +31,12 @@ function reportFirst(first: unknown, signal: AbortSignal): number {
   }
   if (first instanceof Error && isDiskFullError(first)) {
     writeLine(`a disk is full: ${first.message}`);
-    writeHint("livelab gc, or remove what you can spare, in LIVELAB_HOME or the temp folder");
+    writeHint("run livelab gc, or remove files that you do not need, in LIVELAB_HOME or the temp folder");
     return exitStatus.host;
   }
   if (isRefusal(first)) {
     writeLine(`cannot use ${first.path} (${first.syscall}): ${whyRefused(first.path, first)}`);
-    writeHint("let this user access it (chown, chmod), or name another: LIVELAB_HOME, TMPDIR, -o DIR");
+    writeHint("give this user access (chown, chmod), or name another folder: LIVELAB_HOME, TMPDIR, -o DIR");
     return exitStatus.host;
   }
   const trouble = explainSystemError(first);
@@ -50,7 +50,9 @@ function reportFirst(first: unknown, signal: AbortSignal): number {
     if (first.hint !== undefined) writeHint(first.hint);
     return exitStatus[first.kind];
   }
-  writeLine(`a defect of livelab itself: ${first instanceof Error ? (first.stack ?? first.message) : String(first)}`);
+  writeLine(
+    `internal error, a defect of livelab: ${first instanceof Error ? (first.stack ?? first.message) : String(first)}`,
+  );
   return exitStatus.internal;
 }
 

@@ -1,7 +1,7 @@
 /** Exit statuses of livelab. */
 import type { FailureKind } from "../base/livelab-error.js";
 
-/** By where the fault lies. */
+/** Exit status by where the fault lies. */
 export const exitStatus: Readonly<Record<FailureKind, number>> = {
   expectation: 1,
   usage: 2,
@@ -11,5 +11,5 @@ export const exitStatus: Readonly<Record<FailureKind, number>> = {
   internal: 70,
 };
 
-/** That of SIGINT, as shells have it. */
+/** Exit status of an interrupted command: that of SIGINT, as in shells. */
 export const INTERRUPTED_STATUS = 130;

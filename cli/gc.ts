@@ -9,8 +9,8 @@ import { countOption } from "./options.js";
 export function addGcCommand(program: Command, context: CommandContext): void {
   program
     .command("gc")
-    .summary("drop what no kept release, lock or artifact needs")
-    .addOption(countOption("--keep <count>", "how many releases stay, the newest", 0).default(3))
+    .summary("remove data that no kept release, lock or artifact needs")
+    .addOption(countOption("--keep <count>", "how many of the newest releases to keep", 0).default(3))
     .action(async ({ keep }: { readonly keep: number }) => {
       const home = await context.openHome();
       const before = await freeBytesIn(home.root);

@@ -1,4 +1,4 @@
-/** Command lines with what they do, for the end of a command's help. @param lines what a command does may be "" */
+/** Formats examples for the end of a command's help. @param lines command lines and what they do; the latter may be "" */
 export const helpExamples = (...lines: readonly (readonly [command: string, does: string])[]): string =>
   [
     "",

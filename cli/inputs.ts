@@ -12,10 +12,12 @@ interface InputsOptions {
 }
 
 export function addInputsCommand(program: Command, context: CommandContext): void {
-  const command = program.command("inputs").summary("fill the store, or carry it to a machine without network");
+  const command = program
+    .command("inputs")
+    .summary("download inputs to the store, or carry them to a host without network");
   command
     .command("fetch")
-    .summary("download what the store lacks of a profile's lock")
+    .summary("download the files of a profile's lock that the store lacks")
     .addOption(profileOption())
     .action(async (options: InputsOptions) => {
       const buildContext = await context.openBuildContext(options.profile);
@@ -24,7 +26,7 @@ export function addInputsCommand(program: Command, context: CommandContext): voi
     });
   for (const [name, summary, carry] of [
     ["export", "write all inputs of a profile to one file", exportInputs],
-    ["import", "take inputs from such a file; every digest is checked", importInputs],
+    ["import", "read inputs from an exported file; check every digest", importInputs],
   ] as const) {
     command
       .command(name)

@@ -10,12 +10,12 @@ import type { Command } from "./commander.js";
 import { profileOption } from "./options.js";
 
 export function addLockCommand(program: Command, context: CommandContext): void {
-  const command = program.command("lock").summary("recompute or verify the pinned inputs of a profile");
+  const command = program.command("lock").summary("update or verify the pinned inputs of a profile");
   command
     .command("update")
-    .summary("let apt, in a builder machine, say which packages the profile takes now")
+    .summary("resolve the profile's packages again, with apt in a builder machine")
     .addOption(profileOption())
-    .option("--with-security", "also from the release's security suite, as a lock of its own")
+    .option("--with-security", "include the release's security suite, in a lock of its own")
     .action(async (options: { readonly profile: string; readonly withSecurity?: boolean }) => {
       const named = loadProfile(options.profile);
       const profile = options.withSecurity ? withSecurity(named) : named;
@@ -24,18 +24,18 @@ export function addLockCommand(program: Command, context: CommandContext): void 
     });
   command
     .command("verify")
-    .summary("check that the lock resolves by itself and that every file is available")
+    .summary("check that the lock needs no other package and that every file is available")
     .addOption(profileOption())
     .action(async (options: { readonly profile: string }) => {
       const lock = await loadLock(context.projectRoot, loadProfile(options.profile));
       await verifyLock({ lock, ...(await resolveRequest(context, lock.profile)) });
-      context.print(`the lock of ${options.profile} is good: ${lock.files().length} files`);
+      context.print(`the lock of ${options.profile} is complete: ${lock.files().length} files`);
     });
 }
 
 async function resolveRequest(context: CommandContext, profile: Profile): Promise<ResolveRequest> {
-  // The default profile's apt resolves for all of them: one without a lock has no machine, and apt of Debian 10 no patterns.
-  const absentSets = "leave out"; // a set that the profile has only just got is what the lock is updated for
+  // The default profile's apt resolves for all: a profile without a lock has no machine, and Debian 10's apt has no patterns.
+  const absentSets = "leave out"; // the update adds a set that is new in the profile
   const kind = await chooseBuildMachine(() => context.openBuildContext(defaultProfileName, "sandbox", { absentSets }));
   const buildContext = await context.openBuildContext(defaultProfileName, kind, { absentSets });
   return {

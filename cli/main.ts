@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The `livelab` command's start: loads the program, and words what keeps it from being loaded.
- * Node opens all modules of a program at once, a hundred files and more; a process that may not open so many ends here.
+ * Starts the `livelab` command: loads the program, and explains an error that prevents loading.
+ * Node opens all modules of a program at once, more than a hundred files; a process with a lower limit fails here.
  */
 import { explainSystemError } from "../base/system-error.js";
 

@@ -6,14 +6,14 @@ import { countOption, declaredOption } from "./options.js";
 
 const test = suite("options of the command line");
 
-/** A command that has all declared boot options. */
+/** A command with all declared boot options. */
 function bootCommand(): Command {
   const command = new Command("boot").exitOverride().configureOutput({ writeErr: () => {} });
   for (const [, declared] of commandLineOptions) command.addOption(declaredOption(declared));
   return command;
 }
 
-test("a declared option gives what the user wrote: a text, all texts of a list, or whether the switch is there", () => {
+test("a declared option returns the user's text, all texts of a list, or whether a switch is present", () => {
   const values = bootCommand()
     .parse(["--mac", "52:54:00:99:00:3A", "--nic", "52:54:00:00:00:02", "--nic", "52:54:00:00:00:04", "--chain"], {
       from: "user",
@@ -26,7 +26,7 @@ test("a declared option gives what the user wrote: a text, all texts of a list, 
   assert.is(values["until"], bootOptions.until.default);
 });
 
-test("a text that has no meaning is refused while the command line is read", () => {
+test("the parser rejects an invalid text of an option", () => {
   const refused = (...words: readonly string[]) => {
     try {
       bootCommand().parse([...words], { from: "user" });
@@ -42,7 +42,7 @@ test("a text that has no meaning is refused while the command line is read", () 
   assert.match(refused("--port", "0"), '--port "0" is not a whole number, 1 or more');
 });
 
-test("a count below its least, or in other than digits, is refused with the flag's name", () => {
+test("a count that is too small, or not in digits, is rejected with the flag's name", () => {
   const read = (text: string) => () =>
     new Command("test")
       .exitOverride()

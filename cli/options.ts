@@ -1,16 +1,16 @@
-/** Options that several commands have. */
+/** Options that several commands share. */
 import { parseCount } from "../base/parse-count.js";
 import { defaultProfileName, profileNames } from "../builder/profile/profiles.js";
 import { bootOptions, type CommandLineOption } from "../harness/boot/boot-options.js";
 import { Option } from "./commander.js";
 
 export const profileOption = (): Option =>
-  new Option("-p, --profile <name>", "what to build").choices(profileNames).default(defaultProfileName);
+  new Option("-p, --profile <name>", "profile of the image").choices(profileNames).default(defaultProfileName);
 
 export const outputOption = (outRoot: string): Option =>
   new Option("-o, --output <dir>", "folder of the outputs").default(outRoot);
 
-/** A boot's own, which builds and test runs have too. */
+/** --accel of a boot, which builds and test runs have, too. */
 export const acceleratorOption = (): Option => declaredOption(bootOptions.accelerator);
 
 /** An option whose value is a whole number, `least` or more. Reading it throws UsageError BAD_COUNT. */
@@ -19,13 +19,13 @@ export function countOption(flags: string, description: string, least: number): 
   return option.argParser((text): number => parseCount(option.long ?? flags, text, least));
 }
 
-/** An option of a boot. Its value is what the user gives; a text without a meaning throws the UsageError of the declaration. */
+/** Makes the option of a boot. Its value is the user's text; an invalid text throws the UsageError of the declaration. */
 export function declaredOption(declared: CommandLineOption): Option {
   switch (declared.kind) {
     case "switch":
       return new Option(declared.flags, declared.help);
     case "list":
-      return new Option(declared.flags, `${declared.help}; may be given again`).argParser(
+      return new Option(declared.flags, `${declared.help}; repeatable`).argParser(
         (text: string, before: readonly string[] = []) => {
           declared.parse(text);
           return [...before, text];

@@ -1,4 +1,4 @@
-/** The program: its commands, and the exit status of a run. Results go to stdout, progress and errors to stderr. */
+/** The program: runs a command and sets the exit status. Results go to stdout, progress and errors to stderr. */
 import { addBootCommand } from "./boot.js";
 import { addBuildCommand } from "./build.js";
 import { type CommandContext, createCommandContext } from "./command-context.js";
@@ -17,7 +17,7 @@ import { addStagesCommand } from "./stages.js";
 import { addTestCommand } from "./test.js";
 import { addVerifyCommand } from "./verify.js";
 
-/** In the order of `livelab --help`. */
+/** The order is that of `livelab --help`. */
 const commands: readonly ((program: Command, context: CommandContext) => void)[] = [
   addBuildCommand,
   addStagesCommand,

@@ -8,7 +8,7 @@ import type { Command } from "./commander.js";
 export function addReleasesCommand(program: Command, context: CommandContext): void {
   program
     .command("releases")
-    .summary("list the builds on this host with their stages, and the snapshots or layers that these left")
+    .summary("list the releases on this host with their stages, and the snapshots or layers of the stages")
     .action(async () => {
       const home = await context.openHome();
       context.print(describeReleases(await listReleases(home), await readPoolRecord(poolRecordFile(home))));

@@ -13,16 +13,16 @@ interface ShellOptions {
 export function addShellCommand(program: Command, context: CommandContext): void {
   program
     .command("shell")
-    .summary("open a root shell in a release; what is changed there is thrown away")
-    .requiredOption("-r, --release <stamp>", "the release to look at")
-    .option("--at <stage>", "show it as it was before this stage (default: as it is now, or as a failed stage left it)")
-    .argument("[command...]", "run this instead of an interactive shell")
+    .summary("open a root shell in a release; changes are discarded")
+    .requiredOption("-r, --release <stamp>", "release to open")
+    .option("--at <stage>", "open it as it was before this stage (default: as it is now, or as a failed stage left it)")
+    .argument("[command...]", "run this command instead of an interactive shell")
     .addHelpText(
       "after",
       helpExamples(
-        ["livelab shell -r STAMP", "the release as it is now, or as the stage that failed left it"],
-        ["livelab shell -r STAMP --at install_proto", "as it was before install_proto"],
-        ["livelab shell -r STAMP -- chroot chroot dpkg -l", "one command, its output and status"],
+        ["livelab shell -r STAMP", "open the release as it is now, or as a failed stage left it"],
+        ["livelab shell -r STAMP --at install_proto", "open it as it was before install_proto"],
+        ["livelab shell -r STAMP -- chroot chroot dpkg -l", "run one command; its exit status is that of livelab"],
       ),
     )
     .action(async (command: string[], { release, at }: ShellOptions) => {

@@ -28,21 +28,21 @@ export function addTestCommand(program: Command, context: CommandContext): void 
   const { projectRoot, print, progress, signal, findLoaders } = context;
   program
     .command("test")
-    .summary("run the boot scenarios; builds the image first if out/ has no image")
-    .argument("[scenario...]", "names of scenarios (default: all; --list says which)")
+    .summary("run the boot scenarios; build the image first if out/ has none")
+    .argument("[scenario...]", "scenarios to run (default: all; see --list)")
     .option("--image <dir>", "folder with vmlinuz, initrd and filesystem.squashfs (default: out/latest)")
     .option("--list", "list the scenarios and run none")
     .addOption(
       countOption(
         "-j, --jobs <count>",
-        "how many scenarios run at once (default: one a processor, as memory allows)",
+        "how many scenarios run at once (default: one per processor, within the free memory)",
         1,
       ),
     )
     .addOption(acceleratorOption())
     .option(
       "--report <dir>",
-      "folder for report.json, junit.xml, index.html and a folder a boot",
+      "folder for report.json, junit.xml, index.html and one folder per boot",
       join(context.outRoot, "test-report"),
     )
     .action(async (names: string[], options: TestOptions) => {
@@ -66,7 +66,7 @@ export function addTestCommand(program: Command, context: CommandContext): void 
 /** Builds out/latest if it does not exist. */
 async function buildIfMissing({ latestImage, outRoot, progress, openBuildContext }: CommandContext): Promise<string> {
   if (await isThere(join(latestImage, "vmlinuz"))) return latestImage;
-  progress.note("there is no image in out/ yet: building one");
+  progress.note("out/ has no image yet: building one");
   const kind = await chooseBuildMachine(() => openBuildContext(defaultProfileName));
   await build(await openBuildContext(defaultProfileName, kind), { words: [], outRoot, now: new Date() });
   return latestImage;
