@@ -1,7 +1,7 @@
 /**
- * `npm run bench`: prints the times and sizes that livelab is judged by, measured in one run on this host.
- * With --cold, first a build with an empty LIVELAB_HOME, downloads and ZFS compilation included.
- * It works on a copy of the project in the temp folder, so that it may change a proto file.
+ * `npm run bench`: prints the times and sizes that livelab must keep, measured in one run on this host.
+ * With --cold, it first builds with an empty LIVELAB_HOME, including downloads and the compilation of ZFS.
+ * It works on a copy of the project in the temp folder, because it changes a proto file.
  */
 import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { availableParallelism, loadavg } from "node:os";
@@ -39,7 +39,7 @@ if (process.argv.includes("--cold")) {
 } else {
   await linkHome(home);
   const { durationMs } = await checkedRun([cli, "build"], { LIVELAB_HOME: home });
-  row("build with inputs, base and ZFS modules there", formatDuration(durationMs), "");
+  row("build with inputs, base and ZFS modules present", formatDuration(durationMs), "");
 }
 const env = { LIVELAB_HOME: home };
 row("build again, nothing changed", formatDuration((await checkedRun([cli, "build"], env)).durationMs), "10 s");

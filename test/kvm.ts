@@ -1,8 +1,8 @@
 /**
- * `npm run test:kvm`: proves what livelab does with KVM, on any host. QEMU emulates a processor with AMD's virtualisation, and
- * livelab runs in that machine as an ordinary user. Prints a line for each claim with its time, ends with
- * `N passed, N failed`, and exits 0 only if all passed. What the machine leaves is in out/test-kvm/.
- * It takes out/latest, which must be there: 20 minutes on 2 processors without other work.
+ * `npm run test:kvm`: proves how livelab uses KVM, on any host. QEMU emulates a processor with AMD's virtualisation, and
+ * livelab runs in that machine as an ordinary user. It prints a line for each claim with its time, ends with
+ * `N passed, N failed`, and exits with 0 only if all passed. The machine's logs and reports are in out/test-kvm/.
+ * It needs out/latest, and takes 20 minutes on 2 processors without other work.
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { whyNoNestedHost } from "../fixtures/nested-host/host-limits.js";
 import { allClaims } from "./kvm/all-claims.js";
 import { proveClaims } from "./kvm/prove-claims.js";
 
-/** Exit status after Ctrl-C, as shells have it. */
+/** Exit status after Ctrl-C, as in shells. */
 const INTERRUPTED = 130;
 
 const root = findProjectRoot();
@@ -22,7 +22,7 @@ const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 async function whyNot(): Promise<string | undefined> {
   if (!(await isThere(join(root, "out/latest/vmlinuz"))))
-    return "there is no image in out/latest: npm run build:hermetic";
+    return "out/latest has no image; build one: npm run build:hermetic";
   return whyNoNestedHost();
 }
 
@@ -46,6 +46,6 @@ try {
   process.exitCode = await main(interruption.signal);
 } catch (error) {
   if (!interruption.signal.aborted) throw error;
-  print("interrupted: not all of it ran");
+  print("interrupted: some claims were not checked");
   process.exitCode = INTERRUPTED;
 }

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:compression`: what each compression of the squashfs costs: size, time to build and to boot, memory taken.
- * It builds and boots the image with each of them, in a copy of the project: half an hour where guests are emulated, 12 GB.
- * Only some of them: `npm run bench:compression -- gzip:9 xz`.
+ * `npm run bench:compression`: measures each compression of the squashfs: size, time to build and to boot, memory in use.
+ * It builds and boots the image with each of them, in a copy of the project: half an hour with emulated guests, 12 GB.
+ * To measure only some: `npm run bench:compression -- gzip:9 xz`.
  */
 import { mkdir, readFile } from "node:fs/promises";
 import { availableParallelism, loadavg } from "node:os";

@@ -1,4 +1,4 @@
-/** How long the builder VM takes from nothing to the end of a first command: booted, and from its saved state. */
+/** Measures the time from the builder VM's start to the end of a first command: booted, and from its saved state. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { silentProgress } from "../base/progress/progress.js";

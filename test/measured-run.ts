@@ -7,16 +7,16 @@ import { join } from "node:path";
 export interface MeasuredRun {
   readonly durationMs: number;
   readonly status: number | null;
-  /** Most memory that the process itself had resident, in bytes (proc(5), VmHWM). */
+  /** Peak resident memory of the process itself, in bytes (proc(5), VmHWM). */
   readonly peakBytes: number;
 }
 
 const SAMPLE_MS = 250;
 
 /**
- * Runs a program of ours with its output passed on to stderr.
- * @param onText sees its stderr, and may kill it
- * @param before a command that runs another, with its words: what the program runs under
+ * Runs a program of livelab and passes its output to stderr.
+ * @param onText gets its stderr, and may kill it
+ * @param before a command with arguments under which the program runs
  */
 export async function measuredRun(
   args: readonly string[],
@@ -41,14 +41,14 @@ export async function measuredRun(
   return { durationMs: performance.now() - started, status: status as number | null, peakBytes };
 }
 
-/** The same, for one that has to end well. */
+/** As measuredRun(), for a program that must succeed. @throws Error if it does not */
 export async function checkedRun(args: readonly string[], env: Readonly<Record<string, string>>): Promise<MeasuredRun> {
   const run = await measuredRun(args, env);
   if (run.status !== 0) throw new Error(`${args.join(" ")} ended with status ${run.status}`);
   return run;
 }
 
-/** What a build needs of the project, in a folder of its own, so that a proto file may be changed. */
+/** Copies the parts of the project that a build needs to another folder, where a proto file can be changed. */
 export async function copyProject(root: string, target: string): Promise<void> {
   await mkdir(target);
   for (const part of ["package.json", "builder", "proto", "harness", "vm", "fixtures", "dist"]) {

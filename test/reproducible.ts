@@ -1,8 +1,8 @@
 /**
  * `npm run test:reproducible`: builds the image three times, cold, with one stamp, and compares all outputs byte by byte:
- * as it is; from another checkout with other locale, umask, time zone, clock, user name and one processor; and killed in
- * two stages and resumed. It takes what the host's LIVELAB_HOME holds of inputs, bases and ZFS modules; each build has
- * layers of its own, 3 GB, which are removed.
+ * unchanged; from another checkout with another locale, umask, time zone, clock, user name and one processor; and killed in
+ * two stages and resumed. It uses the inputs, bases and ZFS modules of the host's LIVELAB_HOME. Each build has its own
+ * layers of 3 GB, which are removed.
  */
 import { cp, mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,12 +20,12 @@ import { measuredRun } from "./measured-run.js";
 
 const STAMP = "20260102T030405Z";
 const KILLED_IN = ["install_live", "prepare_archive_bits"];
-/** Of Debian's package libfaketime. */
+/** A library of Debian's package libfaketime. */
 const FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
 const root = findProjectRoot();
 if ((await readSourceState(root)).dirty)
-  throw new Error("commit first: the checkouts that are compared are of the commit");
+  throw new Error("uncommitted changes: commit them first, because the test compares checkouts of the commit");
 watchOutput({ program: "reproducible" });
 await using dir = await TempDir.create("reproducible");
 
@@ -34,7 +34,7 @@ interface Build {
   readonly out: string;
 }
 
-/** A checkout of the commit, with a home of its own. */
+/** Makes a checkout of the commit, with its own home. */
 async function prepare(name: string, checkout: string): Promise<{ cli: string; home: string; out: string }> {
   const project = join(dir.path, checkout);
   await mkdir(join(project, ".."), { recursive: true });
@@ -70,7 +70,7 @@ async function elsewhere(): Promise<Build> {
   };
   if (await isThere(FAKETIME)) {
     Object.assign(env, { LD_PRELOAD: FAKETIME, FAKETIME: "+4000d", FAKETIME_DONT_FAKE_MONOTONIC: "1" });
-  } else process.stdout.write(`the clock is not changed: ${FAKETIME} is not there\n`);
+  } else process.stdout.write(`the clock is not changed: ${FAKETIME} is missing\n`);
   const pin = (await findProgram("taskset")) === undefined ? [] : ["taskset", "--cpu-list", "0"];
   const before = ["sh", "-c", 'umask 077; exec "$@"', "sh", ...pin];
   const words = [cli, "build", "--machine", "sandbox", "--stamp", STAMP, "-o", out];
@@ -115,10 +115,10 @@ for (const make of [elsewhere, resumed]) {
   failures += equal ? 0 : 1;
   process.stdout.write(equal ? `ok: ${other.name} has the bytes of ${first.name}\n` : `FAILED: ${compared.stdout}\n`);
 }
-process.stdout.write(failures === 0 ? "\nall as it should be\n" : `\n${failures} FAILED\n`);
+process.stdout.write(failures === 0 ? "\nall builds are equal\n" : `\n${failures} FAILED\n`);
 if (failures > 0) process.exitCode = 1;
 
-/** What `livelab compare` says of two folders, with its status. */
+/** Runs `livelab compare` on two folders and returns its output and whether they are equal. */
 async function compareFolders(one: string, two: string): Promise<{ status: number; stdout: string }> {
   return runProgram(process.execPath, [join(root, "dist/cli/main.js"), "compare", one, two]).then(
     ({ stdout }) => ({ status: 0, stdout }),

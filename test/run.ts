@@ -1,6 +1,6 @@
 /**
- * `npm test`: checks of the tree, unit tests, machine tests, boot scenarios, and tests of the image that these booted.
- * Prints a line for each on stdout, ends with `N passed, N failed`, and exits 0 only if something ran and all passed.
+ * `npm test`: runs checks of the tree, unit tests, machine tests, boot scenarios, and tests of the booted image.
+ * It prints a line for each on stdout, ends with `N passed, N failed`, and exits with 0 only if something ran and all passed.
  * Usage: run.js [--checks] [--unit] [--machine] [--boot] [FILE...]; without arguments, everything. --unit runs checks, too.
  */
 import { dirname, join } from "node:path";
@@ -23,13 +23,13 @@ const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = {
   image: 30 * 60_000,
 };
 
-/** Longest run of all boot scenarios, in milliseconds, with a cold build before them on a slow host. */
+/** Longest run of all boot scenarios, in milliseconds, including a cold build on a slow host. */
 const BOOT_TIMEOUT_MS = 2 * 60 * 60_000;
 
-/** Unit tests that run at once besides one a processor: some wait for clocks, and use none meanwhile. */
+/** How many unit tests run at once in addition to one per processor: some wait for clocks and use no processor. */
 const ONE_THAT_WAITS = 1;
 
-/** Exit status after Ctrl-C, as shells have it. */
+/** Exit status after Ctrl-C, as in shells. */
 const INTERRUPTED = 130;
 
 const root = findProjectRoot();
@@ -79,7 +79,7 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
     run(runTestFile(path, { name, timeoutMs: FILE_TIMEOUT_MS[kind], env: process.env, signal }));
   const filesOf = (wanted: TestKind) => files.filter(({ kind }) => kind === wanted);
 
-  // Checks and scenarios are loaded with half of livelab, which a run of a single file does without.
+  // Checks and scenarios load half of livelab; a run of a single file does not need it.
   const treeChecks = checks ? (await import("./runner/tree-checks.js")).treeChecks : [];
   const quick = [
     ...treeChecks.map((each) => () => check(each)),
@@ -99,13 +99,13 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
   return outcomes;
 }
 
-/** Tests of whole programs take longest: begun first, so that none of them runs alone at the end. */
+/** Tests of whole programs take longest. They start first, so that none of them runs alone at the end. */
 const longestFirst = (files: readonly TestFile[]): readonly TestFile[] => {
   const isOfProgram = ({ name }: TestFile): boolean => name.startsWith("test/");
   return [...files.filter(isOfProgram), ...files.filter((each) => !isOfProgram(each))];
 };
 
-/** Runs `work` on each item, `width` at a time, in order; begins no more when the signal is raised. */
+/** Runs `work` on each item in order, `width` at a time; starts no more when the signal is aborted. */
 async function eachOf<T>(
   items: readonly T[],
   width: number,
@@ -119,7 +119,7 @@ async function eachOf<T>(
   await Promise.all(Array.from({ length: width }, worker));
 }
 
-/** Ends what runs on the first Ctrl-C; a second one ends the runner at once. */
+/** Aborted on the first Ctrl-C, to end running tests; a second one ends the runner at once. */
 function interruptSignal(): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
@@ -132,8 +132,8 @@ async function main(): Promise<number> {
   const signal = interruptSignal();
   const outcomes = await runAll(await select(process.argv.slice(2)), signal);
   const { passed, failed } = total(outcomes);
-  if (signal.aborted) console.log("interrupted: not all of it ran");
-  if (outcomes.length === 0) console.log("nothing ran");
+  if (signal.aborted) console.log("interrupted: some tests did not run");
+  if (outcomes.length === 0) console.log("no tests ran");
   console.log(summaryLines(outcomes, performance.now() - startedAt));
   if (signal.aborted) return INTERRUPTED;
   return passed > 0 && failed === 0 ? 0 : 1;

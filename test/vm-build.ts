@@ -1,7 +1,7 @@
 /**
- * `npm run test:vm-build`: the whole image built in the builder VM and in the sandbox with one stamp, compared file by
- * file, with times; then once more after a change of proto, with the VM's build killed on the way.
- * It takes what the host's LIVELAB_HOME holds of inputs and bases; half an hour to an hour where the VM is emulated.
+ * `npm run test:vm-build`: builds the whole image in the builder VM and in the sandbox with one stamp, and compares files
+ * and times; then again after a change of proto, with the VM's build killed midway.
+ * It uses the inputs and bases of the host's LIVELAB_HOME, and takes half an hour to an hour with an emulated VM.
  */
 import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { availableParallelism, loadavg } from "node:os";
@@ -42,7 +42,7 @@ const claim = (text: string, holds: boolean): void => {
 const readReport = async (kind: Kind): Promise<OutputReport> =>
   JSON.parse(await readFile(join(out(kind), STAMP, "build.json"), "utf8")) as OutputReport;
 
-/** Prints both builds side by side. */
+/** Prints both builds in one table. */
 async function compare(title: string, runs: Record<Kind, MeasuredRun>): Promise<void> {
   const reports = { sandbox: await readReport("sandbox"), vm: await readReport("vm") };
   const took = (kind: Kind, name: string): string => {
@@ -82,18 +82,18 @@ await compare("after a change of one proto file", {
 });
 
 await appendFile(join(project, "proto/etc/profile.d/triton.sh"), "# changed again\n");
-process.stdout.write("\nanother change; the VM's build is killed in postinstall and in prepare_archive_bits\n");
+process.stdout.write("\nanother change, with the VM's build killed in postinstall and in prepare_archive_bits\n");
 for (const stage of ["postinstall", "prepare_archive_bits"]) {
   const killed = await measuredRun(build("vm", "-r", STAMP), env("vm"), (text, kill) => {
     if (new RegExp(`${stage}: (?!starting)`).test(text)) kill();
   });
-  claim(`SIGKILL in ${stage} ended it`, killed.status === null);
+  claim(`SIGKILL in ${stage} ended the build`, killed.status === null);
 }
-await compare("after it went on", {
+await compare("after it was resumed", {
   sandbox: await checkedRun(build("sandbox", "-r", STAMP), env("sandbox")),
   vm: await checkedRun(build("vm", "-r", STAMP), env("vm")),
 });
 process.stdout.write(
-  `\n${availableParallelism()} processors, load ${loadavg()[0]?.toFixed(1)}\n${failures === 0 ? "all as it should be" : `${failures} FAILED`}\n`,
+  `\n${availableParallelism()} processors, load ${loadavg()[0]?.toFixed(1)}\n${failures === 0 ? "all claims are true" : `${failures} FAILED`}\n`,
 );
 if (failures > 0) process.exitCode = 1;

@@ -1,6 +1,6 @@
 /**
- * KVM on any host: doctor probes it in a nested host, where a kernel runs under it. A boot to login takes longer there than
- * `npm test` can spend; `npm run test:kvm` proves that, and the rest.
+ * KVM on any host: doctor probes it in a nested host, where a kernel runs under it. A boot to login takes too long there for
+ * `npm test`; `npm run test:kvm` proves it, and the other claims.
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,11 +15,11 @@ import { testUnless } from "../runner/skip-test.js";
 const test = suite("KVM in a nested host");
 const root = findProjectRoot();
 const workDir = join(root, "out/test-report/kvm");
-const title = "an ordinary user in group kvm: doctor finds that KVM works, for a kernel ran under it";
+const title = "doctor finds that KVM works for an ordinary user in group kvm, because a kernel ran under it";
 
 const lacks = (await isThere(join(root, "out/latest/vmlinuz")))
   ? await whyNoNestedHost()
-  : "there is no image in out/latest: npm run build:hermetic";
+  : "out/latest has no image; build one: npm run build:hermetic";
 testUnless(test, title, lacks, proveDoctor);
 
 async function proveDoctor(): Promise<void> {

@@ -8,7 +8,7 @@ import { runBootScenarios } from "./boot-scenarios.js";
 
 const test = suite("the boot scenarios");
 
-/** Runs a stand-in for `livelab test` that ends with a status and leaves a report, where one is given. */
+/** Runs a stand-in for `livelab test` that exits with a status and leaves the given report, if any. */
 async function run(does: string, { timeoutMs = 20_000, oldReport = "" } = {}) {
   await using dir = await TempDir.create("boot-scenarios");
   if (oldReport !== "") await writeFile(join(dir.path, "report.json"), oldReport);
@@ -30,7 +30,7 @@ const reportOf = (failed: 0 | 1): string =>
     ],
   });
 
-test("count what their report counts", async () => {
+test("the boot scenarios have the counts of their report", async () => {
   const passed = await run(`0 ${reportOf(0)}`);
   assert.equal([passed.passed, passed.failed, passed.said], [2, 0, ""]);
   const failed = await run(`1 ${reportOf(1)}`);
@@ -38,24 +38,24 @@ test("count what their report counts", async () => {
   assert.match(failed.said, "1 failed");
 });
 
-test("are run again by the names of those that failed, or all when no report names them", async () => {
+test("the command to repeat names the failed scenarios, or runs all if no report names them", async () => {
   assert.is((await run(`1 ${reportOf(1)}`)).again, "npx livelab test --image out/latest two-nics");
   assert.is((await run("3")).again, "npm test -- --boot");
 });
 
-test("fail when livelab fails though nothing in the report did", async () => {
+test("the boot scenarios fail if livelab fails although its report has no failure", async () => {
   const { failed, said } = await run(`70 ${reportOf(0)}`);
   assert.is(failed, 1);
   assert.match(said, "exit status 70");
 });
 
-test("fail when livelab says nothing went wrong and its report disagrees", async () => {
+test("the boot scenarios fail if livelab exits with 0 although its report has failures", async () => {
   const { failed, said } = await run(`0 ${reportOf(1)}`);
   assert.is(failed, 1);
   assert.match(said, "ended with exit status 0");
 });
 
-test("fail without a report, also when an older one is there", async () => {
+test("the boot scenarios fail without a new report, also if an older one exists", async () => {
   for (const does of ["0", "3", "0 no json", '0 {"passed":"2","failed":0,"scenarios":[]}', '0 {"passed":2}']) {
     const { passed, failed, said } = await run(does, { oldReport: '{"passed":9,"failed":0}' });
     assert.equal([passed, failed], [0, 1], does);
@@ -63,13 +63,13 @@ test("fail without a report, also when an older one is there", async () => {
   }
 });
 
-test("fail when none ran", async () => {
+test("the boot scenarios fail if no scenario ran", async () => {
   const { failed, said } = await run('0 {"passed":0,"failed":0,"scenarios":[]}');
   assert.is(failed, 1);
   assert.match(said, "ran no scenario");
 });
 
-test("are ended at their limit", async () => {
+test("the boot scenarios are ended at their time limit", async () => {
   const { failed, said } = await run("hang", { timeoutMs: 300 });
   assert.is(failed, 1);
   assert.match(said, "did not end in 0.3 s");

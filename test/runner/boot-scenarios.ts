@@ -1,6 +1,6 @@
 /**
  * Runs `livelab test`, which boots the image, and reads the count from its report.json.
- * What it prints goes straight to the user, for it takes minutes.
+ * Its output goes directly to the user, because it takes minutes.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFile, rm } from "node:fs/promises";
@@ -13,16 +13,16 @@ import type { Outcome } from "./outcome.js";
 export interface BootScenariosOptions {
   /** Folder for reports; a report.json of an earlier run is removed first. */
   readonly reportDir: string;
-  /** Longest run, in milliseconds, with the image built first if there is none. */
+  /** Longest run, in milliseconds, including the build of a missing image. */
   readonly timeoutMs: number;
   readonly env: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
 }
 
-/** Time that livelab gets to end its machines after SIGTERM, in milliseconds. */
+/** Time for livelab to end its machines after SIGTERM, in milliseconds. */
 const GRACE_MS = 20_000;
 
-/** @param program path of cli/main.js. Never rejects for what livelab does. */
+/** Runs the scenarios. A failure of livelab is an outcome, not an error. @param program path of cli/main.js */
 export async function runBootScenarios(program: string, options: BootScenariosOptions): Promise<Outcome> {
   const startedAt = performance.now();
   const reportFile = join(options.reportDir, "report.json");
@@ -55,7 +55,7 @@ export async function runBootScenarios(program: string, options: BootScenariosOp
   };
 }
 
-/** How it ended, in words; "exit status 0" is the good one. */
+/** Waits for the end and describes it; "exit status 0" is success. */
 async function endOf(child: ChildProcess, { timeoutMs, signal }: BootScenariosOptions): Promise<string> {
   const ended = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));
@@ -77,14 +77,14 @@ async function endOf(child: ChildProcess, { timeoutMs, signal }: BootScenariosOp
 
 const count = z.number().int().nonnegative();
 
-/** What is read of a TestReport (harness/scenarios/scenario-run.ts). */
+/** The fields of a TestReport (harness/scenarios/scenario-run.ts) that are used here. */
 const reportParts = z.object({
   passed: count,
   failed: count,
   scenarios: z.array(z.object({ name: z.string(), passed: z.boolean() })),
 });
 
-/** Undefined when the text is no report. */
+/** Parses a report; undefined if the text is not one. */
 function parseReport(text: string): { passed: number; failed: number; failedScenarios: readonly string[] } | undefined {
   try {
     const { passed, failed, scenarios } = reportParts.parse(JSON.parse(text));

@@ -1,13 +1,13 @@
 /** A check of the tree that counts as one test. */
 import type { Outcome, Rerun } from "./outcome.js";
 
-/** `npm test -- --checks` runs all that need no image. */
+/** `npm test -- --checks` runs all checks that need no image. */
 const ALL_CHECKS: Rerun = { command: "npm test --", args: ["--checks"] };
 
 export interface Check {
-  /** What is claimed of the tree; a sentence that can be false. */
+  /** A claim about the tree: a sentence that can be false. */
   readonly name: string;
-  /** @returns what speaks against it, with file and remedy; nothing when it holds. @param root the clone */
+  /** @param root the clone @returns the violations, with file and remedy; empty if the claim is true */
   problems(root: string): Promise<readonly string[]>;
   /** @default ALL_CHECKS */
   readonly rerun?: Rerun;

@@ -1,4 +1,4 @@
-/** What is about to be tested came here as it was committed. */
+/** Checks that the files of the clone are as they were committed. */
 
 import { LivelabError } from "../../base/livelab-error.js";
 import { checkCheckout } from "../../builder/checkout/checkout.js";

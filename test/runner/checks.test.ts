@@ -13,7 +13,7 @@ import { workflowCheck } from "./workflow-check.js";
 
 const test = suite("checks of the tree");
 
-test("finds addresses, paths and missing digests in a lock", () => {
+test("the lock check finds addresses, paths and missing digests", () => {
   const integrity = "sha512-AAAA";
   const problems = lockProblems(
     JSON.stringify({
@@ -33,7 +33,7 @@ test("finds addresses, paths and missing digests in a lock", () => {
   );
 });
 
-test("finds packages that others need and the lock lacks, and those that it has in an inner folder", () => {
+test("the lock check finds missing dependencies, and looks for them in inner folders, too", () => {
   const integrity = "sha512-AAAA";
   const problems = lockProblems(
     JSON.stringify({
@@ -56,7 +56,7 @@ test("finds packages that others need and the lock lacks, and those that it has 
   );
 });
 
-test("knows a shell file by its ending, its first line or its directive", () => {
+test("a shell file is recognised by its extension, its first line or its directive", () => {
   assert.ok(isShellFile("builder/stages/lib.sh", ""));
   assert.ok(isShellFile("proto/scripts/triton", "#!/bin/sh\n"));
   assert.ok(isShellFile(".ci/run", "#!/usr/bin/env bash\n"));
@@ -73,7 +73,7 @@ async function repositoryWith(dir: string, path: string, text: string): Promise<
   await writeFile(join(dir, path), text);
 }
 
-test("fails for a faulty shell file that git does not know yet, and follows what it sources", async () => {
+test("the shell check finds a fault in an untracked file, and follows sourced files", async () => {
   await using dir = await TempDir.create("shell-check");
   await repositoryWith(dir.path, "proto/scripts/faulty", "#!/bin/sh\nrm $1\n");
   assert.match((await shellCheck.problems(dir.path)).join(), /faulty line 2(.|\n)*SC2086/);
@@ -83,7 +83,7 @@ test("fails for a faulty shell file that git does not know yet, and follows what
   assert.equal(await shellCheck.problems(dir.path), []);
 });
 
-test("fails for a file that is not formatted, and minds no link that is broken here", async () => {
+test("the format check finds an unformatted file, and ignores a broken link", async () => {
   await using dir = await TempDir.create("format-check");
   await repositoryWith(dir.path, "vm/a.ts", "export const   a=1\n");
   await cp(join(findProjectRoot(), "biome.json"), join(dir.path, "biome.json"));
@@ -96,7 +96,7 @@ test("fails for a file that is not formatted, and minds no link that is broken h
   assert.equal(await formatCheck.problems(dir.path), []);
 });
 
-test("fails for a workflow with a mistake in it, and where there is none at all", async () => {
+test("the workflow check fails for a workflow with a mistake, and for a tree without workflows", async () => {
   await using dir = await TempDir.create("workflow-check");
   const steps = "    steps:\n      - run: echo\n        if: github.sha\n";
   const workflow = `on: push\njobs:\n  build:\n    runs-on: ubuntu-latest\n${steps}`;
@@ -111,7 +111,7 @@ test("fails for a workflow with a mistake in it, and where there is none at all"
   assert.match((await workflowCheck.problems(dir.path)).join(), "No workflow files found");
 });
 
-test("counts a check that breaks as failed", async () => {
+test("a check that throws counts as failed", async () => {
   const broken: Check = { name: "broken", problems: () => Promise.reject(new Error("git ls-files failed")) };
   const outcome = await runCheck(broken, "/");
   assert.is(outcome.failed, 1);

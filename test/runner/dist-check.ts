@@ -1,4 +1,4 @@
-/** What is about to be tested was compiled from the sources as they are. */
+/** Checks that dist/ was compiled from the current sources. */
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Check } from "./check.js";
@@ -6,7 +6,7 @@ import type { Check } from "./check.js";
 export const distCheck: Check = {
   name: "dist/ was compiled from these sources",
   async problems(root) {
-    // Set-up is plain JavaScript outside dist/, for it runs before anything is compiled.
+    // Set-up is plain JavaScript outside dist/, because it runs before anything is compiled.
     const { isCompiled } = (await import(pathToFileURL(join(root, "setup/compile.mjs")).href)) as {
       isCompiled(root: string): boolean;
     };

@@ -20,7 +20,7 @@ harness     base vm
 
 const sourcesOf = (sources: Record<string, string>): ReadonlyMap<string, string> => new Map(Object.entries(sources));
 
-test("the specifier of every kind of import is found", () => {
+test("the check finds the specifier of every kind of import", () => {
   const text = `
 import "./side-effect.js";
 import one, { two } from "./one.js";
@@ -41,7 +41,7 @@ export const notOne = "./ten.js";
   );
 });
 
-test("an import that the drawing does not allow is named with its room", () => {
+test("the check names an import that the drawing does not allow, with its room", () => {
   const wrong: [file: string, specifier: string][] = [
     ["vm/a.ts", "../builder/b.js"],
     ["vm/a.ts", "./spec.js"],
@@ -58,7 +58,7 @@ test("an import that the drawing does not allow is named with its room", () => {
   }
 });
 
-test("imports along the drawing are allowed, and tests may import their part, the parts below and what serves tests", () => {
+test("imports along the arrows are allowed, and tests may import their part, the parts below and test helpers", () => {
   const right = sourcesOf({
     "vm/a.ts": 'import "../base/a.js";\nimport "./qemu/b.js";\nimport "./b.js";\nimport "node:fs";',
     "vm/qemu/a.ts": 'import "../spec.js";',
@@ -70,11 +70,11 @@ test("imports along the drawing are allowed, and tests may import their part, th
   assert.equal(roomProblems(right, rooms), []);
 });
 
-test("a file outside of the drawing is named", () => {
+test("the check names a file outside the drawing", () => {
   assert.match(roomProblems(sourcesOf({ "vm/attic/a.ts": "" }), rooms).join(), "vm/attic/a.ts is in no room");
 });
 
-test("an arrow that no import needs, and a room without files, are named", () => {
+test("the check names an arrow that no import needs, and a room without files", () => {
   const sources = sourcesOf({
     "base/a.ts": "",
     "vm/spec.ts": "",
@@ -89,7 +89,7 @@ test("an arrow that no import needs, and a room without files, are named", () =>
   ]);
 });
 
-test("a drawing with an arrow to a room that is not above is refused", () => {
+test("a drawing with an arrow to a room that is not above is rejected", () => {
   const circle = parseRooms("```rooms\na b\nb a\nc c\n```\n");
   assert.equal(drawingProblems(circle), [
     "the drawing lets a import b, which is not above it",
@@ -98,7 +98,7 @@ test("a drawing with an arrow to a room that is not above is refused", () => {
   assert.throws(() => parseRooms("```text\na -\n```\n"), "no block");
 });
 
-test("files that import each other in a circle are named once", () => {
+test("the check names each circle of imports once", () => {
   const problems = circleProblems(
     sourcesOf({
       "vm/a.ts": 'import "./b.js";',
@@ -110,7 +110,7 @@ test("files that import each other in a circle are named once", () => {
   assert.equal(problems, ["files import each other in a circle: vm/a.ts → vm/b.ts → vm/c.ts → vm/a.ts"]);
 });
 
-test("files that share a foreign package are named, and a part of a package counts as the package", () => {
+test("the check names files that share a foreign package, and a part of a package counts as the package", () => {
   const problems = packageProblems(
     sourcesOf({
       "vm/a.ts": 'import { z } from "tar";\nimport "node:fs";\nimport { x } from "@scope/one";',

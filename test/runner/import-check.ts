@@ -1,20 +1,20 @@
 /**
- * Imports follow the drawing in docs/architecture.md, no files import each other in a circle, and each foreign package comes in
- * by one door: so a part can be understood, tested and replaced by itself.
+ * Checks that imports follow the drawing in docs/architecture.md, that no files import each other in a circle, and that only
+ * one file imports a foreign package. So each part can be understood, tested and replaced by itself.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
 import type { Check } from "./check.js";
 import { drawingProblems, parseRooms, partOf, partsBelow, type Rooms, roomOf } from "./rooms.js";
 
-/** Folders of TypeScript. The rooms of the first are in the drawing; what serves tests may import everything. */
+/** Folders of TypeScript. The drawing has the rooms of FOLDERS; TEST_FOLDERS may import everything. */
 const FOLDERS = ["base", "vm", "builder", "harness", "cli"];
 const TEST_FOLDERS = ["test", "fixtures"];
 
-/** A language for schemas, written wherever a file format is read: a door before it would only repeat it. */
+/** A language for schemas, used wherever a file format is read: one file in front of it would only repeat it. */
 const WITHOUT_DOOR = ["zod"];
 
-/** Text by path relative to the root. */
+/** File contents by path relative to the root. */
 export type Sources = ReadonlyMap<string, string>;
 
 export const importCheck: Check = {
@@ -45,7 +45,7 @@ async function readSources(root: string): Promise<Sources> {
 const isTest = (file: string): boolean => /\.(test|bench)\.ts$/.test(file);
 const servesTests = (file: string): boolean => TEST_FOLDERS.includes(partOf(file));
 
-/** Imports that the drawing does not allow, and files in no room. */
+/** Finds imports that the drawing does not allow, and files in no room. */
 export function roomProblems(sources: Sources, rooms: Rooms): readonly string[] {
   const problems: string[] = [];
   for (const [file, text] of sources) {
@@ -69,7 +69,7 @@ export function roomProblems(sources: Sources, rooms: Rooms): readonly string[] 
   return problems;
 }
 
-/** Arrows of the drawing that no import needs: they would hide a change for the worse. */
+/** Finds arrows of the drawing that no import needs: they would allow unintended imports. */
 export function unusedArrows(sources: Sources, rooms: Rooms): readonly string[] {
   const used = new Map<string, Set<string>>();
   for (const [file, text] of sources) {
@@ -89,7 +89,7 @@ export function unusedArrows(sources: Sources, rooms: Rooms): readonly string[] 
   return problems;
 }
 
-/** Files that import each other, directly or by way of others; each circle is named once. */
+/** Finds files that import each other, directly or through others. Each circle is named once. */
 export function circleProblems(sources: Sources): readonly string[] {
   const problems: string[] = [];
   const finished = new Set<string>();
@@ -104,7 +104,7 @@ export function circleProblems(sources: Sources): readonly string[] {
   return problems;
 }
 
-/** Foreign packages that more than one file of the product imports. */
+/** Finds foreign packages that more than one file of the product imports. */
 export function packageProblems(sources: Sources): readonly string[] {
   const doors = new Map<string, Set<string>>();
   for (const [file, text] of sources) {
@@ -127,7 +127,7 @@ const packageOf = (specifier: string): string =>
     .slice(0, specifier.startsWith("@") ? 2 : 1)
     .join("/");
 
-/** Paths, relative to the root, of the project's own files that a file imports. */
+/** The project's own files that a file imports, as paths relative to the root. */
 const filesImportedBy = (file: string, text: string): readonly string[] =>
   importedBy(text)
     .filter((specifier) => specifier.startsWith("."))

@@ -1,25 +1,25 @@
-/** What became of one thing that `npm test` ran: a file of tests, a check, or the boot scenarios. */
+/** The outcome of one item that `npm test` ran: a test file, a check, or the boot scenarios. */
 export interface Outcome {
-  /** Source of the tests below the clone's root, or the name of the check. */
+  /** Path of the test file's source in the clone, or the name of the check. */
   readonly name: string;
   readonly passed: number;
   /** At least 1 when there is a problem. */
   readonly failed: number;
-  /** Why it did not pass, a sentence each. Empty when it passed. */
+  /** Why it did not pass, one sentence each. Empty if it passed. */
   readonly problems: readonly string[];
-  /** What the reader should know although it passed: the reasons of skipped tests. */
+  /** Remarks on an item that passed: the reasons of skipped tests. */
   readonly remarks: readonly string[];
-  /** All that it printed; shown when it failed. */
+  /** Its whole output; shown if it failed. */
   readonly output: string;
   readonly durationMs: number;
-  /** How to run just this again. */
+  /** How to run only this item again. */
   readonly rerun: Rerun;
 }
 
-/** A shell command in two parts: what failed of the same command is run again by one line. */
+/** A shell command in two parts: items with the same command are run again by one line. */
 export interface Rerun {
   /** E.g. "npm test --". */
   readonly command: string;
-  /** E.g. a file of tests. They need no quotes. */
+  /** E.g. a test file. They need no quotes. */
   readonly args: readonly string[];
 }

@@ -26,21 +26,21 @@ const failed: Outcome = {
 };
 const NPM = "npm test --";
 
-test("tell a file that passed in one line, with the reasons of what was skipped", () => {
+test("a file that passed is one line, with the reasons of skipped tests", () => {
   assert.is(
     outcomeLines(passed),
     "ok    base/format.test.ts  4 passed, 0.2 s\n      skipped binds port 67: needs root",
   );
 });
 
-test("tell why a file failed, with all its output", () => {
+test("a file that failed has its problems and its whole output", () => {
   const lines = outcomeLines(failed);
   assert.match(lines, /^FAIL {2}vm\/qmp\.test\.ts {2}3 passed, 1 failed, 0\.2 s$/m);
   assert.match(lines, /^ {6}"ends": expected 1$/m);
   assert.match(lines, "got 2");
 });
 
-test("end with the sum, after a list of what failed and the command that runs it again", () => {
+test("the summary lists what failed and the command that runs it again, and ends with the sum", () => {
   assert.is(
     summaryLines([passed, failed], 12_000),
     [
@@ -55,7 +55,7 @@ test("end with the sum, after a list of what failed and the command that runs it
   );
 });
 
-test("name every failed test of a file, and run again with one line what the same command runs", () => {
+test("the summary names every failed test of a file, and joins items with the same command in one line", () => {
   const outcomes: Outcome[] = [
     { ...failed, problems: ['"one": a', '"two": b'] },
     { ...failed, name: "tidy", rerun: { command: NPM, args: ["--checks"] } },
@@ -72,7 +72,7 @@ test("name every failed test of a file, and run again with one line what the sam
   ]);
 });
 
-test("list the ten slowest of more than ten, the slowest first", () => {
+test("the summary lists the ten slowest of more than ten items, the slowest first", () => {
   const outcomes = Array.from({ length: 12 }, (_, index) => ({
     ...passed,
     name: `${index}`,
@@ -90,7 +90,7 @@ test("list the ten slowest of more than ten, the slowest first", () => {
   assert.not.match(summaryLines(outcomes.slice(2), 0), "slowest");
 });
 
-test("end with the sum when nothing ran", () => {
+test("the summary ends with the sum if nothing ran", () => {
   assert.is(summaryLines([], 0).split("\n").at(-1), "0 passed, 0 failed");
 });
 

@@ -1,8 +1,8 @@
-/** How outcomes read on the terminal and in a log. */
+/** Formats outcomes for the terminal and for logs. */
 import { formatDuration } from "../../base/format.js";
 import type { Outcome } from "./outcome.js";
 
-/** One line for an outcome; for a failed one its problems and all its output below. */
+/** Formats an outcome in one line; a failed one with its problems and its whole output below. */
 export function outcomeLines(outcome: Outcome): string {
   const { name, passed, failed, problems, remarks, durationMs } = outcome;
   const counts = failed === 0 ? `${passed} passed` : `${passed} passed, ${failed} failed`;
@@ -13,10 +13,10 @@ export function outcomeLines(outcome: Outcome): string {
   return lines.join("\n");
 }
 
-/** So many files and checks count as slow; a run of fewer lists none. */
+/** How many of the slowest files and checks the summary lists; a run of fewer lists none. */
 const SLOWEST = 10;
 
-/** The end of a run: what was slow, what failed, how to run just that again, and as the very last line the sum. */
+/** Formats the end of a run: what was slow, what failed, how to run only that again, and the sum as the last line. */
 export function summaryLines(outcomes: readonly Outcome[], durationMs: number): string {
   const sum = total(outcomes);
   const failed = outcomes.filter((outcome) => outcome.failed > 0);
@@ -33,7 +33,7 @@ export function summaryLines(outcomes: readonly Outcome[], durationMs: number): 
   ].join("\n");
 }
 
-/** A heading with its lines; nothing when there are none. */
+/** A heading with its lines; empty if there are no lines. */
 const section = (heading: string, lines: readonly string[]): string[] =>
   lines.length === 0 ? [] : [heading, ...lines.map((line) => `  ${line}`)];
 
@@ -44,7 +44,7 @@ function slowestLines(outcomes: readonly Outcome[]): string[] {
   return slowest.map(({ name }, index) => `${durations[index]?.padStart(width)}  ${name}`);
 }
 
-/** One line for each command, with the arguments of all that it runs. */
+/** One line per command, with the arguments of all its items. */
 function rerunCommands(failed: readonly Outcome[]): string[] {
   const args = new Map<string, Set<string>>();
   for (const { rerun } of failed) {
@@ -53,7 +53,7 @@ function rerunCommands(failed: readonly Outcome[]): string[] {
   return [...args].map(([command, words]) => [command, ...words].join(" "));
 }
 
-/** @returns counts over all outcomes */
+/** @returns the sums over all outcomes */
 export function total(outcomes: readonly Outcome[]): { readonly passed: number; readonly failed: number } {
   return {
     passed: outcomes.reduce((sum, outcome) => sum + outcome.passed, 0),

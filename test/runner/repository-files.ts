@@ -1,12 +1,12 @@
-/** The files of the clone as git sees them: those it knows, and new ones that it would add. */
+/** The files of the clone according to git: tracked files, and new ones that it would add. */
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import { readGit } from "../../builder/checkout/read-git.js";
 
 /**
- * Plain files only; what git knows but is not there any more is left out, and so are links, which may point into the image.
+ * Lists regular files only: no removed files, and no links, which may point into the image.
  * @returns paths relative to the root
- * @throws Error when git does not answer
+ * @throws Error if git fails
  */
 export async function repositoryFiles(root: string): Promise<readonly string[]> {
   const listed = await readGit(root, ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);

@@ -1,6 +1,6 @@
 /**
- * The rooms of the tree and the arrows between them, read from docs/architecture.md: the drawing that people read is the
- * table that the import check enforces.
+ * Reads the rooms of the tree and the arrows between them from docs/architecture.md: the import check enforces the drawing that
+ * people read.
  */
 import { dirname } from "node:path";
 
@@ -11,9 +11,9 @@ export type Rooms = ReadonlyMap<string, readonly string[]>;
 const FENCE = /^```rooms\n(.*?)^```$/ms;
 
 /**
- * Reads the drawing: a line is a room, followed by the rooms that it may import, or "-" for none. A room is a folder without
- * the folders in it, or a single file.
- * @throws Error when there is no drawing
+ * Reads the drawing. Each line is a room, followed by the rooms that it may import, or "-" for none. A room is a folder without
+ * its subfolders, or a single file.
+ * @throws Error if the document has no drawing
  */
 export function parseRooms(document: string): Rooms {
   const block = FENCE.exec(document)?.[1];
@@ -26,7 +26,7 @@ export function parseRooms(document: string): Rooms {
   );
 }
 
-/** What is wrong with the drawing itself: rooms stand above those that import them, so that it has no circle. */
+/** Checks the drawing itself: a room must stand above the rooms that import it, so that the drawing has no circle. */
 export function drawingProblems(rooms: Rooms): readonly string[] {
   const above = new Set<string>();
   const problems: string[] = [];
@@ -39,13 +39,13 @@ export function drawingProblems(rooms: Rooms): readonly string[] {
   return problems;
 }
 
-/** The room of a file: its own line in the drawing, or its folder's. @param file path relative to the root */
+/** Finds the room of a file: its own line in the drawing, or its folder's. @param file path relative to the root */
 export const roomOf = (file: string, rooms: Rooms): string => (rooms.has(file) ? file : dirname(file));
 
 /** "vm/qemu" → "vm": the part that a room or a file belongs to. */
 export const partOf = (path: string): string => path.slice(0, path.includes("/") ? path.indexOf("/") : undefined);
 
-/** The parts that a part's rooms may import, itself among them. Its tests may import all of these. */
+/** The parts that a part's rooms may import, including itself. The part's tests may import all of them. */
 export function partsBelow(part: string, rooms: Rooms): ReadonlySet<string> {
   const mine = [...rooms].filter(([room]) => partOf(room) === part);
   return new Set([part, ...mine.flatMap(([, imports]) => imports.map(partOf))]);

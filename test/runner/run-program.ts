@@ -1,11 +1,11 @@
-/** Runs a tool that a check needs and keeps what it prints. */
+/** Runs a tool of a check and keeps its output. */
 import { type ProgramError, runProgram as run } from "../../base/run-program.js";
 
 export interface ProgramResult {
-  /** Exit status; undefined when it did not start, or was ended at its limit. */
+  /** Exit status; undefined if it did not start, or reached its limit. */
   readonly code: number | undefined;
   readonly stdout: string;
-  /** Stdout and stderr, and why it has no exit status. */
+  /** Stdout and stderr, and the reason if it has no exit status. */
   readonly output: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Runs one file of uvu tests in a process of its own and judges it from outside, because uvu does not:
- * a throw in a before hook, a suite without .run() or without tests all end with status 0, and no test has a time limit.
+ * Runs one file of uvu tests in its own process and checks it from outside, because uvu does not: after a throw in a before
+ * hook, and with a suite without .run() or without tests, it exits with status 0; and no test has a time limit.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmod, readdir, readFile } from "node:fs/promises";
@@ -13,24 +13,24 @@ import { statedSkips } from "./skip-test.js";
 import { parseUvuFailures, parseUvuSummaries } from "./uvu-summary.js";
 
 export interface TestFileOptions {
-  /** Source of the tests below the clone's root; the outcome is called so. */
+  /** Path of the tests' source in the clone; it names the outcome. */
   readonly name: string;
-  /** Longest run, in milliseconds; then the whole process group gets SIGTERM, and SIGKILL when the grace is over. */
+  /** Longest run, in milliseconds. Then the process group gets SIGTERM, and SIGKILL after the grace time. */
   readonly timeoutMs: number;
-  /** Time between SIGTERM and SIGKILL, and for a test's processes to go after it. In milliseconds. @default 2_000 */
+  /** Time between SIGTERM and SIGKILL, and for a test's processes to end after it, in milliseconds. @default 2_000 */
   readonly graceMs?: number;
   readonly env: NodeJS.ProcessEnv;
   /** Ends the run before its limit, e.g. on Ctrl-C. */
   readonly signal?: AbortSignal;
 }
 
-/** How much output is kept; the end matters, where the summary and the last failure are. In characters. */
+/** How much output is kept, in characters: its end, which has the summary and the last failure. */
 const OUTPUT_LIMIT = 1_000_000;
 
-/** Room that tests get for the sockets below their temp folder, in folders of their own. In bytes. */
+/** Longest path of a test's socket below the temp folder, in bytes. */
 const TEST_SOCKET_BYTES = 64;
 
-/** @param file path of a JavaScript module. Never rejects for what the file does. */
+/** Runs a test file. Its failure is an outcome, not an error. @param file path of a JavaScript module */
 export async function runTestFile(file: string, options: TestFileOptions): Promise<Outcome> {
   const startedAt = performance.now();
   const { graceMs = 2_000 } = options;
@@ -38,7 +38,7 @@ export async function runTestFile(file: string, options: TestFileOptions): Promi
   await chmod(tempDir.path, 0o1777); // like /tmp: a test may start programs as another user
 
   const child = spawn(process.execPath, ["--enable-source-maps", file], {
-    detached: true, // a group of its own, to be ended as one
+    detached: true, // its own process group, to end it as a whole
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...options.env, TMPDIR: tempDir.path },
   });
@@ -82,7 +82,7 @@ type Ending =
   | { readonly kind: "exited"; readonly code: number; readonly problems: readonly string[] }
   | { readonly kind: "stopped"; readonly problems: readonly string[] };
 
-/** Waits for the end, or brings it about at the limit. */
+/** Waits for the end, and ends the process group at the limit. */
 async function endOf(
   child: ChildProcess,
   group: number,
@@ -111,7 +111,7 @@ async function endOf(
   return { kind: "stopped", problems: [reason] };
 }
 
-/** What its own summary says against the file. */
+/** Problems according to the file's own summary. */
 function judge(output: string, ending: Ending): string[] {
   const [summary, ...more] = parseUvuSummaries(output);
   if (summary === undefined) {
@@ -125,7 +125,7 @@ function judge(output: string, ending: Ending): string[] {
   if (summary.total === 0) problems.push("ran no test");
   const failures = parseUvuFailures(output);
   problems.push(...failures.map(({ title, message }) => `"${title}": ${message}`));
-  const unnamed = missed - failures.length; // a hook that throws ends its suite without a word
+  const unnamed = missed - failures.length; // a hook that throws ends its suite silently
   if (unnamed > 0) problems.push(`${unnamed} of ${summary.total} tests did not run`);
   if (missed === 0 && ending.kind === "exited" && ending.code !== 0) problems.push(`exit status ${ending.code}`);
   const silent = summary.skipped - statedSkips(output).length;
@@ -133,7 +133,7 @@ function judge(output: string, ending: Ending): string[] {
   return problems;
 }
 
-/** Suites in a module's text whose .run() is not called. Where one of several is forgotten, uvu just counts fewer. */
+/** Finds suites in a module's text whose .run() is not called. If one of several is missing, uvu only counts fewer tests. */
 function suitesNeverRun(text: string): string[] {
   return [...text.matchAll(/^(?:const|let|var) (\w+) = suite\(/gm)]
     .map(([, name]) => name ?? "")
@@ -141,7 +141,7 @@ function suitesNeverRun(text: string): string[] {
     .map((name) => `suite ${name} is never run`);
 }
 
-/** What is still there after a short time to go. */
+/** Returns the processes that are left after the grace time. */
 async function remainsOf(group: number, tempDir: string, graceMs: number) {
   const deadline = performance.now() + graceMs;
   let left = leftProcesses(group, tempDir);
@@ -152,7 +152,7 @@ async function remainsOf(group: number, tempDir: string, graceMs: number) {
   return left;
 }
 
-/** Resolves when the last output has arrived. */
+/** Resolves when all output has arrived. */
 async function drained(child: ChildProcess, graceMs: number): Promise<void> {
   const ends = [child.stdout, child.stderr].map(
     (stream) => new Promise<void>((resolve) => (stream?.closed === false ? stream.once("close", resolve) : resolve())),
@@ -161,7 +161,7 @@ async function drained(child: ChildProcess, graceMs: number): Promise<void> {
 }
 
 function killQuietly(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
-  if (pid === 0) return; // it never started; 0 would be our own group
+  if (pid === 0) return; // it never started; 0 would mean the runner's own group
   try {
     process.kill(pid, signal);
   } catch {

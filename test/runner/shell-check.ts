@@ -1,4 +1,4 @@
-/** shellcheck over every shell file of the clone, wherever it is and whatever it is called. */
+/** Runs shellcheck on every shell file of the clone, whatever its name. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Check } from "./check.js";
@@ -14,7 +14,7 @@ export const shellCheck: Check = {
     );
     const shellFiles = files.filter((_, index) => isShell[index]);
     if (shellFiles.length === 0) return ["found no shell file, though .ci/run is one"];
-    // A script that sources another is checked together with it, found from the script's own folder.
+    // A script is checked together with the files that it sources, relative to its own folder.
     const options = ["--color=never", "--external-sources", "--source-path=SCRIPTDIR"];
     const { code, output } = await runProgram(["shellcheck", ...options, ...shellFiles], root);
     if (code === 0) return [];
@@ -22,7 +22,7 @@ export const shellCheck: Check = {
   },
 };
 
-/** A shell file says so by its ending, its first line, or, when it is only sourced, by a directive to shellcheck. */
+/** Recognises a shell file by its extension, its first line, or, for a sourced file, a shellcheck directive. */
 export function isShellFile(path: string, text: string): boolean {
   return /\.(sh|bash)$/.test(path) || /^#!.*[/ ](ba|da|k)?sh\b/.test(text) || /^# shellcheck shell=/m.test(text);
 }

@@ -1,9 +1,9 @@
 /**
- * Skips a test for a reason that the runner prints. uvu's own skip() is silent, and the runner takes a silent skip for a
- * failure: a test that never runs anywhere should be seen.
+ * Skips a test for a reason that the runner prints. uvu's own skip() is silent, and the runner treats a silent skip as a
+ * failure, so that a test that never runs is noticed.
  */
 
-/** How a line of output begins that states a reason. */
+/** Prefix of an output line with a reason. */
 const MARK = "SKIPPED ";
 
 /**
@@ -16,9 +16,9 @@ function skipTest(suite: { skip(name: string): void }, title: string, reason: st
 }
 
 /**
- * Registers a test where this host can run it, and skips it elsewhere with the reason.
+ * Registers a test if this host can run it, and otherwise skips it with the reason.
  * @param suite the uvu suite
- * @param lack what the host lacks, or undefined when it lacks nothing
+ * @param lack what the host lacks, or undefined if it lacks nothing
  */
 export function testUnless(
   suite: { (title: string, body: () => Promise<void>): void; skip(title: string): void },
@@ -30,11 +30,11 @@ export function testUnless(
   else skipTest(suite, title, lack);
 }
 
-/** What a host lacks whose user is not root. @param why e.g. "to mount a small file system" */
+/** The lack of a host whose user is not root. @param why e.g. "to mount a small file system" */
 export const needsRoot = (why: string): string | undefined =>
   process.getuid?.() === 0 ? undefined : `needs root, ${why}`;
 
-/** The skipped tests that said why, as "title: reason". */
+/** Finds the skipped tests with a reason in the output, as "title: reason". */
 export function statedSkips(output: string): readonly string[] {
   return output
     .split("\n")

@@ -8,7 +8,7 @@ import { findTestFiles, testFileOf } from "./test-files.js";
 
 const test = suite("files of tests");
 
-/** A clone with one file of each sort compiled. */
+/** A clone with one compiled file of each kind. */
 async function clone() {
   const dir = await TempDir.create("test-files");
   const dist = join(dir.path, "dist");
@@ -25,7 +25,7 @@ async function clone() {
   return { dir, places: { root: dir.path, dist, cwd: dir.path } };
 }
 
-test("are found below dist/, with those that start a machine or need the image set apart", async () => {
+test("test files are found in dist/, with their kind: unit, machine or image", async () => {
   const { dir, places } = await clone();
   await using _ = dir;
   assert.equal(
@@ -38,7 +38,7 @@ test("are found below dist/, with those that start a machine or need the image s
   );
 });
 
-test("are named by their source or their compiled file, from any folder", async () => {
+test("a test file can be named by its source or its compiled file, from any folder", async () => {
   const { dir, places } = await clone();
   await using _ = dir;
   const expected = join(places.dist, "base/format.test.js");
@@ -49,7 +49,7 @@ test("are named by their source or their compiled file, from any folder", async 
   assert.is(testFileOf("test/machine/boot.test.ts", places).kind, "machine");
 });
 
-test("are named relative to the folder that npm was called in, too", async () => {
+test("a test file can be named relative to the folder that npm was called in", async () => {
   const { dir, places } = await clone();
   await using _ = dir;
   const expected = join(places.dist, "base/format.test.js");
@@ -58,7 +58,7 @@ test("are named relative to the folder that npm was called in, too", async () =>
   assert.is(testFileOf("base/format.test.ts", { ...places, callerCwd }).path, expected);
 });
 
-test("are refused with the name of the nearest one", async () => {
+test("an unknown test file is rejected with the most similar name", async () => {
   const { dir, places } = await clone();
   await using _ = dir;
   const near: [argument: string, meant: string][] = [
@@ -69,12 +69,12 @@ test("are refused with the name of the nearest one", async () => {
     ["machine/boot", "test/machine/boot.test.ts"],
   ];
   for (const [argument, meant] of near) {
-    assert.throws(() => testFileOf(argument, places), `${argument} is no file of tests; did you mean ${meant}?`);
+    assert.throws(() => testFileOf(argument, places), `${argument} is not a test file; did you mean ${meant}?`);
   }
-  assert.throws(() => testFileOf("quite/other.test.ts", places), /is no file of tests$/);
+  assert.throws(() => testFileOf("quite/other.test.ts", places), /is not a test file$/);
 });
 
-test("are refused when they are none, with what to do", async () => {
+test("an argument that is not a test file is rejected with a hint", async () => {
   const { dir, places } = await clone();
   await using _ = dir;
   for (const argument of ["vm/absent.test.ts", "base/format.ts", "/etc/passwd", ".."]) {

@@ -1,4 +1,4 @@
-/** Which compiled files hold tests, and what kind each is. */
+/** Finds the compiled test files and the kind of each. */
 import { existsSync, readdirSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, isAbsolute, join, relative, resolve } from "node:path";
@@ -6,23 +6,23 @@ import { UsageError } from "../../base/livelab-error.js";
 import { nearestLine } from "../../harness/console/nearest-line.js";
 
 /**
- * Machine tests start QEMU or a builder machine: they take minutes, and the whole host. Image tests boot out/latest, which
- * the boot scenarios before them build when it is missing. All others are quick.
+ * Machine tests start QEMU or a builder machine: they take minutes and use the whole host. Image tests boot out/latest, which
+ * the boot scenarios before them build if it is missing. All other tests are quick.
  */
 export type TestKind = "unit" | "machine" | "image";
 
-/** Kinds of the folders below test/; tests anywhere else are unit tests. */
+/** Kinds by folder below test/; all other tests are unit tests. */
 const KIND_BY_FOLDER: Readonly<Record<string, TestKind | undefined>> = { machine: "machine", image: "image" };
 
 export interface TestFile {
   /** Source of the tests, e.g. "base/format.test.ts". */
   readonly name: string;
-  /** What it is compiled to. */
+  /** Its compiled file. */
   readonly path: string;
   readonly kind: TestKind;
 }
 
-/** All files of tests below dist/, sorted. */
+/** Returns all test files in dist/, sorted. */
 export async function findTestFiles(dist: string): Promise<readonly TestFile[]> {
   const names = await readdir(dist, { recursive: true });
   return names
@@ -31,11 +31,11 @@ export async function findTestFiles(dist: string): Promise<readonly TestFile[]> 
     .map((name) => testFile(dist, name));
 }
 
-/** Folders that arguments are looked for in. */
+/** Folders in which arguments are looked up. */
 export interface TestPlaces {
   /** The clone. */
   readonly root: string;
-  /** Where it is compiled to. */
+  /** Folder of its compiled files. */
   readonly dist: string;
   /** Folder that an argument is relative to. */
   readonly cwd: string;
@@ -44,8 +44,8 @@ export interface TestPlaces {
 }
 
 /**
- * The compiled file of tests that an argument means: a source (base/format.test.ts) or what it is compiled to.
- * @throws UsageError NO_SUCH_TEST, with the file whose name is nearest
+ * Finds the compiled test file for an argument: a source (base/format.test.ts) or its compiled file.
+ * @throws UsageError NO_SUCH_TEST, with the most similar name
  */
 export function testFileOf(argument: string, { root, dist, cwd, callerCwd }: TestPlaces): TestFile {
   for (const folder of callerCwd === undefined ? [cwd] : [cwd, callerCwd]) {
@@ -60,21 +60,21 @@ export function testFileOf(argument: string, { root, dist, cwd, callerCwd }: Tes
   const near = nearestTest(argument, dist);
   throw new UsageError(
     "NO_SUCH_TEST",
-    `${argument} is no file of tests${near === undefined ? "" : `; did you mean ${near}?`}`,
+    `${argument} is not a test file${near === undefined ? "" : `; did you mean ${near}?`}`,
     {
       hint: "Name a source that ends in .test.ts; after adding one, run npm run setup.",
     },
   );
 }
 
-/** The test beside a source that was named, or the one with the most similar path; as a source. */
+/** Returns the test of the named source, or the test with the most similar path; as a source. */
 function nearestTest(argument: string, dist: string): string | undefined {
   const sources = readdirSync(dist, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".test.js"))
     .sort()
     .map((name) => name.replace(/\.js$/, ".ts"));
   const named = basename(argument).replace(/(\.test)?(\.[jt]s)?$/, ".test.ts");
-  // "test" and "ts" are in every name: without them the rest of the words decides.
+  // Every name has "test" and "ts", so only the other words decide.
   const words = (name: string): string => name.replace(/\.test\.ts$/, "");
   const nearest = nearestLine(words(argument.replace(/(\.test)?(\.[jt]s)?$/, "")), sources.map(words));
   return sources.find((name) => basename(name) === named) ?? (nearest && `${nearest}.test.ts`);

@@ -1,5 +1,5 @@
 /**
- * Reads what uvu prints: the failed tests and the summary. Its exit status alone is not to be trusted: see run-test-file.ts.
+ * Reads the failed tests and the summary from uvu's output. Its exit status alone is not reliable: see run-test-file.ts.
  * Source: uvu 0.5.6, src/index.js, format() and exec().
  */
 import { stripVTControlCharacters } from "node:util";
@@ -12,7 +12,7 @@ export interface UvuSummary {
 
 const SUMMARY = /^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)\n {2}Duration: +[\d.]+ms$/gm;
 
-/** Every summary in the output, in order. A sound file prints one. */
+/** Returns every summary in the output, in order. A correct file prints one. */
 export function parseUvuSummaries(output: string): readonly UvuSummary[] {
   return [...stripVTControlCharacters(output).matchAll(SUMMARY)].map(([, total, passed, skipped]) => ({
     total: Number(total),
@@ -29,7 +29,7 @@ export interface UvuFailure {
 
 const FAILURE = /^ {3}FAIL {2}(?:.*? {2})?"(.*)"\n {4}(.*?)(?: {2}\(\w+(?:\.\w+)*\))?$/gm;
 
-/** Every failed test in the output, in order. */
+/** Returns every failed test in the output, in order. */
 export function parseUvuFailures(output: string): readonly UvuFailure[] {
   return [...stripVTControlCharacters(output).matchAll(FAILURE)].map(([, title = "", message = ""]) => ({
     title,

