@@ -8,7 +8,7 @@ import { TempDir } from "../../base/temp-dir.js";
 
 const test = suite(".ci/run");
 
-/** Runs .ci/run in a folder of its own, with a stand-in for npm that runs `script` for `npm test`. */
+/** Runs .ci/run in its own folder, with a stand-in for npm that runs `script` for `npm test`. */
 async function run(script: string) {
   await using dir = await TempDir.create("ci-run");
   const bin = join(dir.path, "bin");
@@ -24,13 +24,13 @@ async function run(script: string) {
   return { status, lastLine: stdout.trimEnd().split("\n").at(-1), stdout };
 }
 
-test("ends with the sum and status 0 when all passed", async () => {
+test(".ci/run ends with the sum and status 0 if all passed", async () => {
   const { status, lastLine, stdout } = await run("pwd; echo '12 passed, 0 failed'");
   assert.equal([status, lastLine], [0, "12 passed, 0 failed"]);
   assert.match(stdout, /^\S*livelab-ci-run-\S+$/m);
 });
 
-test("ends with the sum and npm's status when something failed, whatever npm says after it", async () => {
+test(".ci/run ends with the sum and npm's status if something failed, whatever npm prints after it", async () => {
   const { status, lastLine, stdout } = await run(
     "echo '1 passed, 0 failed'; echo '11 passed, 1 failed'; echo 'npm error Lifecycle script `test` failed' >&2; exit 1",
   );
@@ -38,7 +38,7 @@ test("ends with the sum and npm's status when something failed, whatever npm say
   assert.match(stdout, "npm error Lifecycle");
 });
 
-test("fails when npm test ends without a sum", async () => {
+test(".ci/run fails if npm test ends without a sum", async () => {
   assert.equal((await run("echo setup: no network; exit 3")).lastLine, "0 passed, 1 failed");
   assert.is((await run("exit 3")).status, 3);
   assert.is((await run("exit 0")).status, 1);

@@ -1,4 +1,4 @@
-/** The links of README.md and docs/: each leads to a file and a heading of the project, and the README leads to every page. */
+/** Checks the links of README.md and docs/: each leads to a file and a heading, and the README leads to every page. */
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
@@ -10,15 +10,15 @@ const test = suite("links in documents");
 const root = findProjectRoot();
 
 interface Link {
-  /** The page it is on. */
+  /** The page that has the link. */
   readonly from: string;
-  /** Path below the project's root. */
+  /** Path of the target in the project. */
   readonly path: string;
-  /** Heading on that page; empty for its beginning. */
+  /** Heading on the target page; empty for its top. */
   readonly anchor: string;
 }
 
-/** Links to files, not to other sites. */
+/** Finds links to files, not to other sites. */
 function linksIn(from: string, text: string): Link[] {
   return [...text.matchAll(/\]\(([^)\s]+)\)/g)]
     .map(([, target = ""]) => target)
@@ -29,7 +29,7 @@ function linksIn(from: string, text: string): Link[] {
     });
 }
 
-/** The anchors of a page's headings: lower case, a dash for each blank, and no punctuation, as GitHub makes them. */
+/** Returns the anchors of a page's headings, as GitHub makes them: lower case, dashes for blanks, no punctuation. */
 const anchorsIn = (text: string): string[] =>
   [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
     heading
@@ -45,7 +45,7 @@ for (const name of names.filter((each) => each.endsWith(".md"))) {
 }
 const links = [...pages].flatMap(([name, text]) => linksIn(name, text));
 
-/** Why a link leads nowhere, or undefined. */
+/** Returns why a link is broken, or undefined. */
 function problemOf({ path, anchor }: Link): string | undefined {
   if (path.startsWith("..") || !existsSync(join(root, path))) return `there is no ${path}`;
   const page = pages.get(path);
@@ -60,7 +60,7 @@ test("every link leads to a file and a heading that exist", () => {
   for (const link of links) assert.is(problemOf(link), undefined, `${link.from}: ${problemOf(link)}`);
 });
 
-test("a missing file, a missing heading and a path out of the project are found", () => {
+test("the check finds a missing file, a missing heading and a path out of the project", () => {
   const text =
     "[a](none.md) [b](docs/build.md#no-such-heading) [c](../README.md) [d](docs/build.md) [e](https://triton.example/x)";
   assert.equal(linksIn("README.md", text).map(problemOf), [

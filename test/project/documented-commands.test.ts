@@ -1,4 +1,4 @@
-/** The commands that README.md, docs/ and the commands' help show: each is parsed, and the quick ones are run. */
+/** Parses each command that README.md, docs/ and the commands' help show, and runs the quick ones. */
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -19,13 +19,13 @@ const pages = (await readdir(join(root, "docs"))).filter((name) => name.endsWith
 const documents = ["README.md", ...pages.map((name) => `docs/${name}`)];
 const texts = await Promise.all(documents.map((name) => readFile(join(root, name), "utf8")));
 
-/** Lines of indented blocks, without what stands behind a #, and code within text. */
+/** Returns lines of indented blocks, without comments after #, and code within text. */
 const codeIn = (text: string): string[] => [
   ...[...text.matchAll(/^ {4}(\S.*)$/gm)].map(([, line = ""]) => line.replace(/\s+# .*$/, "")),
   ...[...text.matchAll(/`([^`\n]+)`/g)].map(([, code = ""]) => code),
 ];
 
-/** What stands for a value, and a value that it may have. */
+/** Placeholders, and a valid value for each. */
 const PLACEHOLDERS: readonly (readonly [pattern: RegExp, value: string])[] = [
   [/\[:LEVEL\]/g, ":1"],
   [/\[DIR or FILE\]/g, "DIR"],
@@ -41,14 +41,14 @@ const PLACEHOLDERS: readonly (readonly [pattern: RegExp, value: string])[] = [
   [/\bCOMMAND\b/g, "build"],
 ];
 
-/** The words of a command line in a shell; quotes keep some together. */
+/** Splits a command line into words, as a shell does, with single quotes. */
 const wordsOf = (line: string): string[] =>
   [
     ...PLACEHOLDERS.reduce((text, [pattern, value]) => text.replace(pattern, value), line).matchAll(/'([^']*)'|(\S+)/g),
   ].map(([, quoted, plain]) => quoted ?? plain ?? "");
 
 const code = texts.flatMap(codeIn);
-/** `$(livelab …)` is one inside of another. */
+/** Includes commands in other commands: `$(livelab …)`. */
 const livelabCommands = code
   .flatMap((text) => [text, ...[...text.matchAll(/\$\((.*?)\)/g)].map(([, inner = ""]) => inner)])
   .map((text) => text.replace(/^npx /, ""))
@@ -66,7 +66,7 @@ async function parse(commands: readonly string[]): Promise<ParsedCommands> {
   return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "");
 }
 
-/** What is wrong with a command though it can be parsed. */
+/** Returns what is wrong with a command that can be parsed. */
 function unknownWord({ name, words = [] }: ParsedCommand): string | undefined {
   const known = { build: [...stageNames, "..."], test: allScenarios.map((scenario) => scenario.name) }[name ?? ""];
   return known && words.find((word) => !known.includes(word));
@@ -80,7 +80,7 @@ function assertAllGood(commands: readonly string[], parsed: readonly ParsedComma
   }
 }
 
-test("livelab's can be parsed: commands, options and their values, stages and scenarios", async () => {
+test("documented livelab commands can be parsed: commands, options and their values, stages and scenarios", async () => {
   assert.ok(livelabCommands.length >= 25, `${livelabCommands.length} found`);
   const { parsed, helpExamples } = await parse(livelabCommands);
   assertAllGood(livelabCommands, parsed);
@@ -88,7 +88,7 @@ test("livelab's can be parsed: commands, options and their values, stages and sc
   assertAllGood(helpExamples, (await parse(helpExamples)).parsed);
 });
 
-test("a command that cannot be parsed is found, as is a stage or scenario that does not exist", async () => {
+test("the check finds a command that cannot be parsed, and an unknown stage or scenario", async () => {
   const wrong = ["livelab boot --mediun iso", "livelab boot --medium floppy", "livelab compare A", "livelab frob"];
   const misnamed = ["livelab build instal_live", "livelab test no-such", "livelab build -r STAMP create_tgz ..."];
   const { parsed } = await parse([...wrong, ...misnamed]);
@@ -96,7 +96,7 @@ test("a command that cannot be parsed is found, as is a stage or scenario that d
   assert.equal(parsed.slice(wrong.length).map(unknownWord), ["instal_live", "no-such", undefined]);
 });
 
-test("npm's are scripts of package.json", async () => {
+test("documented npm commands are scripts of package.json", async () => {
   assert.ok(npmCommands.length >= 10, `${npmCommands.length} found`);
   const { scripts } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { scripts: object };
   for (const command of npmCommands) {
@@ -105,7 +105,7 @@ test("npm's are scripts of package.json", async () => {
   }
 });
 
-test("files of the tree in commands and in text exist", () => {
+test("documented files of the tree exist", () => {
   const named = [...code, ...livelabCommands.flatMap(wordsOf)].filter((text) =>
     /^(base|builder|cli|docs|fixtures|harness|proto|setup|test|vm|\.ci|\.github)\/[^\s<>*]+\.(ts|mjs|sh|json|jq|md|yml|config)$/.test(
       text,
@@ -115,7 +115,7 @@ test("files of the tree in commands and in text exist", () => {
   for (const file of named) assert.ok(existsSync(join(root, file)), file);
 });
 
-test("the quick ones do what they say", async () => {
+test("the quick documented commands succeed", async () => {
   await using home = await TempDir.create("documented");
   const env = { ...process.env, LIVELAB_HOME: home.path };
   for (const command of ["livelab stages", "livelab releases", "livelab COMMAND --help"]) {
@@ -124,21 +124,21 @@ test("the quick ones do what they say", async () => {
   }
 });
 
-test("npm test takes the options shown, and runs the file of tests that is shown", async () => {
+test("npm test accepts the documented options and runs the documented test file", async () => {
   const examples = npmCommands.filter((command) => command.startsWith("npm test -- "));
   const words = examples.map((command) => command.split(" ").slice(3));
   const files = words.flat().filter((word) => !word.startsWith("-"));
   assert.ok(files.length >= 1, examples.join());
   const { stdout } = await runProgram(process.execPath, [join(root, "dist/test/run.js"), ...files], { cwd: root });
   assert.match(stdout, /\n[1-9]\d* passed, 0 failed\n$/);
-  // With a file that does not exist nothing runs, and options are read before.
+  // With a missing file no test runs, but the options are parsed.
   const options = words.flat().filter((word) => word.startsWith("-"));
   const refused = await runProgram(process.execPath, [
     join(root, "dist/test/run.js"),
     ...options,
     "none.test.ts",
   ]).catch(({ stderr }: { stderr: string }) => stderr);
-  assert.match(String(refused), "none.test.ts is no file of tests");
+  assert.match(String(refused), "none.test.ts is not a test file");
 });
 
 test.run();

@@ -1,4 +1,4 @@
-/** livelab under limits of open files. */
+/** Runs livelab under limits of open files. */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -17,7 +17,7 @@ async function livelab(limit: number, ...words: readonly string[]) {
   });
 }
 
-test("a limit of open files that keeps livelab from starting is named, with the remedy", async () => {
+test("a limit of open files that prevents livelab's start is reported with a hint", async () => {
   for (const limit of [24, 64]) {
     const { status, stderr, stdout } = await livelab(limit, "stages");
     assert.is(status, 3, stderr);
@@ -28,7 +28,7 @@ test("a limit of open files that keeps livelab from starting is named, with the 
   }
 });
 
-test("256 open files are enough", async () => {
+test("256 open files are enough for livelab", async () => {
   for (const words of [["stages"], ["releases"]]) assert.is((await livelab(256, ...words)).status, 0);
 });
 

@@ -1,4 +1,4 @@
-/** docs/platform-image.md: what it names as keeping or proving a promise is there. */
+/** Checks that the files, tests and scenarios that docs/platform-image.md names exist. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -16,7 +16,7 @@ const rows = [...text.matchAll(/^\| (.*) \| (.*) \| (.*) \|$/gm)]
   .filter(({ promise }) => promise !== "promise");
 const named = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name);
 
-/** Files of the image may be named by the end of their path, after an ellipsis too. */
+/** The document may name files of the image by the end of their path, also after an ellipsis. */
 const protoPaths = (await listTree(join(root, "proto"))).map(({ path }) => `/${path}`);
 const projectPaths = new Set(
   (
@@ -29,7 +29,7 @@ const isFile = (name: string): boolean =>
 const isProof = (name: string): boolean =>
   projectPaths.has(name) || allScenarios.some((scenario) => scenario.name === name);
 
-test("has a row for each promise, with what keeps it and what proves it", () => {
+test("the table has a row for each promise, with what keeps it and what proves it", () => {
   assert.ok(rows.length >= 12, `${rows.length} rows`);
   for (const { promise, keeper, proof } of rows) {
     assert.ok(named(keeper).length > 0, `nothing keeps: ${promise}`);
@@ -37,7 +37,7 @@ test("has a row for each promise, with what keeps it and what proves it", () => 
   }
 });
 
-test("names files of the tree, and tests and scenarios that there are", () => {
+test("the table names existing files, tests and scenarios", () => {
   const words = ["verified", "proto/", "test/proto"]; // a milestone, and folders
   const unknown = rows.flatMap(({ keeper, proof }) => [
     ...named(keeper).filter((name) => !words.includes(name) && !isFile(name)),

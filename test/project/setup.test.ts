@@ -12,7 +12,7 @@ import { namespaceRefusal, startProgram } from "../../fixtures/other-process.js"
 import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const root = findProjectRoot();
-/** Set-up runs before anything is compiled, so it is plain JavaScript outside dist/; these are the parts under test. */
+/** The modules under test. Set-up runs before anything is compiled, so it is plain JavaScript outside dist/. */
 const load = (file: string) => import(pathToFileURL(join(root, file)).href);
 const { nodeVersionProblem }: { nodeVersionProblem(version: string): string | undefined } = await load("setup.mjs");
 
@@ -53,14 +53,14 @@ const apt: { installWithApt(argv: readonly string[], run: Run): Promise<void> } 
 
 const test = suite("set-up");
 
-test("refuses a Node older than 20.19, names it, and accepts all later ones", () => {
+test("set-up rejects a Node older than 20.19 with its version, and accepts later ones", () => {
   assert.match(nodeVersionProblem("18.19.0") ?? "", "needs Node 20.19 or later; this is 18.19.0");
   assert.ok(nodeVersionProblem("20.18.3"));
   assert.ok(nodeVersionProblem("12.22.9"));
   for (const version of ["20.19.0", "20.20.2", "22.0.0", "24.1.0"]) assert.is(nodeVersionProblem(version), undefined);
 });
 
-test("knows a distribution by its os-release, and its likes", () => {
+test("set-up recognises a distribution and its derivatives by os-release", () => {
   const families: [osRelease: string, family: string | undefined][] = [
     ['PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n', "debian"],
     ["NAME=Ubuntu\nID=ubuntu\nID_LIKE=debian\n", "debian"],
@@ -79,7 +79,7 @@ test("knows a distribution by its os-release, and its likes", () => {
   for (const [osRelease, family] of families) assert.is(system.distributionFamily(osRelease), family, osRelease);
 });
 
-/** A host that has only what is named. */
+/** A host that has only the given parts. */
 const hostWith = (...present: string[]): Probe => ({
   findCommand: (name) => (present.includes(name) ? `/usr/bin/${name}` : undefined),
   fileExists: (path) => present.includes(path),
@@ -87,23 +87,23 @@ const hostWith = (...present: string[]): Probe => ({
 const complete = ["qemu-system-x86_64", "/usr/lib/ipxe/qemu/pxe-virtio.rom", "unshare", "setpriv", "tar", "xz"];
 const user = { isRoot: false, forTests: false };
 
-test("misses nothing on a complete host, and never KVM", () => {
+test("set-up misses nothing on a complete host, and never KVM", () => {
   assert.equal(system.missingNeeds(hostWith(...complete), { isRoot: true, forTests: false }), []);
 });
 
-test("needs newuidmap only without root, and UEFI, shellcheck, jq and busybox only for tests", () => {
+test("set-up needs newuidmap only without root, and UEFI, shellcheck, jq and busybox only for tests", () => {
   const names = (use: { isRoot: boolean; forTests: boolean }) =>
     system.missingNeeds(hostWith(...complete), use).map((need) => need.name);
   assert.equal(names({ isRoot: false, forTests: false }), ["newuidmap and newgidmap"]);
   assert.equal(names({ isRoot: true, forTests: true }), ["UEFI for QEMU (OVMF)", "git", "shellcheck", "jq", "busybox"]);
 });
 
-test("takes the ROM where other distributions have it", () => {
+test("set-up finds the ROM in the folders of other distributions", () => {
   const host = hostWith(...complete.filter((it) => !it.endsWith(".rom")), "/usr/share/qemu/pxe-virtio.rom");
   assert.equal(system.missingNeeds(host, { isRoot: true, forTests: false }), []);
 });
 
-test("installs with apt as root on a Debian-like host, and only there", () => {
+test("set-up installs with apt as root on a Debian-like host, and only there", () => {
   const needs = system.missingNeeds(hostWith("unshare", "setpriv", "tar", "xz"), { isRoot: true, forTests: false });
   const plan = system.planFor(needs, { family: "debian", isRoot: true });
   assert.equal(plan, {
@@ -115,7 +115,7 @@ test("installs with apt as root on a Debian-like host, and only there", () => {
   }
 });
 
-test("tells every other host the command that installs what it lacks, with sudo for users", () => {
+test("set-up prints the command that installs what another host lacks, with sudo for users", () => {
   const needs = system.missingNeeds(hostWith("tar", "xz"), user);
   const hint = (family: string | undefined, isRoot = false) => {
     const plan = system.planFor(needs, { family, isRoot });
@@ -136,7 +136,7 @@ test("tells every other host the command that installs what it lacks, with sudo 
   assert.match(hint(undefined), "qemu-system-x86_64, iPXE boot ROMs for QEMU, unshare of util-linux");
 });
 
-test("finds programs in PATH, and takes no busybox applet for the program it is named after", async () => {
+test("set-up finds programs in PATH, and does not accept a busybox applet for a program", async () => {
   await using dir = await TempDir.create("probe");
   await writeFile(join(dir.path, "busybox"), "#!/bin/sh\n");
   await chmod(join(dir.path, "busybox"), 0o755);
@@ -152,14 +152,14 @@ test("finds programs in PATH, and takes no busybox applet for the program it is 
   assert.is(probe.findCommand("livelab-plain"), undefined, "it may not be run");
 });
 
-/** What the promise is rejected with. */
+/** Returns the error of a rejected promise. */
 const failureOf = (promise: Promise<void>): Promise<SetupError> =>
   promise.then(
     () => assert.unreachable("it did not fail") as never,
     (error: SetupError) => error,
   );
 
-/** apt whose answers are given in order. */
+/** A stand-in for apt with the given answers, in order. */
 function aptThatAnswers(...codes: number[]) {
   const ran: string[] = [];
   const run: Run = async (argv) => {
@@ -170,7 +170,7 @@ function aptThatAnswers(...codes: number[]) {
 }
 const aptCommand = ["apt-get", "install", "-y", "jq"];
 
-test("fetches apt's package lists only when an install fails without them", async () => {
+test("set-up fetches apt's package lists only if an install fails without them", async () => {
   const atOnce = aptThatAnswers(0);
   await apt.installWithApt(aptCommand, atOnce.run);
   assert.equal(atOnce.ran, ["apt-get install"]);
@@ -180,7 +180,7 @@ test("fetches apt's package lists only when an install fails without them", asyn
   assert.equal(afterUpdate.ran, ["apt-get install", "apt-get update", "apt-get install"]);
 });
 
-test("says what apt said, and tells a network failure from a package failure", async () => {
+test("set-up quotes apt's error, and distinguishes a network failure from a package failure", async () => {
   const failure = (...codes: number[]) => failureOf(apt.installWithApt(aptCommand, aptThatAnswers(...codes).run));
   const unreachable = await failure(100, 100, 100);
   assert.match(unreachable.message, "apt-get update failed");
@@ -191,7 +191,7 @@ test("says what apt said, and tells a network failure from a package failure", a
   assert.match(refused.message, "E: answer 3");
 });
 
-test("tells apart the ways in which npm ci fails", () => {
+test("set-up distinguishes the ways in which npm ci fails", () => {
   const cases: [output: string, exitCode: number, says: string][] = [
     ["npm error code ECONNREFUSED\nnpm error request to http://registry.example/uvu failed", 4, "from its registry"],
     ["npm error code EAI_AGAIN\nnpm error errno EAI_AGAIN", 4, "from its registry"],
@@ -209,7 +209,7 @@ test("tells apart the ways in which npm ci fails", () => {
   }
 });
 
-test("sees when node_modules is not what the lock says", async () => {
+test("set-up detects a node_modules that differs from the lock", async () => {
   await using dir = await TempDir.create("npm");
   const write = (file: string, packages: object) =>
     writeFile(join(dir.path, file), JSON.stringify({ lockfileVersion: 3, packages }));
@@ -236,7 +236,7 @@ test("sees when node_modules is not what the lock says", async () => {
   assert.is(npm.npmPackagesMatch(dir.path), false, "its folder is empty");
 });
 
-test("sees an incomplete node_modules: a program without its link, a missing binary of this platform", async () => {
+test("set-up detects an incomplete node_modules: a missing link to a program, or a missing binary of this platform", async () => {
   await using dir = await TempDir.create("npm");
   const write = (file: string, packages: object) =>
     writeFile(join(dir.path, file), JSON.stringify({ lockfileVersion: 3, packages }));
@@ -262,7 +262,7 @@ test("sees an incomplete node_modules: a program without its link, a missing bin
   assert.is(npm.npmPackagesMatch(dir.path), true);
 });
 
-test("installs all packages of the lock whatever environment and ~/.npmrc say, and runs none of their scripts", async () => {
+test("set-up installs all packages of the lock, whatever environment and ~/.npmrc say, and runs none of their scripts", async () => {
   await using dir = await TempDir.create("npm");
   const inDir = (...parts: string[]) => join(dir.path, ...parts);
   const files: Record<string, string> = {
@@ -313,7 +313,7 @@ test("installs all packages of the lock whatever environment and ~/.npmrc say, a
   assert.equal((await readdir(join(project, "node_modules/tool"))).sort(), ["package.json", "tool.js"]);
 });
 
-/** A tiny project that compiles with our compiler. */
+/** A tiny project that livelab's compiler compiles. */
 async function tinyProject(dir: string): Promise<void> {
   await symlink(join(root, "node_modules"), join(dir, "node_modules"));
   await writeFile(join(dir, "package.json"), '{ "name": "tiny", "type": "module" }');
@@ -326,7 +326,7 @@ async function tinyProject(dir: string): Promise<void> {
   await writeFile(join(dir, "vm/two.ts"), "export const two: number = 2;\n");
 }
 
-test("compiles when a source changed, appeared or went, and leaves nothing of the last time", async () => {
+test("set-up compiles when a source changed, appeared or disappeared, and leaves no old output", async () => {
   await using dir = await TempDir.create("compile");
   await tinyProject(dir.path);
   assert.is(compiling.isCompiled(dir.path), false);
@@ -346,7 +346,7 @@ test("compiles when a source changed, appeared or went, and leaves nothing of th
   assert.is(compiling.isCompiled(dir.path), false, "a source changed");
 });
 
-test("says that the compiler did not run, and not that sources do not compile, when it is missing", async () => {
+test("set-up reports a missing compiler as such, not as sources that do not compile", async () => {
   await using dir = await TempDir.create("compile");
   await tinyProject(dir.path);
   await rm(join(dir.path, "node_modules"));
@@ -356,10 +356,10 @@ test("says that the compiler did not run, and not that sources do not compile, w
   assert.match(error.hint, "rm -r node_modules");
 });
 
-const foreignClone = "names the owner when the clone, or a part of it, belongs to another user";
+const foreignClone = "set-up names the owner if the clone, or a part of it, belongs to another user";
 testUnless(test, foreignClone, needsRoot("to make files of several users"), refusesForeignClone);
 
-const homeless = "asks for HOME when npm needs it and its user has no home folder";
+const homeless = "set-up asks for HOME if npm needs it and the user has no home folder";
 testUnless(test, homeless, needsRoot("to run programs as a user without a name"), asksForHome);
 
 async function asksForHome(): Promise<void> {
@@ -409,7 +409,7 @@ async function refusesForeignClone(): Promise<void> {
   await refused();
 }
 
-test("keeps the last dist/ when the sources do not compile, and says where they do not", async () => {
+test("set-up keeps the last dist/ if the sources do not compile, and names the place of the error", async () => {
   await using dir = await TempDir.create("compile");
   await tinyProject(dir.path);
   await compiling.compile(dir.path);
@@ -424,7 +424,7 @@ test("keeps the last dist/ when the sources do not compile, and says where they 
   );
 });
 
-test("lets one set-up of a clone work at a time, also after one was killed at work", async () => {
+test("only one set-up of a clone works at a time, also after one was killed at work", async () => {
   await using dir = await TempDir.create("one-at-a-time");
   const log = join(dir.path, "log");
   const program = `
@@ -470,7 +470,7 @@ test("lets one set-up of a clone work at a time, also after one was killed at wo
   assert.is(after.length, 5, after.join(", "));
 });
 
-test("set-ups of one clone in different PID and network namespaces work one at a time, and the clone is left as it was", async () => {
+test("set-ups of one clone in different PID and network namespaces work one at a time and leave the clone unchanged", async () => {
   await using dir = await TempDir.create("one-at-a-time");
   const subject = join(dir.path, "dist");
   const program = `
@@ -497,7 +497,7 @@ test("set-ups of one clone in different PID and network namespaces work one at a
   assert.equal(await readdir(dir.path), []);
 });
 
-test("compiles again when the types of set-up's modules changed", async () => {
+test("set-up compiles again when the types of its modules changed", async () => {
   await using dir = await TempDir.create("compile");
   await tinyProject(dir.path);
   await mkdir(join(dir.path, "setup"));

@@ -1,4 +1,4 @@
-/** livelab, its test runner and its set-up in surroundings that users have: who they are, where output and files go. */
+/** Runs livelab, its test runner and its set-up in users' surroundings: other users, homes, outputs and folders. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, chown, mkdir, readdir } from "node:fs/promises";
@@ -14,7 +14,7 @@ const test = suite("surroundings");
 const root = findProjectRoot();
 const cli = join(root, "dist/cli/main.js");
 const runner = join(root, "dist/test/run.js");
-/** A user id that no /etc/passwd has. */
+/** A user id without an entry in /etc/passwd. */
 const NUMBER = 54321;
 
 interface Ended {
@@ -23,14 +23,14 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** On top of ours; undefined takes a variable away. */
+/** Variables added to this environment; undefined removes one. */
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Runs a Node program in bash. @param redirections behind its arguments, e.g. "2>/dev/full" */
+/** Runs a Node program in bash. @param redirections shell text after its arguments, e.g. "2>/dev/full" */
 const run = (args: readonly string[], redirections = "", env: Env = {}): Promise<Ended> =>
   runInBash([process.execPath, ...args], redirections, env);
 
-/** The same as another user. */
+/** As run(), as another user. */
 const runAs = (uid: number, args: readonly string[], env: Env): Promise<Ended> => {
   const setpriv = ["setpriv", "--reuid", `${uid}`, "--regid", `${uid}`, "--clear-groups"];
   return runInBash([...setpriv, process.execPath, ...args], "", env);
@@ -56,19 +56,22 @@ function rootTest(title: string, body: () => Promise<void>): void {
 
 const NO_HOME = { HOME: undefined, LIVELAB_HOME: undefined, XDG_CACHE_HOME: undefined };
 
-rootTest("a user without a name and a home gets help and lists, and a sentence from what needs a home", async () => {
-  for (const args of [["--help"], ["stages"], ["test", "--list"]]) {
-    const { status, stderr } = await runAs(NUMBER, [cli, ...args], NO_HOME);
-    assert.equal([status, stderr], [0, ""], args.join(" "));
-  }
-  const { status, stderr } = await runAs(NUMBER, [cli, "releases"], NO_HOME);
-  assert.is(status, 3);
-  assert.match(stderr, `livelab: uid ${NUMBER} has no home folder`);
-  assert.match(stderr, "livelab: try: set LIVELAB_HOME");
-  assert.match((await runAs(NUMBER, [runner, "base/format.test.ts"], NO_HOME)).stdout, /\n2 passed, 0 failed\n$/);
-});
+rootTest(
+  "a user without a name and a home gets help and lists, and a plain error from commands that need a home",
+  async () => {
+    for (const args of [["--help"], ["stages"], ["test", "--list"]]) {
+      const { status, stderr } = await runAs(NUMBER, [cli, ...args], NO_HOME);
+      assert.equal([status, stderr], [0, ""], args.join(" "));
+    }
+    const { status, stderr } = await runAs(NUMBER, [cli, "releases"], NO_HOME);
+    assert.is(status, 3);
+    assert.match(stderr, `livelab: uid ${NUMBER} has no home folder`);
+    assert.match(stderr, "livelab: try: set LIVELAB_HOME");
+    assert.match((await runAs(NUMBER, [runner, "base/format.test.ts"], NO_HOME)).stdout, /\n2 passed, 0 failed\n$/);
+  },
+);
 
-rootTest("every command refuses a home that another user filled: folder, owner, remedy, status 3", async () => {
+rootTest("every command rejects a home that another user filled, with folder, owner, hint and status 3", async () => {
   await using dir = await TempDir.create("surroundings");
   await chmod(dir.path, 0o755);
   const home = join(dir.path, "home");
@@ -94,24 +97,27 @@ rootTest("every command refuses a home that another user filled: folder, owner, 
   );
 });
 
-rootTest("a folder of outputs or reports that belongs to another user is named, with status 3", async () => {
-  await using dir = await TempDir.create("surroundings");
-  await chmod(dir.path, 0o755);
-  const [home, out] = [join(dir.path, "home"), join(dir.path, "out")];
-  for (const folder of [home, out]) await mkdir(folder);
-  await chown(home, NUMBER, NUMBER);
-  const { status, stderr } = await runAs(NUMBER, [cli, "build", "--machine", "sandbox", "-o", out], {
-    HOME: home,
-    LIVELAB_HOME: home,
-  });
-  assert.is(status, 3, stderr);
-  assert.match(stderr, `the output folder ${out} cannot be written`);
-  assert.match(stderr, "livelab build -o DIR");
-});
+rootTest(
+  "a folder for outputs or reports that belongs to another user is an error that names it, with status 3",
+  async () => {
+    await using dir = await TempDir.create("surroundings");
+    await chmod(dir.path, 0o755);
+    const [home, out] = [join(dir.path, "home"), join(dir.path, "out")];
+    for (const folder of [home, out]) await mkdir(folder);
+    await chown(home, NUMBER, NUMBER);
+    const { status, stderr } = await runAs(NUMBER, [cli, "build", "--machine", "sandbox", "-o", out], {
+      HOME: home,
+      LIVELAB_HOME: home,
+    });
+    assert.is(status, 3, stderr);
+    assert.match(stderr, `the output folder ${out} cannot be written`);
+    assert.match(stderr, "livelab build -o DIR");
+  },
+);
 
-rootTest("a path that the host refuses in the midst of work is named with its owner, with status 3", async () => {
+rootTest("a path that the host refuses during the work is an error that names its owner, with status 3", async () => {
   await using dir = await TempDir.create("surroundings");
-  const outputs = join(dir.path, "outputs"); // below a folder that is ours alone
+  const outputs = join(dir.path, "outputs"); // only root may enter it
   await mkdir(outputs);
   await chmod(dir.path, 0o755);
   await chmod(outputs, 0o700);
@@ -120,7 +126,7 @@ rootTest("a path that the host refuses in the midst of work is named with its ow
   assert.match(stderr, `cannot use ${outputs} (scandir): permission denied; ${outputs} belongs to root (uid 0)`);
 });
 
-test("lost output leaves the status as it is, and a lost result is a sentence and status 3", async () => {
+test("lost output does not change the status, and a lost result gives a plain error and status 3", async () => {
   const usage = [cli, "boot", "/nonexistent"];
   await using home = await TempDir.create("surroundings");
   const env = { LIVELAB_HOME: home.path };
@@ -142,7 +148,7 @@ test("lost output leaves the status as it is, and a lost result is a sentence an
   }
 });
 
-test("lost output of the test runner and of set-up is no crash", async () => {
+test("lost output does not crash the test runner and set-up", async () => {
   const full = await run([runner, "base/format.test.ts"], ">/dev/full");
   assert.is(full.status, 3);
   assert.match(full.stderr, "cannot write to standard output");
@@ -154,7 +160,7 @@ test("lost output of the test runner and of set-up is no crash", async () => {
   }
 });
 
-test("a TMPDIR that is missing is named by doctor, boot and the test runner, with status 3", async () => {
+test("doctor, boot and the test runner name a missing TMPDIR, with status 3", async () => {
   await using dir = await TempDir.create("surroundings");
   const TMPDIR = join(dir.path, "missing");
   const LIVELAB_HOME = join(dir.path, "home");
@@ -170,7 +176,7 @@ test("a TMPDIR that is missing is named by doctor, boot and the test runner, wit
   assert.not.match(tests.stderr, "    at ");
 });
 
-test("tests find room for their sockets under a TMPDIR of 100 characters", async () => {
+test("tests can make their sockets with a TMPDIR of 100 characters", async () => {
   await using dir = await TempDir.create("surroundings");
   const TMPDIR = join(dir.path, "t".repeat(100 - dir.path.length - 1));
   await mkdir(TMPDIR);
@@ -181,7 +187,7 @@ test("tests find room for their sockets under a TMPDIR of 100 characters", async
   assert.equal(await readdir(TMPDIR), []);
 });
 
-test("a terminal without a size, and one that says dumb, get plain dated lines", async () => {
+test("a terminal without a size, and a dumb one, get plain dated lines", async () => {
   await using dir = await TempDir.create("surroundings");
   const verify = `'${process.execPath}' '${cli}' verify '${dir.path}'`;
   for (const command of [`stty cols 0 rows 0; ${verify}`, `stty cols 80 rows 24; TERM=dumb ${verify}`]) {
