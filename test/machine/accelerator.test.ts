@@ -26,7 +26,7 @@ const FIRST_LINE = say("ttyS1", "[    0.000000] Linux version 0\r\n");
 const run = promisify(execFile);
 
 test(
-  "emulates where there is no KVM, says why, and measures how slow that is",
+  "a host without KVM emulates, gives the reason, and measures how slow emulation is",
   within(10_000, async () => {
     await using dir = await TempDir.create("accel");
     await writeKernel(join(dir.path, "kernel"), FIRST_LINE);
@@ -40,7 +40,7 @@ test(
 );
 
 test(
-  "remembers what was measured, for this boot of the host and this QEMU alone",
+  "a measurement is kept for this boot of the host and this QEMU only",
   within(10_000, async () => {
     await using dir = await TempDir.create("accel");
     const kernel = join(dir.path, "kernel");
@@ -61,10 +61,10 @@ test(
   }),
 );
 
-/** For a fake QEMU: runs a kernel of this name instead of the one that it is handed. */
+/** For a fake QEMU: runs a kernel of this name instead of the given one. */
 const emulateKernel = (name: string): string => `emulate "$@" -kernel "$(dirname "$0")/../${name}"`;
 
-/** A request for a machine whose KVM opens and is what `parts` make of it. */
+/** A request on a host whose KVM opens and behaves as `parts` say. */
 const withQemu = async (
   parts: FakeQemuParts,
   body: (request: AcceleratorRequest, qemu: FakeQemu) => Promise<void>,
@@ -113,12 +113,12 @@ const BROKEN_KVMS: readonly (readonly [what: string, kvm: string, reason: RegExp
   ["says nothing on QMP", HANGS, /QEMU did not let its guest run in 2.5 s/],
 ];
 
-/** Short for a QEMU that is waited for to the end of its time; a QEMU that ends may be slow to start on a busy host. */
+/** A short limit for a QEMU that reaches it; a QEMU that exits may be slow to start on a busy host. */
 const limitOf = (reason: RegExp): number | undefined => (/ s$/.test(reason.source) ? 1_500 : undefined);
 
 for (const [what, kvm, reason] of BROKEN_KVMS) {
   test(
-    `emulates where a QEMU under KVM ${what}, and gives the reason in one line`,
+    `a host whose QEMU under KVM ${what} emulates, and gives the reason in one line`,
     within(30_000, () =>
       withQemu({ kvm }, async (request) => {
         const verdict = await decideAccelerator({ ...request, kvmLimitMs: limitOf(reason) });
@@ -130,7 +130,7 @@ for (const [what, kvm, reason] of BROKEN_KVMS) {
     ),
   );
   test(
-    `refuses KVM that is asked for where a QEMU under it ${what}`,
+    `a request for KVM is rejected if a QEMU under KVM ${what}`,
     within(10_000, () =>
       withQemu({ kvm }, async (request) => {
         const error = await thrownBy(decideAccelerator({ ...request, preference: "kvm", kvmLimitMs: limitOf(reason) }));
@@ -150,7 +150,7 @@ for (const [what, qemu, reason] of [
   ["does not speak QMP", "echo hello >&3; exec sleep 60", /not QMP/],
 ] as const) {
   test(
-    `blames QEMU, not KVM, where it ${what} under KVM and emulated`,
+    `a QEMU that ${what} under KVM and emulated is an error of QEMU, not of KVM`,
     within(12_000, () =>
       withQemu({ kvm: qemu, tcg: qemu }, async (request) => {
         const error = await thrownBy(decideAccelerator({ ...request, preference: "kvm" }));
@@ -163,7 +163,7 @@ for (const [what, qemu, reason] of [
 }
 
 test(
-  "blames QEMU when it does not run emulated on a host without KVM",
+  "a QEMU that does not run emulated on a host without KVM is an error of QEMU",
   within(10_000, () =>
     withQemu({ tcg: "exit 3" }, async (request) => {
       const error = await thrownBy(decideAccelerator({ ...request, kvmDevice: `${request.kvmDevice}.none` }));
@@ -173,7 +173,7 @@ test(
 );
 
 test(
-  "believes in a KVM whose guest prints its first line, and remembers it",
+  "a KVM whose guest prints its first line works, and the verdict is kept",
   within(30_000, () =>
     withQemu({}, async (request, qemu) => {
       const verdict = await decideAccelerator(request);
@@ -185,7 +185,7 @@ test(
 );
 
 test(
-  "does not believe in a KVM whose guest prints nothing, and does not keep that when none prints anywhere",
+  "a KVM whose guest prints nothing is broken, and the verdict is not kept if the emulated guest prints nothing, too",
   within(30_000, () =>
     withQemu(
       {},
@@ -201,7 +201,7 @@ test(
 );
 
 test(
-  "does not believe in a KVM that nothing was tried with",
+  "a KVM that was not tried does not count as working",
   within(5_000, () =>
     withQemu({}, async (request) => {
       const verdict = await decideAccelerator({ ...request, kernelPath: undefined });
@@ -212,7 +212,7 @@ test(
 );
 
 test(
-  "gives KVM as long as emulation took, on a host too slow for the limit",
+  "KVM gets as much time as emulation took, on a host too slow for the limit",
   within(30_000, () =>
     withQemu({ tcg: emulateKernel("slow") }, async (request) => {
       const verdict = await decideAccelerator({ ...request, kvmLimitMs: 1 });
@@ -222,7 +222,7 @@ test(
 );
 
 test(
-  "asks a busy KVM again, and keeps no verdict of it",
+  "a busy KVM is tried again, and its verdict is not kept",
   within(30_000, () =>
     withQemu(
       { kvm: 'echo "ioctl(KVM_CREATE_VM) failed: 16 Device or resource busy" >&2; exit 1' },
@@ -240,7 +240,7 @@ test(
 );
 
 test(
-  "remembers a broken KVM for a day, and asks anew when KVM is asked for",
+  "the verdict of a broken KVM is kept for a day, and a request for KVM probes again",
   within(30_000, () =>
     withQemu({ kvm: ABORTS }, async (request, qemu) => {
       const file = join(request.stateDir, "accelerator.json");
@@ -268,7 +268,7 @@ test(
 );
 
 test(
-  "asks anew after a verdict was dropped, and after QEMU was replaced",
+  "KVM is probed again after its verdict was dropped, and after QEMU was replaced",
   within(30_000, () =>
     withQemu({}, async (request, qemu) => {
       await decideAccelerator(request);
@@ -287,7 +287,7 @@ test(
 );
 
 test(
-  "decides on a host that can keep nothing",
+  "a host that cannot store a verdict gets one",
   within(30_000, () =>
     withQemu({}, async (request, qemu) => {
       const stateDir = join(qemu.folder, "file");
@@ -298,7 +298,7 @@ test(
 );
 
 test(
-  "does not keep a verdict that comes of what the host lacks at the moment",
+  "a verdict due to a temporary lack of the host is not kept",
   within(30_000, () =>
     withQemu({ kvm: 'echo "Failed to create PTY: No space left on device" >&2; exit 1' }, async (request, qemu) => {
       assert.is((await decideAccelerator(request)).kvm, "broken");
@@ -309,7 +309,7 @@ test(
 );
 
 test(
-  "probes once for all who ask at the same time, and leaves no draft of what it keeps",
+  "concurrent requests share one probe, and no temporary file of the cache is left",
   within(30_000, () =>
     withQemu({ kvm: ABORTS }, async (request, qemu) => {
       const verdicts = await Promise.all(Array.from({ length: 5 }, () => decideAccelerator(request)));
@@ -322,7 +322,7 @@ test(
 );
 
 test(
-  "two livelabs that probe at once disturb neither each other's probe nor what is kept",
+  "two livelabs that probe at once disturb neither each other's probe nor the cache",
   within(30_000, () =>
     withQemu({}, async (request, qemu) => {
       const verdicts = await Promise.all(
@@ -345,7 +345,7 @@ test(
 );
 
 test(
-  "a run decides once, whatever its machines find",
+  "a run decides once, whatever its machines report",
   within(30_000, () =>
     withQemu({ kvm: 'echo "kvm: Device or resource busy" >&2; exit 1' }, async (request, qemu) => {
       const decide = decideOnce();
@@ -357,7 +357,7 @@ test(
 );
 
 test(
-  "a caller that gives up leaves the decision to the others",
+  "a caller that gives up does not end the decision of the others",
   within(30_000, () =>
     withQemu({}, async (request) => {
       const controller = new AbortController();
@@ -372,7 +372,7 @@ test(
 );
 
 test(
-  "ends a probe when it is interrupted",
+  "an interrupt ends a probe",
   within(5_000, async () => {
     await using dir = await TempDir.create("accel");
     await writeKernel(join(dir.path, "kernel"));

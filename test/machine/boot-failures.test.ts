@@ -1,6 +1,6 @@
 /**
- * Boots that must fail, with real firmware and a real iPXE: how soon and how clearly livelab says so.
- * The images are empty shells, for none of them gets as far as Linux.
+ * Boots that must fail, with real firmware and a real iPXE: how soon and how clearly livelab reports it.
+ * The images are empty, because none of these boots reaches Linux.
  */
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ const signal = (): AbortSignal => AbortSignal.timeout(5 * 60_000);
 
 async function makeImage(dir: TempDir): Promise<Pick<BootOptions, "imageDir" | "reportDir" | "stateDir">> {
   for (const name of ["vmlinuz", "initrd", "filesystem.squashfs"]) {
-    // Larger than a PC's low memory, so that iPXE does not take it for a boot program of the old kind.
+    // Larger than a PC's low memory, so that iPXE does not treat it as an old-style boot program.
     await writeFile(join(dir.path, name), Buffer.alloc(1024 * 1024));
   }
   return { imageDir: dir.path, reportDir: join(dir.path, "report"), stateDir: dir.path };
@@ -37,7 +37,7 @@ function failureOf({ verdict }: BootReport) {
   return { outcome: verdict.outcome, ...verdict.failure };
 }
 
-test("a kernel answered with 404 ends the boot within 2 s, and the transcript has it", async () => {
+test("a 404 for the kernel ends the boot within 2 s, and the transcript has it", async () => {
   await using dir = await TempDir.create("boot-404");
   const options = await makeImage(dir);
   const networkingPath = join(findProjectRoot(), "fixtures/networking.json");
@@ -47,7 +47,7 @@ test("a kernel answered with 404 ends the boot within 2 s, and the transcript ha
   assert.is(failure.outcome, "failed");
   assert.match(failure.message, "the headnode answered 404 to /os/19700101T000000Z/platform/x86_64/vmlinuz");
   assert.is(failure.lastMilestone, "ipxe-script");
-  assert.match(failure.consoleTail.join("\n"), "No such file or directory"); // iPXE's own words, from ttyS0
+  assert.match(failure.consoleTail.join("\n"), "No such file or directory"); // iPXE's own message, from ttyS0
   const lines = (await readFile(join(options.reportDir, "headnode.jsonl"), "utf8")).trimEnd().split("\n");
   const requests = lines.map((line) => JSON.parse(line) as HeadnodeRequest);
   assert.equal(
@@ -55,14 +55,14 @@ test("a kernel answered with 404 ends the boot within 2 s, and the transcript ha
     [200, 404],
   );
   const refusedAtMs = requests.at(-1)?.timeMs ?? 0;
-  assert.ok(report.durationMs - refusedAtMs < 2_000, `told ${report.durationMs - refusedAtMs} ms after it`);
+  assert.ok(report.durationMs - refusedAtMs < 2_000, `reported ${report.durationMs - refusedAtMs} ms after it`);
   const left = await readdir(options.reportDir);
   for (const file of ["argv.txt", "console.log", "console.raw", "firmware.log", "qemu.log", "report.json"]) {
     assert.ok(left.includes(file), file);
   }
 });
 
-test("as from a booter a vmlinuz that is no kernel is told in iPXE's words, and every fetch over TFTP is seen", async () => {
+test("a vmlinuz that is not a kernel is reported with iPXE's message, and the transcript has every TFTP request", async () => {
   await using dir = await TempDir.create("boot-not-linux");
   const options = await makeImage(dir);
   const report = await bootImage({ ...options, transport: "tftp" }, { signal: signal() });
@@ -76,7 +76,7 @@ test("as from a booter a vmlinuz that is no kernel is told in iPXE's words, and 
   );
   const requests = (await readFile(join(options.reportDir, "headnode.jsonl"), "utf8")).trimEnd().split("\n");
   assert.equal([...new Set(requests.map((line) => (JSON.parse(line) as HeadnodeRequest).method))], ["RRQ"]);
-  // On a busy host iPXE asks again before it has read the answer: the same words twice are the same question.
+  // On a busy host iPXE repeats a request before it has read the answer: equal requests count once.
   const asked = report.dhcp.map(({ type, userClass, answer }) =>
     [type, userClass, answer.kind === "reply" && answer.file].join(" "),
   );
@@ -86,7 +86,7 @@ test("as from a booter a vmlinuz that is no kernel is told in iPXE's words, and 
   );
 });
 
-test("UEFI with nothing on its disk to boot is told in its own words, and not left at its shell", async () => {
+test("UEFI without a boot program on its disk is reported with its own message, and not left at its shell", async () => {
   await using dir = await TempDir.create("boot-uefi");
   const options = await makeImage(dir);
   await writeFile(join(options.imageDir, "x.iso"), Buffer.alloc(1024 * 1024));
@@ -96,7 +96,7 @@ test("UEFI with nothing on its disk to boot is told in its own words, and not le
   assert.ok((await readdir(options.reportDir)).includes("uefi-vars.fd"));
 });
 
-test("a QEMU that is killed is reported within 2 s as the host's matter, and the report is written", async () => {
+test("a killed QEMU is reported within 2 s as a failure of the host, and the report is written", async () => {
   await using dir = await TempDir.create("boot-killed");
   const options = await makeImage(dir);
   const power = powerSwitch();
@@ -131,7 +131,7 @@ test("an abort ends the boot with its reason", async () => {
   assert.throws(() => process.kill(pid, 0));
 });
 
-test("a scenario whose boot fails leaves no claim unmentioned, and every report", async () => {
+test("a scenario whose boot fails has every claim in its results, and every report", async () => {
   await using dir = await TempDir.create("boot-scenario");
   const { imageDir, stateDir } = await makeImage(dir);
   const scenario: Scenario = {
@@ -162,7 +162,7 @@ test("a scenario whose boot fails leaves no claim unmentioned, and every report"
     assert.ok((await readdir(outDir)).includes(file), file);
 });
 
-test("a boot that stops as it should passes, beside one that stops for another reason, and a failed run keeps its disks", async () => {
+test("a boot that stops as expected passes, one that stops for another reason fails, and a failed run keeps its disks", async () => {
   await using dir = await TempDir.create("boot-refusals");
   const { imageDir, stateDir } = await makeImage(dir);
   const refused = (name: string, refusal: FatalReason): Scenario => ({
@@ -204,14 +204,14 @@ test("a boot that stops as it should passes, beside one that stops for another r
   assert.equal((await readdir(join(outDir, "otherwise"))).sort(), ["disks", "only"]);
 });
 
-/** Comes to iPXE's prompt, for the image is empty. */
+/** Stops at iPXE's prompt, because the image is empty. */
 const stopping = (name: string, fixtures: Scenario["boots"][number]["fixtures"] = {}): Scenario => ({
   name,
   summary: "Stops.",
   boots: [{ name: "only", fixtures, milestones: ["ipxe-script"], refusal: "ipxe-prompt", claims: [] }],
 });
 
-test("a boot that cannot begin costs its own scenario, and the others are booted and reported", async () => {
+test("a boot that cannot start fails only its own scenario; the others are booted and reported", async () => {
   await using dir = await TempDir.create("boot-cannot-begin");
   const { imageDir, stateDir } = await makeImage(dir);
   const outDir = join(dir.path, "out");
@@ -232,7 +232,7 @@ test("a boot that cannot begin costs its own scenario, and the others are booted
   assert.equal(JSON.parse(await readFile(join(outDir, "report.json"), "utf8")).passed, 2);
 });
 
-test("an interrupt leaves a report with the scenarios that were finished", async () => {
+test("an interrupt leaves a report with the finished scenarios", async () => {
   await using dir = await TempDir.create("boot-interrupted");
   const { imageDir, stateDir } = await makeImage(dir);
   const outDir = join(dir.path, "out");
@@ -258,7 +258,7 @@ test("an interrupt leaves a report with the scenarios that were finished", async
   );
 });
 
-test("a QEMU that ends while its boot should stand still is no stop", async () => {
+test("a QEMU that ends while its boot should stay stopped breaks the claim", async () => {
   await using dir = await TempDir.create("boot-no-stop");
   const { imageDir, stateDir } = await makeImage(dir);
   const boot = { name: "only", fixtures: {}, milestones: [], refusal: "ipxe-prompt", claims: [] } as const;
@@ -285,7 +285,7 @@ test("a QEMU that ends while its boot should stand still is no stop", async () =
   );
 });
 
-test("a scenario that names a disk which it has not is a defect, thrown when those beside it are in the report", async () => {
+test("a scenario that names an unknown disk is a defect, thrown after the others are in the report", async () => {
   await using dir = await TempDir.create("boot-no-disk");
   const { imageDir, stateDir } = await makeImage(dir);
   const boot = { name: "only", fixtures: {}, milestones: [], claims: [] } as const;
@@ -313,7 +313,7 @@ test("a scenario that names a disk which it has not is a defect, thrown when tho
   );
 });
 
-test("no scenarios at all is no success", async () => {
+test("a run without scenarios is not a success", async () => {
   await using dir = await TempDir.create("boot-none");
   const { imageDir, stateDir } = await makeImage(dir);
   const report = await runScenarios(
@@ -324,7 +324,7 @@ test("no scenarios at all is no success", async () => {
   assert.is(report.ok, false);
 });
 
-/** Tells when the machine has been powered on, which is when its boot becomes a step. */
+/** Resolves when the machine has been powered on: its boot then becomes a step. */
 function powerSwitch(): {
   readonly on: Promise<void>;
   readonly progress: Progress;

@@ -1,4 +1,4 @@
-/** A boot in surroundings that are against it: long paths for its sockets, and nobody who reads what it says. */
+/** A boot in difficult surroundings: long paths for its sockets, and output without a reader. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ import { TempDir } from "../../base/temp-dir.js";
 const test = suite("boot surroundings");
 const root = findProjectRoot();
 
-/** An image that is an empty shell: these boots end before its kernel is fetched. */
+/** An empty image: these boots end before they fetch its kernel. */
 async function makeImage(folder: string): Promise<string> {
   await mkdir(folder);
   for (const name of ["vmlinuz", "initrd", "filesystem.squashfs"]) {
@@ -20,7 +20,7 @@ async function makeImage(folder: string): Promise<string> {
   return folder;
 }
 
-test("a boot passes and leaves nothing with long paths everywhere, and with its messages read by nobody", async () => {
+test("a boot with long paths and without a reader of its messages passes and leaves nothing", async () => {
   await using dir = await TempDir.create("boot-surroundings");
   await using runtime = await TempDir.create("runtime");
   const image = await makeImage(join(dir.path, "image"));

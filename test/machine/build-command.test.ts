@@ -1,4 +1,4 @@
-/** `livelab build` as a person runs it: a home of its own that shares store and bases, the first stages only. */
+/** `livelab build` as a user runs it: with its own home that shares store and bases, and only the first stages. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -48,7 +48,7 @@ async function until(what: string, condition: () => boolean | Promise<boolean>):
   throw new Error(`after 60 s still not: ${what}`);
 }
 
-test("words that name no stage, profile or release are refused before anything is written", async () => {
+test("an unknown stage, profile or release is rejected before anything is written", async () => {
   await using dir = await TempDir.create("build");
   const home = await linkHome(dir.path);
   const cases: [string[], RegExp][] = [
@@ -69,7 +69,7 @@ test("words that name no stage, profile or release are refused before anything i
   assert.equal(await readdir(join(home, "builds")), []);
 });
 
-test("a count that is none, and a digest of no file, are refused with a remedy", async () => {
+test("an invalid count, and a digest without a file, are rejected with a hint", async () => {
   await using dir = await TempDir.create("build");
   const cases: [string[], RegExp][] = [
     [["boot", "--port", "abc"], /--port "abc" is not a whole number, 1 or more\n.*try: .*leave --port out/],
@@ -95,7 +95,7 @@ test("an output folder that cannot be written fails before the build, with exit 
   assert.equal(await readdir(join(home, "builds")), []);
 });
 
-test("two builds of one stamp at once: the second is told who holds it, the first ends well; then equal stages are reused without network", async () => {
+test("of two builds of one stamp, the second fails with the holder's name and the first succeeds; then equal stages are reused without network", async () => {
   await using dir = await TempDir.create("build");
   const home = await linkHome(dir.path);
   const words = ["preflight_check", "create_bootstrap"];
@@ -107,7 +107,7 @@ test("two builds of one stamp at once: the second is told who holds it, the firs
   const ended = await first.ended;
   assert.is(ended.status, 0, ended.stderr);
 
-  // No mirror would answer, and none is asked.
+  // No mirror would answer, and the build contacts none.
   const third = await start(home, ["build", ...words], {
     LIVELAB_MIRROR: "http://127.0.0.1:9/debian",
     http_proxy: "http://127.0.0.1:9",
@@ -122,7 +122,7 @@ test("two builds of one stamp at once: the second is told who holds it, the firs
   const after = await livelab(home, "shell", "-r", STAMP, "--", "sh", "-c", "touch chroot/mine; ls; exit 4");
   assert.is(after.stdout, "chroot\nimage\nscratch\n");
   assert.is(after.status, 4);
-  // What a person does: a shell on a terminal; script(1) gives one.
+  // As a user does: a shell on a terminal, which script(1) provides.
   const person = spawn("script", ["-qec", `${process.execPath} ${cli} shell -r ${STAMP}`, "/dev/null"], {
     env: { ...process.env, LIVELAB_HOME: home },
     stdio: ["pipe", "pipe", "inherit"],
@@ -135,18 +135,17 @@ test("two builds of one stamp at once: the second is told who holds it, the firs
   assert.equal((await left)[0], 3);
   assert.match(seen, "42 things");
   const again = await livelab(home, "shell", "-r", STAMP, "--", "ls", "chroot/mine");
-  assert.is.not(again.status, 0, "what a shell changes is thrown away");
+  assert.is.not(again.status, 0, "changes in a shell are discarded");
 });
 
-const LITTLE_ROOM =
-  "a disk with little room is told before a stage begins to fill it, although preflight_check was kept";
+const LITTLE_ROOM = "a disk with little space is reported before a stage starts, although preflight_check was reused";
 testUnless(test, LITTLE_ROOM, needsRoot("to mount the small file system"), tellsLittleRoom);
 
 async function tellsLittleRoom(): Promise<void> {
   await using dir = await TempDir.create("build");
   const home = await linkHome(dir.path);
   assert.is((await livelab(home, "build", "--stamp", STAMP, "preflight_check")).status, 0);
-  // A file system that only this child sees; it begins with what is in the home already.
+  // A file system that only this child sees; it starts with the home's contents.
   const child = spawn(
     "unshare",
     [
@@ -164,7 +163,7 @@ async function tellsLittleRoom(): Promise<void> {
   assert.not.match(stderr, "create_bootstrap: ");
 }
 
-test("a build that was killed goes on from the stage it was in, and leaves what an undisturbed one leaves", async () => {
+test("a killed build resumes at the stage that was running, with the same result as an undisturbed build", async () => {
   await using dir = await TempDir.create("build");
   const home = await linkHome(dir.path);
   const words = ["preflight_check", "create_bootstrap"];
@@ -181,7 +180,7 @@ test("a build that was killed goes on from the stage it was in, and leaves what 
   const resumed = await livelab(home, "build", "-r", STAMP, "create_bootstrap");
   assert.is(resumed.status, 0, resumed.stderr);
   assert.equal(await readdir(join(home, "machines")), []);
-  // Caches and logs are what postinstall removes.
+  // postinstall removes caches and logs.
   const digest = [
     "sh",
     "-c",
@@ -197,7 +196,7 @@ test("a build that was killed goes on from the stage it was in, and leaves what 
   assert.is(one.status, 0);
   assert.is(one.stdout, two.stdout);
 
-  // Of an interrupted build nothing is left but its record; it says so and ends with 130.
+  // An interrupted build leaves only its record; it says so and exits with 130.
   await rm(join(home, "layers"), { recursive: true });
   const interrupted = start(home, ["build", "-r", STAMP, ...words]);
   await until("it installs packages", () => /create_bootstrap: /.test(interrupted.stderr()));
@@ -209,9 +208,9 @@ test("a build that was killed goes on from the stage it was in, and leaves what 
   assert.equal((await readdir(join(home, "layers"))).length, 1);
 });
 
-test("gc drops old releases and what only they used, and nothing while a build runs", async () => {
+test("gc removes old releases and what only they used, and nothing while a build runs", async () => {
   await using dir = await TempDir.create("build");
-  // A store of its own: a copy of what the shared one has would be large, and gc may not touch the shared one.
+  // Its own store: a copy of the shared one would be large, and gc must not change the shared one.
   const home = dir.path;
   await mkdir(join(home, "store/tmp"), { recursive: true });
   await writeFile(join(home, "store/tmp/left.part"), "x");
@@ -233,7 +232,7 @@ test("gc drops old releases and what only they used, and nothing while a build r
     );
   await release("20260101T000000Z", "unused");
   await release("20260102T000000Z", "used");
-  // What the VM of this release was made in is no file of this host any more; its root is needed all the same.
+  // The image in which the VM of this release was made is gone from this host; its root is still needed.
   const base = { image: join(home, "gone.qcow2"), digest: `sha256:${"a".repeat(64)}` };
   const cloudBase = parseCloudBase(base.image, base.digest);
   const { machines } = await openToyBuildContext(home, { machine: "vm", cloudBase });

@@ -13,7 +13,7 @@ import { createRawDisk } from "../../vm/disk-image.js";
 
 const test = suite("builder VM");
 
-/** What a start ends in whose kernel does nothing, under a KVM that is what `kvm` makes of it; and what is known of KVM then. */
+/** Starts a VM whose kernel does nothing, under a KVM that behaves as `kvm` says. @returns the error and the cached verdicts */
 async function startWith(kvm: string): Promise<{ error: LivelabError; findings: unknown }> {
   await using qemu = await FakeQemu.install({ kvm });
   const home = await openHome(join(qemu.folder, "home"));
@@ -46,7 +46,7 @@ for (const [what, kvm, words] of [
   ["does not let QEMU start", ABORTS, /failed to set MSR/],
 ] as const) {
   test(
-    `a KVM that ${what} breaks the builder VM as the host's matter, and its verdict is dropped`,
+    `a KVM that ${what} breaks the builder VM as a failure of the host, and its verdict is dropped`,
     within(30_000, async () => {
       const { error, findings } = await startWith(kvm);
       assert.equal([error.code, error.kind], ["KVM_FAILED", "host"]);
@@ -57,7 +57,7 @@ for (const [what, kvm, words] of [
 }
 
 test(
-  "a QEMU that the guest powers off is not KVM's failure",
+  "a guest that powers off is not a failure of KVM",
   within(30_000, async () => {
     const { error, findings } = await startWith(`${LATER}; kill -KILL $pid; exit 0`);
     assert.equal([error.code, error.kind], ["MACHINE_DIED", "stage"]);

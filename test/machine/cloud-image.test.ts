@@ -1,6 +1,6 @@
 /**
- * The whole way of a cloud image, with one of the same kind made of locked packages: fetched from a server, booted by
- * its own boot loader, prepared by cloud-init, used over SSH, thrown away.
+ * The whole life of a cloud image, with a similar one made of locked packages: fetched from a server, booted by
+ * its own boot loader, prepared by cloud-init, used over SSH, discarded.
  */
 import { readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ import type { VmError } from "../../vm/vm-error.js";
 const test = suite("cloud image machine");
 const GIB = 1024 ** 3;
 
-/** What the host can do, as earlier runs found it. */
+/** The host's accelerator, as earlier runs decided. */
 async function machineOptions(dir: TempDir): Promise<Omit<CloudMachineOptions, "image">> {
   const signal = AbortSignal.timeout(9 * 60_000);
   const verdict = await decideAccelerator({
@@ -49,7 +49,7 @@ test(
       { store, progress: silentProgress, retryMs: 10 },
     );
     assert.is(image.format, "qcow2");
-    assert.is(server.requests.length, 2); // the first was cut
+    assert.is(server.requests.length, 2); // the first was cut short
 
     const seen: string[] = [];
     {
@@ -68,12 +68,12 @@ test(
       assert.is(await run("ls /sys/class/net"), "lo");
       const rootBytes = Number(await run("df --output=size --block-size=1 / | tail -n 1"));
       assert.ok(rootBytes > diskBytes * 0.95 && rootBytes < diskBytes, `the root has ${rootBytes} bytes`);
-      // The clock is that of the host; nothing in the guest had it from a network.
+      // The guest has the host's clock, without a network.
       assert.ok(Math.abs(Number(await run("date +%s")) - Date.now() / 1000) < 10);
       assert.is(await run("grep -c 'Ran 4 modules with 0 failures' /var/log/cloud-init.log"), "1");
       assert.is(await run("systemctl --failed --no-legend | wc -l"), "0");
-      const told = await cloud.ssh.exec("cat; echo err >&2; exit 7", { stdin: "in" });
-      assert.equal([told.status, told.stdout.toString(), told.stderr], [7, "in", "err\n"]);
+      const result = await cloud.ssh.exec("cat; echo err >&2; exit 7", { stdin: "in" });
+      assert.equal([result.status, result.stdout.toString(), result.stderr], [7, "in", "err\n"]);
       await run("dd if=/dev/urandom of=/root/written bs=1M count=20 && sync");
     }
     assert.ok(seen.some((line) => line.includes("Linux version") || line.includes("cloud-init")));
@@ -83,7 +83,7 @@ test(
 );
 
 test(
-  "a disk without a boot loader is told as that, with what the console said",
+  "a disk without a boot loader is reported as such, with the console's output",
   within(60_000, async () => {
     await using dir = await TempDir.create("cloud-test");
     const path = join(dir.path, "empty.raw");
@@ -112,7 +112,7 @@ test(
 );
 
 test(
-  "an image that comes to its login prompt without cloud-init is told as that",
+  "an image that reaches its login prompt without cloud-init is reported as such",
   within(60_000, async () => {
     await using dir = await TempDir.create("cloud-test");
     const path = join(dir.path, "login.raw");
@@ -125,7 +125,7 @@ test(
 );
 
 test(
-  "a guest that says nothing at all is given up at the limit",
+  "a guest that prints nothing is ended at the limit",
   within(60_000, async () => {
     await using dir = await TempDir.create("cloud-test");
     const path = join(dir.path, "halts.raw");
@@ -138,7 +138,7 @@ test(
 );
 
 test(
-  "an abort in the middle of the boot leaves no machine and no overlay",
+  "an abort during the boot leaves no machine and no overlay",
   within(60_000, async () => {
     await using dir = await TempDir.create("cloud-test");
     const path = join(dir.path, "halts.raw");

@@ -16,7 +16,7 @@ import { needsRoot, testUnless } from "../runner/skip-test.js";
 const test = suite("disk image");
 const MIB = 2 ** 20;
 
-/** What a guest sees of a qcow2 file. Source: QEMU docs/interop/qcow2, "Header". */
+/** Reads the header of a qcow2 file: magic, backing file and virtual size. Source: QEMU docs/interop/qcow2, "Header". */
 async function readHeader(path: string) {
   const header = await readFile(path);
   const nameAt = Number(header.readBigUInt64BE(8));
@@ -27,7 +27,7 @@ async function readHeader(path: string) {
   };
 }
 
-/** Boots a disk whose guest says that it did, and writes to it. */
+/** Boots a disk whose guest prints a message and writes to the disk. */
 async function bootAndWrite(path: string, workDir: string): Promise<void> {
   const disks = [{ path, format: "qcow2" }] as const;
   await using machine = await launchMachine(smallMachine(path, { disks }), { workDir });
@@ -38,7 +38,7 @@ async function bootAndWrite(path: string, workDir: string): Promise<void> {
 }
 
 test(
-  "a guest boots from an overlay and writes there, not to the file below",
+  "a guest boots from an overlay and writes to it, not to the backing file",
   within(10_000, async () => {
     await using dir = await TempDir.create("overlay");
     const backing = join(dir.path, "the backing, file");
@@ -58,7 +58,7 @@ test(
 );
 
 test(
-  "an overlay is at least as large as the file below, in whole sectors",
+  "an overlay is at least as large as its backing file, in whole sectors",
   within(5_000, async () => {
     await using dir = await TempDir.create("overlay");
     const backing = join(dir.path, "backing");
@@ -70,7 +70,7 @@ test(
 );
 
 test(
-  "an overlay is refused, and nothing left, where the file below is missing or no qcow2, or the place is taken",
+  "an overlay is rejected without leftovers if its backing file is missing or not qcow2, or the path exists",
   within(10_000, async () => {
     await using dir = await TempDir.create("overlay");
     const path = join(dir.path, "overlay");
@@ -85,7 +85,7 @@ test(
   }),
 );
 
-const DISK_FULL = "an overlay that the host has no room for is told, and removed";
+const DISK_FULL = "an overlay without space on the host is reported and removed";
 testUnless(
   test,
   DISK_FULL,

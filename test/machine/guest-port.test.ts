@@ -12,7 +12,7 @@ import type { VmError } from "../../vm/vm-error.js";
 const test = suite("guest port of a machine");
 
 test(
-  "is there as long as the machine, and ends with it",
+  "a guest port exists as long as the machine, and ends with it",
   within(8_000, async () => {
     await using dir = await TempDir.create("guest-port");
     const disk = join(dir.path, "disk");

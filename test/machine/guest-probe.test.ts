@@ -8,7 +8,7 @@ import { type GuestProbeResult, probeGuest } from "../../vm/accelerator/guest-pr
 
 const test = suite("guest-probe");
 
-/** Probes under emulation with a kernel made of `code`. */
+/** Probes under emulation with a kernel that runs `code`. */
 async function probe(limitMs: number, ...code: readonly Buffer[]): Promise<GuestProbeResult> {
   await using dir = await TempDir.create("probe");
   const kernelPath = join(dir.path, "kernel");
@@ -18,7 +18,7 @@ async function probe(limitMs: number, ...code: readonly Buffer[]): Promise<Guest
 }
 
 test(
-  "tells how soon the kernel printed its first line",
+  "the probe measures the time to the kernel's first line",
   within(10_000, async () => {
     const result = await probe(8_000, say("ttyS1", "[    0.000000] Linux version 6\r\n"));
     assert.is(result.kind, "printed");
@@ -27,7 +27,7 @@ test(
 );
 
 test(
-  "does not take firmware, or another word of the kernel, for its first line",
+  "the probe does not accept output of the firmware, or another line of the kernel, as the first line",
   within(5_000, async () => {
     const result = await probe(700, say("ttyS0", "Linux version 6\r\n"), say("ttyS1", "early console\r\n"));
     assert.equal(result, { kind: "silent", detail: "no line from the kernel in 0.7 s" });
@@ -35,7 +35,7 @@ test(
 );
 
 test(
-  "does not wait for a kernel whose machine has ended",
+  "the probe does not wait for a kernel whose machine has ended",
   within(10_000, async () => {
     const result = await probe(9_000, reset);
     assert.equal(result, { kind: "silent", detail: "no line from the kernel before the guest rebooted" });

@@ -1,6 +1,6 @@
 /**
- * What builder/stages/initramfs_functions.sh adds to an initramfs, in the sandbox, with a modprobe and a modinfo that
- * answer what they are told. That the bytes are those of Debian's own function was compared by hand, with firmware.
+ * Tests what builder/stages/initramfs_functions.sh adds to an initramfs, in the sandbox, with stand-ins for modprobe and
+ * modinfo. A manual comparison, with firmware, showed the same bytes as from Debian's own function.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { openToyRelease, TOY_STAMP } from "../../fixtures/toy-stage.js";
 
 const test = suite("initramfs functions");
 
-/** Modules a and b, b needing a; firmware f1 in two places, f2 a link, f3 missing. */
+/** Modules a and b, where b needs a; firmware f1 in two places, f2 a link, f3 missing. */
 const setUp = `
 set -eu
 version=6.1 DESTDIR=/tmp/initramfs
@@ -52,7 +52,7 @@ async function runWithFunctions(code: string): Promise<string> {
   return stdout.toString();
 }
 
-test("adds modules and what they need where they were, with their times, and the first firmware found", async () => {
+test("modules and their dependencies are added at their paths with their times, and the first firmware found", async () => {
   const listing = await runWithFunctions(`
     manual_add_modules b
     cd "$DESTDIR" && find . -name '*.ko' -printf '%p %m %Ts\\n' | sort; stat -c %a usr/lib/modules/6.1/kernel
@@ -64,7 +64,7 @@ test("adds modules and what they need where they were, with their times, and the
   );
 });
 
-test("copies nothing twice, and takes unknown modules and none at all for nothing to do", async () => {
+test("nothing is copied twice, and unknown modules or an empty list add nothing", async () => {
   const commands = await runWithFunctions(`
     manual_add_modules b
     : >/tmp/commands
@@ -75,7 +75,7 @@ test("copies nothing twice, and takes unknown modules and none at all for nothin
   assert.is(commands, "4\n0\n");
 });
 
-test("adds a program with the libraries that ldd names, each once, and tells what is not there as Debian's does", async () => {
+test("a program is added with the libraries that ldd names, each once, and a missing one is reported as Debian's function does", async () => {
   const [said = "", named] = (
     await runWithFunctions(`
     ln -s usr/lib64 "$DESTDIR/lib64"; mkdir -p "$DESTDIR/usr/lib64"

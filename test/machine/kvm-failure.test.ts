@@ -1,4 +1,4 @@
-/** Boots under a KVM that passes its probe and fails later: real firmware and iPXE, emulated by a QEMU that plays KVM. */
+/** Boots under a KVM that passes its probe and fails later: real firmware and iPXE, with emulation in place of KVM. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -48,7 +48,7 @@ for (const [what, kvm, words] of [
   ["kills QEMU", DIES, "error: kvm run failed Bad address"],
 ] as const) {
   test(
-    `a KVM that ${what} ends the boot as broken by the host, its report says so, and its verdict is dropped`,
+    `a KVM that ${what} ends the boot as broken by the host in its report, and its verdict is dropped`,
     within(60_000, async () => {
       await using qemu = await FakeQemu.install({ kvm });
       const options = await prepare(qemu);
@@ -66,7 +66,7 @@ for (const [what, kvm, words] of [
 }
 
 test(
-  "a shell whose QEMU dies under KVM fails for the host, though its console ends first",
+  "a shell whose QEMU dies under KVM fails with the host's error, although its console ends first",
   within(60_000, async () => {
     await using qemu = await FakeQemu.install({ kvm: DIES });
     const plan = await planBoot(await prepare(qemu));
@@ -78,7 +78,7 @@ test(
 );
 
 test(
-  "a terminal whose QEMU dies under KVM is left with the host's failure",
+  "a terminal whose QEMU dies under KVM is disconnected with the host's error",
   within(60_000, async () => {
     await using qemu = await FakeQemu.install({ kvm: DIES });
     const stdin = Object.assign(new PassThrough(), { isTTY: false }) as unknown as typeof process.stdin;
@@ -89,7 +89,7 @@ test(
 );
 
 test(
-  "a boot whose QEMU aborts at its start under KVM is the host's failure, and the verdict is dropped",
+  "a boot whose QEMU aborts at its start under KVM is a failure of the host, and the verdict is dropped",
   within(60_000, async () => {
     await using qemu = await FakeQemu.install({ kvm: ABORTS });
     const error = (await thrownBy(bootImage(await prepare(qemu), context()))) as LivelabError;
@@ -99,7 +99,7 @@ test(
 );
 
 test(
-  "in a test run it is an error of the host in JUnit, and no failure of the image",
+  "a KVM failure in a test run is an error of the host in JUnit, not a failure of the image",
   within(60_000, async () => {
     await using qemu = await FakeQemu.install({ kvm: STOPS });
     const { imageDir, stateDir } = await prepare(qemu);

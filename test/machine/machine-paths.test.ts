@@ -1,4 +1,4 @@
-/** A real QEMU in a folder whose name has every character that one of its options could take for its own. */
+/** A real QEMU in a folder whose name has every character that is special in one of its options. */
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -15,7 +15,7 @@ import type { MachineSpec } from "../../vm/machine-spec.js";
 
 const test = suite("paths of a machine");
 
-/** A folder of that name with a disk in it. */
+/** Makes a folder with this name and a disk in it. */
 async function hostileFolder(): Promise<AsyncDisposable & { readonly path: string; readonly disk: string }> {
   await using cleanup = new DisposableStack();
   const path = join(cleanup.use(await TempDir.create("paths")).path, HOSTILE_NAME);
@@ -27,10 +27,10 @@ async function hostileFolder(): Promise<AsyncDisposable & { readonly path: strin
 }
 
 test(
-  "disks, an overlay, a folder, logs, files and a socket in it are found",
+  "QEMU finds disks, an overlay, a folder, logs, files and a socket in a folder with special characters",
   within(20_000, async () => {
     await using folder = await hostileFolder();
-    await using sockets = await TempDir.create("p,:=", "/tmp"); // a socket's path has room for 107 bytes
+    await using sockets = await TempDir.create("p,:=", "/tmp"); // a socket's path has at most 107 bytes
     const overlay = join(folder.path, "over:lay.qcow2");
     await createOverlay(overlay, { backing: folder.disk, backingFormat: "raw" });
     const shown = join(folder.path, "shown");
@@ -56,7 +56,7 @@ test(
 );
 
 test(
-  "a CD, a stick and a kernel in it are opened",
+  "QEMU opens a CD, a USB stick and a kernel in a folder with special characters",
   within(20_000, async () => {
     await using folder = await hostileFolder();
     const kernelPath = join(folder.path, "vm,linuz");

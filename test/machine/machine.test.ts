@@ -29,7 +29,7 @@ import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("machine");
 
-/** What a line says until it has said `end`. */
+/** Reads a serial line until `end`. */
 async function heard(line: SerialLine, end: string): Promise<string> {
   let text = "";
   await waitAtMost(
@@ -39,13 +39,13 @@ async function heard(line: SerialLine, end: string): Promise<string> {
         if (text.includes(end)) resolve();
       });
     }),
-    { limitMs: 5_000, onLimit: () => new Error(`"${end}" was not said; heard: ${JSON.stringify(text)}`) },
+    { limitMs: 5_000, onLimit: () => new Error(`the line did not print "${end}", only: ${JSON.stringify(text)}`) },
   );
   return text;
 }
 
 test(
-  "runs nothing before it is resumed, and then loses not a byte of either line",
+  "a machine runs nothing before it is resumed, and then loses no byte of either serial line",
   within(10_000, async () => {
     await using dir = await TempDir.create("machine");
     const disk = join(dir.path, "disk");
@@ -60,7 +60,7 @@ test(
     const [one, two] = await both;
     assert.match(one, "SeaBIOS");
     assert.is(two, "two.");
-    await machine.stop(); // QEMU writes its log after the line itself
+    await machine.stop(); // QEMU writes its log after the line
     assert.is(await readFile(join(dir.path, "ttyS1.log"), "utf8"), "two.");
   }),
 );
@@ -71,7 +71,7 @@ for (const [what, code, reason] of [
   ["panics", panic, "guest-panic"],
 ] as const) {
   test(
-    `tells within 2 s that the guest ${what}, with the last it said`,
+    `a machine whose guest ${what} reports it within 2 s, with the guest's last output`,
     within(10_000, async () => {
       await using dir = await TempDir.create("machine");
       const disk = join(dir.path, "disk");
@@ -91,7 +91,7 @@ for (const [what, code, reason] of [
   );
 }
 
-const DISK_FULL = "does not let a guest hang whose disk the host cannot write";
+const DISK_FULL = "a guest whose disk the host cannot write does not hang";
 testUnless(
   test,
   DISK_FULL,
@@ -103,7 +103,7 @@ testUnless(
     try {
       const disk = join(dir.path, "disk");
       await writeBootDisk(join(work.path, "disk"), writeDisk);
-      // The boot sector alone takes room; the rest is a hole that the full file system cannot fill.
+      // Only the boot sector takes space; the rest is a hole that the full file system cannot fill.
       await writeFile(disk, (await readFile(join(work.path, "disk"))).subarray(0, 512));
       await truncate(disk, 1024 * 1024);
       await writeFile(join(dir.path, "filler"), Buffer.alloc(64 * 1024)).catch(() => {});
@@ -120,7 +120,7 @@ testUnless(
 );
 
 test(
-  "shares a disk that it only reads with another machine, and no other",
+  "a machine shares a read-only disk with another machine, and no other disk",
   within(10_000, async () => {
     await using dir = await TempDir.create("machine");
     const disk = join(dir.path, "disk");
@@ -142,7 +142,7 @@ test(
 );
 
 test(
-  "is stopped once, and gives whoever asks the same answer",
+  "a machine is stopped once, and every call of stop() gets the same report",
   within(10_000, async () => {
     await using dir = await TempDir.create("machine");
     const disk = join(dir.path, "disk");
@@ -161,7 +161,7 @@ test(
 );
 
 test(
-  "ends a QEMU that hangs",
+  "stop() ends a QEMU that hangs",
   within(15_000, async () => {
     await using dir = await TempDir.create("machine");
     const disk = join(dir.path, "disk");
@@ -175,7 +175,7 @@ test(
 );
 
 test(
-  "tells that somebody else killed QEMU",
+  "a machine reports that another program killed QEMU",
   within(10_000, async () => {
     await using dir = await TempDir.create("machine");
     const disk = join(dir.path, "disk");
@@ -191,7 +191,7 @@ test(
   }),
 );
 
-/** A machine of a QEMU whose KVM does this to it a moment after its start. */
+/** Runs a machine whose QEMU fails like this under KVM a moment after its start. */
 async function endUnderKvm(kvm: string): Promise<ExitReport> {
   await using qemu = await FakeQemu.install({ kvm });
   const disk = join(qemu.folder, "disk");
@@ -231,7 +231,7 @@ for (const [what, kvm, reason, failure] of [
   ],
 ] as const) {
   test(
-    `distinguishes KVM's failure from the guest's when QEMU ${what}`,
+    `KVM's failure is distinguished from the guest's when QEMU ${what}`,
     within(10_000, async () => {
       const report = await endUnderKvm(kvm);
       assert.is(report.reason, reason);
@@ -242,7 +242,7 @@ for (const [what, kvm, reason, failure] of [
 }
 
 test(
-  "takes a QEMU that stops its guest for another reason for one that runs on",
+  "a QEMU that stops its guest for another reason counts as running",
   within(10_000, async () => {
     const report = await endUnderKvm(`${answers(3)}
       echo '{"event": "STOP"}' >&3
@@ -255,7 +255,7 @@ test(
 );
 
 test(
-  "puts a start that fails under KVM down to the host, however it fails",
+  "a start that fails under KVM is a failure of the host, however it fails",
   within(20_000, async () => {
     for (const kvm of [ABORTS, "echo hello >&3; exec sleep 60", 'echo "kvm_init_vcpu: no" >&2; exit 1']) {
       const error = await thrownBy(endUnderKvm(kvm));
@@ -265,7 +265,7 @@ test(
 );
 
 test(
-  "tells within 2 s what QEMU said when it dies at its start",
+  "a QEMU that exits at its start is reported within 2 s with its output",
   within(5_000, async () => {
     await using dir = await TempDir.create("machine");
     const disk = join(dir.path, "no, such disk");
@@ -279,7 +279,7 @@ test(
 );
 
 test(
-  "is not launched when the signal has been given, and is ended when it is given midway",
+  "an aborted signal prevents a machine's launch, and an abort during the launch ends it",
   within(5_000, async () => {
     await using dir = await TempDir.create("machine");
     const disk = join(dir.path, "disk");
@@ -302,7 +302,7 @@ test(
 );
 
 test(
-  "takes a disk while it runs, as many as it has slots for, and none that another machine uses",
+  "a running machine accepts as many disks as it has slots, and none that another machine uses",
   within(10_000, async () => {
     await using dir = await TempDir.create("machine");
     const [disk, late, used] = ["disk", "late", "used"].map((name) => join(dir.path, name)) as [string, string, string];
@@ -321,7 +321,7 @@ test(
 );
 
 test(
-  "names the lines that it has when asked for another",
+  "an unknown serial line is rejected with the names of the existing ones",
   within(5_000, async () => {
     await using dir = await TempDir.create("machine");
     const disk = join(dir.path, "disk");
@@ -335,7 +335,7 @@ test(
 );
 
 test(
-  "leaves a command line that runs the same machine again",
+  "a machine leaves a command line that runs the same machine again",
   within(10_000, async () => {
     await using dir = await TempDir.create("machine");
     const disk = join(dir.path, "it's a disk");

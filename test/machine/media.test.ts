@@ -1,6 +1,6 @@
 /**
- * The boot media as the real stages make them, of a small image: layout, menu, contents, the same bytes each time.
- * Not here: booting them (test/scenarios).
+ * The boot media that the real stages make from a small image: layout, menu, contents, the same bytes each time.
+ * test/scenarios boots them.
  */
 import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
@@ -20,7 +20,7 @@ import { thrownBy } from "../../fixtures/vm-deadline.js";
 
 const test = suite("boot media");
 
-/** Bytes that no compression makes smaller, the same each time. */
+/** Incompressible bytes, the same each time. */
 const noise = (name: string, bytes: number): Buffer =>
   Buffer.concat(
     Array.from({ length: Math.ceil(bytes / 64) }, (_, index) =>
@@ -28,7 +28,7 @@ const noise = (name: string, bytes: number): Buffer =>
     ),
   ).subarray(0, bytes);
 
-/** What stands for the image. */
+/** The files of the small image. */
 const image: readonly (readonly [name: string, bytes: Buffer])[] = [
   ["vmlinuz", noise("kernel", 300_000)],
   ["initrd", noise("initrd", 700_001)],
@@ -46,7 +46,7 @@ let layers = "";
 let iso: Buffer;
 let usb: Buffer;
 
-/** Makes a medium upon the image. @param key of the layer @param abortAt ends it when its output has this */
+/** Makes a medium from the image. @param key key of the layer @param abortAt aborts when the output matches */
 async function make(name: string, key: string, abortAt?: RegExp): Promise<Buffer> {
   const abort = new AbortController();
   const step = {
@@ -62,7 +62,7 @@ async function make(name: string, key: string, abortAt?: RegExp): Promise<Buffer
   );
 }
 
-/** Runs a command in a machine that shows both media; the disk is unpacked in the current folder. */
+/** Runs a command in a machine with both media; the USB disk is unpacked in the current folder. */
 async function look(command: string): Promise<string> {
   await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: ["image", "iso", "usb"] });
   const { stdout, stderr, status } = await machine.ssh.exec(
@@ -112,7 +112,7 @@ test("the ISO's label has the stamp, and El Torito has an entry for BIOS and one
   assert.is(catalog.readUInt16LE(102), efi.last - efi.first + 1, "all of it is loaded");
 });
 
-test("the ISO has the first sector of a disk, and a GPT that begins and ends with the file", () => {
+test("the ISO has a disk's first sector, and a GPT at its start and its end", () => {
   assert.ok(iso.subarray(0, 440).some((byte) => byte !== 0));
   readGpt(iso);
 });
@@ -126,7 +126,7 @@ test("the USB disk has GRUB for BIOS, an EFI partition and the data, in a GPT wh
   for (const { first } of partitions) assert.is(first % 2048, 0, "begins at a whole MiB");
 });
 
-test("the USB disk's first sector leads to GRUB's image, and that to its own rest", () => {
+test("the USB disk's first sector points to GRUB's image, and the image to its remaining blocks", () => {
   const bios = only(readGpt(usb), partitionTypes.biosBoot);
   const core = bytesOf(usb, bios);
   assert.is(usb.readBigUInt64LE(0x5c), BigInt(bios.first));
@@ -139,7 +139,7 @@ test("the USB disk's first sector leads to GRUB's image, and that to its own res
   );
 });
 
-test("the USB disk's file systems are FAT32 with as many clusters as that takes; the data has the label", () => {
+test("the USB disk's file systems are FAT32 with enough clusters for it; the data partition has the label", () => {
   const table = readGpt(usb);
   for (const type of [partitionTypes.efiSystem, partitionTypes.basicData]) {
     const partition = only(table, type);
@@ -154,7 +154,7 @@ test("the USB disk's file systems are FAT32 with as many clusters as that takes;
   assert.match(fatLabel(bytesOf(usb, only(table, partitionTypes.basicData))), usbLabel);
 });
 
-test("each medium holds the image's files, byte for byte, and its UEFI boot file where every firmware looks", async () => {
+test("each medium has the image's files, byte for byte, and its UEFI boot file at the standard path", async () => {
   const efi = only(readGpt(usb), partitionTypes.efiSystem).first * SECTOR_BYTES;
   const data = only(readGpt(usb), partitionTypes.basicData).first * SECTOR_BYTES;
   const said = await look(`mkdir iso usb
@@ -173,7 +173,7 @@ test("each medium holds the image's files, byte for byte, and its UEFI boot file
   assert.is(said, `${sums.join("")}MZMZ`);
 });
 
-test("each menu finds its medium by label, names no device, and starts the three ways to boot", async () => {
+test("each menu finds its medium by label, names no device, and has the three ways to boot", async () => {
   const efi = only(readGpt(usb), partitionTypes.efiSystem).first * SECTOR_BYTES;
   const data = only(readGpt(usb), partitionTypes.basicData).first * SECTOR_BYTES;
   const said =
@@ -201,7 +201,7 @@ test("each menu finds its medium by label, names no device, and starts the three
   }
 });
 
-test("the second initrd of both media holds the root's digest under the name that iPXE gives it, and ends that name with NUL", async () => {
+test("the second initrd of both media has the root's digest under iPXE's name for it, ended with NUL", async () => {
   const data = only(readGpt(usb), partitionTypes.basicData).first * SECTOR_BYTES;
   const said =
     await look(`xorriso -report_about SORRY -osirrox on -indev ./*.iso -extract boot/grub/digest.cpio iso.cpio >/dev/null 2>&1
@@ -215,7 +215,7 @@ test("the second initrd of both media holds the root's digest under the name tha
   assert.is(Number.parseInt(header.slice(94, 102), 16), name.length + 1, "its length, with the NUL");
 });
 
-test("a stage that was interrupted leaves nothing, and makes the same bytes when it runs again", async () => {
+test("an interrupted stage leaves nothing, and makes the same bytes when it runs again", async () => {
   for (const [name, abortAt, before] of [
     ["create_iso", /writing the ISO/, iso],
     ["create_usb", /compressing the disk/, usb],

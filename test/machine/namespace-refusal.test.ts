@@ -1,6 +1,6 @@
 /**
- * A host that grants no namespaces: livelab says so and ends, with nothing left. Such a host is made of a user namespace
- * that allows none within; the real one is not touched.
+ * A host that grants no namespaces: livelab reports it and exits, with nothing left. A user namespace that allows no further
+ * ones plays such a host; the real host is not changed.
  */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,7 +16,8 @@ const test = suite("a host without namespaces");
 const UNSHARE = ["--user", "--map-root-user", "--fork", "--kill-child=SIGKILL", "--pid", "--mount-proc", "--"];
 const FORBID = "echo 0 >/proc/sys/user/max_user_namespaces && exec";
 
-const title = "is told apart at once, and the helper that unshare would forget is not started";
+const title =
+  "a host without namespaces is reported at once, and the helper that unshare would leave behind is not started";
 const refused = await runProgram("unshare", [...UNSHARE, "sh", "-c", `${FORBID} true`]).then(
   () => undefined,
   () => "this host has no user namespaces itself",

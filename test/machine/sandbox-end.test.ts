@@ -1,4 +1,4 @@
-/** The sandbox's end, seen from outside: its owner is killed, and nothing of it may be left. */
+/** The sandbox's end, seen from outside: its owner is killed, and no part of the sandbox may be left. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
@@ -15,7 +15,7 @@ import { linkHome, openToyBuildContext } from "../../fixtures/toy-stage.js";
 const test = suite("end of the sandbox");
 const LONGEST_END_MS = 5_000;
 
-/** Processes whose environment or arguments name the folder. */
+/** Finds processes whose environment or arguments name the folder. */
 async function processesOf(folder: string): Promise<string[]> {
   const found: string[] = [];
   for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
@@ -27,7 +27,7 @@ async function processesOf(folder: string): Promise<string[]> {
   return found;
 }
 
-/** Mounts, in our namespace or in that of any process, that name the folder. */
+/** Finds mounts that name the folder, in the namespace of any process. */
 async function mountsOf(folder: string): Promise<string[]> {
   const found = new Set<string>();
   for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
@@ -38,7 +38,7 @@ async function mountsOf(folder: string): Promise<string[]> {
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
-  test(`${signal} of its owner leaves no mount and no process`, async () => {
+  test(`${signal} of the sandbox's owner leaves no mount and no process`, async () => {
     await using dir = await TempDir.create("sandbox-end");
     const home = await linkHome(dir.path);
     const owner = spawn(process.execPath, [join(findProjectRoot(), "dist/fixtures/sandbox-owner.js"), home], {
@@ -59,7 +59,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
     assert.equal(left, []);
     if (signal !== "SIGKILL") assert.equal(await readdir(join(home, "machines")), []);
 
-    // What a killed process could not remove, the next one does.
+    // The next process removes what a killed one could not.
     await sweepHome((await openToyBuildContext(home)).home, process.getuid?.() === 0);
     assert.equal(await readdir(join(home, "machines")), []);
     assert.equal(await readdir(join(home, "layers")), []);

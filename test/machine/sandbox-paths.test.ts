@@ -1,4 +1,4 @@
-/** The sandbox in folders whose names are hostile or long: no path is cut, split or read as an option. */
+/** The sandbox in folders with hostile or long names: no path is cut, split or read as an option. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -38,7 +38,7 @@ test("stages run in a home whose name has every hostile character and 300 bytes 
   assert.is(stdout.toString(), `${TOY_STAMP}\n`);
 });
 
-test("a release of as many layers as fit is shown whole, with long paths", async () => {
+test("a release with the maximum number of layers is shown completely, with long paths", async () => {
   await using dir = await TempDir.create("paths");
   const homeRoot = join(dir.path, "long".repeat(50));
   await mkdir(homeRoot, { recursive: true });

@@ -1,4 +1,4 @@
-/** Stages in the real sandbox: what they see, what they are refused, and how their failures are told. */
+/** Stages in the real sandbox: what they see, what they may not do, and how their failures are reported. */
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -14,13 +14,13 @@ import { thrownBy } from "../../fixtures/vm-deadline.js";
 import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("stages in the sandbox");
-/** Path of a file in the layer that a stage left. */
+/** Path of a file in the layer of a stage. */
 const layerFile = (buildContext: BuildContext, key: string, name: string): string =>
   join(buildContext.home.layers, key, "fs", name);
 
 const failureOf = (work: Promise<unknown>): Promise<LivelabError> => thrownBy(work) as Promise<LivelabError>;
 
-test("each stage sees what those before it left, and writes a layer of its own", async () => {
+test("each stage sees the files of earlier stages, and writes its own layer", async () => {
   await using toy = await openToyRelease("stage");
   const { buildContext, context } = toy;
   await runToyStages(context, ["toy_write"]);
@@ -33,7 +33,7 @@ test("each stage sees what those before it left, and writes a layer of its own",
   assert.is(await readFile(layerFile(buildContext, "toy_write", "stamps"), "utf8"), `${TOY_STAMP}\n`);
 });
 
-test("a machine has no network but its loopback, and no way to the host's files", async () => {
+test("a machine has only a loopback network, and no access to the host's files", async () => {
   await using toy = await openToyRelease("stage");
   const { context } = toy;
   await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: [] });
@@ -43,16 +43,16 @@ test("a machine has no network but its loopback, and no way to the host's files"
   assert.is(stdout.toString(), "lo\n2\n");
 });
 
-test("status, signal, both outputs and input of a command come through", async () => {
+test("a command's status, signal, outputs and input are passed on", async () => {
   await using toy = await openToyRelease("stage");
   const { machines } = toy.context;
   await using machine = await machines.show({ stamp: TOY_STAMP, stages: [] });
-  const told = await machine.ssh.exec("cat; echo err >&2; exit 7", { stdin: "in" });
-  assert.equal([told.status, told.stdout.toString(), told.stderr], [7, "in", "err\n"]);
+  const result = await machine.ssh.exec("cat; echo err >&2; exit 7", { stdin: "in" });
+  assert.equal([result.status, result.stdout.toString(), result.stderr], [7, "in", "err\n"]);
   assert.is((await machine.ssh.exec("kill -KILL $$")).killedBy, "KILL");
 });
 
-test("what the lock does not name is refused, and the failure names the stage", async () => {
+test("files that are not in the lock are refused, and the failure names the stage", async () => {
   await using toy = await openToyRelease("stage");
   const failure = await failureOf(runToyStages(toy.context, ["toy_forbidden"]));
   assert.is(failure.code, "REFUSED");
@@ -60,7 +60,7 @@ test("what the lock does not name is refused, and the failure names the stage", 
   assert.match(failure.message, "cowsay_3.03_all.deb");
 });
 
-test("a failed stage tells its last lines, its log and how to look, and leaves its state", async () => {
+test("the error of a failed stage has its last lines, its log and the command to inspect it, and its state is kept", async () => {
   await using toy = await openToyRelease("stage");
   const { buildContext, context } = toy;
   const failure = await failureOf(runToyStages(context, ["toy_fail"]));
@@ -75,7 +75,7 @@ test("a failed stage tells its last lines, its log and how to look, and leaves i
   assert.is(await buildContext.machines.find("toy_fail"), undefined);
 });
 
-const fullDisk = "a disk that fills up during a stage is told as such, and what was there stays";
+const fullDisk = "a disk that fills up during a stage is reported as such, and existing files stay";
 testUnless(test, fullDisk, needsRoot("to mount the small file system that is filled"), tellsFullDisk);
 
 async function tellsFullDisk(): Promise<void> {

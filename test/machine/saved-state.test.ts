@@ -15,7 +15,7 @@ import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("saved state");
 
-/** What a machine's guest has counted to, once it has counted at all. */
+/** Waits until a machine's guest has counted, and returns the numbers. */
 async function counted(workDir: string): Promise<Buffer> {
   for (;;) {
     const said = await readFile(join(workDir, "ttyS1.log"));
@@ -40,7 +40,7 @@ async function launchCounting(folder: string) {
 }
 
 test(
-  "goes on where it stopped, once it is resumed",
+  "a machine started from a saved state continues where it stopped",
   within(10_000, async () => {
     await using dir = await TempDir.create("state");
     const state = join(dir.path, "it's a state");
@@ -52,7 +52,7 @@ test(
       before = await counted(dir.path);
     }
     assert.is((await stat(state)).mode & 0o777, 0o600);
-    // One state serves many machines.
+    // Several machines can start from one state.
     for (const name of ["one", "two"]) {
       const workDir = join(dir.path, name);
       await using machine = await launchMachine(counting(dir.path), { workDir, restoreFrom: state });
@@ -71,7 +71,7 @@ for (const [what, spoil, words] of [
   ["is missing", async () => {}, /no such file/],
 ] as const) {
   test(
-    `is refused in QEMU's words when it ${what}`,
+    `a saved state that ${what} is rejected with QEMU's message`,
     within(10_000, async () => {
       await using dir = await TempDir.create("state");
       const state = join(dir.path, "state");
@@ -91,7 +91,7 @@ for (const [what, spoil, words] of [
 }
 
 test(
-  "is refused by a machine with other memory, and by one with other devices",
+  "a saved state is rejected by a machine with other memory or other devices",
   within(10_000, async () => {
     await using dir = await TempDir.create("state");
     const state = join(dir.path, "state");
@@ -108,7 +108,7 @@ test(
 );
 
 test(
-  "is not saved by half when it is given up",
+  "an aborted save leaves no partial state",
   within(10_000, async () => {
     await using dir = await TempDir.create("state");
     await using machine = await launchCounting(dir.path);
@@ -127,7 +127,7 @@ test(
 );
 
 test(
-  "is not saved by half when the machine ends meanwhile",
+  "a machine that ends during a save leaves no partial state",
   within(10_000, async () => {
     await using dir = await TempDir.create("state");
     await using machine = await launchCounting(dir.path);
@@ -138,7 +138,7 @@ test(
   }),
 );
 
-const DISK_FULL = "is not saved by half when the host's disk is full, and that is said";
+const DISK_FULL = "a full disk leaves no partial state, and is reported";
 testUnless(
   test,
   DISK_FULL,

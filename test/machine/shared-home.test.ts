@@ -31,7 +31,7 @@ function start(argv: readonly string[], env: Readonly<Record<string, string>>, e
     output: () => output,
     isRunning: () => child.exitCode === null && child.signalCode === null,
     [Symbol.asyncDispose]: async () => {
-      child.kill("SIGKILL"); // unshare takes its child along
+      child.kill("SIGKILL"); // unshare kills its child, too
       await ended;
     },
   };
@@ -45,7 +45,7 @@ async function until<T>(what: string, look: () => Promise<T | undefined>): Promi
   throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
 }
 
-/** A mirror that answers every request with a byte now and then, and never ends. */
+/** A mirror that sends a byte now and then for every request, and never ends. */
 async function slowMirror(): Promise<{ url: string } & AsyncDisposable> {
   const server = http.createServer((_request, response) => {
     response.writeHead(200, { "Content-Length": 1e9 });
@@ -63,7 +63,7 @@ async function slowMirror(): Promise<{ url: string } & AsyncDisposable> {
   };
 }
 
-/** Bytes of all that is being downloaded, by file. */
+/** Sizes of the unfinished downloads, by file. */
 async function downloads(home: string): Promise<Map<string, number>> {
   const folder = join(home, "store/tmp");
   const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(".part"));
@@ -74,7 +74,7 @@ const refused =
   process.getuid?.() === 0 ? await namespaceRefusal() : "needs root: a sandbox in a namespace of an ordinary user";
 const cases: [string, () => Promise<void>][] = [
   [
-    "a build leaves the machines and layers of a build in the other namespace, and removes them when that one was killed",
+    "a build leaves the machines and layers of a build in another namespace, and removes them after that one was killed",
     async () => {
       await readySharedHome("sandbox");
       await using dir = await TempDir.create("shared-home");
@@ -106,7 +106,7 @@ const cases: [string, () => Promise<void>][] = [
     },
   ],
   [
-    "gc is refused while inputs are fetched in the other namespace, and the downloads go on",
+    "gc is refused while inputs are fetched in another namespace, and the downloads continue",
     async () => {
       await using dir = await TempDir.create("shared-home");
       await using mirror = await slowMirror();
@@ -133,7 +133,7 @@ const cases: [string, () => Promise<void>][] = [
     },
   ],
   [
-    "gc is refused while gc runs in the other namespace, and runs when that one was killed",
+    "gc is refused while gc runs in another namespace, and runs after that one was killed",
     async () => {
       await using dir = await TempDir.create("shared-home");
       await mkdir(join(dir.path, "store"));

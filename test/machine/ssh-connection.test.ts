@@ -1,4 +1,4 @@
-/** SSH to a real sshd, that of the sandbox's base: much at once, and what becomes of commands when sshd dies or hangs. */
+/** SSH to a real sshd, from the sandbox's base: heavy load, and commands while sshd dies or hangs. */
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { Duplex, PassThrough, Readable, Writable } from "node:stream";
@@ -21,7 +21,7 @@ async function startSandbox() {
   return { ssh, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }
 
-/** An sshd that is a command of the sandbox, behind a stream that stays open, with a word said on it, when sshd has died. */
+/** Connects to an sshd in the sandbox whose stream stays open after sshd has died, and then carries other text. */
 async function connectWithin(sandbox: SshConnection, keepaliveMs?: number): Promise<SshConnection> {
   const host = generateSshKeyPair();
   const client = generateSshKeyPair();
@@ -48,7 +48,7 @@ async function connectWithin(sandbox: SshConnection, keepaliveMs?: number): Prom
   });
 }
 
-/** Sends a signal to the sshd of connectWithin(), not to the shell that started it. */
+/** Sends a signal to the sshd of connectWithin(), not to its shell. */
 const signalInner = (sandbox: SshConnection, signal: string) =>
   sandbox.exec(`pkill -${signal} -P "$(cat /run/inner/shell)" sshd`);
 
@@ -64,7 +64,7 @@ function digest(bytes: number): string {
 }
 
 test(
-  "100 MB go in and come out, and livelab keeps little of them",
+  "100 MB pass through a command in both directions, and livelab buffers little of them",
   within(60_000, async () => {
     await using sandbox = await startSandbox();
     const before = process.memoryUsage().rss;
@@ -78,7 +78,7 @@ test(
 );
 
 test(
-  "no more is read from a command than its reader takes, nor from its input than it takes itself",
+  "livelab reads no more from a command than its reader takes, and no more input than the command takes",
   within(30_000, async () => {
     await using sandbox = await startSandbox();
     let read = 0;
@@ -102,7 +102,7 @@ test(
     ].map(thrownBy);
     const reason = new Error("seen enough");
     let blocksWritten = -1;
-    // Both stand still once every buffer on the way is full.
+    // Both stop once every buffer on the way is full.
     for (let last = -2; last !== blocksWritten; ) {
       last = blocksWritten;
       await sandbox.ssh.exec("sleep 1");
@@ -135,7 +135,7 @@ test(
 );
 
 test(
-  "commands end at once when sshd dies and something else speaks on its stream, which stays open",
+  "commands end at once when sshd dies and other text follows on its stream, which stays open",
   within(20_000, async () => {
     await using sandbox = await startSandbox();
     await using inner = await connectWithin(sandbox.ssh);
@@ -150,11 +150,11 @@ test(
 );
 
 test(
-  "commands end when sshd is silent for longer than it may",
+  "commands end when sshd is silent for longer than the limit",
   within(20_000, async () => {
     await using sandbox = await startSandbox();
     await using inner = await connectWithin(sandbox.ssh, 100);
-    // A quiet command is no silence: sshd answers for itself.
+    // A command without output does not count as silence: sshd itself answers.
     assert.is((await inner.exec("sleep 3")).status, 0);
     const running = thrownBy(inner.exec("sleep 60"));
     assert.is((await signalInner(sandbox.ssh, "STOP")).status, 0);
@@ -164,7 +164,7 @@ test(
 );
 
 test(
-  "a command whose input or output fails is given up with that error",
+  "a command whose input or output fails is ended with that error",
   within(20_000, async () => {
     await using sandbox = await startSandbox();
     const broken = new Error("the disk is full");
@@ -185,7 +185,7 @@ test(
 );
 
 test(
-  "an input or output that cannot be opened is that command's error, and the connection goes on",
+  "an input or output that cannot be opened fails its command only, and the connection stays usable",
   within(20_000, async () => {
     await using sandbox = await startSandbox();
     const { ssh } = sandbox;
@@ -201,7 +201,7 @@ test(
 );
 
 test(
-  "a connection goes to whom its port belongs to, once, and from a later one on to the later",
+  "a forwarded connection goes once to the owner of its port, and after a new owner to that one",
   within(20_000, async () => {
     await using sandbox = await startSandbox();
     await using inner = await connectWithin(sandbox.ssh);
@@ -223,7 +223,7 @@ test(
     assert.is(((await thrownBy(forward(1, "refused again"))) as SshError).code, "FORWARD_REFUSED");
   }),
 );
-test("a terminal that was never given a size gets one that programs can draw on", async () => {
+test("a terminal without a size gets a default size", async () => {
   await using sandbox = await startSandbox();
   const stdin = new PassThrough();
   const stdout = Object.assign(new PassThrough(), { columns: 0, rows: 0 });

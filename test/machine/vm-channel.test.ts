@@ -1,4 +1,4 @@
-/** The channel to the builder VM under load and under trouble: one booted machine for all of it. */
+/** The channel to the builder VM under load and after failures, with one booted machine. */
 import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -19,10 +19,10 @@ import { launchMachine } from "../../vm/machine.js";
 const test = suite("channel to the builder VM");
 const MIB = 2 ** 20;
 const BULK_MIB = 100;
-/** Commands that each wait for the one before. With sshd on the port itself one in 300 was never answered (measured). */
+/** Number of sequential commands. With sshd directly on the port, one in 300 was never answered (measured). */
 const ONE_BY_ONE = 1_000;
 
-/** So many MiB that repeat one random block. */
+/** Data of this many MiB that repeats one random block. */
 function* bulk(block: Buffer): Generator<Buffer> {
   for (let sent = 0; sent < BULK_MIB; sent += 1) yield block;
 }
@@ -33,7 +33,7 @@ const hashOf = async (chunks: Iterable<Buffer>): Promise<string> => {
   return hash.digest("hex");
 };
 
-test("carries bulk both ways and many commands at once, and comes back after either side was lost", async () => {
+test("the channel carries bulk data both ways and many commands at once, and recovers after either side was lost", async () => {
   await using dir = await TempDir.create("vm-channel");
   const { signal } = new AbortController();
   const buildContext = await openToyBuildContext(await linkHome(dir.path), { machine: "vm" });
@@ -78,10 +78,10 @@ test("carries bulk both ways and many commands at once, and comes back after eit
     many.map((_, index) => `${index} x${index}\n`),
   );
 
-  // One that the guest sleeps over would stay unanswered: nothing wakes it, as these connections send no keepalives.
+  // If the guest slept, a command would stay unanswered: these connections send no keepalives that could wake it.
   for (let count = 0; count < ONE_BY_ONE; count += 1) assert.is((await first.exec("true")).status, 0);
 
-  // The host's side goes in the middle of a command, and comes again.
+  // The host's side is lost during a command, and returns.
   const cut = first.exec("sleep 600").then(
     () => "it ended",
     (error: { code: string }) => error.code,
@@ -93,16 +93,16 @@ test("carries bulk both ways and many commands at once, and comes back after eit
   const uptime = Number((await second.exec("cut -d. -f1 /proc/uptime")).stdout.toString());
   assert.ok(uptime > 0);
 
-  // The guest's sshd goes: whoever waits is told, and the next session works.
-  const told = await second.exec("pkill -KILL sshd || kill -KILL $(pidof sshd); sleep 600").then(
+  // The guest's sshd dies: waiting commands fail, and the next session works.
+  const result = await second.exec("pkill -KILL sshd || kill -KILL $(pidof sshd); sleep 600").then(
     () => "it ended",
     (error: { code: string }) => error.code,
   );
-  assert.is(told, "CONNECTION_LOST");
+  assert.is(result, "CONNECTION_LOST");
   await second[Symbol.asyncDispose]();
   await using third = await connect();
   assert.ok(Number((await third.exec("cut -d. -f1 /proc/uptime")).stdout.toString()) >= uptime, "it is the same boot");
-  // A clock that was wrong is right again after the next session began.
+  // The next session corrects a wrong clock.
   await third.exec("date --set=@1000000000");
   await third[Symbol.asyncDispose]();
   await using fourth = await connect();

@@ -1,4 +1,4 @@
-/** Builds in the builder VM that are ended from outside, or by a full disk: nothing is lost but the stage that ran. */
+/** Builds in the builder VM that are killed, or end with a full disk: only the running stage is lost. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
@@ -31,7 +31,7 @@ const STAGES = ["toy_write", "toy_tree", "toy_more"];
 const treeDigest = (context: StageContext): Promise<string> =>
   look(context, STAGES, "find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum");
 
-/** Runs the toy build in a process of its own, and kills something when a line of its output matches. */
+/** Runs the toy build in its own process, and kills a process when an output line matches. */
 async function runKilled(home: string, at: RegExp, victim: "livelab" | "qemu"): Promise<void> {
   const child = spawn(process.execPath, [join(findProjectRoot(), "dist/fixtures/toy-build.js"), home], {
     stdio: ["ignore", "pipe", "ignore"],
@@ -48,7 +48,7 @@ async function runKilled(home: string, at: RegExp, victim: "livelab" | "qemu"): 
   assert.ok(killed, `${at} came`);
 }
 
-test("a build killed at any point leaves a pool that imports, and goes on to the same result", async () => {
+test("a build killed at any point leaves an importable pool, and resumes to the same result", async () => {
   await using whole = await openToyRelease("vm-whole", { machine: "vm" });
   const expected = whole.context;
   await runToyStages(expected, STAGES);
@@ -74,13 +74,13 @@ test("a build killed at any point leaves a pool that imports, and goes on to the
   );
 });
 
-const fullDisk = "a host's disk that fills up under the VM is told as such, and the build goes on when there is room";
+const fullDisk = "a full disk of the VM's host is reported as such, and the build resumes once it has space";
 testUnless(test, fullDisk, needsRoot("to mount the small file system that is filled"), tellsFullDisk);
 
 async function tellsFullDisk(): Promise<void> {
   await using dir = await TempDir.create("vm-full");
   await readySharedHome("vm");
-  // A file system that only this child sees, so that nothing is left when it ends; then it is made larger.
+  // A file system that only this child sees, so that nothing is left when it ends. The test later makes it larger.
   const { stdout } = await runProgram("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     [

@@ -1,4 +1,4 @@
-/** Stages in the real builder VM: what they see and leave, what is told of their failures, and what releases share. */
+/** Stages in the real builder VM: what they see and leave, how failures are reported, and what releases share. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, rm, stat, truncate } from "node:fs/promises";
@@ -33,7 +33,7 @@ const STAGES = ["toy_write", "toy_tree", "toy_more"];
 
 const failureOf = (work: Promise<unknown>): Promise<LivelabError> => thrownBy(work) as Promise<LivelabError>;
 
-test("each sees what those before it left, in a root of its own, without a network", async () => {
+test("each stage sees the files of earlier stages, in its own root, without a network", async () => {
   await using toy = await openToyRelease("vm-stage", { machine: "vm" });
   const { buildContext, context } = toy;
   await runToyStages(context, STAGES);
@@ -53,7 +53,7 @@ test("each sees what those before it left, in a root of its own, without a netwo
   );
 });
 
-test("what the lock does not name is refused; a failed stage leaves its state, its log and the way to look", async () => {
+test("files that are not in the lock are refused; a failed stage leaves its state, its log and the command to inspect it", async () => {
   await using toy = await openToyRelease("vm-stage", { machine: "vm" });
   const { context } = toy;
   const failure = await failureOf(runToyStages(context, ["toy_write", "toy_fail"]));
@@ -71,14 +71,14 @@ test("what the lock does not name is refused; a failed stage leaves its state, i
   assert.is(await look(context, ["toy_write"], "ls"), "stamps\n", "what failed is rolled back");
 });
 
-test("what stages left is copied out over a disk; a folder that is not there is told", async () => {
+test("files of stages are copied out through a disk; a missing folder is reported", async () => {
   await using toy = await openToyRelease("vm-out", { machine: "vm" });
   const { context } = toy;
   await runToyStages(context, ["toy_write"]);
   await using dir = await TempDir.create("copied");
   await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: ["toy_write"] });
   const { signal } = new AbortController();
-  // Three pieces, the last of them not whole blocks; and nothing at all.
+  // Three pieces, the last not in whole blocks; and an empty file.
   const made = await machine.ssh.exec(
     `mkdir -p "/run/it's/sub" && cd "/run/it's" && head -c 150000001 /dev/urandom >sub/bulk && : >empty && sha256sum sub/bulk`,
   );
@@ -94,20 +94,20 @@ test("what stages left is copied out over a disk; a folder that is not there is 
   assert.match(absent.message, /^\/run\/nothing could not be copied out of the builder machine: find: .*nothing/);
 });
 
-test("releases share what they have in common, and each can go back or go without harm to the other", async () => {
+test("releases share common data, and each can be rolled back or removed without harm to the other", async () => {
   await using toy = await openToyRelease("vm-shared", { machine: "vm" });
   const { buildContext, context: first } = toy;
   await runToyStages(first, STAGES);
   const second = { ...first, stamp: "20260203T040506Z" };
   await mkdir(join(buildContext.home.builds, second.stamp, "logs"), { recursive: true });
-  // Goes another way after the second stage of the first release.
+  // It differs from the first release after the second stage.
   await runToyStages(second, ["toy_write", "toy_tree", "toy_other"]);
   assert.is(
     await look(second, ["toy_write", "toy_tree", "toy_other"], "cat stamps"),
     `${TOY_STAMP}\n${second.stamp}\n`,
   );
 
-  // The first goes back before the point where the second was cloned from it.
+  // The first release is rolled back to before the point where the second was cloned.
   await runToyStages(first, ["toy_write", "toy_again"]);
   assert.is(await look(first, ["toy_write", "toy_again"], "ls"), "stamps\n");
   assert.is(await look(second, ["toy_write", "toy_tree", "toy_other"], "ls"), "stamps\ntree1\n");
@@ -119,7 +119,7 @@ test("releases share what they have in common, and each can go back or go withou
   assert.not(await isThere(join(buildContext.home.vm, "pool.raw")));
 });
 
-test("a saved state that was cut short is noticed, dropped and made again", async () => {
+test("a saved state that was cut short is detected, removed and made again", async () => {
   await using dir = await TempDir.create("vm-state");
   const home = await linkHome(dir.path);
   await rm(join(home, "vm/states"));
@@ -145,7 +145,7 @@ async function writesNothingOutside(): Promise<void> {
   const { stdout } = await runProgram("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     [
-      // The home's store and bases are links to those of the shared one.
+      // The home's store and bases are links to the shared ones.
       'mount --bind "$1" "$1"; mount --bind "$5" "$5"; mount -o remount,ro,bind /',
       '! touch "$2/probe" 2>/dev/null || { echo "it is not read-only" >&2; exit 1; }',
       'exec "$3" "$2/dist/fixtures/toy-build.js" "$4"',
