@@ -120,7 +120,7 @@ export async function runScenarios(
   return report;
 }
 
-/** @returns the results in the order of `scenarios`, and the first defect, or else the first error, of boots without a report */
+/** @returns the results in the order of `scenarios`, and the first defect, or else the first error, that a boot threw */
 async function runSideBySide(
   scenarios: readonly Scenario[],
   options: ScenarioRunOptions,
