@@ -124,7 +124,7 @@ async function makeBase(request: VmBaseRequest, target: string, onLine: (line: s
   const { status } = await runScript(maker, {
     gateway,
     name: "the builder VM's root",
-    words: [`${FILES_INSIDE}/builder/machines/make-vm-base.sh`],
+    words: [`${FILES_INSIDE}/builder/machines/vm/make-vm-base.sh`],
     environment: { ...commonEnvironment(NO_RELEASE, lock), FILES: FILES_INSIDE, OUT: MADE_INSIDE },
     logFile: join(target, "make.log"),
     onLine,
