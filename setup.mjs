@@ -1,18 +1,18 @@
 #!/usr/bin/env node
 /**
- * Makes a fresh clone ready: system packages, npm packages, compiled program. Says and does nothing twice.
- * `npm run setup`; also the first thing in `npm run build:hermetic` and `npm test`. `--tests` adds what only tests need.
- * This file keeps to syntax that Node 12.20 reads, so that an old Node gets a sentence and not a stack of syntax errors.
+ * Prepares a fresh clone: installs system packages and npm packages, and compiles the program. A finished step is skipped.
+ * `npm run setup` runs it; `npm run build:hermetic` and `npm test` run it first. `--tests` adds the needs of the tests.
+ * This file uses only syntax that Node 12.20 can read, so that an old Node prints a clear message, not a syntax error.
  */
 import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** Oldest Node that livelab runs on, as in package.json's engines. */
+/** The oldest Node that livelab supports, as in the engines of package.json. */
 export const OLDEST_NODE = [20, 19];
 
 /**
  * @param {string} version a Node version, e.g. "18.19.0"
- * @returns {string | undefined} what to tell the user, or undefined when it is new enough
+ * @returns {string | undefined} a message for the user, or undefined if the version is new enough
  */
 export function nodeVersionProblem(version) {
   const parts = version.split(".").map(Number);
@@ -22,7 +22,7 @@ export function nodeVersionProblem(version) {
   Install a newer one from https://nodejs.org/en/download, put it first in PATH, and run the command again.`;
 }
 
-/** True when Node was started with this file, also through a link. */
+/** Whether Node was started with this file, directly or through a link. */
 function isMainModule() {
   return process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url);
 }

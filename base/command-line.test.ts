@@ -1,14 +1,15 @@
-import { execFileSync } from "node:child_process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { formatCommandLine } from "./command-line.js";
+import { runProgram } from "./run-program.js";
 
 const test = suite("command-line");
 
-test("is read back by a shell as the same words", () => {
+test("is read back by a shell as the same words", async () => {
   const args = ["-append", "console=ttyS1 a=\"b\" $HOME `id` 'quoted'", "-x", "", "-path", "/a b,c\\d", "new\nline"];
   const script = formatCommandLine("printf", ["%s\\0", ...args]);
-  assert.equal(execFileSync("/bin/sh", ["-c", script], { encoding: "utf8" }).split("\0").slice(0, -1), args);
+  const { stdout } = await runProgram("/bin/sh", ["-c", script]);
+  assert.equal(stdout.split("\0").slice(0, -1), args);
 });
 
 test("keeps a flag and its value on one line", () => {

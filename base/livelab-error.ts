@@ -1,7 +1,7 @@
 /**
  * The base of every error that livelab throws on purpose.
  * A subclass an area (VmError, InputError, …), a code a cause, a hint where the reader can act.
- * cli/commands.ts maps `kind` to exit codes.
+ * cli/exit-status.ts maps `kind` to exit statuses.
  */
 
 /**

@@ -4,6 +4,7 @@
  * What is lost on stderr changes nothing: results go to stdout, and the exit status says how the work ended.
  * Source: Node's "process I/O"; pipe(7), "EPIPE"; write(2).
  */
+import { refusalReason } from "./system-error.js";
 
 /** Stdout takes no more. */
 export class OutputLost extends Error {
@@ -12,18 +13,10 @@ export class OutputLost extends Error {
   readonly readerGone: boolean;
 
   constructor(cause: NodeJS.ErrnoException) {
-    super(`cannot write to standard output: ${REASONS[cause.code ?? ""] ?? cause.message}`, { cause });
+    super(`cannot write to standard output: ${refusalReason(cause) ?? cause.message}`, { cause });
     this.readerGone = cause.code === "EPIPE";
   }
 }
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOSPC: "no space left on device",
-  EDQUOT: "disk quota exceeded",
-  EIO: "input/output error",
-  EBADF: "it is closed",
-  EFBIG: "the file may not grow further",
-};
 
 /** Exit status of a program whose reader left before the work was done: that of SIGPIPE, as shells have it. */
 export const READER_GONE_STATUS = 141;

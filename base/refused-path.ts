@@ -1,17 +1,8 @@
 /** Words for a path that the host does not let us use: the reason, who owns what is there, and as whom livelab runs. */
 import { lstatSync, readlinkSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { refusalReason } from "./system-error.js";
 import { describeUser } from "./user-name.js";
-
-const REASONS: Readonly<Record<string, string>> = {
-  EACCES: "permission denied",
-  EPERM: "operation not permitted",
-  EROFS: "its file system is read-only",
-  ENOTDIR: "a part of the path is not a folder",
-  EEXIST: "something that is not a folder is in its place",
-  ELOOP: "its links lead in a circle",
-  ENAMETOOLONG: "the path is too long",
-};
 
 /** Whether the host refused access: rights, or a file system that is read-only. Another user or folder would do. */
 export const isRefusal = (error: unknown): error is NodeJS.ErrnoException & { readonly path: string } =>
@@ -25,7 +16,7 @@ export const isRefusal = (error: unknown): error is NodeJS.ErrnoException & { re
 export function whyRefused(path: string, error: NodeJS.ErrnoException): string {
   const dangling = danglingLink(path);
   if (dangling !== undefined) return dangling;
-  const reason = REASONS[error.code ?? ""] ?? error.message;
+  const reason = refusalReason(error) ?? error.message;
   if (error.code !== "EACCES" && error.code !== "EPERM") return reason;
   const nearest = nearestOwner(path);
   return nearest === undefined ? reason : `${reason}; ${whoseIs(nearest.path, nearest.uid)}`;

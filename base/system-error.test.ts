@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { UsageError } from "./livelab-error.js";
-import { explainSystemError } from "./system-error.js";
+import { explainSystemError, refusalReason } from "./system-error.js";
 
 const test = suite("errors of the host");
 
@@ -37,6 +37,14 @@ test("other errors, and a chain of causes without end, are left to others", () =
   circle.cause = circle;
   for (const error of [systemError("ENOENT"), systemError("EAGAIN", "read"), circle, "text", undefined]) {
     assert.is(explainSystemError(error), undefined);
+  }
+});
+
+test("why a path or a write is refused is said in words, and nothing is said of other errors", () => {
+  assert.is(refusalReason(systemError("EACCES")), "permission denied");
+  assert.is(refusalReason(systemError("ENOSPC", "write")), "no space left on device");
+  for (const other of [systemError("EMFILE"), systemError("ENOMEM"), new Error("EACCES")]) {
+    assert.is(refusalReason(other), undefined);
   }
 });
 

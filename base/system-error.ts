@@ -1,10 +1,10 @@
 /**
- * What the host refuses a process for want of something, in words: open files, processes, memory, a disk to write to.
+ * Errors of the host in words: why it refuses a path or a write, and what a process lacks (open files, processes, memory).
  * Sources: open(2), fork(2), write(2) "ERRORS"; getrlimit(2); proc(5) "/proc/pid/limits"; systemd.resource-control(5) "TasksMax".
  */
 import { readFileSync } from "node:fs";
 
-export interface SystemTrouble {
+export interface SystemExplanation {
   readonly message: string;
   /** What the reader can do about it. */
   readonly hint: string;
@@ -32,7 +32,7 @@ function limitOf(name: string): string {
  * A process that runs out of files, processes or memory meets that wherever it is at work, so `cause` is looked at, too:
  * what wraps such an error knows only what it was about to do.
  */
-export function explainSystemError(error: unknown): SystemTrouble | undefined {
+export function explainSystemError(error: unknown): SystemExplanation | undefined {
   let inner = error;
   for (let depth = 0; depth < LONGEST_CHAIN && inner instanceof Error; depth += 1) {
     const found = explain(inner, { wrapped: depth > 0 });
@@ -46,7 +46,7 @@ export function explainSystemError(error: unknown): SystemTrouble | undefined {
 const LONGEST_CHAIN = 16;
 
 /** @param wrapped whether only what a process runs out of counts: an error that wraps the rest explains it better */
-function explain(error: Error, { wrapped }: { readonly wrapped: boolean }): SystemTrouble | undefined {
+function explain(error: Error, { wrapped }: { readonly wrapped: boolean }): SystemExplanation | undefined {
   const { code, syscall = "", message } = error as NodeJS.ErrnoException;
   switch (code) {
     case "EMFILE":
@@ -89,3 +89,23 @@ function explain(error: Error, { wrapped }: { readonly wrapped: boolean }): Syst
       return undefined;
   }
 }
+
+/** Words that follow the name of what was refused. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "the path does not exist",
+  ENOTDIR: "a part of the path is not a folder",
+  EEXIST: "something that is not a folder is in its place",
+  EACCES: "permission denied",
+  EPERM: "operation not permitted",
+  EROFS: "its file system is read-only",
+  ENAMETOOLONG: "the path is too long",
+  ELOOP: "its links lead in a circle",
+  ENOSPC: "no space left on device",
+  EDQUOT: "disk quota exceeded",
+  EFBIG: "the file may not grow further",
+  EIO: "input/output error",
+  EBADF: "it is closed",
+};
+
+/** Why a path or a write was refused, e.g. "permission denied"; undefined for an error that is about something else. */
+export const refusalReason = ({ code }: NodeJS.ErrnoException): string | undefined => REASONS[code ?? ""];

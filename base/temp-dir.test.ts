@@ -1,14 +1,13 @@
-import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { skipTest } from "../test/runner/skip-test.js";
+import { needsRoot, testUnless } from "../test/runner/skip-test.js";
 import type { HostError } from "./livelab-error.js";
 import { findProjectRoot } from "./project-root.js";
+import { runProgram } from "./run-program.js";
 import { TempDir } from "./temp-dir.js";
 import { checkTempFolder } from "./temp-dir-check.js";
 
@@ -55,10 +54,10 @@ test("refuse a TMPDIR that is missing, a file, a circle of links or too long, by
   await writeFile(join(dir.path, "file"), "");
   await symlink("circle", join(dir.path, "circle"));
   for (const [name, says] of [
-    ["missing", "it does not exist"],
-    ["file", "it is not a folder"],
+    ["missing", "the path does not exist"],
+    ["file", "a part of the path is not a folder"],
     ["circle", "its links lead in a circle"],
-    ["x".repeat(300), "its path is too long"],
+    ["x".repeat(300), "the path is too long"],
   ] as const) {
     const TMPDIR = join(dir.path, name);
     const failure = (error: HostError): HostError => error;
@@ -117,12 +116,11 @@ test("count bytes, not characters", async () => {
 });
 
 const full = "say that a full TMPDIR has no room";
-if (process.getuid?.() === 0) test(full, nameFullFolder);
-else skipTest(test, full, "needs root, which mounts a file system without room");
+testUnless(test, full, needsRoot("to mount a file system without room"), nameFullFolder);
 
 async function nameFullFolder(): Promise<void> {
   await using dir = await TempDir.create("full");
-  const { stdout } = await promisify(execFile)("unshare", [
+  const { stdout } = await runProgram("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     'mount -t tmpfs -o nr_inodes=1 none "$1"; TMPDIR=$1 exec "$2" --input-type=module -e "$3"',
     ...["sh", dir.path, process.execPath],

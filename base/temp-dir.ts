@@ -6,8 +6,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { HostError } from "./livelab-error.js";
-import { isNoRoomError } from "./no-room.js";
+import { isDiskFullError } from "./no-room.js";
 import { LONGEST_SOCKET_PATH } from "./socket-path.js";
+import { refusalReason } from "./system-error.js";
 
 /** What mkdtemp(3) adds to a prefix, in bytes. */
 const SUFFIX_BYTES = 6;
@@ -85,25 +86,13 @@ function sourceOfTempFolder(): string {
   return variable === undefined ? "the default" : `$${variable}`;
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: "it does not exist",
-  ENOTDIR: "it is not a folder",
-  EACCES: "permission denied",
-  EPERM: "operation not permitted",
-  EROFS: "its file system is read-only",
-  ENAMETOOLONG: "its path is too long",
-  ELOOP: "its links lead in a circle",
-  ENOSPC: "no space left on device",
-  EDQUOT: "disk quota exceeded",
-};
-
 /** What the process or the host as a whole lacks, such as open files, is an error of its own, with another remedy. */
 function unusable(folder: string, cause: NodeJS.ErrnoException): Error {
-  const reason = REASONS[cause.code ?? ""];
+  const reason = refusalReason(cause);
   if (reason === undefined) return cause;
   const message = `cannot make a temporary folder in ${folder} (${sourceOfTempFolder()}): ${reason}`;
   return new HostError("TEMP_FOLDER_UNUSABLE", message, {
-    hint: isNoRoomError(cause)
+    hint: isDiskFullError(cause)
       ? "free some space there, or set TMPDIR to a folder with more"
       : "set TMPDIR to a folder that you may write to, or unset it to use /tmp",
     cause,

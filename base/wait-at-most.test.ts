@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { thrownBy } from "../fixtures/vm-deadline.js";
-import { waitAtMost } from "./wait-at-most.js";
+import { limitSignal, waitAtMost } from "./wait-at-most.js";
 
 const test = suite("wait-at-most");
 
@@ -17,6 +17,23 @@ test("hands on what the work gives or throws", async () => {
 
 test("throws the caller's error at the limit", async () => {
   assert.is(await thrownBy(waitAtMost(new Promise(() => {}), { limitMs: 10, onLimit })), overdue);
+});
+
+test("returns undefined at a limit that is no error", async () => {
+  assert.is(await waitAtMost(new Promise(() => {}), { limitMs: 10 }), undefined);
+  assert.is(await waitAtMost(Promise.resolve(7), { limitMs: 1_000 }), 7);
+});
+
+test("a limit's signal aborts at the limit with its error, and before it with the signal's reason", async () => {
+  const atLimit = limitSignal({ limitMs: 10, signal: new AbortController().signal, onLimit });
+  while (!atLimit.aborted) await sleep(5);
+  assert.is(atLimit.reason, overdue);
+  const controller = new AbortController();
+  const before = limitSignal({ limitMs: 60_000, signal: controller.signal, onLimit });
+  assert.not(before.aborted);
+  const reason = new Error("interrupted");
+  controller.abort(reason);
+  assert.is(before.reason, reason);
 });
 
 test("throws the signal's reason, given before or meanwhile", async () => {

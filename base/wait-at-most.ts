@@ -1,37 +1,55 @@
-/** A wait that ends: by its result, by its limit, or by a signal. */
+/** Limits: a wait that ends by its result, at its limit, or by a signal; and a signal that also aborts at a limit. */
 
 export interface WaitLimits {
   /** Longest wait, in milliseconds. */
   readonly limitMs: number;
   /** Ends the wait with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Makes the error for a wait that reached its limit. */
+}
+
+export interface FailingLimits extends WaitLimits {
+  /** Makes the error at the limit. */
   readonly onLimit: () => Error;
 }
 
 /**
  * Waits for `work` within `limits`. The work itself goes on; only the wait ends.
  * Node's AbortSignal.timeout is not used: its timer does not keep the process alive.
+ * @returns what the work returns; undefined at the limit when `onLimit` is left out
  */
-export async function waitAtMost<T>(work: PromiseLike<T>, limits: WaitLimits): Promise<T> {
-  const { limitMs, signal, onLimit } = limits;
+export function waitAtMost<T>(work: PromiseLike<T>, limits: FailingLimits): Promise<T>;
+export function waitAtMost<T>(work: PromiseLike<T>, limits: WaitLimits): Promise<T | undefined>;
+export async function waitAtMost<T>(
+  work: PromiseLike<T>,
+  { limitMs, signal, onLimit }: WaitLimits & Partial<FailingLimits>,
+): Promise<T | undefined> {
   if (signal?.aborted) {
-    work.then(undefined, () => undefined); // nobody waits for it any more, so nobody else handles its failure
+    work.then(undefined, () => undefined); // no caller is left to handle its failure
     throw signal.reason;
   }
-  let cease = () => {};
+  let cleanup = () => {};
   try {
-    return await new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => reject(onLimit()), limitMs);
+    return await new Promise<T | undefined>((resolve, reject) => {
+      const timer = setTimeout(() => (onLimit === undefined ? resolve(undefined) : reject(onLimit())), limitMs);
       const abort = () => reject(signal?.reason);
       signal?.addEventListener("abort", abort, { once: true });
-      cease = () => {
+      cleanup = () => {
         clearTimeout(timer);
         signal?.removeEventListener("abort", abort);
       };
       work.then(resolve, reject);
     });
   } finally {
-    cease();
+    cleanup();
   }
+}
+
+/**
+ * A signal for work that takes one: it aborts with `signal`, or at the limit with the error of `onLimit`.
+ * Its timer does not keep the process alive: the work does.
+ */
+export function limitSignal({ limitMs, signal, onLimit }: FailingLimits): AbortSignal {
+  const limit = new AbortController();
+  setTimeout(() => limit.abort(onLimit()), limitMs).unref();
+  return signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]);
 }

@@ -7,6 +7,7 @@ import { silentProgress } from "../base/progress/progress.js";
 import { findProjectRoot } from "../base/project-root.js";
 import { TempDir } from "../base/temp-dir.js";
 import { build } from "./build.js";
+import type { BuildContext } from "./build-context.js";
 import { openHome } from "./home/home.js";
 import { loadLock } from "./profile/lock.js";
 import { loadProfile } from "./profile/profiles.js";
@@ -15,7 +16,6 @@ import type { BuildResult } from "./release/outputs.js";
 import { saveRelease } from "./release/release.js";
 import { type KeyMaterial, stageKey } from "./stages/stage-key.js";
 import { stages } from "./stages/stages.js";
-import type { Workshop } from "./workshop.js";
 
 const test = suite("build");
 const STAMP = "20260102T030405Z";
@@ -25,7 +25,7 @@ const OLD = status("a".repeat(40), true);
 const NEW = status("b".repeat(40), false);
 
 /** A home with one release whose outputs are there, made when gitstatus said OLD. */
-async function makeRelease(folder: string): Promise<{ home: Workshop["home"]; material: KeyMaterial }> {
+async function makeRelease(folder: string): Promise<{ home: BuildContext["home"]; material: KeyMaterial }> {
   const root = findProjectRoot();
   const lock = await loadLock(root, loadProfile("bookworm"));
   const material = {
@@ -62,8 +62,8 @@ async function makeRelease(folder: string): Promise<{ home: Workshop["home"]; ma
 const NEEDED = "a stage has to run";
 
 /** Builds in that home, as far as that takes no machine. */
-function buildWith(folder: string, home: Workshop["home"], material: KeyMaterial): Promise<BuildResult> {
-  const workshop = {
+function buildWith(folder: string, home: BuildContext["home"], material: KeyMaterial): Promise<BuildResult> {
+  const buildContext = {
     home,
     lock: material.lock,
     material,
@@ -73,8 +73,8 @@ function buildWith(folder: string, home: Workshop["home"], material: KeyMaterial
     ready: async () => {
       throw new Error(NEEDED);
     },
-  } as unknown as Workshop;
-  return build(workshop, { words: [], outRoot: join(folder, "out"), now: new Date() });
+  } as unknown as BuildContext;
+  return build(buildContext, { words: [], outRoot: join(folder, "out"), now: new Date() });
 }
 
 test("after a commit that changes nothing of the image it gives the release that is there, and says how it names the commit", async () => {

@@ -2,18 +2,20 @@
  * A build: from words for stages to a release with its layers and outputs.
  * Not here: one stage (stage-run.ts), what is reused by which key (stage-key.ts), the inputs (inputs/).
  */
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { firstError } from "../base/first-error.js";
+import { isThere } from "../base/is-there.js";
 import { UsageError } from "../base/livelab-error.js";
-import { isNoRoomError } from "../base/no-room.js";
+import { isDiskFullError } from "../base/no-room.js";
+import type { BuildContext } from "./build-context.js";
 import { BuilderError } from "./builder-error.js";
 import { releaseFolder } from "./home/home.js";
 import { markInUse } from "./home/home-use.js";
-import { claimMaking } from "./home/made-once.js";
+import { claimWork } from "./home/made-once.js";
 import { OwnerLock } from "./home/owner.js";
 import { removeTree } from "./home/remove-tree.js";
-import { assertRoom, RELEASE_BYTES, roomHint, STAGE_BYTES } from "./home/room.js";
+import { assertFreeSpace, freeSpaceHint, RELEASE_BYTES, STAGE_BYTES } from "./home/room.js";
 import { parseStamp, stampOf } from "./profile/stamp.js";
 import {
   type BuildResult,
@@ -30,7 +32,6 @@ import { stageKey } from "./stages/stage-key.js";
 import { runStage, type StageContext } from "./stages/stage-run.js";
 import { parseStageWords, type Stage, stages } from "./stages/stages.js";
 import { formatCloudBase } from "./store/cloud-image.js";
-import type { Workshop } from "./workshop.js";
 
 export interface BuildRequest {
   /** Stages as on the command line; none means all. */
@@ -51,8 +52,8 @@ const FIRST_THAT_WRITES = 1;
  * Builds.
  * @throws UsageError before anything runs; InputError, StageError, BuilderError from what runs
  */
-export async function build(workshop: Workshop, request: BuildRequest): Promise<BuildResult> {
-  const { gitStatus } = workshop.material;
+export async function build(buildContext: BuildContext, request: BuildRequest): Promise<BuildResult> {
+  const { gitStatus } = buildContext.material;
   const chosen = parseStageWords(request.words);
   const first = chosen[0] as Stage;
   const wantsOutputs = chosen.at(-1) === stages.at(-1);
@@ -61,28 +62,28 @@ export async function build(workshop: Workshop, request: BuildRequest): Promise<
       hint: `to go on with a release: livelab build -r STAMP ${first.name} ...; \`livelab releases\` lists them`,
     });
   }
-  await markInUse(workshop.home); // before the first look: what is found is not to be collected meanwhile
-  const old = request.release === undefined ? undefined : await findRelease(workshop.home, request.release);
-  if (old !== undefined) await assertReached(workshop, old, first);
+  await markInUse(buildContext.home); // before the first look: what is found is not to be collected meanwhile
+  const old = request.release === undefined ? undefined : await findRelease(buildContext.home, request.release);
+  if (old !== undefined) await assertReached(buildContext, old, first);
   if (wantsOutputs) await checkOutputFolder(request.outRoot);
 
   if (old === undefined && request.newStamp === undefined && chosen.length === stages.length) {
-    const equal = await findEqualRelease(workshop);
+    const equal = await findEqualRelease(buildContext);
     if (equal !== undefined) {
-      return { ...(await reuseRelease(workshop, equal, request.outRoot)), unchanged: true, gitStatus };
+      return { ...(await reuseRelease(buildContext, equal, request.outRoot)), unchanged: true, gitStatus };
     }
   }
 
-  const stamp = old?.stamp ?? (await claimStamp(workshop, request));
+  const stamp = old?.stamp ?? (await claimStamp(buildContext, request));
   try {
-    await using _lock = await OwnerLock.take(join(releaseFolder(workshop.home, stamp), "lock"), `release ${stamp}`);
+    await using _lock = await OwnerLock.take(join(releaseFolder(buildContext.home, stamp), "lock"), `release ${stamp}`);
     // Read again under the lock: another process may have gone on with it since.
-    const current = old && (await findRelease(workshop.home, stamp));
-    if (current !== undefined) await assertReached(workshop, current, first);
-    await using gateway = workshop.createGateway();
-    const context = await workshop.ready(stamp, gateway);
-    const release = await runStages(workshop, context, chosen, current, stamp);
-    const report = wantsOutputs ? await exportWithStep(workshop, context, release, request.outRoot) : undefined;
+    const current = old && (await findRelease(buildContext.home, stamp));
+    if (current !== undefined) await assertReached(buildContext, current, first);
+    await using gateway = buildContext.createGateway();
+    const context = await buildContext.ready(stamp, gateway);
+    const release = await runStages(buildContext, context, chosen, current, stamp);
+    const report = wantsOutputs ? await exportWithStep(buildContext, context, release, request.outRoot) : undefined;
     return {
       release,
       outputs: report && { folder: join(request.outRoot, stamp), report },
@@ -91,52 +92,52 @@ export async function build(workshop: Workshop, request: BuildRequest): Promise<
     };
   } catch (error) {
     const first = firstError(error);
-    throw isNoRoomError(first) ? diskFull(workshop, stamp, first) : error;
+    throw isDiskFullError(first) ? diskFull(buildContext, stamp, first) : error;
   } finally {
-    if (old === undefined) await dropUnbegun(workshop, stamp);
+    if (old === undefined) await dropUnbegun(buildContext, stamp);
   }
 }
 
-function diskFull(workshop: Workshop, stamp: string, cause: unknown): BuilderError {
+function diskFull(buildContext: BuildContext, stamp: string, cause: unknown): BuilderError {
   return new BuilderError(
     "HOST_DISK_FULL",
-    `the disk that holds ${workshop.home.root} is full: ${(cause as Error).message}`,
+    `the disk that holds ${buildContext.home.root} is full: ${(cause as Error).message}`,
     {
-      hint: roomHint(stamp),
+      hint: freeSpaceHint(stamp),
       cause,
     },
   );
 }
 
 /** A release that came to no stage is none: its folder goes. */
-async function dropUnbegun(workshop: Workshop, stamp: string): Promise<void> {
-  const folder = releaseFolder(workshop.home, stamp);
-  if ((await stat(join(folder, "release.json")).catch(() => undefined)) === undefined) {
-    await removeTree(folder, workshop.options.asRoot).catch((failure: Error) => {
-      workshop.options.progress.note(`${folder} is left: ${failure.message}`);
+async function dropUnbegun(buildContext: BuildContext, stamp: string): Promise<void> {
+  const folder = releaseFolder(buildContext.home, stamp);
+  if (!(await isThere(join(folder, "release.json")))) {
+    await removeTree(folder, buildContext.options.asRoot).catch((failure: Error) => {
+      buildContext.options.progress.note(`${folder} is left: ${failure.message}`);
     });
   }
 }
 
 /** Runs or reuses the stages one after the other; the record is saved after each, so that a killed build can go on. */
 async function runStages(
-  workshop: Workshop,
+  buildContext: BuildContext,
   context: StageContext,
   chosen: readonly Stage[],
   old: Release | undefined,
   stamp: string,
 ): Promise<Release> {
-  const { home, material, options } = workshop;
+  const { home, material, options } = buildContext;
   await mkdir(join(releaseFolder(home, stamp), "logs"), { recursive: true });
   const kept = (old?.stages ?? [])
     .slice(0, stages.indexOf(chosen[0] as Stage))
     .map((record) => ({ ...record, reused: true }));
-  const { cloudBase } = workshop.options;
+  const { cloudBase } = buildContext.options;
   let release: Release = {
     version: 1,
     stamp,
-    profile: workshop.lock.profile.name,
-    machine: workshop.machines.kind,
+    profile: buildContext.lock.profile.name,
+    machine: buildContext.machines.kind,
     ...(cloudBase === undefined ? {} : { base: formatCloudBase(cloudBase) }),
     stages: kept,
     ...(options.compression === undefined ? {} : { compression: options.compression }),
@@ -146,13 +147,13 @@ async function runStages(
     const below = release.stages.map((record) => record.key);
     const key = await stageKey(stage, below.at(-1), stamp, material);
     const record = await options.progress.step(stage.name, async (step) => {
-      await using _making = await claimMaking(home, await madeKey(stage, key, material), step, options.signal);
-      const found = await workshop.machines.find(key);
+      await using _making = await claimWork(home, await madeKey(stage, key, material), step, options.signal);
+      const found = await buildContext.machines.find(key);
       if (found !== undefined) {
         step.result("reused");
         return { name: stage.name, key, reused: true, durationMs: found.durationMs };
       }
-      await assertRoom(home.root, stages.indexOf(stage) <= FIRST_THAT_WRITES ? RELEASE_BYTES : STAGE_BYTES, stamp);
+      await assertFreeSpace(home.root, stages.indexOf(stage) <= FIRST_THAT_WRITES ? RELEASE_BYTES : STAGE_BYTES, stamp);
       try {
         const durationMs = await runStage(context, stage, key, below, step, async () => {
           const protoDigest = await digestTree(context.proto);
@@ -183,23 +184,23 @@ async function runStages(
 }
 
 /** What a stage makes: the artifact that it may make first is the same in stages of different keys. */
-const madeKey = async (stage: Stage, key: string, material: Workshop["material"]): Promise<string> =>
+const madeKey = async (stage: Stage, key: string, material: BuildContext["material"]): Promise<string> =>
   stage.artifact === undefined ? key : await artifactKey(stage.artifact, material);
 
 /**
  * The newest release whose every stage has the key that it would have now. The commit is not asked for: one that changes
  * nothing of the image is no reason to make a new release of it. What the old one's archives say of their source stays true.
  */
-async function findEqualRelease(workshop: Workshop): Promise<Release | undefined> {
-  for (const release of (await listReleases(workshop.home)).reverse()) {
-    if (release.profile !== workshop.lock.profile.name || release.machine !== workshop.machines.kind) continue;
+async function findEqualRelease(buildContext: BuildContext): Promise<Release | undefined> {
+  for (const release of (await listReleases(buildContext.home)).reverse()) {
+    if (release.profile !== buildContext.lock.profile.name || release.machine !== buildContext.machines.kind) continue;
     if (release.stages.length !== stages.length) continue;
-    const material = { ...workshop.material, gitStatus: release.gitStatus ?? workshop.material.gitStatus };
+    const material = { ...buildContext.material, gitStatus: release.gitStatus ?? buildContext.material.gitStatus };
     let before: string | undefined;
     let equal = true;
     for (const [index, stage] of stages.entries()) {
       before = await stageKey(stage, before, release.stamp, material);
-      equal = release.stages[index]?.key === before && (await workshop.machines.find(before)) !== undefined;
+      equal = release.stages[index]?.key === before && (await buildContext.machines.find(before)) !== undefined;
       if (!equal) break;
     }
     if (equal) return release;
@@ -208,7 +209,7 @@ async function findEqualRelease(workshop: Workshop): Promise<Release | undefined
 }
 
 async function reuseRelease(
-  workshop: Workshop,
+  buildContext: BuildContext,
   found: Release,
   outRoot: string,
 ): Promise<Pick<BuildResult, "release" | "outputs">> {
@@ -219,23 +220,23 @@ async function reuseRelease(
     await linkLatest(outRoot, release.stamp);
     return { release, outputs: { folder, report: there } };
   }
-  await using gateway = workshop.createGateway();
-  const context = await workshop.ready(release.stamp, gateway);
-  return { release, outputs: { folder, report: await exportWithStep(workshop, context, release, outRoot) } };
+  await using gateway = buildContext.createGateway();
+  const context = await buildContext.ready(release.stamp, gateway);
+  return { release, outputs: { folder, report: await exportWithStep(buildContext, context, release, outRoot) } };
 }
 
 const exportWithStep = (
-  workshop: Workshop,
+  buildContext: BuildContext,
   context: StageContext,
   release: Release,
   outRoot: string,
 ): Promise<OutputReport> =>
-  workshop.options.progress.step(`outputs to ${join(outRoot, release.stamp)}`, (step) =>
+  buildContext.options.progress.step(`outputs to ${join(outRoot, release.stamp)}`, (step) =>
     exportOutputs(context, release, outRoot, step),
   );
 
 /** @throws UsageError STAGE_ORDER when the release has not come as far as `first`; BuilderError LAYER_GONE */
-async function assertReached(workshop: Workshop, release: Release, first: Stage): Promise<void> {
+async function assertReached(buildContext: BuildContext, release: Release, first: Stage): Promise<void> {
   const index = stages.indexOf(first);
   if (release.stages.length < index) {
     const next = stages[release.stages.length]?.name;
@@ -246,10 +247,10 @@ async function assertReached(workshop: Workshop, release: Release, first: Stage)
     );
   }
   for (const { name, key } of release.stages.slice(0, index)) {
-    if ((await workshop.machines.find(key)) !== undefined) continue;
+    if ((await buildContext.machines.find(key)) !== undefined) continue;
     throw new BuilderError(
       "LAYER_GONE",
-      `what stage ${name} of release ${release.stamp} left is not in ${workshop.home.root} any more`,
+      `what stage ${name} of release ${release.stamp} left is not in ${buildContext.home.root} any more`,
       {
         hint: `build it again from the first stage: livelab build -r ${release.stamp}`,
       },
@@ -258,13 +259,13 @@ async function assertReached(workshop: Workshop, release: Release, first: Stage)
 }
 
 /** Makes the folder of a new release: of the stamp asked for, or of the first second from now on that no release has. */
-async function claimStamp(workshop: Workshop, request: BuildRequest): Promise<string> {
+async function claimStamp(buildContext: BuildContext, request: BuildRequest): Promise<string> {
   const claim = (stamp: string): Promise<boolean> =>
-    mkdir(releaseFolder(workshop.home, stamp)).then(
+    mkdir(releaseFolder(buildContext.home, stamp)).then(
       () => true,
       (error: NodeJS.ErrnoException) => {
         if (error.code === "EEXIST") return false;
-        throw isNoRoomError(error) ? diskFull(workshop, stamp, error) : error;
+        throw isDiskFullError(error) ? diskFull(buildContext, stamp, error) : error;
       },
     );
   if (request.newStamp !== undefined) {

@@ -2,6 +2,8 @@
  * What can go wrong in the builder: inputs that are not what the lock says, stages that fail, machines that do not start.
  * Not here: the command line (UsageError), QEMU itself (vm/vm-error.ts).
  */
+
+import { formatDuration } from "../base/format.js";
 import { type FailureKind, LivelabError, type LivelabErrorOptions } from "../base/livelab-error.js";
 
 export type InputErrorCode =
@@ -114,3 +116,7 @@ export class BuilderError extends LivelabError {
     this.kind = builderErrorKinds[code];
   }
 }
+
+/** Makes the error of work that reached its limit. @param what the work, e.g. "compiling the modules" */
+export const overdue = (what: string, limitMs: number) => (): BuilderError =>
+  new BuilderError("OVERDUE", `${what} was not done within ${formatDuration(limitMs)}`);

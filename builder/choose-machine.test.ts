@@ -1,10 +1,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { thrownBy } from "../fixtures/vm-deadline.js";
-import type { AcceleratorVerdict, AcceleratorWish } from "../vm/accelerator/accelerator.js";
+import type { AcceleratorRequest, AcceleratorVerdict } from "../vm/accelerator/accelerator.js";
 import { VmError } from "../vm/vm-error.js";
 import { BuilderError, InputError } from "./builder-error.js";
-import { chooseMachine, type MachineWish } from "./choose-machine.js";
+import { chooseMachine, type MachineRequest } from "./choose-machine.js";
 
 const test = suite("choice of the builder machine");
 
@@ -20,10 +20,10 @@ const OPENS = "/dev/null";
 const ABSENT = "/dev/no-kvm";
 
 /** @returns the choice, or what was thrown, and what was tried on the way */
-async function choose(changes: Partial<MachineWish>) {
+async function choose(changes: Partial<MachineRequest>) {
   const tried: string[] = [];
-  const wish: MachineWish = {
-    want: "auto",
+  const request: MachineRequest = {
+    preference: "auto",
     accelerator: "auto",
     stateDir: "/dev/null/state",
     findKernel: async () => "/boot/vmlinuz",
@@ -34,12 +34,12 @@ async function choose(changes: Partial<MachineWish>) {
       tried.push("sandbox");
       await changes.assertSandbox?.();
     },
-    decide: async (asked: AcceleratorWish) => {
-      tried.push(`${asked.want} with ${asked.kernelPath}`);
+    decide: async (asked: AcceleratorRequest) => {
+      tried.push(`${asked.preference} with ${asked.kernelPath}`);
       return (await changes.decide?.(asked)) ?? WORKS;
     },
   };
-  return { choice: await chooseMachine(wish).catch((error: unknown) => ({ error })), tried };
+  return { choice: await chooseMachine(request).catch((error: unknown) => ({ error })), tried };
 }
 
 const refuse = (error: Error) => async (): Promise<never> => {
@@ -47,21 +47,21 @@ const refuse = (error: Error) => async (): Promise<never> => {
 };
 
 test("a machine or an accelerator that is named is taken, and nothing is tried for it", async () => {
-  const named = await choose({ want: "sandbox" });
+  const named = await choose({ preference: "sandbox" });
   assert.equal(named, { choice: { kind: "sandbox", reason: "it was asked for" }, tried: [] });
   assert.equal(await choose({ accelerator: "tcg" }), {
     choice: { kind: "vm", reason: "tcg was asked for" },
     tried: [],
   });
-  assert.is(((await choose({ want: "sandbox", accelerator: "tcg" })).choice as { kind: string }).kind, "sandbox");
+  assert.is(((await choose({ preference: "sandbox", accelerator: "tcg" })).choice as { kind: string }).kind, "sandbox");
 });
 
 test("KVM that is named and does not work is refused before anything else, whatever machine is named", async () => {
   const unusable = new VmError("KVM_UNUSABLE", "KVM was asked for, but it is broken");
-  for (const want of ["auto", "vm", "sandbox"] as const) {
-    const { choice, tried } = await choose({ want, accelerator: "kvm", decide: refuse(unusable) });
-    assert.is((choice as { error: unknown }).error, unusable, want);
-    assert.equal(tried, ["kvm with /boot/vmlinuz"], want);
+  for (const preference of ["auto", "vm", "sandbox"] as const) {
+    const { choice, tried } = await choose({ preference, accelerator: "kvm", decide: refuse(unusable) });
+    assert.is((choice as { error: unknown }).error, unusable, preference);
+    assert.equal(tried, ["kvm with /boot/vmlinuz"], preference);
   }
 });
 
@@ -95,8 +95,8 @@ test("a host that cannot try KVM is one without it; any other failure is thrown"
   const noQemu = new VmError("QEMU_NOT_FOUND", "qemu-system-x86_64 is not in the PATH");
   assert.equal((await choose({ decide: refuse(noQemu) })).choice, { kind: "sandbox", reason: noQemu.message });
   for (const error of [new InputError("UNAVAILABLE", "no mirror"), new TypeError("a defect")]) {
-    const wish = { findKernel: refuse(error), decide: undefined };
-    assert.is(((await choose(wish)).choice as { error?: unknown }).error, error);
+    const request = { findKernel: refuse(error), decide: undefined };
+    assert.is(((await choose(request)).choice as { error?: unknown }).error, error);
   }
   const defect = new TypeError("a defect");
   const { choice } = await choose({ kvmDevice: ABSENT, assertSandbox: refuse(defect) });
@@ -107,7 +107,7 @@ test("an interrupt is no verdict", async () => {
   const reason = new Error("livelab got SIGINT");
   const thrown = await thrownBy(
     chooseMachine({
-      want: "auto",
+      preference: "auto",
       accelerator: "auto",
       stateDir: "/dev/null/state",
       findKernel: async () => undefined,

@@ -4,14 +4,14 @@
  */
 
 import { LivelabError } from "../base/livelab-error.js";
-import { type AcceleratorVerdict, type AcceleratorWish, decideAccelerator } from "../vm/accelerator/accelerator.js";
+import { type AcceleratorRequest, type AcceleratorVerdict, decideAccelerator } from "../vm/accelerator/accelerator.js";
 import { inspectKvmNode } from "../vm/accelerator/kvm-node.js";
 import type { MachineKind } from "./machines/builder-machine.js";
 
-export interface MachineWish {
-  readonly want: "auto" | MachineKind;
+export interface MachineRequest {
+  readonly preference: "auto" | MachineKind;
   /** An accelerator that is named means the VM. */
-  readonly accelerator: AcceleratorWish["want"];
+  readonly accelerator: AcceleratorRequest["preference"];
   /** Folder that keeps what was found out about KVM. */
   readonly stateDir: string;
   /** A kernel to try KVM with. */
@@ -22,7 +22,7 @@ export interface MachineWish {
   /** @default "/dev/kvm" */
   readonly kvmDevice?: string | undefined;
   /** Tries KVM and emulation. @default decideAccelerator */
-  readonly decide?: ((wish: AcceleratorWish) => Promise<AcceleratorVerdict>) | undefined;
+  readonly decide?: ((request: AcceleratorRequest) => Promise<AcceleratorVerdict>) | undefined;
 }
 
 export interface MachineChoice {
@@ -32,15 +32,15 @@ export interface MachineChoice {
 }
 
 /** @throws VmError KVM_UNUSABLE when KVM was named and does not run a guest: before anything is fetched or made */
-export async function chooseMachine(wish: MachineWish): Promise<MachineChoice> {
-  const { want, accelerator } = wish;
-  if (accelerator === "kvm") await decide(wish, "kvm");
-  if (want !== "auto") return { kind: want, reason: "it was asked for" };
+export async function chooseMachine(request: MachineRequest): Promise<MachineChoice> {
+  const { preference, accelerator } = request;
+  if (accelerator === "kvm") await decide(request, "kvm");
+  if (preference !== "auto") return { kind: preference, reason: "it was asked for" };
   if (accelerator !== "auto") return { kind: "vm", reason: `${accelerator} was asked for` };
-  const kvm = await judgeKvm(wish);
+  const kvm = await judgeKvm(request);
   if (kvm.works) return { kind: "vm", reason: kvm.reason };
   try {
-    await wish.assertSandbox();
+    await request.assertSandbox();
     return { kind: "sandbox", reason: kvm.reason };
   } catch (error) {
     if (!(error instanceof LivelabError)) throw error;
@@ -48,16 +48,16 @@ export async function chooseMachine(wish: MachineWish): Promise<MachineChoice> {
   }
 }
 
-async function decide(wish: MachineWish, want: "auto" | "kvm"): Promise<AcceleratorVerdict> {
-  const { findKernel, stateDir, signal, kvmDevice, decide = decideAccelerator } = wish;
-  return decide({ want, kernelPath: await findKernel(), stateDir, signal, kvmDevice });
+async function decide(request: MachineRequest, preference: "auto" | "kvm"): Promise<AcceleratorVerdict> {
+  const { findKernel, stateDir, signal, kvmDevice, decide = decideAccelerator } = request;
+  return decide({ preference, kernelPath: await findKernel(), stateDir, signal, kvmDevice });
 }
 
-async function judgeKvm(wish: MachineWish): Promise<{ works: boolean; reason: string }> {
-  const node = await inspectKvmNode(wish.kvmDevice ?? "/dev/kvm");
+async function judgeKvm(request: MachineRequest): Promise<{ works: boolean; reason: string }> {
+  const node = await inspectKvmNode(request.kvmDevice ?? "/dev/kvm");
   if (node.kind !== "open") return { works: false, reason: `emulation, because ${node.detail}` };
   try {
-    const verdict = await decide(wish, "auto");
+    const verdict = await decide(request, "auto");
     return { works: verdict.accelerator === "kvm", reason: verdict.reason };
   } catch (error) {
     if (!(error instanceof LivelabError) || error.kind !== "host") throw error;

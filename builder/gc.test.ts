@@ -12,6 +12,7 @@ import { TempDir } from "../base/temp-dir.js";
 import { sha256Of } from "../fixtures/misbehaving-mirror.js";
 import { smallLock, smallPackages } from "../fixtures/small-lock.js";
 import { thrownBy } from "../fixtures/vm-deadline.js";
+import type { BuildContext } from "./build-context.js";
 import { collectGarbage, type GcRequest } from "./gc.js";
 import { type LivelabHome, openHome } from "./home/home.js";
 import type { BuilderMachines } from "./machines/builder-machine.js";
@@ -23,7 +24,6 @@ import { listReleases, type Release, saveRelease } from "./release/release.js";
 import { artifactPath } from "./stages/artifacts.js";
 import { stages } from "./stages/stages.js";
 import { Store } from "./store/store.js";
-import type { Workshop } from "./workshop.js";
 
 const test = suite("gc");
 const asRoot = process.getuid?.() === 0;
@@ -38,14 +38,16 @@ const release = (stamp: string, machine: Release["machine"], ...keys: readonly s
 });
 
 /** A home with a release at each of `stamps`. */
-async function openScene(dir: TempDir): Promise<{ home: LivelabHome; store: Store; material: Workshop["material"] }> {
+async function openScene(
+  dir: TempDir,
+): Promise<{ home: LivelabHome; store: Store; material: BuildContext["material"] }> {
   const home = await openHome(join(dir.path, "home"));
   for (const stamp of stamps) await saveRelease(home, release(stamp, "sandbox", `of-${stamp}`));
   const root = findProjectRoot();
   const material = {
     lock: await loadLock(root, loadProfile("bookworm")),
     stageFolder: join(root, "builder/stages"),
-  } as unknown as Workshop["material"];
+  } as unknown as BuildContext["material"];
   return { home, store: await Store.open(home.store), material };
 }
 
@@ -55,12 +57,12 @@ interface FakeMachines {
   readonly kept: string[][];
 }
 
-/** A workshop whose machines only note which releases are kept, and say that they dropped two results. */
-function workshopOf(
+/** A build context whose machines only note which releases are kept, and say that they dropped two results. */
+function buildContextOf(
   scene: Awaited<ReturnType<typeof openScene>>,
   machines: FakeMachines,
-  lock: Workshop["lock"] = smallLock(smallPackages(["none"], 10)),
-): Workshop {
+  lock: BuildContext["lock"] = smallLock(smallPackages(["none"], 10)),
+): BuildContext {
   return {
     ...scene,
     lock,
@@ -72,7 +74,7 @@ function workshopOf(
         return 2;
       },
     },
-  } as unknown as Workshop;
+  } as unknown as BuildContext;
 }
 
 const stampsIn = async (home: LivelabHome): Promise<string[]> => (await listReleases(home)).map(({ stamp }) => stamp);
@@ -83,8 +85,8 @@ test("the newest releases stay, and each kind of machine is asked once to keep w
   const sandbox: FakeMachines = { kind: "sandbox", baseKey: "a", kept: [] };
   const other: FakeMachines = { kind: "sandbox", baseKey: "b", kept: [] };
   const vm: FakeMachines = { kind: "vm", baseKey: "c", kept: [] };
-  const workshops = [sandbox, other, vm].map((machines) => workshopOf(scene, machines));
-  const report = await collectGarbage({ keep: 2, workshops });
+  const buildContexts = [sandbox, other, vm].map((machines) => buildContextOf(scene, machines));
+  const report = await collectGarbage({ keep: 2, buildContexts });
   assert.equal(report, { releases: 1, layers: 2, snapshots: 2, bases: 0, inputs: 0, artifacts: 0 });
   assert.equal(await stampsIn(scene.home), stamps.slice(1));
   assert.equal([sandbox.kept, other.kept, vm.kept], [[stamps.slice(1)], [], [stamps.slice(1)]]);
@@ -98,12 +100,15 @@ test("to keep none drops them all, and to keep more than there are drops none", 
     await using dir = await TempDir.create("gc");
     const scene = await openScene(dir);
     const sandbox: FakeMachines = { kind: "sandbox", baseKey: "a", kept: [] };
-    assert.is((await collectGarbage({ keep, workshops: [workshopOf(scene, sandbox)] })).releases, 3 - left.length);
+    assert.is(
+      (await collectGarbage({ keep, buildContexts: [buildContextOf(scene, sandbox)] })).releases,
+      3 - left.length,
+    );
     assert.equal(await stampsIn(scene.home), left);
   }
 });
 
-test("bases of every workshop, inputs of every lock and artifacts of today's stages stay; others and saved states go", async () => {
+test("bases of every build context, inputs of every lock and artifacts of today's stages stay; others and saved states go", async () => {
   await using dir = await TempDir.create("gc");
   const scene = await openScene(dir);
   const { home, store, material } = scene;
@@ -125,11 +130,11 @@ test("bases of every workshop, inputs of every lock and artifacts of today's sta
     await mkdir(join(path, ".."), { recursive: true });
     await writeFile(path, "");
   }
-  const workshops = [
-    workshopOf(scene, { kind: "sandbox", baseKey: "mine", kept: [] }, smallLock([first])),
-    workshopOf(scene, { kind: "sandbox", baseKey: "of-another-profile", kept: [] }, smallLock([second])),
+  const buildContexts = [
+    buildContextOf(scene, { kind: "sandbox", baseKey: "mine", kept: [] }, smallLock([first])),
+    buildContextOf(scene, { kind: "sandbox", baseKey: "of-another-profile", kept: [] }, smallLock([second])),
   ];
-  const report = await collectGarbage({ keep: 3, workshops });
+  const report = await collectGarbage({ keep: 3, buildContexts });
   assert.equal(report, { releases: 0, layers: 2, snapshots: 0, bases: 1, inputs: 1, artifacts: 1 });
   assert.equal((await readdir(home.bases)).sort(), ["mine", "of-another-profile"]);
   assert.equal(await Promise.all([first, second, old].map(({ digest }) => store.has(digest))), [true, true, false]);
@@ -137,9 +142,9 @@ test("bases of every workshop, inputs of every lock and artifacts of today's sta
   assert.not(await isThere(join(home.vm, "states")));
 });
 
-test("gc without a workshop is a defect, and removes nothing", async () => {
+test("gc without a build context is a defect, and removes nothing", async () => {
   assert.match(
-    String(await thrownBy(collectGarbage({ keep: 0, workshops: [] } satisfies GcRequest))),
+    String(await thrownBy(collectGarbage({ keep: 0, buildContexts: [] } satisfies GcRequest))),
     "without a profile",
   );
 });

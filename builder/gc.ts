@@ -2,28 +2,49 @@
  * `livelab gc`: drops what no kept release, lock or artifact needs (layers, bases, artifacts, inputs of old locks).
  * It runs alone: not while anything builds, looks or downloads in the same home.
  */
-import { readdir, rm, stat } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { isThere } from "../base/is-there.js";
+import type { BuildContext } from "./build-context.js";
 import { isDraftName } from "./home/draft.js";
-import { releaseFolder } from "./home/home.js";
+import { type LivelabHome, releaseFolder } from "./home/home.js";
 import { takeAlone } from "./home/home-use.js";
 import { removeTree } from "./home/remove-tree.js";
 import { savedStates, sweepHomeAlone } from "./home/sweep.js";
-import { listReleases, type Release } from "./release/release.js";
+import { type MachineKind, machineKinds } from "./machines/builder-machine.js";
+import { hasLock } from "./profile/lock.js";
+import { loadProfile, profileNames } from "./profile/profiles.js";
+import { cloudBaseOf, listReleases, type Release } from "./release/release.js";
 import { artifactPath } from "./stages/artifacts.js";
 import { stages } from "./stages/stages.js";
-import { parseBaseDigest } from "./store/cloud-image.js";
+import { type CloudImageSource, parseBaseDigest } from "./store/cloud-image.js";
 import { pinnedCloudImages } from "./store/cloud-images.js";
-import type { Workshop } from "./workshop.js";
 
 export interface GcRequest {
   /** How many releases stay, the newest; at least 0. */
   readonly keep: number;
   /**
-   * Workshops of all profiles that have a lock, with each kind of machine, and of releases with a base of their own:
+   * Build contexts of all profiles that have a lock, with each kind of machine, and of releases with a base of their own:
    * what their locks name stays, and what their machines start from.
    */
-  readonly workshops: readonly Workshop[];
+  readonly buildContexts: readonly BuildContext[];
+}
+
+/** Opens what a GcRequest wants of a home. @param open opens one buildContext */
+export async function openGcContexts(
+  home: LivelabHome,
+  projectRoot: string,
+  open: (profile: string, machine: MachineKind, cloudBase?: CloudImageSource) => Promise<BuildContext>,
+): Promise<readonly BuildContext[]> {
+  const buildContexts: BuildContext[] = [];
+  const releases = await listReleases(home);
+  for (const name of profileNames) {
+    if (!(await hasLock(projectRoot, loadProfile(name)))) continue;
+    const bases = releases.filter(({ profile }) => profile === name).flatMap((release) => cloudBaseOf(release) ?? []);
+    for (const cloudBase of bases) buildContexts.push(await open(name, "vm", cloudBase));
+    for (const machine of machineKinds) buildContexts.push(await open(name, machine));
+  }
+  return buildContexts;
 }
 
 export interface GcReport {
@@ -40,10 +61,10 @@ export interface GcReport {
 
 /** @throws BuilderError BUSY when another livelab uses the home; nothing is removed then */
 export async function collectGarbage(request: GcRequest): Promise<GcReport> {
-  const [workshop] = request.workshops;
-  if (workshop === undefined) throw new Error("gc without a profile");
-  const { home } = workshop;
-  const { asRoot } = workshop.options;
+  const [buildContext] = request.buildContexts;
+  if (buildContext === undefined) throw new Error("gc without a profile");
+  const { home } = buildContext;
+  const { asRoot } = buildContext.options;
   await using _alone = await takeAlone(home);
   await sweepHomeAlone(home, asRoot);
   const releases = await listReleases(home);
@@ -53,12 +74,12 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   for (const { stamp } of doomed) await removeTree(releaseFolder(home, stamp), asRoot);
 
   const dropped = { layers: 0, snapshots: 0, bases: 0, inputs: 0, artifacts: 0 };
-  for (const { machines } of onePerKind(request.workshops)) {
+  for (const { machines } of onePerKind(request.buildContexts)) {
     const count = await machines.collectGarbage(kept);
     if (machines.kind === "vm") dropped.snapshots += count;
     else dropped.layers += count;
   }
-  const keptBases = new Set(request.workshops.map(({ machines }) => machines.baseKey));
+  const keptBases = new Set(request.buildContexts.map(({ machines }) => machines.baseKey));
   for (const key of await readdir(home.bases)) {
     if (keptBases.has(key) || isDraftName(key)) continue;
     await removeTree(join(home.bases, key), asRoot);
@@ -67,7 +88,7 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   // One is made in a boot; which QEMU and which host's size they are for is told by no release.
   await removeTree(savedStates(home), asRoot);
   const keptFiles = new Set(
-    request.workshops.flatMap(({ lock, store }) =>
+    request.buildContexts.flatMap(({ lock, store }) =>
       [...lock.files(), ...pinnedCloudImages.map((image) => ({ digest: parseBaseDigest(image.digest) }))].map((file) =>
         store.pathOf(file.digest),
       ),
@@ -83,7 +104,7 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   const specs = stages.flatMap((stage) => (stage.artifact === undefined ? [] : [stage.artifact]));
   const keptArtifacts = new Set(
     await Promise.all(
-      request.workshops.flatMap(({ material }) => specs.map((spec) => artifactPath(home, spec, material))),
+      request.buildContexts.flatMap(({ material }) => specs.map((spec) => artifactPath(home, spec, material))),
     ),
   );
   for (const path of await filesBelow(join(home.store, "artifacts"))) {
@@ -95,14 +116,14 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
 }
 
 /** What stages leave is kept for all profiles in one place a kind. */
-const onePerKind = (workshops: readonly Workshop[]): Workshop[] =>
-  workshops.filter(
-    ({ machines }, index) => workshops.findIndex((other) => other.machines.kind === machines.kind) === index,
+const onePerKind = (buildContexts: readonly BuildContext[]): BuildContext[] =>
+  buildContexts.filter(
+    ({ machines }, index) => buildContexts.findIndex((other) => other.machines.kind === machines.kind) === index,
   );
 
 /** Paths of all files below a folder, which may not exist. */
 async function filesBelow(folder: string): Promise<string[]> {
-  if ((await stat(folder).catch(() => undefined)) === undefined) return [];
+  if (!(await isThere(folder))) return [];
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }

@@ -9,11 +9,11 @@ import { findProjectRoot } from "../base/project-root.js";
 import { TempDir } from "../base/temp-dir.js";
 import { sha256Of } from "../fixtures/misbehaving-mirror.js";
 import { smallLock, smallPackages } from "../fixtures/small-lock.js";
+import type { BuildContext } from "./build-context.js";
 import type { MachineChoice } from "./choose-machine.js";
 import { openHome } from "./home/home.js";
 import { checkBuildHost } from "./host-checks.js";
 import { Store } from "./store/store.js";
-import type { Workshop } from "./workshop.js";
 
 const test = suite("checks of the build host");
 const packages = smallPackages(["apt", "jq"], 100);
@@ -36,7 +36,7 @@ async function check(
       "a test",
     );
   }
-  const workshop = {
+  const buildContext = {
     home,
     lock: smallLock(packages),
     store,
@@ -47,11 +47,11 @@ async function check(
         { url: "http://127.0.0.1:2/", origin: "apt's sources" },
       ],
     }),
-  } as unknown as Workshop;
+  } as unknown as BuildContext;
   const before = process.env["PATH"];
   process.env["PATH"] = path;
   try {
-    return new Map((await checkBuildHost(workshop, choice)).map((each) => [each.name, each]));
+    return new Map((await checkBuildHost(buildContext, choice)).map((each) => [each.name, each]));
   } finally {
     process.env["PATH"] = before;
   }

@@ -3,23 +3,23 @@ import { statfs } from "node:fs/promises";
 import { findProgram } from "../base/find-program.js";
 import { formatBytes } from "../base/format.js";
 import type { HostCheck } from "../base/host-check.js";
+import { type BuildContext, machineScripts } from "./build-context.js";
 import type { MachineChoice } from "./choose-machine.js";
 import { checkNamespaces } from "./machines/sandbox/namespace-check.js";
 import { missingFiles } from "./store/fetch.js";
-import { machineScripts, type Workshop } from "./workshop.js";
 
 /** A cold build with its downloads took 4 GiB in LIVELAB_HOME (measured). */
 const ROOM_NEEDED_BYTES = 6 * 1024 ** 3;
 
 /** @param choice where builds run on this host when nobody says */
-export async function checkBuildHost(workshop: Workshop, choice: MachineChoice): Promise<readonly HostCheck[]> {
-  const { asRoot, projectRoot } = workshop.options;
+export async function checkBuildHost(buildContext: BuildContext, choice: MachineChoice): Promise<readonly HostCheck[]> {
+  const { asRoot, projectRoot } = buildContext.options;
   return [
     ...(await Promise.all(["unshare", "tar", "xz"].map(checkProgram))),
-    await checkNamespaces({ home: workshop.home, scripts: machineScripts(projectRoot), asRoot }),
+    await checkNamespaces({ home: buildContext.home, scripts: machineScripts(projectRoot), asRoot }),
     describeChoice(choice),
-    await checkRoom(workshop.home.root),
-    await checkInputs(workshop),
+    await checkRoom(buildContext.home.root),
+    await checkInputs(buildContext),
   ];
 }
 
@@ -48,12 +48,12 @@ async function checkRoom(folder: string): Promise<HostCheck> {
   };
 }
 
-async function checkInputs(workshop: Workshop): Promise<HostCheck> {
-  const name = `inputs of profile ${workshop.lock.profile.name}`;
-  const all = workshop.lock.files();
-  const missing = await missingFiles(all, workshop.store);
+async function checkInputs(buildContext: BuildContext): Promise<HostCheck> {
+  const name = `inputs of profile ${buildContext.lock.profile.name}`;
+  const all = buildContext.lock.files();
+  const missing = await missingFiles(all, buildContext.store);
   if (missing.length === 0) return { name, state: "ok", detail: `all ${all.length} files are in the store` };
-  const { debian } = await workshop.findMirrors();
+  const { debian } = await buildContext.findMirrors();
   return {
     name,
     state: "warning",

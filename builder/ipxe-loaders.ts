@@ -5,11 +5,11 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isThere } from "../base/is-there.js";
+import type { BuildContext } from "./build-context.js";
 import { markInUse } from "./home/home-use.js";
 import { extractFile } from "./machines/deb-archive.js";
 import { describeLockedFile, IPXE_SET, Lock } from "./profile/lock.js";
 import { fetchInputs } from "./store/fetch.js";
-import type { Workshop } from "./workshop.js";
 
 const LOADERS = ["undionly.kpxe", "snponly.efi"] as const;
 
@@ -18,17 +18,17 @@ const LOADERS = ["undionly.kpxe", "snponly.efi"] as const;
  * @returns the folder @throws InputError see fetchInputs() and extractFile()
  */
 export async function readyIpxeLoaders(
-  workshop: Pick<Workshop, "home" | "lock" | "store" | "options" | "findMirrors">,
+  buildContext: Pick<BuildContext, "home" | "lock" | "store" | "options" | "findMirrors">,
 ): Promise<string> {
-  const { home, store } = workshop;
-  const { proxy, progress, signal } = workshop.options;
+  const { home, store } = buildContext;
+  const { proxy, progress, signal } = buildContext.options;
   await markInUse(home);
-  const set = workshop.lock.set(IPXE_SET);
+  const set = buildContext.lock.set(IPXE_SET);
   const folder = join(home.store, "artifacts", `ipxe-${set.digest.hex.slice(0, 16)}`);
   const there = await Promise.all(LOADERS.map((name) => isThere(join(folder, name))));
   if (!there.includes(false)) return folder;
-  const lock = new Lock(workshop.lock.profile, [set], []);
-  await fetchInputs({ lock, store, mirrors: () => workshop.findMirrors(), progress, proxy, signal });
+  const lock = new Lock(buildContext.lock.profile, [set], []);
+  await fetchInputs({ lock, store, mirrors: () => buildContext.findMirrors(), progress, proxy, signal });
   await mkdir(folder, { recursive: true });
   for (const deb of set.packages) {
     const path = store.pathOf(deb.digest);

@@ -5,13 +5,13 @@ import * as assert from "uvu/assert";
 import type { UsageError } from "../base/livelab-error.js";
 import { TempDir } from "../base/temp-dir.js";
 import { thrownBy } from "../fixtures/vm-deadline.js";
+import type { BuildContext } from "./build-context.js";
 import type { ExecOptions } from "./channel/ssh-connection.js";
 import { openHome } from "./home/home.js";
 import type { ReleaseView } from "./machines/builder-machine.js";
 import { saveRelease } from "./release/release.js";
 import { openShell, type ShellRequest } from "./shell.js";
 import { stageNames } from "./stages/stages.js";
-import type { Workshop } from "./workshop.js";
 
 const test = suite("shell");
 const STAMP = "20260102T030405Z";
@@ -64,14 +64,14 @@ async function shellWith(changes: Partial<ShellRequest>, { isTty = false } = {})
       };
     },
   };
-  const workshop = {
+  const buildContext = {
     home,
     createGateway: () => ({ [Symbol.asyncDispose]: async () => undefined }),
     ready: async () => ({ machines }),
     options: { signal: new AbortController().signal, progress: { note: (text: string) => notes.push(text) } },
-  } as unknown as Workshop;
+  } as unknown as BuildContext;
   const stderr = new PassThrough();
-  const status = await openShell(workshop, {
+  const status = await openShell(buildContext, {
     release: STAMP,
     command: [],
     stdin: Object.assign(new PassThrough(), { isTTY: isTty }) as unknown as NodeJS.ReadStream,

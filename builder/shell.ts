@@ -4,10 +4,10 @@
  */
 import { quoteWord } from "../base/command-line.js";
 import { UsageError } from "../base/livelab-error.js";
+import type { BuildContext } from "./build-context.js";
 import { releaseInside } from "./machines/builder-machine.js";
 import { findRelease, type Release } from "./release/release.js";
 import { stageNames } from "./stages/stages.js";
-import type { Workshop } from "./workshop.js";
 
 export interface ShellRequest {
   /** Stamp of the release. */
@@ -24,11 +24,11 @@ export interface ShellRequest {
 }
 
 /** @returns the shell's status @throws UsageError UNKNOWN_RELEASE, UNKNOWN_STAGE, STAGE_ORDER */
-export async function openShell(workshop: Workshop, request: ShellRequest): Promise<number> {
-  const release = await findRelease(workshop.home, request.release);
+export async function openShell(buildContext: BuildContext, request: ShellRequest): Promise<number> {
+  const release = await findRelease(buildContext.home, request.release);
   const stages = stagesAt(release, request.at);
-  await using gateway = workshop.createGateway();
-  const context = await workshop.ready(release.stamp, gateway);
+  await using gateway = buildContext.createGateway();
+  const context = await buildContext.ready(release.stamp, gateway);
   const failed = request.at === undefined ? release.failedStage : undefined;
   await using machine = await context.machines.show({ stamp: release.stamp, stages, failed });
 
@@ -42,11 +42,11 @@ export async function openShell(workshop: Workshop, request: ShellRequest): Prom
       ...(command.length > 0 ? {} : { stdin }),
       stdout,
       onStderr: (chunk) => stderr.write(chunk),
-      signal: workshop.options.signal,
+      signal: buildContext.options.signal,
     });
     return status;
   }
-  workshop.options.progress.note(
+  buildContext.options.progress.note(
     `${folder}: chroot/ is the image's root (chroot chroot); what you change is thrown away`,
   );
   const bash = `${enter} PS1=${quoteWord(`${release.stamp}:\\w# `)} bash --norc -i`;

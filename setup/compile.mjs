@@ -1,4 +1,4 @@
-/** The compiled program in dist/: made anew when a source has changed, and only then. */
+/** Compiles the program to dist/ if a source has changed. */
 import { createHash } from "node:crypto";
 import {
   chmodSync,
@@ -17,24 +17,24 @@ import { SetupError } from "./setup-error.mjs";
 const TIMEOUT_MS = 5 * 60_000;
 
 /**
- * Folders with sources, as in tsconfig.json's include, and set-up's, whose types sources import; beside them the files at
- * the root.
+ * Folders with sources: those of tsconfig.json's include, and setup/, whose types the sources import. Files in the root count
+ * as well.
  */
 const SOURCE_FOLDERS = ["setup", "base", "vm", "builder", "harness", "cli", "fixtures", "test"];
 
-/** What else shapes the output: options, module kind, the compiler's version. */
+/** Other inputs of the output: compiler options, the kind of modules, the version of the compiler. */
 const SETTINGS = ["package.json", "package-lock.json", "tsconfig.json"];
 
-/** Where dist/ keeps the digest of the sources it was made from. */
+/** The file in dist/ with the digest of its sources. */
 const stampFile = (root) => join(root, "dist", ".sources-sha256");
 
 /**
  * @param {string} root the clone
- * @returns {string} SHA-256 over names and contents of all that dist/ is made from
+ * @returns {string} SHA-256 over the names and contents of all inputs of dist/
  */
 export function sourcesDigest(root) {
   const hash = createHash("sha256");
-  const settings = SETTINGS.filter((file) => existsSync(join(root, file))); // a missing one is npm's to report
+  const settings = SETTINGS.filter((file) => existsSync(join(root, file))); // npm reports a missing one
   for (const file of [...settings, ...sourceFiles(root)]) {
     const content = readFileSync(join(root, file));
     hash.update(`${file}\0${content.length}\0`).update(content);
@@ -50,24 +50,24 @@ function sourceFiles(root) {
   return [...readdirSync(root), ...inFolders].filter(isSource).sort();
 }
 
-/** True when dist/ was made from the sources as they are now. */
+/** Whether dist/ matches the current sources. */
 export function isCompiled(root) {
   return existsSync(stampFile(root)) && readFileSync(stampFile(root), "utf8") === sourcesDigest(root);
 }
 
 /**
- * Compiles into a folder beside dist/ and puts it in its place, so that dist/ is never half of one and half of another.
+ * Compiles into a temporary folder and then replaces dist/ with it, so that dist/ never contains a mixture of two versions.
  * Call it from one process at a time.
  * @param {string} root the clone
- * @throws SetupError with what the compiler said
+ * @throws SetupError with the compiler's output
  */
 export async function compile(root) {
-  const digest = sourcesDigest(root); // before compiling: a change made meanwhile compiles again next time
+  const digest = sourcesDigest(root); // before compiling, so that a change in the meantime compiles again next time
   const fresh = join(root, "dist-fresh");
   const old = join(root, "dist-old");
   for (const leftover of [fresh, old]) rmSync(leftover, { recursive: true, force: true });
   try {
-    mkdirSync(fresh); // a folder that refuses us is not a source that does not compile
+    mkdirSync(fresh); // reports an unwritable folder as such, not as a failed compilation
     const { code, output } = await runCommand([join(root, "node_modules/.bin/tsc"), "-p", root, "--outDir", fresh], {
       cwd: root,
       timeoutMs: TIMEOUT_MS,
@@ -75,7 +75,7 @@ export async function compile(root) {
     if (code === undefined) {
       throw new SetupError(
         3,
-        `the compiler did not run to its end:\n${lastLines(output)}`,
+        `the compiler did not run to completion:\n${lastLines(output)}`,
         "rm -r node_modules, then run the command again.",
       );
     }
@@ -83,7 +83,7 @@ export async function compile(root) {
       throw new SetupError(
         70,
         `the sources do not compile:\n${lastLines(output, 40)}`,
-        "Mend them; dist/ is as it was.",
+        "Fix them; dist/ is unchanged.",
       );
     }
     const program = join(fresh, "cli/main.js");
@@ -96,7 +96,7 @@ export async function compile(root) {
   }
 }
 
-/** overlayfs does not rename a folder of a lower layer, as when the clone came with a container image. */
+/** Moves a folder, or deletes it if overlayfs cannot rename it because it is in a lower layer, such as a container image. */
 function moveAway(folder, to) {
   try {
     renameSync(folder, to);

@@ -4,18 +4,18 @@ import { SetupError } from "./setup-error.mjs";
 
 const TIMEOUT_MS = 20 * 60_000;
 
-/** Seconds to wait for another apt or dpkg that holds the lock. */
+/** Maximum wait for another apt or dpkg that holds the lock, in seconds. */
 const LOCK_TIMEOUT_S = 120;
 
 /**
- * Installs from the package lists as they are; only when that fails are they fetched anew, which costs seconds and network.
+ * Installs packages with the existing package lists. Only if that fails it updates the lists, which takes seconds and network.
  * @param {readonly string[]} argv the command, from planFor()
  * @param {(argv: readonly string[]) => Promise<import("./run-command.mjs").CommandResult>} run
  * @throws SetupError with the end of apt's output
  */
 export async function installWithApt(argv, run = runApt) {
   if ((await run(argv)).code === 0) return;
-  // By itself apt calls an update a success in which no source could be reached.
+  // Without this option, apt reports success even if it reached no source.
   const update = await run(["apt-get", "update", "-o", "APT::Update::Error-Mode=any"]);
   const again = await run(argv);
   if (again.code === 0) return;
@@ -30,7 +30,7 @@ export async function installWithApt(argv, run = runApt) {
   throw new SetupError(
     3,
     `\`${command}\` failed:\n${lastLines(again.output)}`,
-    "Mend what apt names, then run the command again.",
+    "Fix the problem that apt reports, then run the command again.",
   );
 }
 

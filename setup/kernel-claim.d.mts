@@ -1,4 +1,4 @@
-/** Types of kernel-claim.mjs, which says what each does. */
+/** Types of kernel-claim.mjs, which documents them. */
 
 export class ClaimError extends Error {
   readonly hint: string;

@@ -1,11 +1,12 @@
 /**
- * Claims on files that the kernel releases: flock(2) on a lock file, held by an open descriptor of this process.
- * The kernel closes the descriptor when the process ends, however it ends, so no claim is ever stale and no process takes
- * one away from another. A claim is visible wherever the file is: in other PID, mount and network namespaces, and in
+ * Claims on files: flock(2) on a lock file, held by an open descriptor of this process.
+ * The kernel closes the descriptor when the process ends, for any reason. A claim is therefore never stale, and no process
+ * can take it from another. A claim is visible wherever the file is: in other PID, mount and network namespaces, and in
  * containers that share the folder.
- * Node has no flock(). The program of that name (util-linux, busybox) locks a descriptor that it inherits; the lock belongs
- * to the open file, which this process keeps. Node opens files O_CLOEXEC: programs that it starts do not keep the claim.
- * Plain JavaScript, because set-up runs before anything is compiled; builder/home/owner.ts is the builder's way in.
+ * Node has no flock(). The program flock (util-linux, busybox) locks a descriptor that it inherits; the lock belongs to the
+ * open file, which this process keeps. Node opens files with O_CLOEXEC, so programs that it starts do not keep the claim.
+ * This file is plain JavaScript, because set-up runs before anything is compiled. The builder uses it through
+ * builder/home/owner.ts.
  * Sources: flock(2), flock(1), open(2), pid_namespaces(7), proc(5) "/proc/pid/stat".
  */
 import { spawn } from "node:child_process";
@@ -29,7 +30,7 @@ export class ClaimError extends Error {
 
   /**
    * @param {string} message
-   * @param {string} hint what the reader can do about it
+   * @param {string} hint what the user can do about it
    */
   constructor(message, hint) {
     super(message);
@@ -37,7 +38,7 @@ export class ClaimError extends Error {
   }
 }
 
-/** A lock file that this process holds, with its identity in it. */
+/** A lock file that this process holds, and that contains its identity. */
 export class Claim {
   #fd;
 
@@ -50,14 +51,14 @@ export class Claim {
     this.#fd = fd;
   }
 
-  /** Gives the claim back and removes its file. A second call does nothing. */
+  /** Releases the claim and removes its file. A second call does nothing. */
   release() {
-    // While the lock is held: afterwards the file may be another's.
+    // Remove the file while the lock is held: afterwards it may belong to another process.
     if (this.#fd !== undefined && namesFile(this.path, this.#fd)) unlinkSync(this.path);
     this.close();
   }
 
-  /** Gives the claim back and leaves its file. A second call does nothing. */
+  /** Releases the claim and keeps its file. A second call does nothing. */
   close() {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
@@ -65,22 +66,22 @@ export class Claim {
 }
 
 /**
- * Claims a lock file, or does not while another holds it.
+ * Claims a lock file if no other process holds it.
  * @param {string} path
- * @param {{ mustExist?: boolean }} options `mustExist`: makes no file
- * @returns {Promise<Claim | undefined>}
- * @throws ClaimError; the file system's error when the file cannot be opened
+ * @param {{ mustExist?: boolean }} options `mustExist`: does not create the file
+ * @returns {Promise<Claim | undefined>} undefined if another process holds it, or if the file must exist and does not
+ * @throws ClaimError; the file system's error if the file cannot be opened
  */
 export function tryClaim(path, { mustExist = false } = {}) {
   return claim(path, { mustExist, wait: false });
 }
 
 /**
- * Claims a lock file as soon as nobody else holds it.
+ * Claims a lock file as soon as no other process holds it.
  * @param {string} path
  * @param {{ signal?: AbortSignal }} options
  * @returns {Promise<Claim>}
- * @throws ClaimError; the file system's error when the file cannot be opened; the signal's reason
+ * @throws ClaimError; the file system's error if the file cannot be opened; the signal's reason
  */
 export function waitForClaim(path, { signal } = {}) {
   return claim(path, { mustExist: false, wait: true, signal });
@@ -93,7 +94,7 @@ async function claim(path, { mustExist, wait, signal }) {
     let kept = false;
     try {
       if (!(await lock(fd, path, { wait, signal }))) return undefined;
-      // Its last holder may have removed it meanwhile: a lock on a file without a name keeps nobody out.
+      // Its last holder may have removed the file in the meantime. A lock on a file without a name has no effect.
       if (!namesFile(path, fd)) continue;
       writeIdentity(fd);
       kept = true;
@@ -104,7 +105,7 @@ async function claim(path, { mustExist, wait, signal }) {
   }
 }
 
-/** Best effort: it serves messages, and a full disk must not keep `livelab gc` from its work. */
+/** Writes the identity if possible: it is only for messages, and a full disk must not stop `livelab gc`. */
 function writeIdentity(fd) {
   try {
     ftruncateSync(fd, writeSync(fd, formatOwner(thisProcess()), 0));
@@ -114,10 +115,10 @@ function writeIdentity(fd) {
 }
 
 /**
- * Locks a file that the caller has opened, or does not while another holds it. Closing the file gives the lock back.
+ * Locks a file that the caller has opened, if no other process holds it. Closing the file releases the lock.
  * @param {number} fd
  * @param {string} path its name
- * @returns {Promise<boolean>} false also when the file does not have that name any more
+ * @returns {Promise<boolean>} false if another process holds it, or if the file no longer has that name
  * @throws ClaimError
  */
 export async function lockOpenFile(fd, path) {
@@ -125,7 +126,8 @@ export async function lockOpenFile(fd, path) {
 }
 
 /**
- * Whether a process holds the claim on a file. Many may ask at once; a claim that is tried meanwhile may fail.
+ * Whether a process holds the claim on a file. Several processes may check at the same time; a tryClaim() during a check may
+ * fail.
  * @param {string} path
  * @throws ClaimError
  */
@@ -139,10 +141,10 @@ export async function isClaimed(path) {
   }
 }
 
-/** @returns {number | undefined} undefined when the file is not there and `flags` do not make it */
+/** @returns {number | undefined} undefined if the file does not exist and `flags` do not create it */
 function openExisting(path, flags) {
   try {
-    // Read and write: NFS locks a file exclusively only for a descriptor that may write.
+    // Open for writing too: NFS gives an exclusive lock only to a writable descriptor.
     return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | flags, 0o644);
   } catch (error) {
     if (error.code === "ENOENT" && flags === 0) return undefined;
@@ -157,12 +159,12 @@ function namesFile(path, fd) {
   return named !== undefined && named.ino === open.ino && named.dev === open.dev;
 }
 
-/** flock's status for a lock that another holds; busybox gives it to errors, too, and says why. */
+/** flock's status for a lock that another process holds. busybox also uses it for errors, and then prints a message. */
 const HELD = 1;
-/** Signals that a terminal or a supervisor sends to all processes of a group: they are meant for us, not for flock. */
+/** Signals that a terminal or a supervisor sends to a whole process group. They are for this process, not for flock. */
 const GROUP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 
-/** @returns {Promise<boolean>} false when another open file holds the lock and `wait` is not set */
+/** @returns {Promise<boolean>} false if another open file holds the lock and `wait` is not set */
 async function lock(fd, path, { shared = false, wait = false, signal }) {
   for (;;) {
     signal?.throwIfAborted();
@@ -172,13 +174,13 @@ async function lock(fd, path, { shared = false, wait = false, signal }) {
     if (status === HELD && stderr === "" && !wait) return false;
     if (GROUP_SIGNALS.includes(killedBy)) continue;
     throw new ClaimError(
-      `${path} cannot be locked: ${stderr || `flock ended with ${killedBy ?? `status ${status}`}`}`,
+      `cannot lock ${path}: ${stderr || `flock ended with ${killedBy ?? `status ${status}`}`}`,
       "use a folder on a file system that supports flock(2): ext4, xfs, btrfs, tmpfs, or NFS 4",
     );
   }
 }
 
-/** Runs flock on a descriptor, which is its descriptor 3. */
+/** Runs flock on a descriptor, which it inherits as descriptor 3. */
 function runFlock(fd, options, signal) {
   return new Promise((resolve, reject) => {
     const child = spawn("flock", [...options, "3"], { stdio: ["ignore", "ignore", "pipe", fd] });
@@ -192,9 +194,9 @@ function runFlock(fd, options, signal) {
       signal?.removeEventListener("abort", kill);
       const hint =
         error.code === "ENOENT"
-          ? "install util-linux, and see that flock is in PATH"
+          ? "install util-linux, and check that flock is in PATH"
           : "allow more processes and open files (ulimit -u, ulimit -n)";
-      reject(new ClaimError(`flock, which locks files, did not start: ${error.message}`, hint));
+      reject(new ClaimError(`cannot start flock, which locks files: ${error.message}`, hint));
     });
     child.once("close", (status, killedBy) => {
       signal?.removeEventListener("abort", kill);
@@ -204,14 +206,14 @@ function runFlock(fd, options, signal) {
 }
 
 /**
- * Who a process is. A PID alone means nothing in another PID namespace or after a reboot, and the kernel uses it again;
- * with the start time, the namespace and the boot it names one process.
+ * Identity of a process. A PID alone has no meaning in another PID namespace or after a reboot, and the kernel reuses it.
+ * Together with the start time, the namespace and the boot it identifies one process.
  * @typedef {object} Owner
  * @property {string} boot boot id of its kernel
  * @property {string} pidNamespace
- * @property {number} pid in that namespace
+ * @property {number} pid PID in that namespace
  * @property {string} startTime in clock ticks since boot
- * @property {string} host name of its host or container, for people
+ * @property {string} host name of its host or container, for messages
  */
 
 /** @returns {Owner} */
@@ -225,7 +227,7 @@ export function thisProcess() {
   };
 }
 
-/** Empty where /proc does not say. */
+/** The value from /proc, or an empty string if it cannot be read. */
 function orEmpty(read) {
   try {
     return read();
@@ -236,11 +238,11 @@ function orEmpty(read) {
 
 /**
  * @param {number | "self"} pid
- * @returns {string | undefined} in clock ticks since boot; undefined when there is no such process
+ * @returns {string | undefined} start time in clock ticks since boot; undefined if the process does not exist
  */
 export function startTimeOf(pid) {
   try {
-    // The command name in field 2 may hold spaces and parentheses: count from the last ")".
+    // The command name in field 2 may contain spaces and parentheses, so count from the last ")".
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
   } catch {
@@ -256,9 +258,9 @@ export function formatOwner(owner) {
 }
 
 /**
- * The process that a lock file names: its holder, or its last one if nobody holds it.
+ * The process that a lock file names: its current or its last holder.
  * @param {string} path
- * @returns {Owner | undefined} undefined when the file is not there or livelab did not write it
+ * @returns {Owner | undefined} undefined if the file does not exist or livelab did not write it
  */
 export function readOwner(path) {
   try {

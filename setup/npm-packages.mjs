@@ -1,17 +1,17 @@
-/** The npm packages: what package-lock.json says, no more and no less. */
+/** Installs exactly the npm packages of package-lock.json. */
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { lastLines, runCommand } from "./run-command.mjs";
 import { SetupError } from "./setup-error.mjs";
 
-/** npm retries a registry that does not answer; on a slow line the packages take a few minutes. */
+/** Time limit of npm: it retries a registry that does not answer, and a slow connection needs a few minutes. */
 const TIMEOUT_MS = 15 * 60_000;
 
 /**
- * What livelab needs of npm, whatever the user's environment, ~/.npmrc or production server asks for: all packages of the
- * lock, with their programs, into this folder, and none of their scripts run. A flag goes before every other setting.
- * Then how npm speaks: npmFailure() reads it.
+ * The flags that livelab needs, because a flag overrides the user's environment and ~/.npmrc: install all packages of the
+ * lock, with their programs, into this folder, and run none of their scripts. The last flags set the form of npm's output,
+ * which npmFailure() reads.
  * Source: npm-ci(1), npm config(7).
  */
 const NPM_CI = [
@@ -22,12 +22,12 @@ const NPM_CI = [
   ...["--no-audit", "--no-fund", "--loglevel=warn", "--no-color", "--no-json", "--no-progress"],
 ];
 
-/** Settings that no flag takes back: another platform's packages, and folders of a workspace. */
+/** Settings that no flag can reset: packages for another platform, and folders of a workspace. */
 const UNWANTED_SETTING = /^npm_config_(cpu|os|libc|workspaces?)$/i;
 
 /**
- * True when node_modules holds what the lock says. Compared with npm's own record of what it installed, so a set-up by
- * hand with `npm ci` counts; optional packages for other platforms are in the lock only.
+ * Whether node_modules matches the lock. It compares the lock with npm's record of installed packages, so a manual `npm ci`
+ * also counts. Optional packages for other platforms are only in the lock.
  * @param {string} root the clone
  */
 export function npmPackagesMatch(root) {
@@ -44,28 +44,28 @@ export function npmPackagesMatch(root) {
   );
 }
 
-/** Whether a package is there, and its programs are where npm links them. */
+/** Whether a package and npm's links to its programs exist. */
 function isWhole(root, path, { bin = {} }) {
   if (!existsSync(join(root, path, "package.json"))) return false;
   const isNested = path.lastIndexOf("node_modules/") > 0;
   return isNested || Object.keys(bin).every((name) => existsSync(join(root, "node_modules", ".bin", name)));
 }
 
-/** Whether an optional package holds programs for this platform, as compiler and formatter do. */
+/** Whether an optional package contains programs for this platform, such as the compiler and the formatter. */
 function isForThisHost({ os, cpu, libc }) {
   if (os === undefined && cpu === undefined) return false; // npm may leave it out for other reasons
   const fits = (list, ours) => list === undefined || list.includes(ours);
   return fits(os, process.platform) && fits(cpu, process.arch) && (libc === undefined || libc.includes(hostLibc()));
 }
 
-/** As npm finds it. */
+/** The C library of this host, determined in the same way as npm does. */
 const hostLibc = () => (process.report.getReport().header.glibcVersionRuntime === undefined ? "musl" : "glibc");
 
 function readPackages(file) {
   try {
     return JSON.parse(readFileSync(file, "utf8")).packages;
   } catch {
-    return undefined; // absent or torn: npm ci will say so, or make it anew
+    return undefined; // missing or damaged: npm ci reports it, or writes it again
   }
 }
 
@@ -79,7 +79,7 @@ export async function installNpmPackages(root) {
     throw new SetupError(
       3,
       `npm keeps its cache in a home folder, and uid ${process.getuid()} has none`,
-      "Set HOME to a folder that you may write to, then run the command again.",
+      "Set HOME to a writable folder, then run the command again.",
     );
   }
   const npm = npmCommand(process.env);
@@ -90,13 +90,13 @@ export async function installNpmPackages(root) {
   if (!npmPackagesMatch(root)) {
     throw new SetupError(
       4,
-      `npm ci ended well, yet node_modules is not what package-lock.json says:\n${lastLines(output)}`,
-      "Look at npm's settings (npm config ls -l), or run `npm ci --include=dev --include=optional` by hand.",
+      `npm ci succeeded, but node_modules does not match package-lock.json:\n${lastLines(output)}`,
+      "Check npm's settings (npm config ls -l), or run `npm ci --include=dev --include=optional` yourself.",
     );
   }
 }
 
-/** False for a user without an entry in /etc/passwd, as in a container, when HOME is not set either. */
+/** False if HOME is not set and the user has no entry in /etc/passwd, as in some containers. */
 function hasHomeFolder() {
   try {
     return homedir() !== "";
@@ -105,57 +105,53 @@ function hasHomeFolder() {
   }
 }
 
-/** The npm that runs us, where one does; it need not be the first in PATH. */
+/** The npm that runs this program, or else the npm in PATH. */
 function npmCommand(env) {
   const path = env.npm_execpath ?? "";
   return basename(path) === "npm-cli.js" ? [process.execPath, path] : ["npm"];
 }
 
 /**
- * What an `npm ci` that failed means for its user.
- * @param {string} output what npm printed
+ * Turns the output of a failed `npm ci` into an error for the user.
+ * @param {string} output npm's output
  */
 export function npmFailure(output) {
   const said = `\n${troubleIn(output)}`;
   if (/^npm: spawn npm ENOENT/m.test(output)) {
-    return new SetupError(
-      3,
-      "npm was not found in PATH",
-      "Install npm (it comes with Node), then run the command again.",
-    );
+    return new SetupError(3, "npm is not in PATH", "Install npm (it comes with Node), then run the command again.");
   }
   if (/EINTEGRITY/.test(output)) {
     return new SetupError(
       4,
       `npm fetched a package whose digest is not the one in package-lock.json; it was not installed:${said}`,
-      "Ask for it again, or from another registry: npm cache verify; npm config get registry",
+      "Fetch it again after npm cache verify, or from another registry (npm config get registry).",
     );
   }
   if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|CERT_|network/.test(output)) {
     return new SetupError(
       4,
-      `npm could not fetch the packages of package-lock.json from its registry:${said}`,
+      `npm cannot fetch the packages of package-lock.json from its registry:${said}`,
       "Check the network and the registry (npm config get registry; npm config get proxy), then run the command again.",
     );
   }
   if (/EUSAGE|EJSONPARSE|package-lock\.json/.test(output)) {
     return new SetupError(
       4,
-      `package-lock.json cannot be used:${said}`,
-      "Restore it (git checkout -- package-lock.json), or make it anew after a change of package.json (npm install).",
+      `npm cannot use package-lock.json:${said}`,
+      "Restore it (git checkout -- package-lock.json), or update it after a change of package.json (npm install).",
     );
   }
   if (/ENOSPC|EDQUOT|EACCES|EPERM|EROFS/.test(output)) {
     return new SetupError(
       3,
-      `npm could not write its packages to this folder:${said}`,
-      "Make the clone and ~/.npm folders that you may write to, with free space, then run the command again.",
+      `npm cannot write the packages to this folder:${said}`,
+      "Make the clone and ~/.npm writable, with free space, then run the command again.",
     );
   }
-  return new SetupError(4, `npm ci failed:${said}`, "Run `npm ci` by hand to see all that it says.");
+  return new SetupError(4, `npm ci failed:${said}`, "Run `npm ci` to see its complete output.");
 }
 
-/** npm names the trouble first; its stack, its usage and the path of its log come after. */
+/** The first lines of npm's errors, which name the cause; stack, usage and the path of the log follow them. */
 function troubleIn(output) {
   const [beforeUsage] = output.split(/^npm error Clean install a project$/m);
   const lines = beforeUsage.split("\n").filter((line) => /^npm error +\S/.test(line) && !/^npm error +at /.test(line));

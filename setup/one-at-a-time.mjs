@@ -1,10 +1,10 @@
-/** Lets one process at a time do a piece of work, such as the set-up of one clone. */
+/** Runs work that only one process may do at a time, such as the set-up of a clone. */
 import { tryClaim, waitForClaim } from "./kernel-claim.mjs";
 
 /**
  * @template T
- * @param {string} subject path of what is claimed, e.g. a clone's dist; the claim is the file `<subject>.lock`
- * @param {() => void} onWait called once when another process holds the claim
+ * @param {string} subject path that the work changes, e.g. a clone's dist; the claim is the file `<subject>.lock`
+ * @param {() => void} onWait called once if another process holds the claim
  * @param {() => Promise<T>} work
  * @returns {Promise<T>}
  * @throws ClaimError

@@ -1,10 +1,10 @@
-/** Runs a program to its end within a limit and keeps what it printed. */
+/** Runs a program with a time limit, and collects its output. */
 import { spawn } from "node:child_process";
 
 /**
  * @typedef {object} CommandResult
- * @property {number | undefined} code exit status; undefined when it was ended by a signal or never started
- * @property {string} output stdout and stderr as they came, and at the end why it did not end by itself
+ * @property {number | undefined} code exit status; undefined if a signal ended the program or it did not start
+ * @property {string} output stdout and stderr in their order, and at the end why the program did not exit by itself
  */
 
 /**
@@ -21,7 +21,7 @@ export function runCommand([program, ...args], { cwd, env = process.env, timeout
       resolve({ code, output: [Buffer.concat(chunks).toString().trimEnd(), reason].filter(Boolean).join("\n") });
     };
     const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
-    // A child for which no descriptor is left has no streams.
+    // A child has no streams if no file descriptors are left.
     child.stdout?.on("data", (chunk) => chunks.push(chunk));
     child.stderr?.on("data", (chunk) => chunks.push(chunk));
     child.once("error", (error) => end(undefined, `${program}: ${error.message}`));
@@ -31,7 +31,7 @@ export function runCommand([program, ...args], { cwd, env = process.env, timeout
   });
 }
 
-/** The last lines of a program's output: where it says what went wrong. */
+/** The last lines of a program's output, indented; they usually name the error. */
 export function lastLines(text, count = 15) {
   return text
     .split("\n")

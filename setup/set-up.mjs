@@ -1,4 +1,4 @@
-/** The steps of set-up, in order; each looks first and acts only where something is missing. */
+/** The steps of set-up, in order. Each step checks first, and acts only if something is missing. */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,7 +14,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const say = (text) => console.error(`setup: ${text}`);
 const seconds = (sinceMs) => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`;
 
-/** @param {readonly string[]} args command line: nothing or `--tests` */
+/** @param {readonly string[]} args command line: empty or `--tests` */
 export async function main(args) {
   try {
     const unknown = args.find((arg) => arg !== "--tests");
@@ -27,23 +27,23 @@ export async function main(args) {
   } catch (thrown) {
     const error = asFileTrouble(thrown) ?? thrown;
     if (error instanceof SetupError || error instanceof ClaimError) say(`${error.message}\n  ${error.hint}`);
-    else say(`a defect of livelab's set-up: ${error.stack}`);
+    else say(`internal error of livelab's set-up: ${error.stack}`);
     process.exitCode = error.exitCode ?? (error instanceof ClaimError ? 3 : 70);
   }
 }
 
 async function setUp({ forTests }) {
   const startedAt = performance.now();
-  /** What is not as it should be, each with the step that mends it. */
+  /** The steps that are necessary now. */
   const pending = () => [
     ...(missing(forTests).length > 0 ? [() => systemPackages(forTests)] : []),
     ...(npmPackagesMatch(root) ? [] : [npmPackages]),
     ...(isCompiled(root) ? [] : [compiled]),
   ];
   if (pending().length > 0) {
-    const onWait = () => say("another set-up of this clone is at work; waiting for it");
+    const onWait = () => say("waiting for another set-up of this clone to finish");
     await oneAtATime(join(root, "dist"), onWait, async () => {
-      for (const step of pending()) await step(); // looked at again: the other one may have done it all
+      for (const step of pending()) await step(); // check again: the other set-up may have done everything
     });
   }
   say(`ready, ${seconds(startedAt)}`);
@@ -65,7 +65,7 @@ async function systemPackages(forTests) {
     const stillNames = still.map((need) => need.name).join(", ");
     throw new SetupError(
       3,
-      `apt installed its packages, yet this host still lacks ${stillNames}`,
+      `apt installed the packages, but this host still lacks ${stillNames}`,
       "Check PATH and dpkg's state (dpkg --audit).",
     );
   }
@@ -86,7 +86,7 @@ async function step(title, work) {
   say(`${title.split(" (")[0]}: done, ${seconds(startedAt)}`);
 }
 
-/** A disk or a folder that refuses us is the host's matter, not a defect. */
+/** Turns an error of the file system into a SetupError of the host; undefined for other errors. */
 function asFileTrouble(error) {
   if (!["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT"].includes(error.code)) return undefined;
   const us = process.getuid();
@@ -98,20 +98,16 @@ function asFileTrouble(error) {
       `Make the clone yours: sudo chown -R ${us} ${root}; then run the command again.`,
     );
   }
-  return new SetupError(
-    3,
-    error.message,
-    `Make ${root} a folder that you may write to, with free space, then run the command again.`,
-  );
+  return new SetupError(3, error.message, `Make ${root} writable, with free space, then run the command again.`);
 }
 
-/** The uid of what is at a path, or of the nearest folder above it. */
+/** The owner's uid of a path, or of the nearest existing folder above it. */
 function ownerOf(path) {
   for (let at = path; at !== dirname(at); at = dirname(at)) {
     try {
       return statSync(at).uid;
     } catch {
-      // not there, or not to be looked at
+      // missing or not accessible
     }
   }
   return undefined;

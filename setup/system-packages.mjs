@@ -1,7 +1,7 @@
 /**
- * What livelab needs of the host system: how to see that it is there, and which package brings it.
- * All of this is pure or reads only what it is handed; installing is in install-system-packages.mjs.
- * KVM is not in the table: without it everything works, only slower.
+ * What livelab needs from the host system: how to detect it, and which package contains it.
+ * These functions change nothing; install-system-packages.mjs installs packages.
+ * KVM is not in the table, because everything also works without it, but more slowly.
  */
 import { accessSync, constants, existsSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -10,17 +10,17 @@ import { basename, join } from "node:path";
  * @typedef {"debian" | "fedora" | "arch" | "suse" | "alpine"} Family distributions that share package names
  *
  * @typedef {object} Need
- * @property {string} name what the user knows it as
- * @property {"run" | "tests" | "unprivileged"} when always, only for tests, or only when not root
+ * @property {string} name its name in messages
+ * @property {"run" | "tests" | "unprivileged"} when always, only for tests, or only if not root
  * @property {{ commands: readonly string[] } | { anyFile: readonly string[] }} probe
  * @property {Record<Family, string>} packages
  *
  * @typedef {object} Probe
- * @property {(name: string) => string | undefined} findCommand where the command is
+ * @property {(name: string) => string | undefined} findCommand returns the path of a command
  * @property {(path: string) => boolean} fileExists
  */
 
-/** One package name for every family. */
+/** The same package name for every family. */
 const everywhere = (name) => ({ debian: name, fedora: name, arch: name, suse: name, alpine: name });
 
 /** @type {readonly Need[]} */
@@ -108,7 +108,7 @@ export const NEEDS = [
 /**
  * @param {Probe} probe
  * @param {{ isRoot: boolean, forTests: boolean }} use
- * @returns {Need[]} what this host lacks
+ * @returns {Need[]} the needs that this host lacks
  */
 export function missingNeeds(probe, { isRoot, forTests }) {
   const applies = { run: true, tests: forTests, unprivileged: !isRoot };
@@ -120,8 +120,8 @@ export function missingNeeds(probe, { isRoot, forTests }) {
 }
 
 /**
- * Looks in the folders of PATH, and in the sbin folders, which a user's PATH may lack.
- * A link to busybox is no find: its applets lack options of the programs whose names they bear.
+ * Searches the folders of PATH, and the sbin folders, which a user's PATH may lack.
+ * A link to busybox does not count: its applets lack options of the real programs.
  * @param {string} path the variable PATH
  * @returns {Probe}
  */
@@ -145,7 +145,7 @@ function isProgram(file) {
   }
 }
 
-/** @type {Record<string, Family>} os-release ids and the packages they use */
+/** @type {Record<string, Family>} family of each ID in os-release */
 const FAMILIES = {
   debian: "debian",
   ubuntu: "debian",
@@ -157,14 +157,14 @@ const FAMILIES = {
 };
 
 /**
- * Reads the two fields of os-release(5) that say what a distribution is or is like.
- * @param {string} osRelease the file's text; empty when there is none
- * @returns {Family | undefined} undefined for one whose package names we do not know
+ * Determines the family from the fields ID and ID_LIKE of os-release(5).
+ * @param {string} osRelease the file's text; empty if the file does not exist
+ * @returns {Family | undefined} undefined if the package names of the distribution are unknown
  */
 export function distributionFamily(osRelease) {
   const field = (name) => new RegExp(`^${name}=["']?([^"'\n]*)["']?$`, "m").exec(osRelease)?.[1] ?? "";
   const ids = [field("ID"), ...field("ID_LIKE").split(/\s+/)];
-  if (ids.includes("rhel")) return undefined; // calls itself like Fedora, and has no qemu-system-x86_64
+  if (ids.includes("rhel")) return undefined; // ID_LIKE has fedora, but there is no qemu-system-x86_64
   const known = ids.find((id) => id in FAMILIES);
   return known === undefined ? undefined : FAMILIES[known];
 }
@@ -184,7 +184,7 @@ const INSTALL = {
 };
 
 /**
- * The command that installs what is missing on a family's hosts.
+ * The command that installs missing needs on hosts of a family.
  * @param {readonly Need[]} needs @param {Family} family
  * @returns {readonly string[]} argv
  */
@@ -193,8 +193,8 @@ export function installCommand(needs, family) {
 }
 
 /**
- * What to do about needs: install them, or tell the user how.
- * @param {readonly Need[]} needs what is missing; not empty
+ * Decides how to provide missing needs: install them, or show the user the command.
+ * @param {readonly Need[]} needs missing needs; not empty
  * @param {{ family: Family | undefined, isRoot: boolean }} host
  * @returns {{ kind: "install", argv: readonly string[] } | { kind: "tell", hint: string }}
  */

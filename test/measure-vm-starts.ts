@@ -1,9 +1,10 @@
 /** How long the builder VM takes from nothing to the end of a first command: booted, and from its saved state. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { silentProgress } from "../base/progress/progress.js";
 import { BuilderVm } from "../builder/machines/vm/vm.js";
 import { vmBaseAt } from "../builder/machines/vm/vm-base.js";
-import { openToyWorkshop, TOY_STAMP } from "../fixtures/toy-stage.js";
+import { openToyBuildContext, TOY_STAMP } from "../fixtures/toy-stage.js";
 import { decideAccelerator } from "../vm/accelerator/accelerator.js";
 
 /** @param homeRoot a LIVELAB_HOME @param folder for files of this measurement */
@@ -12,13 +13,13 @@ export async function measureVmStarts(
   folder: string,
 ): Promise<{ readonly bootMs: number; readonly warmMs: number }> {
   const { signal } = new AbortController();
-  const workshop = await openToyWorkshop(homeRoot, { machine: "vm" });
-  const { home, machines } = workshop;
-  await using gateway = workshop.createGateway();
-  await workshop.ready(TOY_STAMP, gateway);
+  const buildContext = await openToyBuildContext(homeRoot, { machine: "vm" });
+  const { home, machines } = buildContext;
+  await using gateway = buildContext.createGateway();
+  await buildContext.ready(TOY_STAMP, gateway);
   const base = vmBaseAt(home, machines.baseKey);
-  const verdict = await decideAccelerator({ want: "auto", kernelPath: base.kernel, stateDir: home.root, signal });
-  const options = { home, base, disk: join(home.vm, "pool.raw"), verdict, signal, note: () => {} };
+  const verdict = await decideAccelerator({ preference: "auto", kernelPath: base.kernel, stateDir: home.root, signal });
+  const options = { home, base, disk: join(home.vm, "pool.raw"), verdict, signal, progress: silentProgress };
   const time = async (vm: typeof home.vm): Promise<number> => {
     const started = performance.now();
     await using machine = await BuilderVm.start({ ...options, home: { ...home, vm } });

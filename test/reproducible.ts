@@ -4,15 +4,14 @@
  * two stages and resumed. It takes what the host's LIVELAB_HOME holds of inputs, bases and ZFS modules; each build has
  * layers of its own, 3 GB, which are removed.
  */
-import { execFile } from "node:child_process";
 import { cp, mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { findProgram } from "../base/find-program.js";
 import { formatDuration } from "../base/format.js";
 import { isThere } from "../base/is-there.js";
 import { watchOutput } from "../base/lost-output.js";
 import { findProjectRoot } from "../base/project-root.js";
+import { runProgram } from "../base/run-program.js";
 import { TempDir } from "../base/temp-dir.js";
 import { readSourceState } from "../builder/release/git-status.js";
 import { SUMS } from "../builder/release/outputs.js";
@@ -25,7 +24,6 @@ const KILLED_IN = ["install_live", "prepare_archive_bits"];
 const FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
 const root = findProjectRoot();
-const run = promisify(execFile);
 if ((await readSourceState(root)).dirty)
   throw new Error("commit first: the checkouts that are compared are of the commit");
 watchOutput({ program: "reproducible" });
@@ -40,7 +38,7 @@ interface Build {
 async function prepare(name: string, checkout: string): Promise<{ cli: string; home: string; out: string }> {
   const project = join(dir.path, checkout);
   await mkdir(join(project, ".."), { recursive: true });
-  await run("git", ["clone", "--quiet", root, project]);
+  await runProgram("git", ["clone", "--quiet", root, project]);
   await cp(join(root, "dist"), join(project, "dist"), { recursive: true });
   await symlink(join(root, "node_modules"), join(project, "node_modules"));
   const home = join(dir.path, `home-${name}`);
@@ -122,10 +120,10 @@ if (failures > 0) process.exitCode = 1;
 
 /** What `livelab compare` says of two folders, with its status. */
 async function compareFolders(one: string, two: string): Promise<{ status: number; stdout: string }> {
-  return run(process.execPath, [join(root, "dist/cli/main.js"), "compare", one, two]).then(
+  return runProgram(process.execPath, [join(root, "dist/cli/main.js"), "compare", one, two]).then(
     ({ stdout }) => ({ status: 0, stdout }),
-    (error: { code?: number; stdout?: string; stderr?: string }) => ({
-      status: error.code ?? -1,
+    (error: { status?: number; stdout?: string; stderr?: string }) => ({
+      status: error.status ?? -1,
       stdout: `${error.stdout ?? ""}${error.stderr ?? ""}`,
     }),
   );

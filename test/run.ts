@@ -1,7 +1,7 @@
 /**
  * `npm test`: checks of the tree, unit tests, machine tests, boot scenarios, and tests of the image that these booted.
  * Prints a line for each on stdout, ends with `N passed, N failed`, and exits 0 only if something ran and all passed.
- * Usage: run.js [--unit] [--machine] [--boot] [FILE...]; without arguments, everything.
+ * Usage: run.js [--checks] [--unit] [--machine] [--boot] [FILE...]; without arguments, everything. --unit runs checks, too.
  */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,20 +10,11 @@ import { processors } from "../base/host-capacity.js";
 import { LivelabError, UsageError } from "../base/livelab-error.js";
 import { watchOutput } from "../base/lost-output.js";
 import { findProjectRoot } from "../base/project-root.js";
-import { runBootScenarios } from "./runner/boot-scenarios.js";
-import { runCheck } from "./runner/check.js";
-import { checkoutCheck } from "./runner/checkout-check.js";
-import { distCheck } from "./runner/dist-check.js";
-import { formatCheck } from "./runner/format-check.js";
-import { importCheck } from "./runner/import-check.js";
-import { lockCheck } from "./runner/lock-check.js";
+import { type Check, runCheck } from "./runner/check.js";
 import type { Outcome } from "./runner/outcome.js";
 import { outcomeLines, summaryLines, total } from "./runner/report-lines.js";
 import { runTestFile } from "./runner/run-test-file.js";
-import { shellCheck } from "./runner/shell-check.js";
 import { findTestFiles, type TestFile, type TestKind, testFileOf } from "./runner/test-files.js";
-import { verifyCheck } from "./runner/verify-check.js";
-import { workflowCheck } from "./runner/workflow-check.js";
 
 /** Longest run of one file, in milliseconds. */
 const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = {
@@ -35,10 +26,11 @@ const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = {
 /** Longest run of all boot scenarios, in milliseconds, with a cold build before them on a slow host. */
 const BOOT_TIMEOUT_MS = 2 * 60 * 60_000;
 
+/** Unit tests that run at once besides one a processor: some wait for clocks, and use none meanwhile. */
+const ONE_THAT_WAITS = 1;
+
 /** Exit status after Ctrl-C, as shells have it. */
 const INTERRUPTED = 130;
-
-const CHECKS = [distCheck, checkoutCheck, formatCheck, shellCheck, importCheck, lockCheck, workflowCheck];
 
 const root = findProjectRoot();
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -52,24 +44,25 @@ interface Selection {
 /** @throws UsageError BAD_ARGUMENT, NO_SUCH_TEST */
 async function select(args: readonly string[]): Promise<Selection> {
   const { values, positionals } = parse(args);
-  const { unit = false, machine = false, boot = false } = values;
+  const { checks = false, unit = false, machine = false, boot = false } = values;
   const places = { root, dist, cwd: process.cwd(), callerCwd: process.env["INIT_CWD"] };
   const named = positionals.map((argument) => testFileOf(argument, places));
-  const everything = !unit && !machine && !boot && named.length === 0;
+  const everything = !checks && !unit && !machine && !boot && named.length === 0;
   const found = (await findTestFiles(dist)).filter(
     ({ kind }) =>
       everything || (kind === "unit" && unit) || (kind === "machine" && machine) || (kind === "image" && boot),
   );
-  return { checks: everything || unit, files: [...found, ...named], boot: everything || boot };
+  return { checks: everything || checks || unit, files: [...found, ...named], boot: everything || boot };
 }
 
 function parse(args: readonly string[]) {
   const flag = { type: "boolean" } as const;
   try {
-    return parseArgs({ args: [...args], options: { unit: flag, machine: flag, boot: flag }, allowPositionals: true });
+    const options = { checks: flag, unit: flag, machine: flag, boot: flag };
+    return parseArgs({ args: [...args], options, allowPositionals: true });
   } catch (error) {
     throw new UsageError("BAD_ARGUMENT", (error as Error).message, {
-      hint: "Usage: npm test -- [--unit] [--machine] [--boot] [FILE...]",
+      hint: "Usage: npm test -- [--checks] [--unit] [--machine] [--boot] [FILE...]",
     });
   }
 }
@@ -81,38 +74,36 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
     outcomes.push(outcome);
     console.log(outcomeLines(outcome));
   };
-  const runFile = ({ name, path, kind }: TestFile) =>
+  const check = (each: Check) => run(runCheck(each, root));
+  const file = ({ name, path, kind }: TestFile) =>
     run(runTestFile(path, { name, timeoutMs: FILE_TIMEOUT_MS[kind], env: process.env, signal }));
+  const filesOf = (wanted: TestKind) => files.filter(({ kind }) => kind === wanted);
 
-  if (checks) {
-    for (const check of CHECKS) await run(runCheck(check, root));
-  }
-  await eachOf(
-    files.filter(({ kind }) => kind === "unit"),
-    processors(),
-    signal,
-    runFile,
-  );
-  await eachOf(
-    files.filter(({ kind }) => kind === "machine"),
-    1,
-    signal,
-    runFile,
-  );
+  // Checks and scenarios are loaded with half of livelab, which a run of a single file does without.
+  const treeChecks = checks ? (await import("./runner/tree-checks.js")).treeChecks : [];
+  const quick = [
+    ...treeChecks.map((each) => () => check(each)),
+    ...longestFirst(filesOf("unit")).map((each) => () => file(each)),
+  ];
+  await eachOf(quick, processors() + ONE_THAT_WAITS, signal, (work) => work());
+  await eachOf(filesOf("machine"), 1, signal, file);
   if (boot && !signal.aborted) {
+    const { runBootScenarios } = await import("./runner/boot-scenarios.js");
+    const { verifyCheck } = await import("./runner/verify-check.js");
     const reportDir = join(root, "out", "test-report");
     const options = { reportDir, timeoutMs: BOOT_TIMEOUT_MS, env: process.env, signal };
     await run(runBootScenarios(join(dist, "cli/main.js"), options));
-    await run(runCheck(verifyCheck, root));
+    await check(verifyCheck);
   }
-  await eachOf(
-    files.filter(({ kind }) => kind === "image"),
-    1,
-    signal,
-    runFile,
-  );
+  await eachOf(filesOf("image"), 1, signal, file);
   return outcomes;
 }
+
+/** Tests of whole programs take longest: begun first, so that none of them runs alone at the end. */
+const longestFirst = (files: readonly TestFile[]): readonly TestFile[] => {
+  const isOfProgram = ({ name }: TestFile): boolean => name.startsWith("test/");
+  return [...files.filter(isOfProgram), ...files.filter((each) => !isOfProgram(each))];
+};
 
 /** Runs `work` on each item, `width` at a time, in order; begins no more when the signal is raised. */
 async function eachOf<T>(

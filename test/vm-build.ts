@@ -3,14 +3,13 @@
  * file, with times; then once more after a change of proto, with the VM's build killed on the way.
  * It takes what the host's LIVELAB_HOME holds of inputs and bases; half an hour to an hour where the VM is emulated.
  */
-import { execFile } from "node:child_process";
 import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { formatBytes, formatDuration } from "../base/format.js";
 import { watchOutput } from "../base/lost-output.js";
 import { findProjectRoot } from "../base/project-root.js";
+import { runProgram } from "../base/run-program.js";
 import { TempDir } from "../base/temp-dir.js";
 import { table } from "../builder/release/describe.js";
 import type { OutputReport } from "../builder/release/outputs.js";
@@ -71,10 +70,9 @@ await compare(`built with stamp ${STAMP}`, {
   sandbox: await checkedRun(build("sandbox", "--machine", "sandbox", "--stamp", STAMP), env("sandbox")),
   vm: await checkedRun(build("vm", "--machine", "vm", "--stamp", STAMP), env("vm")),
 });
-const run = promisify(execFile);
 const listed = ["shell", "-r", STAMP, "--", "zfs", "list", "-t", "snapshot", "-o", "name,used,refer"];
 process.stdout.write(
-  `\n${(await run(process.execPath, [cli, ...listed], { env: { ...process.env, ...env("vm") } })).stdout}\n`,
+  `\n${(await runProgram(process.execPath, [cli, ...listed], { env: { ...process.env, ...env("vm") } })).stdout}\n`,
 );
 
 await appendFile(join(project, "proto/etc/profile.d/triton.sh"), "# changed by the VM build test\n");

@@ -1,10 +1,10 @@
-import { execFileSync } from "node:child_process";
 import { mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { UsageError } from "../base/livelab-error.js";
+import { runProgram } from "../base/run-program.js";
 import { TempDir } from "../base/temp-dir.js";
 import { readDiskFile } from "./disk-file.js";
 
@@ -112,7 +112,7 @@ test("what is no file with whole sectors is refused: empty, cut short, a folder,
   await writeFile(inside("empty"), "");
   await writeFile(inside("odd"), Buffer.alloc(1000));
   await mkdir(inside("folder"));
-  execFileSync("mkfifo", [inside("pipe")]);
+  await runProgram("mkfifo", [inside("pipe")]);
   await symlink(inside("nowhere"), inside("link"));
   const server = createServer().listen(inside("socket"));
   await new Promise((resolve) => server.once("listening", resolve));

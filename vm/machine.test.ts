@@ -1,116 +1,29 @@
-import { execFileSync } from "node:child_process";
-import { mkdir, readFile, truncate, writeFile } from "node:fs/promises";
+/** What needs no QEMU that runs a guest; the rest is in test/machine/machine.test.ts. */
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { TempDir } from "../base/temp-dir.js";
-import { waitAtMost } from "../base/wait-at-most.js";
-import { ABORTS, answers, FakeQemu, LATER } from "../fixtures/fake-qemu.js";
+import { answers, FakeQemu } from "../fixtures/fake-qemu.js";
 import { thrownBy, within } from "../fixtures/vm-deadline.js";
-import { countSlowly, halt, panic, powerOff, reset, say, writeBootDisk, writeDisk } from "../fixtures/vm-guest-code.js";
 import { smallMachine } from "../fixtures/vm-small-machine.js";
-import { skipTest } from "../test/runner/skip-test.js";
-import { kvmFailureOf } from "./accelerator/kvm-failure.js";
-import { createRawDisk } from "./disk-image.js";
 import { launchMachine } from "./machine.js";
-import type { ExitReport } from "./qemu/exit-report.js";
-import { SerialLine } from "./serial/serial-line.js";
 import { VmError } from "./vm-error.js";
 
-const test = suite("machine");
-
-/** What a line says until it has said `end`. */
-async function heard(line: SerialLine, end: string): Promise<string> {
-  let text = "";
-  await waitAtMost(
-    new Promise<void>((resolve) => {
-      line.onData((chunk) => {
-        text += chunk.toString();
-        if (text.includes(end)) resolve();
-      });
-    }),
-    { limitMs: 5_000, onLimit: () => new Error(`"${end}" was not said; heard: ${JSON.stringify(text)}`) },
-  );
-  return text;
-}
+const test = suite("launch of a machine");
 
 test(
-  "runs nothing before it is resumed, and then loses not a byte of either line",
-  within(10_000, async () => {
+  "says how QEMU is installed where it is missing",
+  within(5_000, async () => {
     await using dir = await TempDir.create("machine");
-    const disk = join(dir.path, "disk");
-    await writeBootDisk(disk, say("ttyS0", "one."), say("ttyS1", "two."));
-    await using machine = await launchMachine(smallMachine(disk, { serial: ["pty", "pty"] }), { workDir: dir.path });
-    await using first = await SerialLine.open(machine.serialPath("ttyS0"));
-    await using second = await SerialLine.open(machine.serialPath("ttyS1"));
-    const both = Promise.all([heard(first, "one."), heard(second, "two.")]);
-    await sleep(200);
-    assert.is(await readFile(join(dir.path, "ttyS1.log"), "utf8"), "");
-    await machine.resume();
-    const [one, two] = await both;
-    assert.match(one, "SeaBIOS");
-    assert.is(two, "two.");
-    await machine.stop(); // QEMU writes its log after the line itself
-    assert.is(await readFile(join(dir.path, "ttyS1.log"), "utf8"), "two.");
+    const spec = smallMachine(join(dir.path, "disk"));
+    const error = await thrownBy(launchMachine(spec, { workDir: dir.path, program: "qemu-system-of-nobody" }));
+    assert.instance(error, VmError);
+    assert.is((error as VmError).code, "QEMU_NOT_FOUND");
+    assert.is((error as VmError).kind, "host");
+    assert.match(String((error as VmError).hint), "apt-get install qemu-system-x86 ipxe-qemu");
   }),
 );
-
-for (const [what, code, reason] of [
-  ["powers off", powerOff, "guest-shutdown"],
-  ["reboots", reset, "guest-reset"],
-  ["panics", panic, "guest-panic"],
-] as const) {
-  test(
-    `tells within 2 s that the guest ${what}, with the last it said`,
-    within(10_000, async () => {
-      await using dir = await TempDir.create("machine");
-      const disk = join(dir.path, "disk");
-      await writeBootDisk(disk, say("ttyS1", "the last words."), code);
-      await using machine = await launchMachine(smallMachine(disk), { workDir: dir.path });
-      await using line = await SerialLine.open(machine.serialPath("ttyS1"));
-      const words = heard(line, "words.");
-      await machine.resume();
-      assert.is(await words, "the last words.");
-      const spoken = performance.now();
-      const report = await machine.exited;
-      assert.ok(performance.now() - spoken < 2_000);
-      assert.is(report.reason, reason);
-      assert.is(report.code, 0);
-      assert.equal(await machine.stop(), report);
-    }),
-  );
-}
-
-const DISK_FULL = "does not let a guest hang whose disk the host cannot write";
-if (process.getuid?.() !== 0) {
-  skipTest(test, DISK_FULL, "needs root, to mount a small file system");
-} else {
-  test(
-    DISK_FULL,
-    within(10_000, async () => {
-      await using dir = await TempDir.create("full-disk");
-      await using work = await TempDir.create("machine");
-      execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", dir.path]);
-      try {
-        const disk = join(dir.path, "disk");
-        await writeBootDisk(join(work.path, "disk"), writeDisk);
-        // The boot sector alone takes room; the rest is a hole that the full file system cannot fill.
-        await writeFile(disk, (await readFile(join(work.path, "disk"))).subarray(0, 512));
-        await truncate(disk, 1024 * 1024);
-        await writeFile(join(dir.path, "filler"), Buffer.alloc(64 * 1024)).catch(() => {});
-        const spec = smallMachine(disk, { disks: [{ path: disk, format: "raw" }] });
-        await using machine = await launchMachine(spec, { workDir: work.path });
-        await machine.resume();
-        const { reason, diskError } = await machine.exited;
-        assert.is(reason, "disk-error");
-        assert.equal(diskError, { path: disk, detail: "No space left on device" });
-      } finally {
-        execFileSync("umount", [dir.path]);
-      }
-    }),
-  );
-}
 
 test(
   "tells UEFI that is not there from a work folder that does not take its variables",
@@ -129,205 +42,6 @@ test(
 );
 
 test(
-  "tells of a guest that answers no more where its processor is and what waits in its port",
-  within(10_000, async () => {
-    await using dir = await TempDir.create("machine");
-    const disk = join(dir.path, "disk");
-    await writeBootDisk(disk, say("ttyS1", "booted"));
-    const ports = [{ name: "org.livelab.test", socketPath: join(dir.path, "port") }];
-    await using machine = await launchMachine(smallMachine(disk, { ports }), { workDir: dir.path });
-    const report = join(dir.path, "stall.txt");
-    await machine.writeStallReport(report);
-    const text = await readFile(report, "utf8");
-    assert.is(text.match(/^CPU#0$/gm)?.length, 2, "registers, twice");
-    for (const part of [
-      "prelaunch",
-      "dumping local APIC state for CPU 0",
-      "port0: filename=disconnected",
-      "virtserialport",
-    ])
-      assert.match(text, part);
-    // Of QEMU 7.2 and later; an older one says that it does not know.
-    assert.match(text, /"name": "virtio-serial"|x-query-virtio has not been found/);
-    await machine.stop();
-    await machine.writeStallReport(report);
-    assert.match(await readFile(report, "utf8"), /^== query-status\n.*QMP channel/);
-  }),
-);
-
-test(
-  "shares a disk that it only reads with another machine, and no other",
-  within(10_000, async () => {
-    await using dir = await TempDir.create("machine");
-    const disk = join(dir.path, "disk");
-    await writeBootDisk(disk, say("ttyS1", "booted"));
-    const launchIn = (name: string, spec = smallMachine(disk)) =>
-      launchMachine(spec, { workDir: join(dir.path, name) });
-    await using one = await launchIn("one");
-    await using two = await launchIn("two");
-    for (const machine of [one, two]) {
-      await using line = await SerialLine.open(machine.serialPath("ttyS1"));
-      const said = heard(line, "booted");
-      await machine.resume();
-      await said;
-    }
-    const writer = smallMachine(disk, { disks: [{ path: disk, format: "raw" }] });
-    const error = await thrownBy(launchIn("three", writer));
-    assert.match(String((error as VmError).hint), "another machine uses this disk");
-  }),
-);
-
-test(
-  "is stopped once, and gives whoever asks the same answer",
-  within(10_000, async () => {
-    await using dir = await TempDir.create("machine");
-    const disk = join(dir.path, "disk");
-    await writeBootDisk(disk, halt);
-    const steps: string[] = [];
-    await using machine = await launchMachine(smallMachine(disk), {
-      workDir: dir.path,
-      log: (line) => steps.push(line),
-    });
-    await machine.resume();
-    const [one, two] = await Promise.all([machine.stop(), machine.stop()]);
-    assert.is(one.reason, "quit");
-    assert.is(one, two);
-    assert.is(steps.filter((step) => step.endsWith("stop: quit")).length, 1);
-  }),
-);
-
-test(
-  "ends a QEMU that hangs",
-  within(15_000, async () => {
-    await using dir = await TempDir.create("machine");
-    const disk = join(dir.path, "disk");
-    await writeBootDisk(disk, halt);
-    await using machine = await launchMachine(smallMachine(disk), { workDir: dir.path });
-    process.kill(machine.pid, "SIGSTOP");
-    const report = await machine.stop();
-    assert.is(report.reason, "quit");
-    assert.is(report.signal, "SIGKILL");
-  }),
-);
-
-test(
-  "tells that somebody else killed QEMU",
-  within(10_000, async () => {
-    await using dir = await TempDir.create("machine");
-    const disk = join(dir.path, "disk");
-    await writeBootDisk(disk, halt);
-    await using machine = await launchMachine(smallMachine(disk), { workDir: dir.path });
-    await machine.resume();
-    process.kill(machine.pid, "SIGKILL");
-    const report = await machine.exited;
-    assert.is(report.reason, "killed");
-    assert.is(report.signal, "SIGKILL");
-    const error = await thrownBy(machine.resume());
-    assert.is((error as VmError).code, "QMP_CLOSED");
-  }),
-);
-
-/** A machine of a QEMU whose KVM does this to it a moment after its start. */
-async function endUnderKvm(kvm: string): Promise<ExitReport> {
-  await using qemu = await FakeQemu.install({ kvm });
-  const disk = join(qemu.folder, "disk");
-  await writeBootDisk(disk, halt);
-  const spec = { ...smallMachine(disk), accelerator: "kvm" } as const;
-  await using machine = await launchMachine(spec, { workDir: join(qemu.folder, "work") });
-  await machine.resume();
-  return await machine.exited;
-}
-
-const KVM_ERROR = 'echo "KVM internal error. Suberror: 1" >&2; echo "RAX=0000000000000000" >&2';
-
-for (const [what, kvm, reason, failure] of [
-  ["stops its guest and says why in its log", `${LATER}; ${KVM_ERROR}; wait`, "internal-error", /KVM internal error/],
-  [
-    "says why, and hangs",
-    `trap '' TERM; ${LATER}; ${KVM_ERROR}; kill -STOP $pid; wait`,
-    "internal-error",
-    /KVM internal error/,
-  ],
-  ["aborts", `${LATER}; kill -KILL $pid; echo "it was unwell" >&2; kill -ABRT $$`, "killed", /it was unwell/],
-  ["is killed without a word", `${LATER}; kill -KILL $pid; kill -SEGV $$`, "killed", /SIGSEGV/],
-  [
-    "ends with a status, and names KVM",
-    `${LATER}; kill -KILL $pid; echo "error: kvm run failed Bad address" >&2; exit 1`,
-    "failed",
-    /kvm run failed/,
-  ],
-  [
-    "stops its guest and says so on QMP alone",
-    `${answers(3)}
-     echo '{"event": "STOP"}' >&3
-     read -r _ <&3; echo '{"return": {"status": "internal-error", "running": false}, "id": 4}' >&3
-     read -r _ <&3; exit 0`,
-    "internal-error",
-    /internal-error/,
-  ],
-] as const) {
-  test(
-    `distinguishes KVM's failure from the guest's when QEMU ${what}`,
-    within(10_000, async () => {
-      const report = await endUnderKvm(kvm);
-      assert.is(report.reason, reason);
-      assert.match(String(report.kvmFailure), failure);
-      assert.is(kvmFailureOf(report)?.kind, "host");
-    }),
-  );
-}
-
-test(
-  "takes a QEMU that stops its guest for another reason for one that runs on",
-  within(10_000, async () => {
-    const report = await endUnderKvm(`${answers(3)}
-      echo '{"event": "STOP"}' >&3
-      read -r _ <&3; echo '{"return": {"status": "paused", "running": false}, "id": 4}' >&3
-      sleep 0.5
-      echo '{"event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-shutdown"}}' >&3
-      read -r _ <&3; exit 0`);
-    assert.equal([report.reason, report.kvmFailure], ["guest-shutdown", undefined]);
-  }),
-);
-
-test(
-  "puts a start that fails under KVM down to the host, however it fails",
-  within(20_000, async () => {
-    for (const kvm of [ABORTS, "echo hello >&3; exec sleep 60", 'echo "kvm_init_vcpu: no" >&2; exit 1']) {
-      const error = await thrownBy(endUnderKvm(kvm));
-      assert.equal([(error as VmError).code, (error as VmError).kind], ["KVM_FAILED", "host"]);
-    }
-  }),
-);
-
-test(
-  "says how QEMU is installed where it is missing",
-  within(5_000, async () => {
-    await using dir = await TempDir.create("machine");
-    const spec = smallMachine(join(dir.path, "disk"));
-    const error = await thrownBy(launchMachine(spec, { workDir: dir.path, program: "qemu-system-of-nobody" }));
-    assert.instance(error, VmError);
-    assert.is((error as VmError).code, "QEMU_NOT_FOUND");
-    assert.is((error as VmError).kind, "host");
-    assert.match(String((error as VmError).hint), "apt-get install qemu-system-x86 ipxe-qemu");
-  }),
-);
-
-test(
-  "tells within 2 s what QEMU said when it dies at its start",
-  within(5_000, async () => {
-    await using dir = await TempDir.create("machine");
-    const disk = join(dir.path, "no, such disk");
-    const start = performance.now();
-    const error = await thrownBy(launchMachine(smallMachine(disk), { workDir: join(dir.path, "work") }));
-    assert.ok(performance.now() - start < 2_000);
-    assert.is((error as VmError).code, "EXITED_EARLY");
-    assert.match(String(error), `Could not open '${disk}': No such file or directory`);
-    assert.match(String((error as VmError).hint), "argv.txt");
-  }),
-);
-
-test(
   "reports what QEMU wrote when it dies after its greeting",
   within(10_000, async () => {
     await using qemu = await FakeQemu.install({
@@ -337,79 +51,6 @@ test(
     const error = await thrownBy(launchMachine(spec, { workDir: join(qemu.folder, "work") }));
     assert.equal([(error as VmError).code, (error as VmError).kind], ["EXITED_EARLY", "host"]);
     assert.match(String(error), "qemu: initrd is too large");
-  }),
-);
-
-test(
-  "is not launched when the signal has been given, and is ended when it is given midway",
-  within(5_000, async () => {
-    await using dir = await TempDir.create("machine");
-    const disk = join(dir.path, "disk");
-    await writeBootDisk(disk, halt);
-    const reason = new Error("interrupted");
-    const options = { workDir: dir.path, signal: AbortSignal.abort(reason) };
-    assert.is(await thrownBy(launchMachine(smallMachine(disk), options)), reason);
-
-    const controller = new AbortController();
-    let pid = 0;
-    const log = (line: string) => {
-      pid = Number(/pid (\d+)/.exec(line)?.[1] ?? pid);
-      controller.abort(reason);
-    };
-    const launch = launchMachine(smallMachine(disk), { workDir: dir.path, signal: controller.signal, log });
-    assert.is(await thrownBy(launch), reason);
-    await sleep(200);
-    assert.throws(() => process.kill(pid, 0), /ESRCH/);
-  }),
-);
-
-test(
-  "takes a disk while it runs, as many as it has slots for, and none that another machine uses",
-  within(10_000, async () => {
-    await using dir = await TempDir.create("machine");
-    const [disk, late, used] = ["disk", "late", "used"].map((name) => join(dir.path, name)) as [string, string, string];
-    await writeBootDisk(disk, countSlowly("ttyS1"));
-    for (const path of [late, used]) await createRawDisk(path, 1024 * 1024);
-    await using machine = await launchMachine(smallMachine(disk, { freeDiskSlots: 2 }), { workDir: dir.path });
-    await machine.resume();
-    await machine.plugDisk({ path: late, format: "raw" });
-    await using _other = await launchMachine(smallMachine(disk, { disks: [{ path: used, format: "raw" }] }), {
-      workDir: join(dir.path, "other"),
-    });
-    assert.match(String(await thrownBy(machine.plugDisk({ path: used, format: "raw" }))), "lock");
-    const none = await thrownBy(machine.plugDisk({ path: late, format: "raw" }));
-    assert.is((none as VmError).code, "NO_FREE_SLOT");
-  }),
-);
-
-test(
-  "names the lines that it has when asked for another",
-  within(5_000, async () => {
-    await using dir = await TempDir.create("machine");
-    const disk = join(dir.path, "disk");
-    await writeBootDisk(disk, halt);
-    await using machine = await launchMachine(smallMachine(disk), { workDir: dir.path });
-    assert.throws(
-      () => machine.serialPath("ttyS0"),
-      (error: unknown) => error instanceof VmError && error.message.endsWith("has no pty for ttyS0; it has: ttyS1"),
-    );
-  }),
-);
-
-test(
-  "leaves a command line that runs the same machine again",
-  within(10_000, async () => {
-    await using dir = await TempDir.create("machine");
-    const disk = join(dir.path, "it's a disk");
-    await writeBootDisk(disk, say("ttyS1", "again"), halt);
-    await (await launchMachine(smallMachine(disk), { workDir: dir.path })).stop();
-    const said = execFileSync("/bin/sh", [join(dir.path, "argv.txt")], {
-      input: "info status\nquit\n",
-      encoding: "utf8",
-      timeout: 5_000,
-      stdio: ["pipe", "pipe", "ignore"],
-    });
-    assert.match(said, "VM status: paused");
   }),
 );
 

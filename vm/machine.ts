@@ -26,7 +26,6 @@ import { type QemuProcess, startQemu, startupError } from "./qemu/qemu-process.j
 import { parseChardevs, parseRunState, type QmpEvent } from "./qemu/qmp-message.js";
 import { CHANNEL_DESCRIPTOR } from "./qemu/tethered-process.js";
 import { loadState, openState, readStateUri, type StateOptions, writeState } from "./saved-state.js";
-import { writeStallReport } from "./stall-report.js";
 import { VmError } from "./vm-error.js";
 
 export interface LaunchOptions {
@@ -211,12 +210,6 @@ export class RunningMachine implements AsyncDisposable {
     this.#parts.log(`saved the state ${path}`);
   }
 
-  /** Writes what QEMU knows of a guest that answers no more to a file. @throws Error when that cannot be written */
-  async writeStallReport(path: string): Promise<void> {
-    await writeStallReport(this.#parts.qemu.qmp, path, this.#spec.cpus);
-    this.#parts.log(`wrote what QEMU knows of its guest to ${path}`);
-  }
-
   /** Ends the machine: QMP quit, SIGTERM, SIGKILL. A second call gets the same answer. @throws VmError STILL_RUNNING */
   stop(): Promise<ExitReport> {
     this.#stopping ??= this.#stop();
@@ -274,10 +267,11 @@ export class RunningMachine implements AsyncDisposable {
 
   /** A guest stops for many reasons, the host's among them; only QEMU's state shows which. */
   async #askWhyStopped(): Promise<void> {
-    const status = await this.#parts.qemu.qmp
+    const state = await this.#parts.qemu.qmp
       .execute("query-status", {}, { limitMs: STATUS_MS })
+      .then(parseRunState)
       .catch(() => undefined);
-    if (parseRunState(status) !== "internal-error" || this.#stopping !== undefined) return;
+    if (state !== "internal-error" || this.#stopping !== undefined) return;
     this.#end("internal-error", "query-status: internal-error");
   }
 
@@ -321,11 +315,11 @@ export class RunningMachine implements AsyncDisposable {
 }
 
 /** Whether `work` is done in time. */
-const within = (work: Promise<unknown>, limitMs: number): Promise<boolean> =>
-  waitAtMost(
+const within = async (work: Promise<unknown>, limitMs: number): Promise<boolean> =>
+  (await waitAtMost(
     work.then(() => true),
-    { limitMs, onLimit: () => new Error("not in time") },
-  ).catch(() => false);
+    { limitMs },
+  )) ?? false;
 
 /** Source: QEMU qapi/block-core.json, BLOCK_IO_ERROR; the nodes' names are of qemu-argv.ts. */
 function diskError({ data }: QmpEvent, { disks }: MachineSpec, plugged: readonly DiskSpec[]): DiskError {

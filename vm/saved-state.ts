@@ -122,7 +122,7 @@ export async function loadState(qemu: QemuProcess, path: string, options: StateO
     signal?.throwIfAborted();
     // A QEMU that cannot load a state says why on its log, and ends.
     const ended = cause instanceof VmError && cause.code === "QMP_CLOSED";
-    if (ended) await Promise.race([process.exited, sleep(500)]);
+    if (ended) await waitAtMost(process.exited, { limitMs: 500 });
     const said = (ended && (await readLogTail(logPath)).join("\n")) || (cause as Error).message;
     throw rejected(path, said, cause);
   }

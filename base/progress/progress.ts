@@ -22,8 +22,9 @@ export const labelled = (progress: Progress, label: string): Progress => ({
   step: (title, work) => progress.step(`${label}: ${title}`, work),
 });
 
-/** Says nothing: for tests and for callers that report in another way. */
+/** Say nothing: for tests and for callers that report in another way. */
+export const silentStep: Step = { status: () => {}, result: () => {} };
 export const silentProgress: Progress = {
   note: () => {},
-  step: (_title, work) => work({ status: () => {}, result: () => {} }),
+  step: (_title, work) => work(silentStep),
 };

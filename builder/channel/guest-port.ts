@@ -47,20 +47,21 @@ const QUOTED_BYTES = 200;
  */
 export async function openGuestPort(socketPath: string, options: GuestPortOptions): Promise<Duplex> {
   const { limitMs, signal, now = Date.now } = options;
-  const over = new AbortController();
-  let heard = Buffer.alloc(0);
-  const hear = (chunk: Buffer): void => {
-    heard = Buffer.concat([heard, chunk]).subarray(-QUOTED_BYTES);
+  const done = new AbortController();
+  let received = Buffer.alloc(0);
+  const record = (chunk: Buffer): void => {
+    received = Buffer.concat([received, chunk]).subarray(-QUOTED_BYTES);
   };
-  const quoted = (): string => (heard.length === 0 ? "nothing" : JSON.stringify(heard.toString("latin1").trimStart()));
+  const quoted = (): string =>
+    received.length === 0 ? "nothing" : JSON.stringify(received.toString("latin1").trimStart());
   const opening = async (): Promise<Duplex> => {
     for (let silenceMs = FIRST_SILENCE_MS; ; silenceMs = Math.min(2 * silenceMs, LONGEST_SILENCE_MS)) {
       const socket = connect(socketPath);
-      if (await hasBanner(socket, { now, hear, silenceMs, signal: over.signal })) {
-        if (!over.signal.aborted) return socket;
+      if (await hasBanner(socket, { now, record, silenceMs, signal: done.signal })) {
+        if (!done.signal.aborted) return socket;
         socket.destroy(); // nobody waits any more
       }
-      await sleep(CLOSED_MS, undefined, { signal: over.signal });
+      await sleep(CLOSED_MS, undefined, { signal: done.signal });
     }
   };
   try {
@@ -81,13 +82,13 @@ export async function openGuestPort(socketPath: string, options: GuestPortOption
       cause,
     });
   } finally {
-    over.abort();
+    done.abort();
   }
 }
 
 interface Conversation {
   readonly now: () => number;
-  readonly hear: (chunk: Buffer) => void;
+  readonly record: (chunk: Buffer) => void;
   /** For the guest to say that it is ready. */
   readonly silenceMs: number;
   /** Destroys the socket, as long as the banner has not come. */
@@ -99,7 +100,7 @@ interface Conversation {
  * @returns false when the guest kept silent, or QEMU could take no further connection; then the socket is destroyed
  * @throws Error when the socket ends or does not open
  */
-async function hasBanner(socket: Socket, { now, hear, silenceMs, signal }: Conversation): Promise<boolean> {
+async function hasBanner(socket: Socket, { now, record, silenceMs, signal }: Conversation): Promise<boolean> {
   const abort = (): void => void socket.destroy();
   signal.addEventListener("abort", abort);
   // Whoever gets the socket listens for errors himself, but not in between.
@@ -108,7 +109,7 @@ async function hasBanner(socket: Socket, { now, hear, silenceMs, signal }: Conve
   let found = false;
   try {
     found = await new Promise<boolean>((resolve, reject) => {
-      const patience = (limitMs: number): void => {
+      const armTimeout = (limitMs: number): void => {
         clearTimeout(silence);
         silence = setTimeout(() => resolve(false), limitMs);
       };
@@ -122,15 +123,15 @@ async function hasBanner(socket: Socket, { now, hear, silenceMs, signal }: Conve
       });
       socket.on("close", () => reject(new Error("end of the stream")));
       socket.on("data", (chunk: Buffer) => {
-        hear(chunk);
+        record(chunk);
         text = Buffer.concat([text, chunk]);
         const ready = text.indexOf(READY);
-        if (!greeted) patience(silenceMs);
+        if (!greeted) armTimeout(silenceMs);
         if (!greeted && ready >= 0) {
           greeted = true;
           text = text.subarray(ready + READY.length);
           socket.write(`time ${(now() / 1000).toFixed(6)}\n`);
-          patience(SSHD_MS);
+          armTimeout(SSHD_MS);
         }
         const banner = greeted ? text.indexOf(BANNER) : -1;
         if (banner < 0) return;
@@ -139,7 +140,7 @@ async function hasBanner(socket: Socket, { now, hear, silenceMs, signal }: Conve
         resolve(true);
       });
       socket.write(NUDGE);
-      patience(silenceMs);
+      armTimeout(silenceMs);
     });
     return found;
   } finally {

@@ -190,7 +190,7 @@ export class SshConnection implements AsyncDisposable {
   async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
     const { stdin, stdout, onStderr } = options;
     // Ends the pipe into the command, and takes off every listener on what outlives the command.
-    const over = new AbortController();
+    const done = new AbortController();
     const broken = new AbortController();
     // A reader or writer that fails (a full disk) ends the command: half an input must not be taken for the whole. Listened
     // for before anything is awaited, for a file that cannot be opened fails at once; its own error is the one to tell.
@@ -200,12 +200,12 @@ export class SshConnection implements AsyncDisposable {
       if (stream.errored) fail(stream.errored);
       stream.on("error", fail);
       // The input stays listened to: it may still fail while it is given up.
-      if (stream === stdout) over.signal.addEventListener("abort", () => stream.off("error", fail));
+      if (stream === stdout) done.signal.addEventListener("abort", () => stream.off("error", fail));
     }
     // Any of them gives the command up.
     const signal = options.signal === undefined ? broken.signal : AbortSignal.any([options.signal, broken.signal]);
     const { channel, exit } = await this.#open(command, {}, signal).catch((error) => {
-      over.abort();
+      done.abort();
       throw error;
     });
     const out: Buffer[] = [];
@@ -232,9 +232,9 @@ export class SshConnection implements AsyncDisposable {
           if (ended === undefined || this.#gone.signal.aborted) lost();
           else resolve(ended);
         });
-        this.#gone.signal.addEventListener("abort", lost, { signal: over.signal });
+        this.#gone.signal.addEventListener("abort", lost, { signal: done.signal });
         // What is given up is not waited for: a channel that nobody reads from never closes.
-        signal.addEventListener("abort", () => reject(signal.reason), { signal: over.signal });
+        signal.addEventListener("abort", () => reject(signal.reason), { signal: done.signal });
         if (signal.aborted) reject(signal.reason);
 
         if (stdout === undefined) channel.on("data", (chunk: Buffer) => out.push(chunk));
@@ -242,12 +242,12 @@ export class SshConnection implements AsyncDisposable {
         if (stdin === undefined || typeof stdin === "string") channel.end(stdin ?? "");
         else {
           // The command may end without reading all of it: that shows in its status, not here.
-          pipeline(stdin, this.#inputOf(channel), { signal: over.signal }).catch(() => undefined);
+          pipeline(stdin, this.#inputOf(channel), { signal: done.signal }).catch(() => undefined);
         }
       });
       return { status, killedBy, stdout: Buffer.concat(out), stderr: Buffer.concat(err).toString("utf8") };
     } finally {
-      over.abort();
+      done.abort();
       if (stdout !== undefined) channel.unpipe(stdout);
       channel.destroy();
     }
@@ -310,7 +310,7 @@ export class SshConnection implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client.end();
-    await waitAtMost(this.closed, { limitMs: CLOSE_TIMEOUT_MS, onLimit: () => new Error("it hangs") }).catch(() => {});
+    await waitAtMost(this.closed, { limitMs: CLOSE_TIMEOUT_MS });
     this.#stream.destroy();
   }
 
@@ -359,15 +359,17 @@ export class SshConnection implements AsyncDisposable {
         resolve({ channel, exit: () => exit });
       });
     });
-    const unlessGivenUp = signal === undefined ? opening : waitAtMost(opening, { ...ANSWERED_IN_TIME, signal });
+    const gone = this.#gone.signal;
     try {
-      return await waitAtMost(unlessGivenUp, { ...ANSWERED_IN_TIME, signal: this.#gone.signal });
+      return await waitAtMost(opening, {
+        ...ANSWERED_IN_TIME,
+        signal: signal === undefined ? gone : AbortSignal.any([signal, gone]),
+      });
     } catch (cause) {
       // It may yet be started, for nobody.
       opening.then(({ channel }) => channel.destroy()).catch(() => undefined);
-      unlessGivenUp.catch(() => undefined);
       signal?.throwIfAborted();
-      const [code, what] = this.#gone.signal.aborted
+      const [code, what] = gone.aborted
         ? (["CONNECTION_LOST", "the machine went away before it ran"] as const)
         : (["EXEC_REFUSED", "could not start"] as const);
       throw new SshError(code, `${what} \`${command}\`: ${(cause as Error).message}`, { cause });

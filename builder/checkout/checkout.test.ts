@@ -1,22 +1,19 @@
-import { execFile } from "node:child_process";
 import { chmod, cp, lstat, mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import type { InputError } from "../builder-error.js";
 import { readSourceState } from "../release/git-status.js";
 import { checkCheckout } from "./checkout.js";
 
 const test = suite("the checkout");
-const run = promisify(execFile);
-
 /** git as its user configured it: the settings are what a ~/.gitconfig would say. */
 const git = async (folder: string, words: readonly string[], settings: readonly string[] = []): Promise<void> => {
   const who = ["user.name=A B", "user.email=a@b.example"];
   const config = [...who, ...settings].flatMap((setting) => ["-c", setting]);
-  await run("git", [...config, "-C", folder, ...words]);
+  await runProgram("git", [...config, "-C", folder, ...words]);
 };
 
 /** A project in small: scripts, text and a link for the image, and a shell file of the builder. */
@@ -111,7 +108,7 @@ test("is refused when core.symlinks=false made its links plain files, and the hi
   assert.match(error.message, "links are plain files");
   assert.is((await readSourceState(clone)).dirty, true);
   const [, command = ""] = /(git config .*)$/.exec(error.hint ?? "") ?? [];
-  await run("sh", ["-c", command], { cwd: clone });
+  await runProgram("sh", ["-c", command], { cwd: clone });
   await checkCheckout(clone);
   assert.is(await readlink(join(clone, "proto/usr/bin/alias")), "one");
   assert.is((await readSourceState(clone)).dirty, false);
@@ -166,7 +163,7 @@ test("is refused for one executable bit, too, when core.fileMode=false keeps git
   assert.match(error.message, "proto/usr/bin/two");
   assert.is((await readSourceState(folder)).dirty, true);
   const [, command = ""] = /(git config .*)$/.exec(error.hint ?? "") ?? [];
-  await run("sh", ["-c", command], { cwd: folder });
+  await runProgram("sh", ["-c", command], { cwd: folder });
   await checkCheckout(folder);
   assert.is((await lstat(join(folder, "proto/usr/bin/two"))).mode & 0o111, 0o111);
 });

@@ -6,9 +6,10 @@
  * not lost: they are built, and gitstatus says `dirty`.
  * Source: git-config(1).
  */
-import { constants, existsSync } from "node:fs";
+import { constants } from "node:fs";
 import { lstat, readdir, readFile, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { isThere } from "../../base/is-there.js";
 import { InputError } from "../builder-error.js";
 import { blobId, type CommittedFiles, readCommittedFiles } from "./committed-files.js";
 import { readGit } from "./read-git.js";
@@ -38,7 +39,7 @@ export async function checkCheckout(projectRoot: string): Promise<void> {
   const committed = await readCommittedFiles(root).catch(() => undefined);
   const files = await readPlainFiles(root);
   assertLineEnds(files, committed);
-  assertLinks(root, files, committed);
+  await assertLinks(root, files, committed);
   await assertModes(root, files, committed);
 }
 
@@ -73,12 +74,21 @@ function assertLineEnds(files: readonly PlainFile[], committed: CommittedFiles |
   ]);
 }
 
-function assertLinks(root: string, files: readonly PlainFile[], committed: CommittedFiles | undefined): void {
+async function assertLinks(
+  root: string,
+  files: readonly PlainFile[],
+  committed: CommittedFiles | undefined,
+): Promise<void> {
   const inImage = files.filter(({ path }) => path.startsWith(`${IMAGE_FOLDER}/`));
-  const links = inImage.filter(({ path, content }) => {
-    if (committed === undefined) return looksLikeLink(root, path, content);
-    return committed.get(path)?.kind === "link" && isCommittedContent(committed, path, content);
-  });
+  const links: PlainFile[] = [];
+  for (const file of inImage) {
+    const { path, content } = file;
+    const isLink =
+      committed === undefined
+        ? await looksLikeLink(root, path, content)
+        : committed.get(path)?.kind === "link" && isCommittedContent(committed, path, content);
+    if (isLink) links.push(file);
+  }
   if (links.length === 0) return;
   throw badCheckout(`links are plain files that hold their targets: ${named(links)}`, [
     "git makes them so with core.symlinks=false; on a file system that has links:",
@@ -87,10 +97,10 @@ function assertLinks(root: string, files: readonly PlainFile[], committed: Commi
 }
 
 /** Text files end in a newline; a target has none, and leads to a place in the image or beside the file. */
-function looksLikeLink(root: string, path: string, content: Buffer): boolean {
+async function looksLikeLink(root: string, path: string, content: Buffer): Promise<boolean> {
   const text = content.toString("utf8");
   if (text === "" || /[\s\0]/.test(text) || content.length >= 4096) return false;
-  return /^\.{0,2}\//.test(text) || existsSync(join(root, dirname(path), text));
+  return /^\.{0,2}\//.test(text) || (await isThere(join(root, dirname(path), text)));
 }
 
 async function assertModes(

@@ -4,11 +4,8 @@
  * and a hook's variables, which name another one, do not reach it.
  * Source: git(1), "Environment Variables"; git-config(1), "safe.directory".
  */
-import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { promisify } from "node:util";
-
-const run = promisify(execFile);
+import { runProgram } from "../../base/run-program.js";
 
 /** Longest call of git, in milliseconds. */
 const GIT_LIMIT_MS = 60_000;
@@ -18,7 +15,7 @@ const SETTINGS = ["core.excludesFile=/dev/null", "core.fsmonitor=false", "core.u
 
 /**
  * Runs git in the repository whose top is `root`. @returns what it printed
- * @throws Error of git when `root` is not the top of a repository, or git is not installed
+ * @throws ProgramError when `root` is not the top of a repository, or git is not installed
  */
 export async function readGit(root: string, words: readonly string[]): Promise<string> {
   const env = {
@@ -35,6 +32,6 @@ export async function readGit(root: string, words: readonly string[]): Promise<s
     XDG_CONFIG_HOME: "/dev/null",
   };
   const settings = SETTINGS.flatMap((setting) => ["-c", setting]);
-  const options = { cwd: root, env, timeout: GIT_LIMIT_MS, maxBuffer: 2 ** 26 };
-  return (await run("git", [...settings, ...words], options)).stdout;
+  const options = { cwd: root, env, limitMs: GIT_LIMIT_MS };
+  return (await runProgram("git", [...settings, ...words], options)).stdout;
 }

@@ -2,15 +2,15 @@
 import { type FileHandle, open } from "node:fs/promises";
 
 export interface FileDifference {
-  /** Sizes of the two, in bytes. */
+  /** Sizes of both files in bytes. */
   readonly bytes: readonly [number, number];
-  /** The first byte that differs; where one is the beginning of the other, the end of the shorter. */
+  /** Offset of the first byte that differs, or the length of the shorter file if it is the beginning of the other. */
   readonly offset: number;
 }
 
 const CHUNK = 2 ** 20;
 
-/** @returns undefined where the two are equal @throws the signal's reason */
+/** Compares two files. @returns undefined if they are equal @throws the signal's reason */
 export async function compareFiles(
   one: string,
   two: string,

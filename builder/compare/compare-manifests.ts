@@ -1,10 +1,10 @@
-/** Compares what two squashfs hold, by their manifests. */
+/** Compares the contents of two squashfs files by their manifests. */
 import type { ManifestEntry } from "../verify/manifest.js";
 import type { TreeDifference } from "./compare-trees.js";
 
 type Manifest = ReadonlyMap<string, ManifestEntry>;
 
-/** Paths that differ, sorted. */
+/** Returns the paths that differ, sorted. */
 export function compareManifests(one: Manifest, two: Manifest): TreeDifference[] {
   const differences: TreeDifference[] = [];
   for (const path of [...new Set([...one.keys(), ...two.keys()])].sort()) {

@@ -1,15 +1,15 @@
-/** Compares two folders path by path: what two layers of a stage hold. */
+/** Compares two folders path by path: the contents of two layers of a stage. */
 import { lstat, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { compareFiles } from "./compare-files.js";
 
-/** A path that differs, and how: a few words. */
+/** A path that differs, and a short description of the difference. */
 export interface TreeDifference {
   readonly path: string;
   readonly how: string;
 }
 
-/** All paths that differ, in the order of their names; of what only one has, the top. @throws the signal's reason */
+/** Yields all paths that differ, sorted by name; for a folder in only one tree, its path only. @throws the signal's reason */
 export const compareTrees = (one: string, two: string, signal?: AbortSignal): AsyncGenerator<TreeDifference> =>
   compareFolders({ one, two, signal }, "");
 

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { UsageError } from "../../base/livelab-error.js";
+import { silentStep } from "../../base/progress/progress.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { openHome } from "../home/home.js";
 import { compareReleases } from "./compare.js";
@@ -11,7 +12,6 @@ import { compareTrees, type TreeDifference } from "./compare-trees.js";
 import { describeComparison, isDifferent } from "./describe-comparison.js";
 
 const test = suite("compare");
-const step = { status: () => {}, result: () => {} };
 const ONE = "20260102T030405Z";
 const TWO = "20270102T030405Z";
 const line = (path: string, size: number): string =>
@@ -25,7 +25,7 @@ async function writeTree(folder: string, files: Readonly<Record<string, string>>
   }
 }
 
-/** Makes out/<stamp> of files, with the keys of three stages. */
+/** Makes out/<stamp> with files and a build.json that has the keys of three stages. */
 async function makeRelease(
   root: string,
   stamp: string,
@@ -54,7 +54,7 @@ const files = (stamp: string): Record<string, string> => ({
   [`platform-${stamp}.tgz`]: "archive",
 });
 
-test("two releases whose outputs are equal but for the stamp in a name are equal", async () => {
+test("two releases whose outputs differ only in the stamp of a name are equal", async () => {
   await using dir = await TempDir.create("compare");
   await makeRelease(dir.path, ONE, ["a", "b", "c"], files(ONE));
   await makeRelease(dir.path, TWO, ["a", "b", "d"], files(TWO));
@@ -63,13 +63,13 @@ test("two releases whose outputs are equal but for the stamp in a name are equal
     sides: [ONE, join(dir.path, "out", TWO)],
     outRoot: join(dir.path, "out"),
     home,
-    step,
+    step: silentStep,
   });
   assert.is(isDifferent(report), false);
   assert.match(describeComparison(report), /all outputs are equal$/);
 });
 
-test("the first stage, the first file and the paths in the squashfs are named", async () => {
+test("the comparison names the first stage, the first file and the paths in the squashfs that differ", async () => {
   await using dir = await TempDir.create("compare");
   await makeRelease(dir.path, ONE, ["a", "b1", "c1"], files(ONE));
   await makeRelease(dir.path, TWO, ["a", "b2", "c2"], {
@@ -79,17 +79,17 @@ test("the first stage, the first file and the paths in the squashfs are named", 
     [`platform-${TWO}.tgz`]: "archive, another",
   });
   const home = await openHome(join(dir.path, "home"));
-  // The stage with other inputs left the same; the one after it did not.
+  // The first stage with different inputs has the same output; the next stage does not.
   for (const key of ["b1", "b2"]) await writeTree(join(home.layers, key, "fs"), { "chroot/etc/a": "same" });
   await writeTree(join(home.layers, "c1/fs"), { "chroot/etc/a": "same", "chroot/usr/b": "12" });
   await writeTree(join(home.layers, "c2/fs"), { "chroot/etc/a": "same", "chroot/usr/b": "123", "chroot/usr/c": "1" });
-  const report = await compareReleases({ sides: [ONE, TWO], outRoot: join(dir.path, "out"), home, step });
+  const report = await compareReleases({ sides: [ONE, TWO], outRoot: join(dir.path, "out"), home, step: silentStep });
   const text = describeComparison(report);
   assert.match(
     text,
-    "first stage that differs: postinstall, other inputs; first in what it left: chroot/usr/b (2 and 3 bytes, from byte 2 on)",
+    "first stage that differs: postinstall, different inputs; first path of its output that differs: chroot/usr/b (2 and 3 bytes, from byte 2 on)",
   );
-  assert.match(text, "also: install_proto, other inputs, but it left the same");
+  assert.match(text, "also: install_proto, different inputs, same output");
   assert.match(text, "first file that differs: filesystem.manifest");
   assert.match(text, /filesystem\.squashfs: 8 and 8 bytes, from byte 6 on/);
   assert.match(text, new RegExp(`platform-${ONE}\\.tgz: 7 and 16 bytes, from byte 7 on`));
@@ -99,24 +99,24 @@ test("the first stage, the first file and the paths in the squashfs are named", 
   assert.not.match(text, "/etc/a");
 });
 
-test("other bytes from the same inputs are called what they are, and a lost layer is told", async () => {
+test("different bytes from the same inputs are reported as not reproducible, and a missing layer is reported", async () => {
   await using dir = await TempDir.create("compare");
   const home = await openHome(join(dir.path, "home"));
   const outRoot = join(dir.path, "out");
   await makeRelease(dir.path, ONE, ["a", "b", "c"], files(ONE));
   await makeRelease(dir.path, TWO, ["a", "b", "c"], { ...files(TWO), vmlinuz: "Kernel", more: "" });
-  const text = describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step }));
+  const text = describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step: silentStep }));
   assert.match(text, /the build is not reproducible/);
   assert.match(text, /first file that differs: vmlinuz/);
   assert.match(text, /more: only in the second/);
   await makeRelease(dir.path, TWO, ["a", "b", "d"], { ...files(TWO), vmlinuz: "Kernel" });
   assert.match(
-    describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step })),
-    /postinstall, other inputs; what it left is not here/,
+    describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step: silentStep })),
+    /postinstall, different inputs; its layers are not in this home, so its output cannot be compared/,
   );
 });
 
-test("an output that somebody removed is a difference, and so is a manifest that nobody can read", async () => {
+test("a removed output and an unreadable manifest are reported as differences", async () => {
   await using dir = await TempDir.create("compare");
   const home = await openHome(join(dir.path, "home"));
   const outRoot = join(dir.path, "out");
@@ -129,14 +129,17 @@ test("an output that somebody removed is a difference, and so is a manifest that
   await rm(join(outRoot, ONE, "vmlinuz"));
   for (const stamp of [ONE, TWO]) await rm(join(outRoot, stamp, "initrd"));
   await rm(join(outRoot, TWO, `platform-${TWO}.tgz`));
-  const text = describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step }));
-  assert.match(text, /first file that differs: vmlinuz\n {2}vmlinuz: missing in the first, whose/);
+  const text = describeComparison(await compareReleases({ sides: [ONE, TWO], outRoot, home, step: silentStep }));
+  assert.match(
+    text,
+    /first file that differs: vmlinuz\n {2}vmlinuz: missing in the first, although build\.json lists it/,
+  );
   assert.match(text, /initrd: missing in both/);
   assert.match(text, new RegExp(`platform-${ONE}\\.tgz: missing in the second`));
   assert.match(text, new RegExp(`cannot be compared: ${outRoot}/${TWO}/filesystem\\.manifest: line 4 is not sorted`));
 });
 
-test("a stage that only one of the two has is told in its place", async () => {
+test("a stage of only one release is reported at its place in the order", async () => {
   await using dir = await TempDir.create("compare");
   const home = await openHome(join(dir.path, "home"));
   const outRoot = join(dir.path, "out");
@@ -147,19 +150,25 @@ test("a stage that only one of the two has is told in its place", async () => {
   report.stages.splice(1, 0, { name: "early", key: "e", reused: false, durationMs: 1 });
   await writeFile(file, JSON.stringify(report));
   const compare = async (...sides: [string, string]): Promise<string> =>
-    describeComparison(await compareReleases({ sides, outRoot, home, step }));
-  assert.match(await compare(ONE, TWO), /stage that differs: early, only in the second\n {2}also: postinstall, other/);
-  assert.match(await compare(TWO, ONE), /stage that differs: early, only in the first\n {2}also: postinstall, other/);
+    describeComparison(await compareReleases({ sides, outRoot, home, step: silentStep }));
+  assert.match(
+    await compare(ONE, TWO),
+    /stage that differs: early, only in the second\n {2}also: postinstall, different/,
+  );
+  assert.match(
+    await compare(TWO, ONE),
+    /stage that differs: early, only in the first\n {2}also: postinstall, different/,
+  );
 });
 
-test("what is no release is told with a remedy, and an interruption ends it", async () => {
+test("compareReleases rejects a side that is not a release with a hint, and throws the signal's reason", async () => {
   await using dir = await TempDir.create("compare");
   const home = await openHome(join(dir.path, "home"));
   const outRoot = join(dir.path, "out");
   await makeRelease(dir.path, ONE, ["a", "b", "c"], files(ONE));
   await writeTree(join(outRoot, TWO), { "build.json": '{"version":1,"sta' });
   const errorOf = (second: string, signal?: AbortSignal): Promise<unknown> =>
-    compareReleases({ sides: [ONE, second], outRoot, home, step, ...(signal && { signal }) }).catch(
+    compareReleases({ sides: [ONE, second], outRoot, home, step: silentStep, ...(signal && { signal }) }).catch(
       (error: unknown) => error,
     );
   for (const [second, hint] of [
@@ -174,7 +183,7 @@ test("what is no release is told with a remedy, and an interruption ends it", as
   assert.is(await errorOf(ONE, AbortSignal.abort(reason)), reason);
 });
 
-test("trees differ by mode, kind, target, content and absence", async () => {
+test("compareTrees finds differences in mode, kind, target and content, and missing paths", async () => {
   await using dir = await TempDir.create("compare");
   const [one, two] = [join(dir.path, "one"), join(dir.path, "two")];
   for (const tree of [one, two])
@@ -196,7 +205,7 @@ test("trees differ by mode, kind, target, content and absence", async () => {
   assert.is(found[3]?.how, "only in the first");
 });
 
-test("files are compared beyond their first megabyte", async () => {
+test("compareFiles finds a difference beyond the first megabyte", async () => {
   await using dir = await TempDir.create("compare");
   const bytes = Buffer.alloc(2 ** 21 + 7);
   await writeFile(join(dir.path, "one"), bytes);

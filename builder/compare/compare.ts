@@ -1,14 +1,13 @@
 /**
- * `livelab compare`: the first stage and the first file in which two releases differ, and how.
- * Not here: what a release should be (verify/).
+ * `livelab compare`: finds the first stage and the first file in which two releases differ, and describes the difference.
  */
-import { execFile } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { promisify } from "node:util";
 import { findProgram } from "../../base/find-program.js";
+import { isThere } from "../../base/is-there.js";
 import { UsageError } from "../../base/livelab-error.js";
 import type { Step } from "../../base/progress/progress.js";
+import { ProgramError, runProgram } from "../../base/run-program.js";
 import type { LivelabHome } from "../home/home.js";
 import { OUTPUTS_REMEDY, type OutputReport, readOutputReport } from "../release/outputs.js";
 import { ManifestMalformed, parseManifest } from "../verify/manifest.js";
@@ -20,28 +19,28 @@ export interface CompareRequest {
   /** Folders of outputs, or stamps of releases whose outputs are in `outRoot`. */
   readonly sides: readonly [string, string];
   readonly outRoot: string;
-  /** Holds the layers of releases that were built here. */
+  /** The home with the layers of its own releases. */
   readonly home: LivelabHome;
   readonly step: Step;
-  /** Ends it with its reason. */
+  /** Ends the comparison with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** A stage whose key, the digest of all that shapes what it leaves, is another, or which only one of the two has. */
+/** A stage whose key, the digest of its inputs, differs, or that only one of the releases has. */
 export interface StageDifference {
   readonly name: string;
   readonly onlyIn: "first" | "second" | undefined;
-  /** The first path of what it left that differs; undefined where none does or the layers are not here. */
+  /** The first path of its output that differs; undefined if all are equal or the layers are not in this home. */
   readonly first: TreeDifference | undefined;
-  /** Whether what it left could be compared. */
+  /** Whether its output could be compared. */
   readonly compared: boolean;
 }
 
 export interface OutputDifference {
-  /** In the first and in the second: a stamp may be part of it. */
+  /** Names in the first and in the second release; they differ if the stamp is part of the name. */
   readonly names: readonly [string, string];
   readonly how: string;
-  /** Whether there are two files to be looked at. */
+  /** Whether both files exist. */
   readonly bothThere: boolean;
 }
 
@@ -49,19 +48,19 @@ export interface CompareReport {
   readonly folders: readonly [string, string];
   readonly stages: readonly StageDifference[];
   readonly outputs: readonly OutputDifference[];
-  /** Paths in the squashfs that differ, by its manifests. */
+  /** Paths in the squashfs that differ, according to the manifests. */
   readonly paths: readonly TreeDifference[];
-  /** Why the paths could not be compared, where that is so. */
+  /** Why the paths could not be compared, or undefined. */
   readonly pathsTrouble: string | undefined;
-  /** What diffoscope says of the first output, or why it was not asked. */
+  /** Output of diffoscope for the first output that differs, or why diffoscope did not run. */
   readonly diffoscope: string | undefined;
 }
 
-/** Longest run of diffoscope, in milliseconds. */
+/** Time limit of diffoscope in milliseconds. */
 const DIFFOSCOPE_LIMIT_MS = 10 * 60_000;
 const DIFFOSCOPE_SHOWN_BYTES = 20_000;
 
-/** Outputs in the order in which the stages make them: what comes later holds what comes first. */
+/** Outputs in the order in which the stages make them: later ones contain earlier ones. */
 const order = [
   "vmlinuz",
   "initrd",
@@ -71,7 +70,7 @@ const order = [
   "filesystem.squashfs",
 ];
 
-/** @throws UsageError for a side that is no release; the signal's reason */
+/** Compares two releases. @throws UsageError for a side that is not a release; the signal's reason */
 export async function compareReleases(request: CompareRequest): Promise<CompareReport> {
   const { sides, outRoot } = request;
   const folders = [await findFolder(sides[0], outRoot), await findFolder(sides[1], outRoot)] as const;
@@ -85,13 +84,13 @@ export async function compareReleases(request: CompareRequest): Promise<CompareR
 
 async function findFolder(side: string, outRoot: string): Promise<string> {
   for (const folder of [resolve(side), join(outRoot, side)]) {
-    if ((await stat(join(folder, "build.json")).catch(() => undefined)) !== undefined) return folder;
+    if (await isThere(join(folder, "build.json"))) return folder;
   }
   throw new UsageError(
     "NO_RELEASE",
-    `${side} is neither a folder of outputs nor a stamp that ${outRoot} has: no build.json there`,
+    `${side} is neither a folder of outputs nor a stamp in ${outRoot}: no build.json was found`,
     {
-      hint: `\`livelab releases\` lists the releases; outputs that were removed come back by: ${OUTPUTS_REMEDY}`,
+      hint: `\`livelab releases\` lists the releases; to restore removed outputs: ${OUTPUTS_REMEDY}`,
     },
   );
 }
@@ -99,8 +98,8 @@ async function findFolder(side: string, outRoot: string): Promise<string> {
 async function readReport(folder: string): Promise<OutputReport> {
   const report = await readOutputReport(folder);
   if (report !== undefined) return report;
-  throw new UsageError("NO_RELEASE", `${join(folder, "build.json")} is not what livelab writes`, {
-    hint: `bring the outputs back: ${OUTPUTS_REMEDY}`,
+  throw new UsageError("NO_RELEASE", `${join(folder, "build.json")} is not a build report of livelab`, {
+    hint: `restore the outputs: ${OUTPUTS_REMEDY}`,
   });
 }
 
@@ -117,14 +116,14 @@ async function compareStages(
       differences.push({ name, onlyIn, first: undefined, compared: false });
       continue;
     }
-    step.status(`what stage ${name} left`);
+    step.status(`comparing the output of stage ${name}`);
     const found = await firstOf([join(home.layers, one, "fs"), join(home.layers, two, "fs")], signal);
     differences.push({ name, onlyIn: undefined, ...found });
   }
   return differences;
 }
 
-/** All stages of both: those of the second alone come after what they follow there. */
+/** The stages of both releases in order; a stage of only the second comes after its predecessor there. */
 function namesInOrder([one, two]: readonly [OutputReport, OutputReport]): string[] {
   const names = one.stages.map(({ name }) => name);
   for (const [index, { name }] of two.stages.entries()) {
@@ -134,7 +133,7 @@ function namesInOrder([one, two]: readonly [OutputReport, OutputReport]): string
   return names;
 }
 
-/** The first difference of two layers, where both are in this home and may be read. */
+/** The first difference of two layers, if both are in this home and readable. */
 async function firstOf(
   [one, two]: readonly [string, string],
   signal: AbortSignal | undefined,
@@ -153,7 +152,7 @@ async function compareOutputs(
   reports: readonly [OutputReport, OutputReport],
   { step, signal }: CompareRequest,
 ): Promise<OutputDifference[]> {
-  // A name with the release's own stamp stands for the same output of the other.
+  // Names that differ only in the stamps of their releases name the same output.
   const names = reports.map(
     ({ files, stamp }) => new Map(files.map(({ name }) => [name.replace(stamp, "<stamp>"), name])),
   ) as [Map<string, string>, Map<string, string>];
@@ -173,11 +172,11 @@ async function compareOutputs(
     const files = [join(folders[0], a), join(folders[1], b)] as const;
     const missing = await whereMissing(files);
     if (missing !== undefined) {
-      const how = `missing in ${missing}, whose build.json tells of it`;
+      const how = `missing in ${missing}, although build.json lists it`;
       differences.push({ names: [a, b], how, bothThere: false });
       continue;
     }
-    step.status(generic);
+    step.status(`comparing ${generic}`);
     const found = await compareFiles(...files, signal);
     if (found === undefined) continue;
     const digests = reports.map(({ files }, side) =>
@@ -192,11 +191,10 @@ async function compareOutputs(
   return differences;
 }
 
-/** Which of the two is no file: somebody removed it. */
+/** Which of the two files is missing, in words; undefined if both exist. */
 async function whereMissing(files: readonly [string, string]): Promise<string | undefined> {
-  const isThere = async (file: string): Promise<boolean> =>
-    (await stat(file).catch(() => undefined))?.isFile() ?? false;
-  const [first, second] = [await isThere(files[0]), await isThere(files[1])];
+  const isFile = async (file: string): Promise<boolean> => (await stat(file).catch(() => undefined))?.isFile() ?? false;
+  const [first, second] = [await isFile(files[0]), await isFile(files[1])];
   if (first && second) return undefined;
   return first ? "the second" : second ? "the first" : "both";
 }
@@ -230,18 +228,16 @@ async function askDiffoscope(
 ): Promise<string | undefined> {
   if (!first?.bothThere) return undefined;
   if ((await findProgram("diffoscope")) === undefined)
-    return "diffoscope is not installed: it would show what is in the files";
-  step.status(`diffoscope ${first.names[0]}`);
-  const run = promisify(execFile);
+    return "diffoscope is not installed; it would show the differences in the files";
+  step.status(`running diffoscope on ${first.names[0]}`);
   const files = first.names.map((name, side) => join(folders[side as 0 | 1], name));
   const words = ["--no-progress", "--text", "-", "--max-text-report-size", String(DIFFOSCOPE_SHOWN_BYTES), ...files];
-  // It ends with status 1 where files differ.
-  const limits = { timeout: DIFFOSCOPE_LIMIT_MS, maxBuffer: 2 ** 26, ...(signal && { signal }) };
-  return run("diffoscope", words, limits).then(
-    () => "diffoscope sees no difference",
-    (error: { code?: number; stdout?: string; message: string }) => {
-      signal?.throwIfAborted();
-      return error.code === 1 && error.stdout ? error.stdout.trimEnd() : `diffoscope failed: ${error.message}`;
+  return runProgram("diffoscope", words, { limitMs: DIFFOSCOPE_LIMIT_MS, signal }).then(
+    () => "diffoscope finds no difference",
+    (error) => {
+      if (!(error instanceof ProgramError)) throw error;
+      // diffoscope ends with status 1 if the files differ.
+      return error.status === 1 && error.stdout ? error.stdout.trimEnd() : error.message;
     },
   );
 }

@@ -1,4 +1,4 @@
-/** What `livelab compare` prints. */
+/** The text that `livelab compare` prints. */
 import type { CompareReport, StageDifference } from "./compare.js";
 
 const PATHS_SHOWN = 20;
@@ -16,7 +16,7 @@ export function describeComparison(report: CompareReport): string {
 
   lines.push(
     firstStage === undefined
-      ? "every stage had the same inputs, or left the same: the build is not reproducible"
+      ? "every stage had the same inputs or the same output: the build is not reproducible"
       : `first stage that differs: ${describeStage(firstStage)}`,
   );
   for (const stage of stages) if (stage !== firstStage) lines.push(`  also: ${describeStage(stage)}`);
@@ -34,8 +34,9 @@ export function describeComparison(report: CompareReport): string {
 
 function describeStage({ name, onlyIn, first, compared }: StageDifference): string {
   if (onlyIn !== undefined) return `${name}, only in the ${onlyIn}`;
-  if (first !== undefined) return `${name}, other inputs; first in what it left: ${first.path} (${first.how})`;
+  if (first !== undefined)
+    return `${name}, different inputs; first path of its output that differs: ${first.path} (${first.how})`;
   return compared
-    ? `${name}, other inputs, but it left the same`
-    : `${name}, other inputs; what it left is not here to be compared`;
+    ? `${name}, different inputs, same output`
+    : `${name}, different inputs; its layers are not in this home, so its output cannot be compared`;
 }

@@ -31,7 +31,7 @@ async function assertBusy(work: Promise<unknown>, where: RegExp): Promise<void> 
   assert.match(error.message, where);
 }
 
-const refused = namespaceRefusal();
+const refused = await namespaceRefusal();
 for (const elsewhere of [false, true]) {
   const of = elsewhere ? "in other PID, mount and network namespaces" : "beside it";
   const where = elsewhere ? /another livelab in another container \(.*pid 1 there\)$/ : /another livelab \(pid \d+\)$/;

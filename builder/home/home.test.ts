@@ -1,18 +1,15 @@
-import { execFile } from "node:child_process";
 import { chmod, chown, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
-import { skipTest } from "../../test/runner/skip-test.js";
+import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
 import type { BuilderError } from "../builder-error.js";
 import { openHome } from "./home.js";
 
 const test = suite("LIVELAB_HOME");
-const run = promisify(execFile);
-const isRoot = process.getuid?.() === 0;
 /** An ordinary user, with and without an entry in /etc/passwd. */
 const NOBODY = 65534;
 const NUMBER = 54321;
@@ -33,7 +30,7 @@ async function openAs(uid: number, root: string): Promise<Pick<BuilderError, "ki
     } catch ({ kind, message, hint }) {
       console.log(JSON.stringify({ kind: kind ?? "not of livelab", message, hint }));
     }`;
-  const { stdout } = await run("setpriv", [
+  const { stdout } = await runProgram("setpriv", [
     ...["--reuid", `${uid}`, "--regid", `${uid}`, "--clear-groups", process.execPath],
     ...["--input-type=module", "-e", program, root],
   ]);
@@ -69,10 +66,8 @@ test("names the path when a file, a file above it, or a link to nothing is in it
   }
 });
 
-function rootTest(title: string, body: () => Promise<void>): void {
-  if (isRoot) test(title, body);
-  else skipTest(test, title, "needs root, which makes files of several users");
-}
+const rootTest = (title: string, body: () => Promise<void>): void =>
+  testUnless(test, title, needsRoot("to make files of several users"), body);
 
 rootTest("is refused with folder, owner and remedy when another user filled it, as a whole or in part", async () => {
   await using dir = await TempDir.create("home");
@@ -176,7 +171,7 @@ rootTest("is refused on a read-only file system, in whole or in part, also to ro
   const root = join(dir.path, "home");
   await openHome(root);
   for (const part of [root, join(root, "builds")]) {
-    const { stdout } = await run("unshare", [
+    const { stdout } = await runProgram("unshare", [
       ...["--mount", "--propagation", "private", "sh", "-euc"],
       'mount --bind "$1" "$1"; mount -o remount,ro,bind "$1"; exec "$2" --input-type=module -e "$3" "$4"',
       ...["sh", part, process.execPath],

@@ -2,10 +2,11 @@
  * The folders of $LIVELAB_HOME, in one place, and the check that they are ours.
  * What is in them: store (inputs/store.ts), layers (layers.ts), vm (machines/vm-stages.ts), releases (release.ts).
  */
-import { constants, existsSync } from "node:fs";
+import { constants } from "node:fs";
 import { access, mkdir, mkdtemp, readdir, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { quoteWord } from "../../base/command-line.js";
+import { isThere } from "../../base/is-there.js";
 import { isRefusal, ownerOf, whoseIs, whyRefused } from "../../base/refused-path.js";
 import { passwdEntryOf } from "../../base/user-name.js";
 import { hasReadableName } from "../../base/writable-folder.js";
@@ -57,8 +58,8 @@ export async function openHome(root: string): Promise<LivelabHome> {
     locks: join(root, "locks"),
   };
   const make = (folder: string): Promise<unknown> =>
-    mkdir(folder, { recursive: true }).catch((cause: Error) => {
-      throw refused(home, folder, "make", cause);
+    mkdir(folder, { recursive: true }).catch(async (cause: Error) => {
+      throw await refused(home, folder, "make", cause);
     });
   await make(root);
   await assertOurs(home); // before anything of ours is in it
@@ -94,7 +95,7 @@ async function uidOfNewFiles(home: LivelabHome): Promise<number> {
       await rmdir(probe);
     }
   } catch (cause) {
-    throw refused(home, root, "write", cause as Error);
+    throw await refused(home, root, "write", cause as Error);
   }
 }
 
@@ -119,16 +120,21 @@ async function assertEntries(
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === "ENOENT") continue;
       if (found.uid !== ourUid) throw foreign(home, path, found.uid);
-      if (found.isDirectory()) throw refused(home, path, "write", cause as Error);
+      if (found.isDirectory()) throw await refused(home, path, "write", cause as Error);
     }
   }
 }
 
 /** @param what tried on the folder: "make" or "write" */
-function refused(home: LivelabHome, folder: string, what: string, cause: NodeJS.ErrnoException): BuilderError {
+async function refused(
+  home: LivelabHome,
+  folder: string,
+  what: string,
+  cause: NodeJS.ErrnoException,
+): Promise<BuilderError> {
   const { root, store } = home;
   const owner = ownerOf(root);
-  const isFilled = isRefusal(cause) && existsSync(store);
+  const isFilled = isRefusal(cause) && (await isThere(store));
   if (isFilled && owner !== undefined && owner !== process.geteuid?.()) return foreign(home, root, owner);
   return new BuilderError("NOT_WRITABLE", `cannot ${what} ${folder}: ${whyRefused(folder, cause)}`, {
     hint: `set LIVELAB_HOME (now ${root}) to a folder that you may write to`,

@@ -3,7 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { TempDir } from "../../base/temp-dir.js";
 import { openHome } from "./home.js";
-import { claimMaking } from "./made-once.js";
+import { claimWork } from "./made-once.js";
 import { OwnerLock } from "./owner.js";
 
 const test = suite("made once");
@@ -14,15 +14,15 @@ test("the second maker waits, with the first one's pid as its status, until its 
   const statuses: string[] = [];
   const step = { status: (text: string) => void statuses.push(text), result: () => {} };
   const first = await OwnerLock.take(join(home.locks, "key"), "it");
-  const second = claimMaking(home, "key", step);
-  const patience = new AbortController();
-  const impatient = claimMaking(home, "key", step, patience.signal).then(
+  const second = claimWork(home, "key", step);
+  const controller = new AbortController();
+  const impatient = claimWork(home, "key", step, controller.signal).then(
     () => "its turn",
     (error: Error) => error.message,
   );
-  setTimeout(() => patience.abort(new Error("enough")), 50);
+  setTimeout(() => controller.abort(new Error("enough")), 50);
   assert.is(await impatient, "enough");
-  await using _other = await claimMaking(home, "another key", step);
+  await using _other = await claimWork(home, "another key", step);
   await first[Symbol.asyncDispose]();
   await using _mine = await second;
   assert.match(statuses[0] ?? "", `waiting for another livelab (pid ${process.pid}) to finish the same work`);

@@ -12,7 +12,7 @@ import { describeOwner, OwnerLock } from "./owner.js";
  * @param key what is made, as a file name
  * @throws BuilderError NO_LOCKS, NOT_WRITABLE; the signal's reason
  */
-export function claimMaking(home: LivelabHome, key: string, step: Step, signal?: AbortSignal): Promise<OwnerLock> {
+export function claimWork(home: LivelabHome, key: string, step: Step, signal?: AbortSignal): Promise<OwnerLock> {
   return OwnerLock.wait(
     join(home.locks, key),
     (owner) => step.status(`waiting for ${describeOwner(owner)} to finish the same work`),

@@ -91,7 +91,7 @@ test(
 );
 
 const elsewhere = "a process in other PID, mount and network namespaces keeps its lock, and loses it when it is killed";
-const refused = namespaceRefusal();
+const refused = await namespaceRefusal();
 testUnless(
   test,
   elsewhere,
@@ -137,7 +137,7 @@ test(
         process.env["PATH"] = `${bin}${delimiter}${before}`;
         const refusal = await refusalOf(OwnerLock.take(path, "it"));
         assert.equal([refusal.code, refusal.kind], ["NO_LOCKS", "host"]);
-        assert.is(refusal.message, `${path} cannot be locked: ${said}`);
+        assert.is(refusal.message, `cannot lock ${path}: ${said}`);
         assert.match(refusal.hint ?? "", "ext4");
       }
     } finally {

@@ -9,16 +9,16 @@ export const RELEASE_BYTES = 4 * 2 ** 30;
 export const STAGE_BYTES = 2 ** 30;
 
 /** What to do about a disk that is full, for whoever makes that release. */
-export const roomHint = (stamp: string): string =>
+export const freeSpaceHint = (stamp: string): string =>
   `free some space there (livelab gc), then go on: livelab build -r ${stamp}, or livelab build if it has no stage yet`;
 
 /** @param stamp the release that needs it @throws BuilderError HOST_DISK_FULL */
-export async function assertRoom(folder: string, bytes: number, stamp: string): Promise<void> {
+export async function assertFreeSpace(folder: string, bytes: number, stamp: string): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= bytes) return;
   throw new BuilderError(
     "HOST_DISK_FULL",
     `${formatBytes(bavail * bsize)} free on the disk that holds ${folder}, ${formatBytes(bytes)} needed`,
-    { hint: roomHint(stamp) },
+    { hint: freeSpaceHint(stamp) },
   );
 }

@@ -1,16 +1,16 @@
 /** What the builder's writers say when the host takes no file, or no more of one. */
-import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { silentStep } from "../../base/progress/progress.js";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { makeDeb } from "../../fixtures/deb.js";
-import { localMaker } from "../../fixtures/local-ssh.js";
+import { localRootBuilder } from "../../fixtures/local-ssh.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
-import { skipTest } from "../../test/runner/skip-test.js";
+import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
 import { BuilderError } from "../builder-error.js";
 import { extractFile } from "../machines/deb-archive.js";
 import { keepArtifact } from "../stages/artifacts.js";
@@ -28,17 +28,17 @@ test("an error that no system call gave stays as it is", () => {
 /** Each writer, made to write to `target`. */
 const writers = (dir: string, target: string): Readonly<Record<string, () => Promise<unknown>>> => ({
   "a script's log": () =>
-    runScript(localMaker, {
+    runScript(localRootBuilder, {
       gateway: new Gateway(),
       name: "print",
       words: [join(dir, "print.sh")],
       environment: {},
       logFile: target,
-      onLine: () => {},
+      step: silentStep,
       tail: new LastLines(1),
       signal: AbortSignal.timeout(5_000),
     }),
-  "an artifact": () => keepArtifact(localMaker.ssh, join(dir, "print.sh"), target),
+  "an artifact": () => keepArtifact(localRootBuilder.ssh, join(dir, "print.sh"), target),
   "a file of a .deb": async () => extractFile(await makeDeb(dir, "file", "content"), "./file", target),
 });
 
@@ -68,14 +68,13 @@ test("a folder in place of the file is refused with its path", async () => {
 });
 
 const fullDisk = "a full disk is reported with the path and a remedy, and nothing half written looks whole";
-if (process.getuid?.() === 0) test(fullDisk, fillDisk);
-else skipTest(test, fullDisk, "only root can mount the small file system");
+testUnless(test, fullDisk, needsRoot("to mount the small file system"), fillDisk);
 
 async function fillDisk(): Promise<void> {
   await using dir = await TempDir.create("write");
   const full = join(dir.path, "full");
   await mkdir(full);
-  const { stdout } = await promisify(execFile)(
+  const { stdout } = await runProgram(
     "unshare",
     [
       ...["--mount", "--propagation", "private", "sh", "-euc"],

@@ -1,6 +1,6 @@
 /** The error for a file that the host did not let us write: its disk is full, or the path does not take a file. */
 import { firstError } from "../../base/first-error.js";
-import { isNoRoomError } from "../../base/no-room.js";
+import { isDiskFullError } from "../../base/no-room.js";
 import { BuilderError } from "../builder-error.js";
 
 /**
@@ -10,7 +10,7 @@ import { BuilderError } from "../builder-error.js";
 export function writeFailure(path: string, thrown: unknown): unknown {
   const cause = firstError(thrown);
   if (!(cause instanceof Error && "syscall" in cause)) return thrown;
-  if (isNoRoomError(cause)) {
+  if (isDiskFullError(cause)) {
     return new BuilderError("HOST_DISK_FULL", `no room to write ${path}: ${cause.message}`, {
       hint: "free some space on the disk that holds it (livelab gc), then run the same command again",
       cause,

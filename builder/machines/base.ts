@@ -3,20 +3,22 @@
  * Keyed by that set and by how it is made; never written to afterwards.
  * Not here: the shell part (make-base.sh), machines upon it (sandbox.ts).
  */
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { tellsNoRoom } from "../../base/no-room.js";
+import { isThere } from "../../base/is-there.js";
+import { isDiskFullText } from "../../base/no-room.js";
 import type { Progress } from "../../base/progress/progress.js";
-import { BuilderError } from "../builder-error.js";
+import { limitSignal } from "../../base/wait-at-most.js";
+import { BuilderError, overdue } from "../builder-error.js";
 import { Draft } from "../home/draft.js";
 import type { LivelabHome } from "../home/home.js";
-import { claimMaking } from "../home/made-once.js";
+import { claimWork } from "../home/made-once.js";
 import { digestOf, formatDigest } from "../profile/digest.js";
 import { describeLockedFile } from "../profile/lock.js";
 import type { LockSet } from "../profile/lock-set.js";
 import type { Store } from "../store/store.js";
 import { findDataMember } from "./deb-archive.js";
-import { namespaceError, spawnInNamespaces } from "./sandbox/namespaces.js";
+import { namespaceError, startInNamespaces } from "./sandbox/namespaces.js";
 
 export interface BaseRequest {
   readonly home: LivelabHome;
@@ -53,38 +55,43 @@ export async function listDebs(set: LockSet, store: Store, storeFolder: string):
 /** Longest making of a base, in milliseconds; it took 16 s (measured). */
 const LIMIT_MS = 10 * 60_000;
 
-/** Finds the base or makes it. @returns folder of its root @throws BuilderError NO_NAMESPACES, HOST_DISK_FULL, BASE_FAILED */
+/** Finds the base or makes it. @returns folder of its root @throws BuilderError NO_NAMESPACES, HOST_DISK_FULL, BASE_FAILED, OVERDUE */
 export async function ensureBase(request: BaseRequest): Promise<string> {
   const { home, store, set, asRoot, signal } = request;
   const key = await baseKey(set, request.scripts, asRoot);
   const folder = join(home.bases, key);
   const root = join(folder, "root");
-  if (await stat(root).catch(() => undefined)) return root;
+  if (await isThere(root)) return root;
 
   await request.progress.step("builder machine's root", async (step) => {
-    await using _making = await claimMaking(home, key, step, signal);
-    if (await stat(root).catch(() => undefined)) return;
+    await using _making = await claimWork(home, key, step, signal);
+    if (await isThere(root)) return;
     await using draft = await Draft.begin(folder, asRoot);
     const part = draft.path;
     await mkdir(join(part, "root"), { recursive: true });
     await writeFile(join(part, "list"), await listDebs(set, store, home.store));
     step.status(`${set.packages.length} packages`);
-    await using maker = spawnInNamespaces(join(request.scripts, "make-base.sh"), {
+    const limit = limitSignal({
+      limitMs: LIMIT_MS,
+      signal,
+      onLimit: overdue("making the builder machine's root", LIMIT_MS),
+    });
+    await using script = await startInNamespaces(join(request.scripts, "make-base.sh"), {
       asRoot,
       env: { TARGET: join(part, "root"), STORE: home.store, LIST: join(part, "list") },
-      signal: AbortSignal.any([AbortSignal.timeout(LIMIT_MS), ...(signal === undefined ? [] : [signal])]),
+      signal: limit,
     });
-    maker.process.stdin?.end();
+    script.process.stdin?.end();
     const log: Buffer[] = [];
-    maker.process.stdout?.on("data", (chunk: Buffer) => {
+    script.process.stdout?.on("data", (chunk: Buffer) => {
       log.push(chunk);
       step.status(chunk.toString("utf8").trimEnd().split("\n").at(-1) ?? "");
     });
-    const { exitCode, stderr, cause } = await maker.exited;
-    signal?.throwIfAborted();
-    if (exitCode !== 0) {
+    const { status, stderr, cause } = await script.exited;
+    limit.throwIfAborted();
+    if (status !== 0) {
       const output = Buffer.concat(log).toString("utf8");
-      if (tellsNoRoom(stderr + output)) {
+      if (isDiskFullText(stderr + output)) {
         throw new BuilderError("HOST_DISK_FULL", `no room for the builder machine's root in ${home.bases}`, {
           hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
         });
@@ -92,7 +99,7 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
       if (output === "") throw namespaceError("making the builder machine's root failed at its start", stderr, cause);
       throw new BuilderError(
         "BASE_FAILED",
-        `making the builder machine's root failed, status ${exitCode}:\n${output.split("\n").slice(-20).join("\n")}${stderr.split("\n").slice(-20).join("\n")}`,
+        `making the builder machine's root failed, status ${status}:\n${output.split("\n").slice(-20).join("\n")}${stderr.split("\n").slice(-20).join("\n")}`,
       );
     }
     await draft.commit();

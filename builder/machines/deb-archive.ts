@@ -2,17 +2,15 @@
  * Where the file tree lies inside a .deb: a host without dpkg can cut it out and unpack it with tar.
  * Source: deb(5) and ar(5): an 8-byte magic, then members of a 60-byte header and data padded to even length.
  */
-import { execFile } from "node:child_process";
 import { open, stat } from "node:fs/promises";
-import { promisify } from "node:util";
 import { findProgram } from "../../base/find-program.js";
 import { firstError } from "../../base/first-error.js";
-import { tellsNoRoom } from "../../base/no-room.js";
+import { isDiskFullText } from "../../base/no-room.js";
+import { ProgramError, runProgram } from "../../base/run-program.js";
 import { BuilderError, InputError } from "../builder-error.js";
 import { Draft } from "../home/draft.js";
 import { writeFailure } from "../home/write-failure.js";
 
-const run = promisify(execFile);
 const EXTRACT = 'tail -c "+$1" "$2" | head -c "$3" | "$4" -dc | tar -x -O -f - --wildcards "$5" >"$6"';
 
 export interface DataMember {
@@ -95,13 +93,14 @@ export async function extractFile(debPath: string, member: string, target: strin
     await using draft = await Draft.begin(target);
     await (await open(draft.path, "w")).close(); // so that a refusal comes as an error of its own, not in the shell's words
     const words = [String(offset + 1), debPath, String(size), decompressor, member, draft.path];
-    await run("sh", ["-euc", EXTRACT, "sh", ...words], { env: { ...process.env, LC_ALL: "C" } });
+    await runProgram("sh", ["-euc", EXTRACT, "sh", ...words], { env: { ...process.env, LC_ALL: "C" } });
     if ((await stat(draft.path)).size === 0) throw hasNoFile(debPath, name, member);
     await draft.commit();
   } catch (error) {
-    const said = (firstError(error) as { readonly stderr?: unknown }).stderr;
-    if (typeof said !== "string") throw writeFailure(target, error);
-    if (tellsNoRoom(said)) {
+    const failure = firstError(error);
+    if (!(failure instanceof ProgramError)) throw writeFailure(target, error);
+    const said = failure.stderr;
+    if (isDiskFullText(said)) {
       throw writeFailure(target, Object.assign(new Error(said.trim()), { code: "ENOSPC", syscall: "write" }));
     }
     // Of what a decompressor refused tar sees nothing, and finds nothing in it.

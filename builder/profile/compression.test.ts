@@ -13,13 +13,13 @@ const codeOf = (work: () => unknown): string | undefined => {
   }
 };
 
-test("is what mksquashfs is told, with a level or without", () => {
+test("a compression becomes options of mksquashfs, with or without a level", () => {
   assert.equal(squashfsOptions("gzip"), ["-comp", "gzip"]);
   assert.equal(squashfsOptions("xz"), ["-comp", "xz"]);
   assert.equal(squashfsOptions("zstd:19"), ["-comp", "zstd", "-Xcompression-level", "19"]);
 });
 
-test("that mksquashfs would refuse is refused before anything runs", () => {
+test("a compression that mksquashfs would reject is an error", () => {
   for (const text of [
     "",
     "lz5",
@@ -44,7 +44,7 @@ test("that mksquashfs would refuse is refused before anything runs", () => {
   );
 });
 
-test("of the profile stays where none is asked for", () => {
+test("a profile keeps its compression if none is requested", () => {
   const profile = loadProfile("bookworm");
   assert.is(withCompression(profile, undefined), profile);
   assert.equal(withCompression(profile, "gzip:1").tools, {

@@ -32,11 +32,11 @@ const failure = (text: string): InputError => {
   throw new Error("nothing was thrown");
 };
 
-test("gives a stanza of several lines back as it was written", () => {
+test("formatDeb822 writes a parsed stanza of several lines unchanged", () => {
   assert.is(formatDeb822(parseDeb822(debconf, "status")), debconf);
 });
 
-test("gives every lock file of the project back byte for byte", async () => {
+test("formatDeb822 writes every parsed lock file of the project byte for byte", async () => {
   for (const set of ["base", "zfs-build", "image"]) {
     const file = join(findProjectRoot(), "builder/lock/bookworm", `${set}.Packages`);
     const text = await readFile(file, "utf8");
@@ -44,7 +44,7 @@ test("gives every lock file of the project back byte for byte", async () => {
   }
 });
 
-test("keeps the order of the fields and finds them in either case", () => {
+test("a stanza keeps the order of its fields, and finds a field in upper or lower case", () => {
   const [stanza] = parseDeb822("Zeta: 1\nAlpha: 2\n", "x");
   assert.equal(stanza?.fields, [
     { name: "Zeta", value: "1" },
@@ -53,7 +53,7 @@ test("keeps the order of the fields and finds them in either case", () => {
   assert.is(stanza?.get("ALPHA"), "2");
 });
 
-test("skips comments, also between the lines of one field, and takes blanks as the end of a stanza", () => {
+test("parseDeb822 skips comments, also within a field, and a blank line ends a stanza", () => {
   const stanzas = parseDeb822("# first\nA: 1\n# inside\n more\n \t\nB: 2", "x");
   assert.equal(
     stanzas.map(({ fields }) => fields),
@@ -61,32 +61,32 @@ test("skips comments, also between the lines of one field, and takes blanks as t
   );
 });
 
-test("reads Windows line ends, and says where a stanza begins", () => {
+test("parseDeb822 accepts Windows line ends, and records where a stanza begins", () => {
   const [, second] = parseDeb822("A: 1\r\n\r\n\r\nB: 2\r\n", "x");
   assert.is(second?.get("B"), "2");
   assert.is(second?.place, "x:4");
 });
 
-test("names file and line of a line that is no field", () => {
+test("parseDeb822 names file and line of a malformed line", () => {
   const error = failure("A: 1\n\nB: 2\nnonsense\n");
   assert.is(error.code, "MALFORMED");
   assert.is(error.message, 'x.Packages:4: neither a field nor a continuation: "nonsense"');
 });
 
-test("names file and line of a field that comes twice", () => {
+test("parseDeb822 names file and line of a duplicate field", () => {
   assert.is(failure("A: 1\nB: 2\na: 3\n").message, "x.Packages:3: field a appears twice in one stanza");
 });
 
-test("refuses a continuation that continues nothing", () => {
+test("parseDeb822 rejects a continuation line without a field", () => {
   assert.is(failure("A: 1\n\n more\n").message, "x.Packages:3: a continuation line without a field before it");
 });
 
-test("refuses field names that begin with a hyphen or hold a space", () => {
+test("parseDeb822 rejects field names that begin with a hyphen or contain a space", () => {
   assert.match(failure("-A: 1\n").message, "x.Packages:1: neither a field");
   assert.match(failure("A B: 1\n").message, "x.Packages:1: neither a field");
 });
 
-test("says which field a stanza lacks, and where the stanza is", () => {
+test("the error for a missing field names the field and the place of the stanza", () => {
   const [stanza] = parseDeb822("\nPackage: apt\nVersion:\n", "x");
   assert.throws(() => stanza?.require("Version"), /^x:2: the stanza has no Version$/);
 });

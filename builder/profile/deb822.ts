@@ -1,20 +1,19 @@
 /**
  * Control stanzas: the text format of lock files, Packages and Release files.
  * Source: deb822(5); Debian Policy 5.1 "Syntax of control files".
- * Not here: which fields a lock needs (lock-set.ts).
  */
 import { InputError } from "../builder-error.js";
 
-/** One field. A value of several lines holds its continuation lines as written, leading space included. */
+/** One field. A value of several lines contains its continuation lines as written, including the leading space. */
 export interface Field {
   readonly name: string;
   readonly value: string;
 }
 
-/** One paragraph: fields in the order they were written. */
+/** One paragraph: its fields in the order of the file. */
 export class Stanza {
   readonly fields: readonly Field[];
-  /** Where it was read, as "file:line" of its first field. */
+  /** Place of its first field, as "file:line". */
   readonly place: string;
 
   constructor(fields: readonly Field[], place: string) {
@@ -22,13 +21,13 @@ export class Stanza {
     this.place = place;
   }
 
-  /** The value of a field, or undefined; upper and lower case are the same. */
+  /** The value of a field, or undefined. The name is not case-sensitive. */
   get(name: string): string | undefined {
     const wanted = name.toLowerCase();
     return this.fields.find((field) => field.name.toLowerCase() === wanted)?.value;
   }
 
-  /** The value of a field that must be there and not be empty. @throws InputError MALFORMED */
+  /** The value of a required field. @throws InputError MALFORMED if the field is missing or empty */
   require(name: string): string {
     const value = this.get(name);
     if (value !== undefined && value !== "") return value;
@@ -41,7 +40,7 @@ const fieldLine = /^([!"$-,.-9;-~][!-9;-~]*)[ \t]*:[ \t]*(.*)$/;
 
 /**
  * Reads the stanzas of a control file; lines that begin with # are comments.
- * @param file name for messages
+ * @param file name of the file for messages
  * @throws InputError MALFORMED with file and line
  */
 export function parseDeb822(text: string, file: string): Stanza[] {
@@ -80,7 +79,7 @@ export function parseDeb822(text: string, file: string): Stanza[] {
   return stanzas;
 }
 
-/** Writes stanzas, each followed by an empty line. What parseDeb822 reads of it is the same again. */
+/** Formats stanzas, each followed by an empty line. parseDeb822 reads the same stanzas from the result. */
 export function formatDeb822(stanzas: readonly { readonly fields: readonly Field[] }[]): string {
   const formatField = ({ name, value }: Field): string =>
     value === "" || value.startsWith("\n") ? `${name}:${value}\n` : `${name}: ${value}\n`;

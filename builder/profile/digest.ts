@@ -1,4 +1,4 @@
-/** Digests as locks write them: Debian's SHA256 in hexadecimal, npm's Subresource Integrity (sha512 in base64). */
+/** Digests in the forms of the locks: Debian's SHA256 in hexadecimal, npm's Subresource Integrity (sha512 in base64). */
 import { createHash } from "node:crypto";
 
 export interface Digest {
@@ -9,29 +9,29 @@ export interface Digest {
 
 const hexLength = { sha256: 64, sha512: 128 } as const;
 
-/** Reads hexadecimal digits of the right number; undefined when they are not. */
+/** Parses a hexadecimal digest; undefined if the text is not one of the right length. */
 export function parseHexDigest(algorithm: Digest["algorithm"], text: string): Digest | undefined {
   const hex = text.toLowerCase();
   return /^[0-9a-f]+$/.test(hex) && hex.length === hexLength[algorithm] ? { algorithm, hex } : undefined;
 }
 
-/** Reads "sha512-<base64>" (W3C Subresource Integrity); undefined when it is not one. */
+/** Parses "sha512-<base64>" (W3C Subresource Integrity); undefined for another text. */
 export function parseIntegrity(text: string): Digest | undefined {
   const match = /^sha512-([A-Za-z0-9+/]+={0,2})$/.exec(text);
   if (match?.[1] === undefined) return undefined;
   return parseHexDigest("sha512", Buffer.from(match[1], "base64").toString("hex"));
 }
 
-/** "sha256:0123…", one word that names the bytes. */
+/** Formats a digest as one word: "sha256:0123…". */
 export const formatDigest = ({ algorithm, hex }: Digest): string => `${algorithm}:${hex}`;
 
-/** Reads what formatDigest wrote; undefined when it is not one. */
+/** Parses the form of formatDigest; undefined for another text. */
 export function parseDigest(text: string): Digest | undefined {
   const [algorithm, hex = ""] = text.split(":");
   return algorithm === "sha256" || algorithm === "sha512" ? parseHexDigest(algorithm, hex) : undefined;
 }
 
-/** SHA-256, in hexadecimal, of named texts; neither names nor texts can run into each other. */
+/** SHA-256 of named texts, in hexadecimal. JSON separates names and texts unambiguously. */
 export function digestOf(parts: Readonly<Record<string, string>>): string {
   return createHash("sha256")
     .update(JSON.stringify(Object.entries(parts)))

@@ -1,21 +1,20 @@
 /**
  * A lock set: the stanzas of exactly the packages that one part of the build uses (DESIGN D3).
- * Not here: the other sets and the npm tree of a profile (lock.ts).
  */
 import { createHash } from "node:crypto";
 import { InputError } from "../builder-error.js";
 import { parseDeb822, type Stanza } from "./deb822.js";
 import { type Digest, parseHexDigest } from "./digest.js";
 
-/** A .deb as the lock names it. */
+/** A .deb of the lock. */
 export interface LockedDeb {
   readonly kind: "deb";
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
-  /** Path below the archive's base address: pool/main/a/apt/apt_2.6.1_amd64.deb */
+  /** Path below the archive's base address, for example pool/main/a/apt/apt_2.6.1_amd64.deb */
   readonly filename: string;
-  /** In bytes. */
+  /** Size in bytes. */
   readonly size: number;
   readonly digest: Digest;
   readonly stanza: Stanza;
@@ -23,18 +22,18 @@ export interface LockedDeb {
 
 export interface LockSet {
   readonly name: string;
-  /** The lock file as it is written: what the gateway serves as Packages. */
+  /** Text of the lock file, which the gateway serves as Packages. */
   readonly text: string;
-  /** SHA-256 of the text: changes when anything of the set does. */
+  /** SHA-256 of the text. */
   readonly digest: Digest;
   /** Sorted by name. */
   readonly packages: readonly LockedDeb[];
 }
 
 /**
- * Reads a lock file.
+ * Parses a lock file.
  * @param file its path, for messages
- * @throws InputError MALFORMED with file and line: a field is missing or not what it must be, or a package is there twice
+ * @throws InputError MALFORMED with file and line, for a missing or invalid field or a duplicate package
  */
 export function parseLockSet(name: string, text: string, file: string): LockSet {
   const packages = parseDeb822(text, file).map(parseLockedDeb);
@@ -56,7 +55,7 @@ function parseLockedDeb(stanza: Stanza): LockedDeb {
   const name = stanza.require("Package");
   if (!/^[a-z0-9][a-z0-9+.-]+$/.test(name)) throw malformed("Package", name, "is not a package name");
   const filename = stanza.require("Filename");
-  // It becomes part of an address and of a path, so it may not lead out of the archive.
+  // It becomes part of an address and of a path, so it must not lead out of the archive.
   if (!/^[\w.+~%:-]+(\/[\w.+~%:-]+)*\.deb$/.test(filename) || filename.split("/").includes(".."))
     throw malformed("Filename", filename, "is not a path below an archive");
   const size = stanza.require("Size");

@@ -24,7 +24,7 @@ SHA256: ${"ab".repeat(32)}
 const npmLock = (entry: object): string =>
   JSON.stringify({ lockfileVersion: 3, packages: { "": {}, "node_modules/json": entry } });
 
-test("the lock of bookworm holds what the image boots with, and no compiler", async () => {
+test("the lock of bookworm contains the packages that the image needs to boot, and no compiler", async () => {
   const lock = await loadLock(findProjectRoot(), loadProfile("bookworm"));
   const image = new Map(lock.set("image").packages.map((deb) => [deb.name, deb]));
   for (const name of ["live-boot", "zfsutils-linux", "zfs-zed", "systemd-resolved", "linux-image-amd64"])
@@ -36,7 +36,7 @@ test("the lock of bookworm holds what the image boots with, and no compiler", as
   );
 });
 
-test("the headers that ZFS is built against are those of the image's kernel", async () => {
+test("the kernel headers for the ZFS build have the version of the image's kernel", async () => {
   const lock = await loadLock(findProjectRoot(), loadProfile("bookworm"));
   const version = (set: string, name: string) => lock.set(set).packages.find((deb) => deb.name === name)?.version;
   assert.ok(version("image", "linux-image-amd64"));
@@ -44,7 +44,7 @@ test("the headers that ZFS is built against are those of the image's kernel", as
   assert.is(version("zfs-build", "zfs-dkms"), version("image", "zfsutils-linux"));
 });
 
-test("the digest of a set changes with any of its text", () => {
+test("the digest of a set changes with its text", () => {
   assert.is.not(parseLockSet("a", jq, "x").digest.hex, parseLockSet("a", jq.replace("63900", "63901"), "x").digest.hex);
 });
 
@@ -57,11 +57,11 @@ for (const [what, text, message] of [
   ],
   ["with a path out of the archive", jq.replace("pool/main", "pool/../.."), "x:1: Filename of jq is not a path below"],
   ["with an absolute path", jq.replace("pool/main", "/etc"), "x:1: Filename of jq is not a path below"],
-  ["of no size", jq.replace("63900", "0"), "x:1: Size of jq is not a number of bytes: 0"],
-  ["that is there twice", `${jq}\n${jq}`, "x:8: package jq is also at x:1"],
-  ["that is not there", "# nothing\n", "x: the lock file names no package"],
+  ["with a size of 0", jq.replace("63900", "0"), "x:1: Size of jq is not a number of bytes: 0"],
+  ["that occurs twice", `${jq}\n${jq}`, "x:8: package jq is also at x:1"],
+  ["of an empty lock", "# nothing\n", "x: the lock file names no package"],
 ] as const) {
-  test(`refuses a package ${what}, with file and line`, () => {
+  test(`parseLockSet rejects a package ${what}, with file and line`, () => {
     try {
       parseLockSet("image", text, "x");
     } catch (error) {
@@ -73,7 +73,7 @@ for (const [what, text, message] of [
   });
 }
 
-test("leaves optional npm packages out and reads the integrity of the others", () => {
+test("parseNpmLock omits optional packages, and reads the integrity of the others", () => {
   const integrity = `sha512-${Buffer.alloc(64, 7).toString("base64")}`;
   const text = JSON.stringify({
     lockfileVersion: 3,
@@ -94,14 +94,17 @@ test("leaves optional npm packages out and reads the integrity of the others", (
   ]);
 });
 
-test("refuses an npm lock that is not JSON, of another version, or without integrity", () => {
+test("parseNpmLock rejects text that is not JSON, another lockfileVersion, and a missing version or integrity", () => {
   assert.throws(() => parseNpmLock("{", "x"), /^x: not JSON: /);
   assert.throws(() => parseNpmLock('{"lockfileVersion":1}', "x"), /^x: not a package-lock.json of lockfileVersion 3/);
+  assert.throws(() => parseNpmLock("[]", "x"), /^x: not a package-lock.json of lockfileVersion 3$/);
+  assert.throws(() => parseNpmLock('{"lockfileVersion":3}', "x"), /^x: it has no packages$/);
+  assert.throws(() => parseNpmLock('{"lockfileVersion":3,"packages":{"a":1}}', "x"), /^x: "a" is not an object$/);
   assert.throws(() => parseNpmLock(npmLock({ version: "1.0.0" }), "x"), /"node_modules\/json" has no sha512 integrity/);
   assert.throws(() => parseNpmLock(npmLock({ integrity: "sha512-" }), "x"), /"node_modules\/json" has no version/);
 });
 
-test("an unknown profile is the command line's fault and names those there are", () => {
+test("an unknown profile is a usage error, and its hint lists the profiles", () => {
   try {
     loadProfile("bookwrom");
     assert.unreachable();
@@ -111,29 +114,29 @@ test("an unknown profile is the command line's fault and names those there are",
   }
 });
 
-test("a profile without a lock says which command makes it, and where it can run", async () => {
+test("the error for a profile without a lock names the command that makes it, and the required network", async () => {
   const error = await loadLock("/nonexistent", loadProfile("buster")).catch((reason) => reason);
   assert.instance(error, InputError);
   assert.is(error.code, "NOT_FOUND");
   assert.is(
     error.message,
-    "there is no lock for profile buster in the project; it takes a host that reaches snapshot.debian.org or archive.debian.org",
+    "the project has no lock for profile buster; making it needs a host that reaches snapshot.debian.org or archive.debian.org",
   );
-  assert.is(error.hint, "livelab lock update -p buster, there, and commit builder/lock/buster");
+  assert.is(error.hint, "on such a host run livelab lock update -p buster, and commit builder/lock/buster");
 });
 
-test("a lock of which a file is missing is not taken for none", async () => {
+test("the error for a lock with a missing file names that file", async () => {
   await using root = await TempDir.create("lock-test");
   await mkdir(join(root.path, "builder/lock/buster"), { recursive: true });
   const error = await loadLock(root.path, loadProfile("buster")).catch((reason) => reason);
-  assert.match(error.message, /the lock of profile buster is not whole: .*base\.Packages cannot be read/);
+  assert.match(error.message, /the lock of profile buster is incomplete: cannot read .*base\.Packages/);
 });
 
-test("an update may read a lock of which a set was never made; all the others are in it", async () => {
+test("loadLock can leave out a set without a file, for an update, and reads all other sets", async () => {
   const profile = loadProfile("bookworm");
   const more = { ...profile, sets: [...profile.sets, { name: "later", packages: ["x"] }] };
   const refused = await loadLock(findProjectRoot(), more).catch((reason) => reason);
-  assert.match(refused.message, /later\.Packages cannot be read/);
+  assert.match(refused.message, /cannot read .*later\.Packages/);
   const lock = await loadLock(findProjectRoot(), more, "leave out");
   assert.equal(
     lock.sets.map(({ name }) => name),
@@ -141,7 +144,14 @@ test("an update may read a lock of which a set was never made; all the others ar
   );
 });
 
-test("tells the archive of a security update by its file name", () => {
+test("a profile that has security updates gets no second set of them", () => {
+  const buster = loadProfile("buster");
+  assert.is(withSecurity(buster), buster);
+  const once = withSecurity(loadProfile("bookworm"));
+  assert.is(withSecurity(once), once);
+});
+
+test("suiteOf finds the archive of a security update by its file name", () => {
   const profile = withSecurity(loadProfile("bookworm"));
   assert.is(suiteOf(profile, "pool/updates/main/o/openssl/x.deb")?.archive, "debian-security");
   assert.is(suiteOf(profile, "pool/main/o/openssl/x.deb")?.archive, "debian");

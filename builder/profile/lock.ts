@@ -1,6 +1,5 @@
 /**
- * The lock of a profile: its sets and its npm tree. Nothing outside it ever enters a build (DESIGN D3).
- * Not here: recomputing it (lock-update.ts), the bytes that it names (store.ts).
+ * The lock of a profile: its sets and its npm tree. A build uses only files that the lock names (DESIGN D3).
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -16,7 +15,7 @@ export type LockedFile = LockedDeb | LockedNpm;
 
 export class Lock {
   readonly profile: Profile;
-  /** In the profile's order; the last is IPXE_SET. */
+  /** Sets in the profile's order; the last is IPXE_SET. */
   readonly sets: readonly LockSet[];
   readonly npm: readonly LockedNpm[];
 
@@ -26,7 +25,7 @@ export class Lock {
     this.npm = npm;
   }
 
-  /** One set by name. @throws InputError NOT_FOUND */
+  /** Returns one set by name. @throws InputError NOT_FOUND */
   set(name: string): LockSet {
     const found = this.sets.find((set) => set.name === name);
     if (found !== undefined) return found;
@@ -35,44 +34,44 @@ export class Lock {
     });
   }
 
-  /** Every file that the lock names, each content once. */
+  /** Returns every file that the lock names; equal contents occur once. */
   files(): LockedFile[] {
     const all: LockedFile[] = [...this.sets.flatMap((set) => set.packages), ...this.npm];
     return [...new Map(all.map((file) => [formatDigest(file.digest), file])).values()];
   }
 }
 
-/** One digest for everything that a lock names: two locks with the same one need the same files. */
+/** Digest of all files that a lock names: two locks with the same digest need the same files. */
 export function lockDigest(lock: Lock): Digest {
   const names = lock.files().map(({ digest }) => formatDigest(digest));
   return { algorithm: "sha256", hex: createHash("sha256").update(names.sort().join("\n")).digest("hex") };
 }
 
-/** "apt 2.6.1" or "npm json 11.0.0": how messages name a locked file. */
+/** Name of a locked file in messages: "apt 2.6.1" or "npm json 11.0.0". */
 export function describeLockedFile(file: LockedFile): string {
   return file.kind === "deb" ? `${file.name} ${file.version}` : `npm ${file.name} ${file.version}`;
 }
 
-/** The folder of a profile's lock. @param projectRoot folder that holds package.json */
+/** The folder of a profile's lock. @param projectRoot folder that contains package.json */
 export const lockFolder = (projectRoot: string, profile: Profile): string =>
   join(projectRoot, "builder", "lock", profile.name);
 
-/** The folder of the npm lock: what goes under /usr/triton is the same in every profile. */
+/** The folder of the npm lock. All profiles share it, because /usr/triton is the same in every profile. */
 const npmLockFolder = (projectRoot: string): string => join(projectRoot, "builder", "lock", "npm");
 
-/** The lock of the iPXE that the harness boots CNs with: one for all profiles, for none of them builds with it. */
+/** The set of the iPXE with which the harness boots CNs. All profiles share its lock, because no build uses it. */
 export const IPXE_SET = "ipxe";
 const ipxeLockFile = (projectRoot: string): string => join(projectRoot, "builder/lock/ipxe/ipxe.Packages");
 
-/** Whether a profile has a lock at all: some have none until `livelab lock update` made it. */
+/** Whether a profile has a lock. Some profiles have none until `livelab lock update` makes it. */
 export async function hasLock(projectRoot: string, profile: Profile): Promise<boolean> {
   return isThere(lockFolder(projectRoot, profile));
 }
 
 /**
  * Reads the lock of a profile.
- * @param absent of a set that has no file yet: `refuse` it, or `leave out` the set, for `livelab lock update` to make it
- * @throws InputError NOT_FOUND when the lock or a file of it is missing, MALFORMED with file and line when one is not a lock file
+ * @param absent for a set without a file: `refuse` throws, `leave out` omits the set, so that `livelab lock update` can make it
+ * @throws InputError NOT_FOUND if the lock or a file of it is missing, MALFORMED with file and line if a file is malformed
  */
 export async function loadLock(
   projectRoot: string,
@@ -95,9 +94,9 @@ export async function loadLock(
 
 function noLock({ name, suites }: Profile): InputError {
   const hosts = new Set(suites.flatMap(({ lastResorts }) => lastResorts.map((url) => new URL(url).hostname)));
-  const takes = `it takes a host that reaches ${[...hosts].join(" or ")}`;
-  return new InputError("NOT_FOUND", `there is no lock for profile ${name} in the project; ${takes}`, {
-    hint: `livelab lock update -p ${name}, there, and commit builder/lock/${name}`,
+  const takes = `making it needs a host that reaches ${[...hosts].join(" or ")}`;
+  return new InputError("NOT_FOUND", `the project has no lock for profile ${name}; ${takes}`, {
+    hint: `on such a host run livelab lock update -p ${name}, and commit builder/lock/${name}`,
   });
 }
 
@@ -105,7 +104,7 @@ async function readLockFile(file: string, profile: Profile): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
-    throw new InputError("NOT_FOUND", `the lock of profile ${profile.name} is not whole: ${file} cannot be read`, {
+    throw new InputError("NOT_FOUND", `the lock of profile ${profile.name} is incomplete: cannot read ${file}`, {
       hint: `livelab lock update -p ${profile.name}`,
       cause,
     });

@@ -1,7 +1,7 @@
 /**
- * Profiles: what a build makes, and from which Debian suites and packages.
- * The lock (builder/lock/<profile>) is computed from this by `livelab lock update`; a change here takes effect there.
- * Not here: how the stages use it (builder/stages), mirrors of this host (inputs/mirrors.ts).
+ * Profiles: the Debian suites and packages from which a build makes an image.
+ * `livelab lock update` computes the lock (builder/lock/<profile>) from this file; a change takes effect after that command.
+ * builder/inputs/mirrors.ts chooses the mirrors of this host.
  */
 import { UsageError } from "../../base/livelab-error.js";
 
@@ -11,59 +11,60 @@ export interface Suite {
   readonly archive: string;
   readonly distribution: string;
   readonly components: readonly string[];
-  /** Folder of the archive that all its file names begin with: tells which archive a locked file is from. */
+  /** Folder with which all its file names begin; it identifies the archive of a locked file. */
   readonly pool: string;
-  /** Where the suite is kept when mirrors have it no more: base addresses, ending in a slash. */
+  /** Base addresses, ending in a slash, that have the suite after mirrors have removed it. */
   readonly lastResorts: readonly string[];
   /**
-   * Whether it is archived: it never changes again, so the Valid-Until of its Release file has passed for good. That date
-   * guards against mirrors which hold a newer state back; here there is none, so it is not checked. @default false
+   * Whether the suite is archived. It never changes again, so the date Valid-Until of its Release file is in the past. That
+   * date detects mirrors that serve an old state. An archived suite has no newer state, so the date is not checked.
+   * @default false
    */
   readonly archived?: true;
-  /** Source packages that are taken from it; all else that it has counts as not there. @default everything */
+  /** The only source packages whose binaries may be used. @default all packages */
   readonly onlySources?: readonly string[];
 }
 
 /**
- * Where the locked iPXE is from: a later Debian than any image's, because that of Debian 12 starts a kernel on UEFI without
- * its initrd (measured). Lock files name paths below an archive, so that mirrors of the same archive have it, too.
+ * The suite of the locked iPXE. Its Debian is later than that of any image, because the iPXE of Debian 12 starts a kernel on
+ * UEFI without its initrd (measured). Lock files name paths below an archive, so the mirrors of that archive have it too.
  */
 export const ipxeSuite: Suite = {
   archive: "debian",
   distribution: "trixie",
   components: ["main"],
-  pool: "pool/main/i/ipxe/", // no more of it than this source package
+  pool: "pool/main/i/ipxe/", // only this source package
   lastResorts: ["https://snapshot.debian.org/archive/debian/20260801T000000Z/"],
 };
 
-/** Packages that are used together; one lock file and one flat repository of the gateway. */
+/** Packages that are used together. A set has one lock file, and is one flat repository of the gateway. */
 export interface SetSpec {
   readonly name: string;
-  /** The set whose packages are there already when this one is installed. */
+  /** The set that is installed before this one. @default none */
   readonly on?: string;
-  /** What apt is asked for: package names and apt-patterns(7). */
+  /** Arguments of apt: package names and apt-patterns(7). */
   readonly packages: readonly string[];
 }
 
-/** A package that the build makes itself, so that no lock file names it. */
+/** A package that the build makes itself, so the lock does not name it. */
 export interface MadePackage {
   readonly name: string;
-  /** Virtual packages that it stands for. */
+  /** Virtual packages that it provides. */
   readonly provides: readonly string[];
 }
 
-/** What the tools of one Debian release can and cannot do: all that makes stages differ between profiles. */
+/** Capabilities of the tools of one Debian release: the only differences between the stages of profiles. */
 export interface BuilderTools {
   /**
-   * What makes the image's root: `mmdebstrap`, or `dpkg` by itself where mmdebstrap is older than 0.7.0, which knows
+   * The tool that makes the image's root: `mmdebstrap`, or only `dpkg` if mmdebstrap is older than 0.7.0, which knows
    * neither --skip nor the hook for a merged /usr.
    */
   readonly bootstrap: "mmdebstrap" | "dpkg";
-  /** What mksquashfs(1) is told of compression. */
+  /** Options of mksquashfs(1) for compression. */
   readonly squashfsOptions: readonly string[];
-  /** Whether mksquashfs makes the same bytes of the same files by itself: squashfs-tools 4.4 and later. */
+  /** Whether mksquashfs always makes the same bytes from the same files: squashfs-tools 4.4 and later. */
   readonly squashfsReproducible: boolean;
-  /** What mkinitramfs(8) is told to compress with: zstd from initramfs-tools 0.137 and Linux 5.9 on. */
+  /** Compressor of mkinitramfs(8): zstd needs initramfs-tools 0.137 and Linux 5.9. */
   readonly initrdCompressor: "zstd" | "gzip";
 }
 
@@ -74,38 +75,38 @@ export interface Profile {
   readonly release: string;
   readonly architecture: "amd64";
   /**
-   * Latest time that any file of the image carries, in seconds since 1970: the date of the point release.
-   * A layer may be older than the stamp of a release that reuses it, so the stamp cannot be this time.
+   * Latest time of any file in the image, in seconds since 1970: the date of the point release.
+   * It cannot be the stamp, because a layer may be older than the stamp of a release that reuses it.
    */
   readonly epoch: number;
   readonly suites: readonly Suite[];
-  /** Files with the keys that signed its suites, in the machine that resolves (debian-archive-keyring of Debian 12). */
+  /** Files with the keys that signed its suites, in the resolving machine (debian-archive-keyring of Debian 12). */
   readonly keyrings: readonly string[];
   readonly sets: readonly SetSpec[];
   readonly made: readonly MadePackage[];
   readonly tools: BuilderTools;
-  /** The cloud image in which a host that refuses the sandbox makes the builder VM's root (builder/store/cloud-images.ts). */
+  /** The cloud image in which a host without the sandbox makes the builder VM's root (builder/store/cloud-images.ts). */
   readonly cloudImage: string;
 }
 
 /**
- * zstd level of the squashfs, which each proto change has made anew. Measured with 2 processors, native and emulated:
+ * zstd level of the squashfs, which each change of proto rebuilds. Measured with 2 processors, native and emulated:
  * level 1 278 MiB, 2 s, 24 s; level 3 265 MiB, 4 s, 15 s to 30 s; level 6 253 MiB, 9 s, 95 s; level 9 247 MiB, 18 s, 113 s.
- * From level 5 on zstd searches by vector instructions, which emulation is slowest at.
+ * From level 5 on zstd uses vector instructions, which are the slowest to emulate.
  */
 const ZSTD_LEVEL = 3;
 
-/** What every Debian root begins with. */
+/** The first packages of every Debian root. */
 const essential = ["?essential", "apt"];
 
-/** What every builder machine has; what makes roots and squashfs comes with the profile. */
+/** The packages of every builder machine. A profile adds the tools that make roots. */
 const builderPackages = [
   ...["openssh-server", "iproute2", "squashfs-tools", "cpio", "zstd", "xz-utils", "pigz", "kmod", "mount"],
   ...["xorriso", "mtools", "fdisk"], // ISO 9660, FAT and partition tables in plain files
   ...["curl", "ca-certificates", "debian-archive-keyring", "gpgv"],
 ];
 
-/** What every platform image has, by the names that no release changed. */
+/** The packages of every platform image whose names are the same in all releases. */
 const imagePackages = [
   ...["linux-image-amd64", "live-boot", "live-boot-initramfs-tools", "initramfs-tools", "busybox", "kmod", "udev"],
   ...["systemd", "systemd-sysv", "dbus", "libpam-systemd"],
@@ -116,23 +117,23 @@ const imagePackages = [
   ...["procps", "psmisc", "lsof"],
 ];
 
-/** What compiles the ZFS modules, on top of the builder machine's root. */
+/** The packages that compile the ZFS modules, in addition to those of the builder machine. */
 const zfsBuild: SetSpec = {
   name: "zfs-build",
   on: "base",
   packages: ["zfs-dkms", "linux-headers-amd64", "gcc", "make", "libc6-dev"],
 };
 
-/** What makes GRUB's images for the boot media; their configuration is the stages' own. */
+/** The packages that make GRUB's images for the boot media; the stages write the configuration. */
 const grub: SetSpec = { name: "grub", on: "base", packages: ["grub-common", "grub-pc-bin", "grub-efi-amd64-bin"] };
 
-/** What makes a builder VM of the builder machine's root: a kernel, ZFS, and what its initramfs consists of. */
+/** The packages that turn the builder machine's root into a builder VM: a kernel, ZFS, and the content of its initramfs. */
 const vm: SetSpec = { name: "vm", on: "base", packages: ["linux-image-amd64", "zfsutils-linux", "busybox"] };
 
-// zfs-zed depends on zfs-modules | zfs-dkms; the modules are ours, and no compiler belongs in the image.
+// zfs-zed depends on zfs-modules | zfs-dkms. livelab makes the modules, so the image needs no compiler.
 const zfsModules: MadePackage = { name: "triton-zfs-modules", provides: ["zfs-modules"] };
 
-/** The security suite of a release, which was called `<release>/updates` until Debian 10. */
+/** The security suite of a release. Its name was `<release>/updates` until Debian 10. */
 const securitySuite = (release: string, more: Pick<Suite, "lastResorts" | "archived">): Suite => ({
   archive: "debian-security",
   distribution: release === "buster" ? "buster/updates" : `${release}-security`,
@@ -146,7 +147,7 @@ const bookworm: Profile = {
   release: "bookworm",
   architecture: "amd64",
   epoch: Date.UTC(2026, 6, 11, 10, 16, 37) / 1000, // Date field of its InRelease
-  // Neither -updates nor -security: these two components are frozen since point release 12.15 (DESIGN D4).
+  // Without -updates and -security: these two components are frozen since point release 12.15 (DESIGN D4).
   suites: [
     {
       archive: "debian",
@@ -155,13 +156,13 @@ const bookworm: Profile = {
       pool: "pool/",
       lastResorts: [
         "https://snapshot.debian.org/archive/debian/20260801T000000Z/",
-        "http://archive.debian.org/debian/", // once bookworm has left the mirrors
+        "http://archive.debian.org/debian/", // after bookworm has left the mirrors
       ],
     },
   ],
   keyrings: ["/usr/share/keyrings/debian-archive-keyring.gpg"],
   sets: [
-    // usr-is-merged, because usrmerge would bring perl's find modules along.
+    // usr-is-merged, because usrmerge depends on perl's find modules.
     { name: "base", packages: [...essential, "usr-is-merged", ...builderPackages, "mmdebstrap"] },
     zfsBuild,
     grub,
@@ -184,22 +185,22 @@ const bookworm: Profile = {
   cloudImage: "debian-12-cloud",
 };
 
-/** Base addresses of an archive as it was on a day, and where its suites went in the end. */
+/** Base addresses of an archive: its snapshot of a day, and the final archive. */
 const archivedAt = (archive: string, day: string): readonly string[] => [
   `https://snapshot.debian.org/archive/${archive}/${day}T000000Z/`,
   `http://archive.debian.org/${archive}/`,
 ];
 
 /**
- * Debian 10, which the first platform images were made of: its kernel and ZFS are those of buster-backports.
- * Its support ended in June 2024 and all of it is archived: nothing moves any more, so security updates are part of its lock.
+ * Debian 10, the base of the first platform images, with the kernel and ZFS of buster-backports.
+ * Its support ended in June 2024 and all of it is archived. It no longer changes, so its lock includes security updates.
  */
 const buster: Profile = {
   name: "buster",
   release: "buster",
   architecture: "amd64",
-  epoch: Date.UTC(2024, 5, 30) / 1000, // end of its support: no file of a package is younger
-  // Not buster-updates: all that it had went into the last point release, 10.13.
+  epoch: Date.UTC(2024, 5, 30) / 1000, // end of its support: no file of a package is newer
+  // Without buster-updates: the last point release, 10.13, includes all of it.
   suites: [
     {
       archive: "debian",
@@ -214,7 +215,7 @@ const buster: Profile = {
       distribution: "buster-backports",
       components: ["main", "contrib"],
       pool: "pool/",
-      lastResorts: archivedAt("debian", "20240401"), // it left the mirrors in the middle of that month
+      lastResorts: archivedAt("debian", "20240401"), // the mirrors removed it in the middle of that month
       archived: true,
       onlySources: ["linux", "linux-signed-amd64", "zfs-linux"], // Linux 5.10 and ZFS 2.0
     },
@@ -227,7 +228,7 @@ const buster: Profile = {
     zfsBuild,
     grub,
     vm,
-    // resolved and timesyncd are part of the package systemd yet.
+    // In Debian 10 resolved and timesyncd are still part of the package systemd.
     { name: "image", packages: [...essential, ...imagePackages, "dnsutils", "ntpdate"] },
   ],
   made: [zfsModules],
@@ -241,9 +242,9 @@ const buster: Profile = {
 };
 
 /**
- * The same profile with its release's security updates: an explicit second lock, because that suite moves.
- * Its lock is not part of the project until `livelab lock update --with-security` made it.
- * A profile that has them already stays as it is.
+ * Returns the profile with the security updates of its release. It has a separate lock, because that suite changes; the
+ * lock is not part of the project until `livelab lock update --with-security` makes it.
+ * A profile that already has security updates is returned unchanged.
  */
 export function withSecurity(profile: Profile): Profile {
   if (profile.suites.some(({ archive }) => archive === "debian-security")) return profile;
@@ -253,8 +254,10 @@ export function withSecurity(profile: Profile): Profile {
 
 const profiles: readonly Profile[] = [bookworm, withSecurity(bookworm), buster];
 
-/** Names for `--profile`; the first is the default. */
+/** Names for `--profile`. */
 export const profileNames: readonly string[] = profiles.map((profile) => profile.name);
+/** The profile of commands that name none. */
+export const defaultProfileName = bookworm.name;
 
 /** Finds a profile by name. @throws UsageError UNKNOWN_PROFILE */
 export function loadProfile(name: string): Profile {
@@ -265,7 +268,7 @@ export function loadProfile(name: string): Profile {
   });
 }
 
-/** The suite whose archive holds a file, told by the longest `pool` that the file name begins with. */
+/** The suite whose archive has a file: the one with the longest `pool` with which the file name begins. */
 export function suiteOf(profile: Profile, filename: string): Suite | undefined {
   return profile.suites
     .filter((suite) => filename.startsWith(suite.pool))

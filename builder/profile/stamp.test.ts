@@ -4,11 +4,11 @@ import { parseStamp, stampOf } from "./stamp.js";
 
 const test = suite("stamp");
 
-test("is the UTC time to the second", () => {
+test("stampOf formats the UTC time to the second", () => {
   assert.is(stampOf(new Date("2026-11-23T01:02:03.999Z")), "20261123T010203Z");
 });
 
-test("takes a stamp that names a real time", () => {
+test("parseStamp accepts a stamp with a valid time", () => {
   assert.is(parseStamp("20240229T235959Z"), "20240229T235959Z");
 });
 
@@ -21,7 +21,7 @@ for (const text of [
   "",
   "../20261123T010203Z",
 ]) {
-  test(`refuses "${text}" and says what a stamp is`, () => {
+  test(`parseStamp rejects "${text}", and the hint describes a stamp`, () => {
     assert.throws(
       () => parseStamp(text),
       (error: { code?: string; hint?: string }) =>

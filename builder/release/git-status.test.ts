@@ -1,20 +1,18 @@
-import { execFile } from "node:child_process";
 import { appendFile, chmod, mkdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { describeSource, formatGitStatus, readSourceState } from "./git-status.js";
 
 const test = suite("git status");
-const run = promisify(execFile);
 const MESSAGE = 'say "hello"\\\n\n{not JSON}';
 
 async function makeRepository(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   const git = (...words: string[]): Promise<unknown> =>
-    run("git", ["-C", folder, "-c", "user.name=A B", "-c", "user.email=a@b.example", ...words], {
+    runProgram("git", ["-C", folder, "-c", "user.name=A B", "-c", "user.email=a@b.example", ...words], {
       env: { ...process.env, GIT_COMMITTER_DATE: "1700000000 +0530", GIT_AUTHOR_DATE: "1600000000 +0000" },
     });
   await git("init", "--quiet", "--initial-branch", "br%25anch");
@@ -26,7 +24,7 @@ async function makeRepository(folder: string): Promise<void> {
 test("names the commit and its time, in a checkout without a remote", async () => {
   await using dir = await TempDir.create("git-status");
   await makeRepository(dir.path);
-  const { stdout } = await run("git", ["-C", dir.path, "rev-parse", "HEAD"]);
+  const { stdout } = await runProgram("git", ["-C", dir.path, "rev-parse", "HEAD"]);
   const state = await readSourceState(dir.path);
   assert.equal(state, {
     repo: "livelab",
@@ -44,9 +42,9 @@ test("is the same in two checkouts of one commit, whatever their paths, branches
   const one = join(dir.path, "one");
   const two = join(dir.path, 'tw"o');
   await makeRepository(one);
-  await run("git", ["clone", "--quiet", one, two]);
-  await run("git", ["-C", two, "checkout", "--quiet", "--detach"]);
-  await run("git", ["-C", two, "remote", "set-url", "origin", "https://me:secret@host.example/livelab"]);
+  await runProgram("git", ["clone", "--quiet", one, two]);
+  await runProgram("git", ["-C", two, "checkout", "--quiet", "--detach"]);
+  await runProgram("git", ["-C", two, "remote", "set-url", "origin", "https://me:secret@host.example/livelab"]);
   assert.equal(await readSourceState(two), await readSourceState(one));
 });
 
@@ -76,7 +74,7 @@ test("names no commit in a tarball, in a tarball inside another repository, and 
   assert.equal(await readSourceState(tarball), none);
   await makeRepository(dir.path);
   assert.equal(await readSourceState(tarball), none);
-  await run("git", ["-C", tarball, "init", "--quiet"]);
+  await runProgram("git", ["-C", tarball, "init", "--quiet"]);
   assert.equal(await readSourceState(tarball), none);
   assert.is(describeSource(formatGitStatus(none as never)), "no commit");
 });
@@ -109,8 +107,8 @@ test("is dirty for other bytes, modes and links, whatever settings and marks kee
     for (const [name, change] of changes) {
       await using dir = await TempDir.create("git-status");
       await makeRepository(dir.path);
-      for (const setting of settings) await run("git", ["-C", dir.path, "config", ...setting.split("=")]);
-      if (mark !== undefined) await run("git", ["-C", dir.path, "update-index", mark, "file"]);
+      for (const setting of settings) await runProgram("git", ["-C", dir.path, "config", ...setting.split("=")]);
+      if (mark !== undefined) await runProgram("git", ["-C", dir.path, "update-index", mark, "file"]);
       assert.is((await readSourceState(dir.path)).dirty, false);
       await change(join(dir.path, "file"));
       assert.is((await readSourceState(dir.path)).dirty, true, `${name}, ${mark}`);
@@ -122,9 +120,9 @@ test("is dirty for a new file, also in the index, and in proto/ also for one tha
   await using dir = await TempDir.create("git-status");
   await makeRepository(dir.path);
   await writeFile(join(dir.path, "staged"), "");
-  await run("git", ["-C", dir.path, "add", "staged"]);
+  await runProgram("git", ["-C", dir.path, "add", "staged"]);
   assert.is((await readSourceState(dir.path)).dirty, true, "in the index");
-  await run("git", ["-C", dir.path, "rm", "--quiet", "-f", "staged"]);
+  await runProgram("git", ["-C", dir.path, "rm", "--quiet", "-f", "staged"]);
   assert.is((await readSourceState(dir.path)).dirty, false);
 
   await appendFile(join(dir.path, ".git/info/exclude"), "*.log\n");
@@ -134,7 +132,7 @@ test("is dirty for a new file, also in the index, and in proto/ also for one tha
   await rm(join(dir.path, "proto"), { recursive: true });
   await writeFile(join(dir.path, "ignored-by-its-user"), "");
   await writeFile(join(dir.path, ".git/global"), "ignored-by-its-user\n");
-  await run("git", ["-C", dir.path, "config", "core.excludesFile", join(dir.path, ".git/global")]);
+  await runProgram("git", ["-C", dir.path, "config", "core.excludesFile", join(dir.path, ".git/global")]);
   assert.is((await readSourceState(dir.path)).dirty, true, "ignored by core.excludesFile");
 });
 
@@ -151,7 +149,7 @@ test("is read in a repository of another user, which git itself refuses", async 
   const { rev } = await readSourceState(dir.path);
   process.env["GIT_TEST_ASSUME_DIFFERENT_OWNER"] = "1"; // a hook of git's own tests
   try {
-    const refused = await run("git", ["-C", dir.path, "status"]).catch((error: Error) => error.message);
+    const refused = await runProgram("git", ["-C", dir.path, "status"]).catch((error: Error) => error.message);
     assert.match(String(refused), "dubious ownership");
     assert.is((await readSourceState(dir.path)).rev, rev);
   } finally {
@@ -180,7 +178,16 @@ test("names no commit, and is dirty, when a repository is there and no git reads
 test("is that of a linked worktree", async () => {
   await using dir = await TempDir.create("git-status");
   await makeRepository(join(dir.path, "one"));
-  await run("git", ["-C", join(dir.path, "one"), "worktree", "add", "--quiet", "-b", "two", join(dir.path, "two")]);
+  await runProgram("git", [
+    "-C",
+    join(dir.path, "one"),
+    "worktree",
+    "add",
+    "--quiet",
+    "-b",
+    "two",
+    join(dir.path, "two"),
+  ]);
   assert.equal(await readSourceState(join(dir.path, "two")), await readSourceState(join(dir.path, "one")));
   await writeFile(join(dir.path, "two/file"), "two\n");
   assert.is((await readSourceState(join(dir.path, "two"))).dirty, true);

@@ -1,12 +1,11 @@
-import { execFile } from "node:child_process";
 import { mkdir, readdir, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
-import { skipTest } from "../../test/runner/skip-test.js";
+import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
 import { checkOutputFolder, findOutputs, linkLatest } from "./outputs.js";
 import type { Release } from "./release.js";
 
@@ -87,7 +86,7 @@ test("go beside a user's files and folders, whatever their names, and leave them
     users.push(name);
     await writeFile(join(out, name), "");
   }
-  const { stdout } = await promisify(execFile)(process.execPath, [EXPORT, out], {
+  const { stdout } = await runProgram(process.execPath, [EXPORT, out], {
     env: { ...process.env, TMPDIR: dir.path },
   });
   assert.equal(JSON.parse(stdout).told, []);
@@ -101,7 +100,7 @@ async function exportTo(
   mountOptions: string,
 ): Promise<{ told: { code: string; message: string; hint: string }[]; entries: string[] }> {
   await mkdir(join(folder, "out"));
-  const { stdout } = await promisify(execFile)(
+  const { stdout } = await runProgram(
     "unshare",
     [
       ...["--mount", "--propagation", "private", "sh", "-euc"],
@@ -145,8 +144,7 @@ const cases: [string, () => Promise<void>][] = [
   ],
 ];
 for (const [title, work] of cases) {
-  if (process.getuid?.() === 0) test(title, work);
-  else skipTest(test, title, "only root can mount the small file system");
+  testUnless(test, title, needsRoot("to mount the small file system"), work);
 }
 
 test.run();

@@ -10,7 +10,7 @@ import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { firstError } from "../../base/first-error.js";
 import { formatBytes } from "../../base/format.js";
-import { isNoRoomError } from "../../base/no-room.js";
+import { isDiskFullError } from "../../base/no-room.js";
 import type { Step } from "../../base/progress/progress.js";
 import { makeWritableFolder } from "../../base/writable-folder.js";
 import { BuilderError } from "../builder-error.js";
@@ -145,7 +145,7 @@ export async function exportOutputs(
     step.result(formatBytes(files.reduce((sum, file) => sum + file.bytes, 0)));
     return report;
   } catch (error) {
-    if (isNoRoomError(firstError(error))) {
+    if (isDiskFullError(firstError(error))) {
       throw new BuilderError("HOST_DISK_FULL", `no room for the outputs in ${outRoot}`, {
         hint: `free about 2 GiB there, then: livelab build -r ${release.stamp}`,
         cause: error,

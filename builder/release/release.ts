@@ -11,7 +11,7 @@ import { replaceFile } from "../home/draft.js";
 import { type LivelabHome, releaseFolder } from "../home/home.js";
 import { machineKinds } from "../machines/builder-machine.js";
 import { parseStamp } from "../profile/stamp.js";
-import { cloudBaseWords } from "../store/cloud-image.js";
+import { type CloudImageSource, cloudBaseWords, parseCloudBase } from "../store/cloud-image.js";
 
 /** One stage of a release. */
 export const stageRecord = z.object({
@@ -43,6 +43,10 @@ const releaseRecord = z.object({
 
 export type StageRecord = z.infer<typeof stageRecord>;
 export type Release = z.infer<typeof releaseRecord>;
+
+/** The cloud image in which the root of a release's builder VM was made, if one was asked for: its stages go on upon the same root. */
+export const cloudBaseOf = ({ base }: Release): CloudImageSource | undefined =>
+  base && parseCloudBase(base.image, base.digest);
 
 /** All releases of this host, oldest first. */
 export async function listReleases(home: LivelabHome): Promise<Release[]> {

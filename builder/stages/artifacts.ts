@@ -1,10 +1,11 @@
 /**
- * Artifacts (DESIGN D7): costly pure results, kept in the store under a key of their inputs, so that no machine
- * makes them twice: the ZFS modules of one kernel, GRUB's images.
+ * Artifacts (DESIGN D7): expensive, reproducible results in the store, under a key of their inputs, so that they are made
+ * only once: the ZFS modules of one kernel, and GRUB's images.
  */
-import { mkdir, open, readFile, stat } from "node:fs/promises";
+import { mkdir, open, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { finished } from "node:stream/promises";
+import { isThere } from "../../base/is-there.js";
 import { StageError } from "../builder-error.js";
 import type { ExecResult, SshConnection } from "../channel/ssh-connection.js";
 import { Draft } from "../home/draft.js";
@@ -13,36 +14,36 @@ import { writeFailure } from "../home/write-failure.js";
 import { digestOf, formatDigest } from "../profile/digest.js";
 import type { Lock } from "../profile/lock.js";
 
-/** Something that a stage makes unless the gateway has it. */
+/** A file that a stage makes unless the gateway serves it. */
 export interface ArtifactSpec {
   /** Name of the file, also at the gateway below "artifact/". */
   readonly name: string;
-  /** Where the stage leaves it, below the release's folder. */
+  /** Path of the file that the stage makes, below the release's folder. */
   readonly path: string;
-  /** The shell file that makes it. */
+  /** Name of the shell file that makes it, without `.sh`. */
   readonly script: string;
-  /** Lock set that it is made with. */
+  /** Lock set of the packages that make it. */
   readonly set: string;
-  /** Package of set "image" that it is made for, told by the beginning of its name. @default none */
+  /** Beginning of the name of the packages in set "image" that it is made for. @default none */
   readonly madeFor?: string;
 }
 
-/** What the key of an artifact is made from. */
+/** Inputs of an artifact's key. */
 export interface ArtifactMaterial {
   readonly lock: Lock;
   /** Folder of the stages' shell files. */
   readonly stageFolder: string;
 }
 
-/** Where the gateway has an artifact, if it has it. */
+/** Path of an artifact at the gateway. */
 export const artifactUrl = ({ name }: ArtifactSpec): string => `/artifact/${name}`;
 
-/** Path of an artifact in the store; it may not be there yet. */
+/** Path of an artifact in the store; the file may not exist yet. */
 export async function artifactPath(home: LivelabHome, spec: ArtifactSpec, material: ArtifactMaterial): Promise<string> {
   return join(home.store, "artifacts", await artifactKey(spec, material), spec.name);
 }
 
-/** Digest of all that an artifact is made of. */
+/** Digest of all inputs of an artifact. */
 export async function artifactKey(spec: ArtifactSpec, { lock, stageFolder }: ArtifactMaterial): Promise<string> {
   const { madeFor } = spec;
   const madeForPackages = lock
@@ -58,14 +59,14 @@ export async function artifactKey(spec: ArtifactSpec, { lock, stageFolder }: Art
   });
 }
 
-/** Whether the artifact is there. */
+/** Whether the artifact exists. */
 export async function hasArtifact(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
+  return await isThere(path);
 }
 
 /**
- * Copies what a stage made into the store, whole or not at all.
- * @throws StageError STAGE_OUTPUT when the stage left nothing there; BuilderError NOT_WRITABLE, HOST_DISK_FULL;
+ * Copies a stage's file into the store, completely or not at all.
+ * @throws StageError STAGE_OUTPUT if the stage did not make the file; BuilderError NOT_WRITABLE, HOST_DISK_FULL;
  * SshError as SshConnection.exec() does
  */
 export async function keepArtifact(
@@ -88,8 +89,8 @@ export async function keepArtifact(
     }
     await written;
     if (copied.status !== 0)
-      throw new StageError("STAGE_OUTPUT", `the stage left no ${file}: ${copied.stderr.trim()}`, {
-        hint: "see the stage's log, and what it should leave (builder/stages/stages.ts)",
+      throw new StageError("STAGE_OUTPUT", `the stage did not make ${file}: ${copied.stderr.trim()}`, {
+        hint: "see the stage's log, and the expected path in builder/stages/stages.ts",
       });
     await draft.commit();
   } catch (error) {

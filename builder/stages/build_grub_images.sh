@@ -1,12 +1,13 @@
 #!/bin/sh
-# Makes GRUB's images for the boot media with the locked GRUB, in the builder machine's own root, which is thrown away
-# afterwards. All that the menu needs is in them, and nothing of one release: the menu lies beside them, as grub.cfg.
+# Makes GRUB's images for the boot media with the locked GRUB, in the builder machine's own root, which is deleted
+# afterwards. The images contain everything that the menu needs, and nothing that depends on a release. The menu itself is
+# a separate file on the medium, grub.cfg.
 #   build_grub_images.sh OUTPUT.tar        environment: GATEWAY GRUB_PACKAGES
 #
 #   mbr-iso.img mbr-disk.img   boot code for the first sector of a hybrid ISO, and of a disk
-#   iso.img                    El Torito boot image; reads /boot/grub of the medium that it came from
+#   iso.img                    El Torito boot image; reads /boot/grub of its own medium
 #   disk.img                   for a BIOS boot partition; reads /boot/grub of the third partition of the same disk
-#   bootx64.efi                for UEFI; reads /boot/grub of the partition that it came from
+#   bootx64.efi                for UEFI; reads /boot/grub of its own partition
 . "$(dirname "$0")/lib.sh"
 output=$1
 
@@ -27,7 +28,7 @@ core_image() {
 }
 core_image i386-pc-eltorito iso.img /boot/grub biosdisk
 core_image i386-pc disk.img '(,gpt3)/boot/grub' biosdisk
-# Linux wants to be told of a frame buffer: without the video modules its console would stay dark.
+# GRUB has to pass a frame buffer to Linux: without the video modules the console would stay dark.
 core_image x86_64-efi bootx64.efi /boot/grub all_video
 cp /usr/lib/grub/i386-pc/boot_hybrid.img "$work/mbr-iso.img"
 cp /usr/lib/grub/i386-pc/boot.img "$work/mbr-disk.img"

@@ -1,12 +1,12 @@
 #!/bin/sh
-# build_zfs: ZFS userland from the lock, and kernel modules as one .deb: from the store when some build made it
-# before (the gateway has it), else compiled by build_zfs_modules.sh.
+# build_zfs: installs the ZFS userland from the lock, and the kernel modules as one .deb. The gateway serves that .deb if an
+# earlier build has stored it; otherwise build_zfs_modules.sh compiles it.
 . "$(dirname "$0")/lib.sh"
 
 kernel=$(basename "$CHROOT"/lib/modules/*)
 deb=$SCRATCH/zfs-modules.deb
 if curl --silent --fail --output "$deb" "$GATEWAY/artifact/zfs-modules.deb"; then
-  say "ZFS modules for $kernel are in the store"
+  say "using the stored ZFS modules for $kernel"
 else
   sh "$(dirname "$0")/build_zfs_modules.sh" "$kernel" "$deb"
 fi

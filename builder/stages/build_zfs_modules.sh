@@ -1,6 +1,6 @@
 #!/bin/sh
-# Compiles the ZFS kernel modules for one kernel in the builder machine's own root, which is thrown away afterwards:
-# compiler and headers never come near the image. Makes a .deb, so that dpkg in the image knows the files.
+# Compiles the ZFS kernel modules for one kernel in the builder machine's own root, which is deleted afterwards, so that
+# compiler and headers never enter the image. Makes a .deb, so that dpkg in the image knows the files.
 #   build_zfs_modules.sh KERNEL OUTPUT.deb        environment: GATEWAY ZFS_BUILD_PACKAGES
 . "$(dirname "$0")/lib.sh"
 kernel=$1
@@ -11,7 +11,7 @@ apt-get -q update
 # shellcheck disable=SC2086 # a list of words
 apt-get -q -y -o Dpkg::Use-Pty=0 install $ZFS_BUILD_PACKAGES
 
-# Of zfs-dkms only the sources are wanted: installed, it would have dkms compile for every kernel it sees.
+# Unpacks only the sources of zfs-dkms. Its installation would make dkms compile for every kernel that it finds.
 work=$(mktemp -d)
 cd "$work"
 apt-get -q download zfs-dkms
@@ -22,19 +22,19 @@ SOURCE_DATE_EPOCH=$(stat -c %Y META)
 KBUILD_BUILD_TIMESTAMP=@$SOURCE_DATE_EPOCH
 export SOURCE_DATE_EPOCH KBUILD_BUILD_TIMESTAMP KBUILD_BUILD_USER=livelab KBUILD_BUILD_HOST=builder
 
-say "ZFS $version: configure"
+say "configuring ZFS $version"
 ./configure --quiet --prefix=/usr --with-config=kernel \
   --with-linux="/usr/src/linux-headers-${kernel%-*}-common" --with-linux-obj="/usr/src/linux-headers-$kernel"
-say "ZFS $version: make"
+say "compiling ZFS $version"
 make -j "$(nproc)"
 
 package=$work/package
 find module -name '*.ko' | while read -r module; do
   install -D -m 644 "$module" "$package/lib/modules/$kernel/extra/zfs/${module##*/}"
 done
-[ -f "$package/lib/modules/$kernel/extra/zfs/zfs.ko" ] || fail "make ended well but left no zfs.ko"
+[ -f "$package/lib/modules/$kernel/extra/zfs/zfs.ko" ] || fail "make succeeded but made no zfs.ko"
 find "$package" -name '*.ko' -exec strip --strip-debug {} +
-# Whoever passes the image on owes its receivers the licence and the source.
+# Distributors of the image need the licence and the source.
 install -D -m 644 /usr/share/doc/zfs-dkms/copyright "$package/usr/share/doc/zfs-modules-$kernel/copyright"
 mkdir "$package/DEBIAN"
 cat >"$package/DEBIAN/control" <<CONTROL

@@ -1,5 +1,5 @@
 #!/bin/sh
-# create_bootstrap: the smallest Debian root with apt, from the lock set "image". BOOTSTRAP says what makes it.
+# create_bootstrap: makes the smallest Debian root with apt from the lock set "image", with the tool that BOOTSTRAP names.
 . "$(dirname "$0")/lib.sh"
 
 by_mmdebstrap() {
@@ -9,8 +9,8 @@ by_mmdebstrap() {
     "$SUITE" "$CHROOT" "deb [trusted=yes] $GATEWAY/image/ ./"
 }
 
-# The same root, without the few files that tell of mmdebstrap: /usr is merged first, all is unpacked, then the image's
-# own dpkg installs it. The builder machine's apt finds what the essential packages depend on.
+# Makes the same root without mmdebstrap, and without the few files that name it: merges /usr, unpacks all packages, then
+# installs them with the image's own dpkg. The builder machine's apt finds the dependencies of the essential packages.
 by_dpkg() {
   for dir in bin lib lib64 sbin; do
     mkdir -p "$CHROOT/usr/$dir"
@@ -43,7 +43,8 @@ by_dpkg() {
 mkdir -p "$CHROOT" "$IMAGE" "$SCRATCH"
 "by_$BOOTSTRAP"
 
-# Nodes are there only where root of the host built: nobody needs them, and dev's time would tell the two apart.
+# A build as root of the host leaves device nodes, other builds do not. Delete them, and reset the time of dev, so that both
+# builds are equal. The image does not need these nodes.
 find "$CHROOT/dev" -mindepth 1 -delete
 touch "$CHROOT/dev"
 

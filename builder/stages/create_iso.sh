@@ -1,6 +1,6 @@
 #!/bin/sh
-# create_iso: triton-<stamp>.iso, which boots from a CD or DVD and, written as it is, from a disk or a stick: on BIOS by
-# El Torito or by the first sector, on UEFI by the EFI partition, which both El Torito and the GPT name.
+# create_iso: makes triton-<stamp>.iso, which boots from a CD or DVD and, written unchanged, from a disk or a stick. BIOS boots
+# it by El Torito or by the first sector, UEFI by the EFI partition, which both El Torito and the GPT name.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/media.sh"
 
@@ -9,7 +9,7 @@ unpack_grub_images "$work"
 label=TRITON_$STAMP
 write_menu "$label" "$work/grub.cfg"
 write_digest_initrd "$work/digest.cpio"
-# 2880 KiB: the largest that every UEFI takes for an El Torito image.
+# 2880 KiB is the largest size of an El Torito image that every UEFI accepts.
 mformat -C -i "$work/efi.img" -f 2880 -N "$STAMP_SERIAL" ::
 fill_efi_partition "$work/efi.img" "$work" "$work/grub.cfg"
 

@@ -1,13 +1,14 @@
 #!/bin/sh
-# create_tgz: the platform archives. platform-<stamp>.tgz is what `sdcadm platform install` unpacks; platform.tgz is the
-# documented layout; the two differ in the name of their one top folder. With them build.tgz: what made the image and is not in it.
+# create_tgz: makes the platform archives. `sdcadm platform install` unpacks platform-<stamp>.tgz; platform.tgz has the
+# documented layout. They differ only in the name of their top folder. Both contain build.tgz: inputs and logs of the build
+# that are not in the image.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/hash.sh"
 . "$(dirname "$0")/mtree.sh"
 
-# archive FOLDER PROGRAM FILE: one folder of $SCRATCH/tgz, compressed by PROGRAM; whoever made its files and whenever.
-# ustar: names and sizes as every tar reads them. Links are followed: they stand for files of image/, and a hard link would
-# have overlayfs copy these into this layer.
+# archive FOLDER PROGRAM FILE: writes one folder of $SCRATCH/tgz to FILE, compressed by PROGRAM. Owners, modes and times of
+# the files do not matter. Every tar can read the names and sizes of ustar. Links are followed: they stand for files of
+# image/, because overlayfs would copy the target of a hard link into this layer.
 archive() {
   tar -c --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --dereference \
     --mtime="@$SOURCE_DATE_EPOCH" --use-compress-program="$2" --file="$3" -C "$SCRATCH/tgz" "$1"
@@ -15,9 +16,9 @@ archive() {
 
 rm -rf "$SCRATCH/tgz"
 
-# The lock names every package with its digest. In full are the two that no mirror has, or whose licence (CDDL) asks for the
-# source beside the binary: the ZFS modules and what they were compiled from.
-# Of the logs, dpkg's alone: what it did, in order, without times. The others tell of times, speeds and what was reused.
+# The lock names every package with its digest. Two files are included in full: the ZFS modules, which no mirror has, and
+# their source, which their licence (CDDL) requires with the binary.
+# Of the logs only dpkg's is included: its actions in order, without times. The others contain times, speeds and reuse.
 build=$SCRATCH/tgz/build
 mkdir -p "$build/lock" "$build/logs"
 for set in $LOCK_SETS; do
@@ -48,8 +49,8 @@ for file in vmlinuz initrd initrd.hash filesystem.squashfs filesystem.squashfs.h
 done
 ln -s platform "$SCRATCH/tgz/platform-$STAMP"
 
-# The large parts are compressed already: level 0 loses 0.2 % and takes a twentieth of the time of level 1.
-# With one processor pigz divides its output differently, with two or more always in the same way.
+# The large parts are compressed already: level 0 makes the archive 0.2 % larger, in a twentieth of the time of level 1.
+# pigz divides its output differently with one processor, and always in the same way with two or more.
 archive platform 'pigz -n -0 -p 2' "$IMAGE/platform.tgz" &
 documented=$!
 archive "platform-$STAMP" 'pigz -n -0 -p 2' "$IMAGE/platform-$STAMP.tgz"

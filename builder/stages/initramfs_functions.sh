@@ -1,24 +1,25 @@
 # shellcheck shell=sh
-# Put behind initramfs-tools' own hook-functions while postinstall makes the initramfs: adds the same files with fewer
-# processes, of which an emulated machine starts 30 a second. Debian's take each module that each module depends on, and
-# each library of each program, by itself: 19 000 processes in all, most of them to see that the file is there already.
-# Those replaced here are called debian_copy_file and debian_copy_exec.
+# Faster versions of initramfs-tools' hook-functions; postinstall appends them to that file while it makes the initramfs.
+# They add the same files with fewer processes: an emulated machine starts only 30 processes a second. Debian's functions
+# handle each dependency of each module, and each library of each program, separately: 19 000 processes in total, most of
+# them to find that the file exists already. postinstall renames Debian's functions to debian_copy_file and
+# debian_copy_exec.
 # Environment, set by mkinitramfs: version (of the kernel), DESTDIR.
 
-# copy_file TYPE FILE [TARGET]: 1 when it is there already.
+# copy_file TYPE FILE [TARGET]: copies a file; returns 1 if it exists already.
 copy_file() {
   if [ -f "$2" ] && [ -f "${DESTDIR:?}${3:-$2}" ]; then return 1; fi
   debian_copy_file "$@"
 }
 
-# copy_exec PROGRAM [TARGET]: with the libraries that it is linked to.
+# copy_exec PROGRAM [TARGET]: copies a program and the libraries that it is linked to.
 copy_exec() {
   [ -f "$1" ] || return 1
   [ ! -f "${DESTDIR:?}${2:-$1}" ] || return 0
-  # ldd is a program of bash around this one.
+  # Calls the loader directly, because ldd is a bash script around it.
   needed_libraries=$(env --unset=LD_PRELOAD /lib64/ld-linux-x86-64.so.2 --list "$1" 2>/dev/null | sed -n 's|^[^/]*\(/[^ ]*\) (0x.*|\1|p')
   case $needed_libraries in
-  # Of these Debian takes another build, or one more that is only loaded later.
+  # For these Debian's function copies another build, or one more library that is loaded later.
   */tls/* | */i686/* | */sse2/* | */neon/* | */vfp/* | */libpthread.so.*)
     debian_copy_exec "$@"
     return
@@ -30,8 +31,8 @@ copy_exec() {
   done
 }
 
-# manual_add_modules MODULE...: adds modules, what they depend on, and their firmware; unknown modules count as built in.
-# Asked twice, as Debian does: --ignore-install shows modules that have install lines, but hides soft dependencies.
+# manual_add_modules MODULE...: adds modules, their dependencies and their firmware; unknown modules count as built in.
+# It calls modprobe twice, as Debian does: --ignore-install shows modules with install lines, but hides soft dependencies.
 manual_add_modules() {
   [ $# -gt 0 ] || return 0
   new_modules=

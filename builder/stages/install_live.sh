@@ -1,5 +1,5 @@
 #!/bin/sh
-# install_live: kernel, live-boot, systemd and the package list, without ZFS; the one locale.
+# install_live: installs kernel, live-boot, systemd and the package list, without ZFS; generates the image's only locale.
 . "$(dirname "$0")/lib.sh"
 
 # shellcheck disable=SC2086 # PACKAGES is a list of words

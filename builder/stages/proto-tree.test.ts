@@ -30,7 +30,7 @@ test("a checkout's umask changes neither digest nor bytes", async () => {
   assert.match(bytes.toString("latin1", 100, 108), /755/);
 });
 
-test("content, executable bit and link target all count", async () => {
+test("content, executable bit and link target each change the digest", async () => {
   await using dir = await TempDir.create("proto-tree");
   const tree = join(dir.path, "tree");
   await makeTree(tree, { program: 0o755, file: 0o644 });

@@ -1,6 +1,6 @@
 /**
  * The image's own files (proto/) as one tar stream with fixed owners, times and modes: 0755 for folders and
- * executables, 0644 for the rest, whatever the checkout's umask was.
+ * executables, 0644 for the rest, independent of the checkout's umask.
  */
 import { createHash } from "node:crypto";
 import { readdir, readFile, readlink, stat } from "node:fs/promises";
@@ -21,7 +21,7 @@ export async function listTree(folder: string): Promise<{ path: string; isLink: 
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Changes when a path, a link's target, an executable bit or a byte of the tree does. */
+/** Digest of a tree: it covers paths, link targets, executable bits and contents. */
 export async function digestTree(folder: string): Promise<string> {
   const parts: Record<string, string> = {};
   for (const { path, isLink } of await listTree(folder)) {
@@ -35,7 +35,7 @@ export async function digestTree(folder: string): Promise<string> {
   return digestOf(parts);
 }
 
-/** @param epoch time of every entry, seconds since 1970 */
+/** The tree as a tar stream. @param epoch time of every entry, in seconds since 1970 */
 export async function streamTree(folder: string, epoch: number): Promise<Readable> {
   return createTar(
     folder,

@@ -1,50 +1,51 @@
 /**
- * Runs one shell script in a builder machine: gateway in, a clean environment, its output in a file, its last lines kept.
- * Not here: which script (stage-run.ts, machines/vm-base.ts, machines/vm-zfs-modules.ts), what its failure means to whoever runs it.
+ * Runs one shell script in a builder machine: connects the gateway, sets a clean environment, writes the output to a file and
+ * keeps its last lines. The callers interpret a failure.
  */
 import { open } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { quoteWord } from "../../base/command-line.js";
+import type { Step } from "../../base/progress/progress.js";
 import { BuilderError } from "../builder-error.js";
 import type { ExecResult } from "../channel/ssh-connection.js";
 import { GATEWAY_PORT } from "../channel/sshd-config.js";
 import { lineSink } from "../home/line-sink.js";
 import { writeFailure } from "../home/write-failure.js";
 import { releaseInside } from "../machines/builder-machine.js";
-import type { Maker } from "../machines/maker.js";
+import type { RootBuilder } from "../machines/root-builder.js";
 import type { Lock } from "../profile/lock.js";
 
-/** What a script run needs of the gateway (store/gateway.ts). */
+/** The part of the gateway that a script run needs (store/gateway.ts). */
 export interface ScriptGateway {
   /** Name under which the gateway notes refused requests. */
   stage: string;
   /** Serves one connection from the machine. */
   accept(stream: Duplex): void;
-  /** @throws InputError REFUSED when it refused a request */
+  /** @throws InputError REFUSED if it refused a request */
   throwIfRefused(): void;
 }
 
 export interface ScriptRun {
   readonly gateway: ScriptGateway;
-  /** Whose requests the gateway answers, should it refuse one: a stage, or what else is made. */
+  /** Name of the stage or of another run; the gateway uses it in messages about refused requests. */
   readonly name: string;
-  /** Words of the command that begins with the script's path; it is run by sh. */
+  /** The script's path and its arguments; sh runs it. */
   readonly words: readonly string[];
-  /** All that the script sees of an environment. */
+  /** The complete environment of the script. */
   readonly environment: Readonly<Record<string, string>>;
   /** @default an empty input */
   readonly stdin?: Readable | undefined;
-  /** Takes the script's whole output, stdout and stderr as they came. */
+  /** File for the script's complete output, stdout and stderr in their order. */
   readonly logFile: string;
-  /** Told each line of it. */
-  readonly onLine: (line: string) => void;
-  /** Gets the last lines of it, oldest first, also when this throws. */
+  /** Shows each line of the output. */
+  readonly step: Pick<Step, "status">;
+  /** Receives the last lines of the output, oldest first, also if the run throws. */
   readonly tail: LastLines;
   readonly signal: AbortSignal;
 }
 
-/** The last lines of something. */
+/** Keeps the last lines of an output. */
 export class LastLines {
   readonly #lines: string[] = [];
   readonly #most: number;
@@ -62,26 +63,30 @@ export class LastLines {
     if (this.#lines.length > this.#most) this.#lines.shift();
   }
 
-  /** One below the other, indented. */
+  /** The lines, indented, for an error message. */
   toString(): string {
     return this.#lines.map((line) => `  | ${line}`).join("\n");
   }
 }
 
 /**
- * @returns how the script ended; a status other than 0 is a result
- * @throws InputError REFUSED when it asked for what the lock lacks; BuilderError NOT_WRITABLE, HOST_DISK_FULL for its log;
- * SshError as SshConnection.exec() does
+ * Runs a script to its end.
+ * @returns how the script ended; a status other than 0 is not an error of this function
+ * @throws InputError REFUSED if it requested a file that the lock does not name; BuilderError NOT_WRITABLE, HOST_DISK_FULL
+ * for its log; SshError as SshConnection.exec() does
  */
-export async function runScript({ ssh }: Maker, run: ScriptRun): Promise<Pick<ExecResult, "status" | "killedBy">> {
-  const { gateway, name, environment, logFile, stdin, tail, onLine, signal } = run;
+export async function runScript(
+  { ssh }: Pick<RootBuilder, "ssh">,
+  run: ScriptRun,
+): Promise<Pick<ExecResult, "status" | "killedBy">> {
+  const { gateway, name, environment, logFile, stdin, tail, step, signal } = run;
   const file = await open(logFile, "w").catch((cause) => {
     throw writeFailure(logFile, cause);
   });
   const log = file.createWriteStream();
   const output = lineSink(log, (line) => {
     tail.add(line);
-    onLine(line);
+    step.status(line);
   });
   const variables = Object.entries(environment).map(([variable, value]) => `${variable}=${value}`);
   const words = ["env", "-i", ...variables, "sh", ...run.words].map(quoteWord).join(" ");
@@ -95,22 +100,27 @@ export async function runScript({ ssh }: Maker, run: ScriptRun): Promise<Pick<Ex
     (error: unknown) => ({ error }),
   );
   output.end();
-  await finished(log).catch(() => undefined); // log.errored says it
+  await finished(log).catch(() => undefined); // log.errored has the error
   if ("error" in outcome && outcome.error !== log.errored) throw outcome.error;
   if (log.errored) throw writeFailure(logFile, log.errored);
   gateway.throwIfRefused();
   return (outcome as { readonly ended: ExecResult }).ended;
 }
 
-/** Unpacks a tar stream in a machine. @param folder made where it is missing */
-export async function sendFiles({ ssh }: Maker, tar: Readable, folder: string, signal: AbortSignal): Promise<void> {
+/** Unpacks a tar stream in a machine. @param folder created if it does not exist */
+export async function sendFiles(
+  { ssh }: Pick<RootBuilder, "ssh">,
+  tar: Readable,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
   const target = quoteWord(folder);
   const sent = await ssh.exec(`mkdir -p ${target} && tar -x -f - -C ${target}`, { stdin: tar, signal });
   if (sent.status === 0) return;
-  throw new BuilderError("MACHINE_DIED", `files for ${folder} did not get into the builder machine: ${sent.stderr}`);
+  throw new BuilderError("MACHINE_DIED", `cannot copy files to ${folder} of the builder machine: ${sent.stderr}`);
 }
 
-/** What scripts of livelab need of the environment: whoever runs one adds its own. */
+/** Environment variables of every script of livelab; callers add those of their script. */
 export const commonEnvironment = (stamp: string, lock: Lock) => ({
   PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
   LC_ALL: "C",
@@ -122,5 +132,5 @@ export const commonEnvironment = (stamp: string, lock: Lock) => ({
   GATEWAY: `http://127.0.0.1:${GATEWAY_PORT}`,
 });
 
-/** Folder of the stages' shell files in a machine that runs one of them. */
+/** Folder of the stages' shell files in a builder machine. */
 export const STAGES_INSIDE = "/run/stages";

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# What whoever passes the image on has to know: a line for each package, with tabs between
+# sources: prints the facts that a distributor of the image needs, one line per package, with tabs between
 #   package, version, source package, its version, licences
-# Licences are the short names of a copyright file in Debian's machine-readable form (copyright-format 1.0); of any other
-# file only its place in the image is told.
+# Licences are the short names in a copyright file of Debian's machine-readable form (copyright-format 1.0). For any other
+# copyright file the line contains its path in the image.
 sources() {
   # shellcheck disable=SC2016 # dpkg-query's own variables
   in_chroot dpkg-query -W -f 'package\t${Package}\t${Version}\t${source:Package}\t${source:Version}\n' >"$SCRATCH/sources"
@@ -31,13 +31,13 @@ sources() {
       licences[package] = licences[package] (licences[package] == "" ? "" : ", ") $0
     }
   ' "$@" "$SCRATCH/sources" >"$SCRATCH/sources.lines"
-  # What came from the npm registry says it by itself.
+  # Packages from the npm registry name their licence in package.json.
   set --
   for file in "$CHROOT"/usr/triton/node/package.json "$CHROOT"/usr/triton/lib/node_modules/*/package.json; do
     set -- "$@" "${file#"$CHROOT"}"
   done
   in_chroot jq -r '[.name, .version, "npm " + .name, .version,
-    (.license | if type == "object" then .type else . end) // "see the LICENSE beside " + input_filename] | join("\t")' \
+    (.license | if type == "object" then .type else . end) // "see the LICENSE next to " + input_filename] | join("\t")' \
     "$@" >>"$SCRATCH/sources.lines"
   sort "$SCRATCH/sources.lines"
 }

@@ -12,7 +12,7 @@ import { runStage, type StageContext } from "./stage-run.js";
 
 const test = suite("a stage whose machine the host ends");
 
-/** What runStage() throws when the connection is lost, and whether the machine was kept. */
+/** Runs a stage whose connection is lost. @returns the error of runStage(), and whether the machine was kept */
 async function lose(hostFailure: VmError | undefined): Promise<{ error: unknown; kept: boolean }> {
   await using dir = await TempDir.create("stage");
   let kept = false;
@@ -33,6 +33,7 @@ async function lose(hostFailure: VmError | undefined): Promise<{ error: unknown;
     material: { stageFolder: join(findProjectRoot(), "fixtures/stages"), lock: { profile: { epoch: 0 } } },
     stamp: "20260102T030405Z",
     proto: dir.path,
+    progress: silentProgress,
   } as unknown as StageContext;
   const stage = { name: "toy", summary: "", sets: [], limitMinutes: 1 };
   const error = await thrownBy(
@@ -42,7 +43,7 @@ async function lose(hostFailure: VmError | undefined): Promise<{ error: unknown;
 }
 
 test(
-  "throws the host's error as it is, and keeps what the stage left",
+  "runStage throws the host's error unchanged, and keeps the stage's files",
   within(10_000, async () => {
     const byKvm = new VmError("KVM_FAILED", "KVM failed while the guest ran");
     assert.equal(await lose(byKvm), { error: byKvm, kept: true });
@@ -50,7 +51,7 @@ test(
 );
 
 test(
-  "throws MACHINE_DIED where the host is not to blame",
+  "runStage throws MACHINE_DIED if the host did not end the machine",
   within(10_000, async () => {
     const { error, kept } = await lose(undefined);
     assert.match(String(error), "the builder machine of stage toy is gone");

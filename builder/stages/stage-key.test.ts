@@ -22,7 +22,7 @@ async function makeMaterial(folder: string): Promise<KeyMaterial> {
   return { lock, stageFolder: folder, baseKey: "base", protoDigest: "proto", gitStatus: "[]" };
 }
 
-test("is the same for the same inputs, in whichever release", async () => {
+test("a key is the same for the same inputs in any release", async () => {
   await using dir = await TempDir.create("stage-key");
   const material = await makeMaterial(dir.path);
   assert.is(
@@ -31,7 +31,7 @@ test("is the same for the same inputs, in whichever release", async () => {
   );
 });
 
-test("changes with each thing that the stage depends on", async () => {
+test("a key changes with each input of the stage", async () => {
   await using dir = await TempDir.create("stage-key");
   const material = await makeMaterial(dir.path);
   const stamp = "20260101T000000Z";
@@ -65,7 +65,7 @@ test("changes with each thing that the stage depends on", async () => {
   assert.is(new Set(keys).size, keys.length);
 });
 
-test("a stage without proto does not change with it", async () => {
+test("the key of a stage without proto does not depend on proto", async () => {
   await using dir = await TempDir.create("stage-key");
   const material = await makeMaterial(dir.path);
   const other = { ...material, protoDigest: "other" };
@@ -75,7 +75,7 @@ test("a stage without proto does not change with it", async () => {
   );
 });
 
-test("names and texts do not run into each other", () => {
+test("a digest separates names and texts", () => {
   assert.is.not(digestOf({ a: "bc" }), digestOf({ ab: "c" }));
   assert.is.not(digestOf({ a: "b", c: "d" }), digestOf({ a: 'b","c":"d' }));
 });

@@ -1,5 +1,5 @@
 /**
- * Keys of stages (DESIGN D7): a digest of all that shapes what a stage leaves, the stage before it included.
+ * Keys of stages (DESIGN D7): a digest of all inputs that shape a stage's output, including the key of the stage before it.
  * Equal keys mean equal layers, on this host and in any release.
  */
 import { readFile } from "node:fs/promises";
@@ -13,11 +13,11 @@ export interface KeyMaterial extends ArtifactMaterial {
   readonly baseKey: string;
   /** Digest of the proto tree. */
   readonly protoDigest: string;
-  /** What gitstatus says (git-status.ts). */
+  /** Text of the file gitstatus (git-status.ts). */
   readonly gitStatus: string;
 }
 
-/** Key of one stage. @param before key of the stage before it, or undefined for the first @param stamp the release's */
+/** Key of one stage. @param before key of the stage before it, or undefined for the first @param stamp stamp of the release */
 export async function stageKey(
   stage: Stage,
   before: string | undefined,

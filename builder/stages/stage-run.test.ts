@@ -1,4 +1,4 @@
-/** Errors of a stage that fails when tidying up fails too: real logs, a fake machine. */
+/** Errors of a stage that fails and whose cleanup fails too, with real logs and a fake machine. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable, type Writable } from "node:stream";
@@ -7,6 +7,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { firstError, laterErrors } from "../../base/first-error.js";
 import type { LivelabError } from "../../base/livelab-error.js";
+import { silentStep } from "../../base/progress/progress.js";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
@@ -33,11 +34,11 @@ interface Scene {
   readonly notes: readonly string[];
   readonly error: LivelabError;
   readonly thrown: unknown;
-  /** Whether the machine was disposed of. */
+  /** Whether the machine was disposed. */
   readonly ended: boolean;
 }
 
-/** Runs a stage with `script` as its command, in a machine whose other members are those of `machine`. */
+/** Runs a stage with `script` as its command, in a fake machine with the members of `machine`. */
 async function runWith(
   script: Script,
   machine: Partial<StageMachine> = {},
@@ -81,11 +82,10 @@ async function runWith(
         ...machine,
       }),
     },
-    note: (text: string) => notes.push(text),
+    progress: { note: (text: string) => notes.push(text) },
   } as unknown as StageContext;
   const stage = { name: "toy_fail", summary: "", sets: [], limitMinutes: 1 };
-  const step = { status: () => {}, result: () => {} };
-  const thrown = await thrownBy(runStage(context, stage, "key", [], step, async () => true));
+  const thrown = await thrownBy(runStage(context, stage, "key", [], silentStep, async () => true));
   return { notes, thrown, error: firstError(thrown) as LivelabError, ended };
 }
 
@@ -93,15 +93,15 @@ const breaks = async (): Promise<never> => {
   throw new Error("the disk is gone");
 };
 
-test("a stage's failure stays the error when what it left cannot be kept, which is a note", async () => {
+test("a stage's failure stays the error if its files cannot be kept, and a note reports that", async () => {
   const { error, notes, ended } = await runWith(fails, { keepFailed: breaks });
   assert.is(error.code, "STAGE_FAILED");
   assert.match(error.message, "| cannot find the thing");
-  assert.equal(notes, ["what stage toy_fail left is not kept to be looked at: the disk is gone"]);
+  assert.equal(notes, ["cannot keep the files of stage toy_fail for inspection: the disk is gone"]);
   assert.ok(ended);
 });
 
-test("a stage's failure is the first error when its machine cannot be ended either", async () => {
+test("a stage's failure is the first error if its machine cannot be ended either", async () => {
   const { thrown, error } = await runWith(fails, { [Symbol.asyncDispose]: breaks });
   assert.is(error.code, "STAGE_FAILED");
   assert.equal(
@@ -110,7 +110,7 @@ test("a stage's failure is the first error when its machine cannot be ended eith
   );
 });
 
-test("a lost machine is named as lost when what the stage left cannot be kept", async () => {
+test("a lost machine is reported as lost, even if the stage's files cannot be kept", async () => {
   const lost: Script = async () => {
     throw new SshError("CONNECTION_LOST", "gone");
   };
@@ -119,7 +119,7 @@ test("a lost machine is named as lost when what the stage left cannot be kept", 
   assert.match(error.message, "lost its machine, which ended: SIGKILL");
 });
 
-test("a log that cannot be opened is the host's failure, with its path", async () => {
+test("a log that cannot be opened is reported as a failure of the host, with its path", async () => {
   const { error } = await runWith(fails, {}, "file");
   assert.equal([error.code, error.kind], ["NOT_WRITABLE", "host"]);
   assert.match(error.message, "logs/toy_fail.log");

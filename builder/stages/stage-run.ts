@@ -1,11 +1,11 @@
 /**
- * Runs one stage in one builder machine: machine up, gateway in, scripts in, the stage's shell file run, what it wrote kept.
- * Not here: which stages, in which order (build.ts), where what they wrote is kept (machines/).
+ * Runs one stage in one builder machine: starts the machine, connects the gateway, copies the scripts, runs the stage's shell
+ * file and keeps its output. build.ts chooses the stages and their order; machines/ stores their output.
  */
 import { join } from "node:path";
 import { formatBytes } from "../../base/format.js";
-import { tellsNoRoom } from "../../base/no-room.js";
-import type { Step } from "../../base/progress/progress.js";
+import { isDiskFullText } from "../../base/no-room.js";
+import type { Progress, Step } from "../../base/progress/progress.js";
 import { BuilderError, StageError } from "../builder-error.js";
 import { SshError } from "../channel/ssh-connection.js";
 import { type LivelabHome, releaseFolder } from "../home/home.js";
@@ -17,7 +17,7 @@ import { commonEnvironment, LastLines, runScript, type ScriptGateway, STAGES_INS
 import type { KeyMaterial } from "./stage-key.js";
 import type { Stage } from "./stages.js";
 
-/** What a stage needs of the gateway: besides its script's requests, it serves the stage's artifact. */
+/** The part of the gateway that a stage needs: it also serves the stage's artifact. */
 export interface StageGateway extends ScriptGateway {
   /** Bytes of locked files served so far. */
   readonly servedBytes: number;
@@ -26,7 +26,7 @@ export interface StageGateway extends ScriptGateway {
   serveAbsence(path: string): void;
 }
 
-/** What all stages of one build share. */
+/** Parameters that all stages of one build share. */
 export interface StageContext {
   readonly home: LivelabHome;
   readonly machines: BuilderMachines;
@@ -36,17 +36,18 @@ export interface StageContext {
   /** Folder of proto/. */
   readonly proto: string;
   readonly signal?: AbortSignal;
-  /** Takes what a person should know besides the error that is thrown, a line each. @default nobody reads it */
-  readonly note?: (text: string) => void;
+  /** Receives one-line messages for the user in addition to the thrown error. */
+  readonly progress: Progress;
 }
 
 const LINES_SHOWN_ON_FAILURE = 40;
 
 /**
- * Runs a stage upon the stages `below` (keys, oldest first) and keeps what it wrote under `key`.
- * @param isCurrent asked when the stage's files have been read: whether `key` is still theirs, for they may be edited any time
- * @returns how long it took, in milliseconds
- * @throws StageError with the last lines of its output; InputError REFUSED when it asked for what the lock lacks
+ * Runs a stage on top of the stages `below` (keys, oldest first) and keeps its output under `key`.
+ * @param isCurrent called after the stage's files have been read: whether `key` still matches them, because the user may edit
+ *   them at any time
+ * @returns duration in milliseconds
+ * @throws StageError with the last lines of its output; InputError REFUSED if it requested a file that the lock does not name
  */
 export async function runStage(
   context: StageContext,
@@ -64,7 +65,7 @@ export async function runStage(
     if (await isCurrent()) return;
     throw new StageError(
       "INPUTS_CHANGED",
-      `files of stage ${stage.name} were changed while they were read, so what it made would be of neither state`,
+      `files of stage ${stage.name} changed while livelab read them, so its output would match neither state`,
       { hint: `livelab build -r ${stamp}` },
     );
   };
@@ -79,7 +80,7 @@ export async function runStage(
     }
     const limit = limited(context, 60_000, "sending the stages' files");
     await sendFiles(machine, await streamTree(material.stageFolder, material.lock.profile.epoch), STAGES_INSIDE, limit);
-    // Only proto/ is still read while a stage runs.
+    // proto/ is the only input that is still read while a stage runs.
     if (!stage.proto) await assertCurrent();
 
     const servedBefore = gateway.servedBytes;
@@ -96,11 +97,12 @@ export async function runStage(
         },
         stdin: stage.proto ? await streamTree(context.proto, material.lock.profile.epoch) : undefined,
         logFile,
-        onLine: (line) => {
-          const served = gateway.servedBytes - servedBefore;
-          step.status(
-            `${line.replace(/^livelab: /, "")}${served > 0 ? ` (${formatBytes(served)} from the store)` : ""}`,
-          );
+        step: {
+          status: (line) => {
+            const served = gateway.servedBytes - servedBefore;
+            const fromStore = served > 0 ? ` (${formatBytes(served)} from the store)` : "";
+            step.status(`${line.replace(/^livelab: /, "")}${fromStore}`);
+          },
         },
         tail,
         signal: limited(context, stage.limitMinutes * 60_000, `stage ${stage.name}`),
@@ -108,7 +110,7 @@ export async function runStage(
     } catch (error) {
       if (error instanceof BuilderError && error.code === "HOST_DISK_FULL") {
         tail.add(error.message);
-        throw stageFailure(stage, "was ended: No space left on device for its log", tail, logFile, context);
+        throw stageFailure(stage, "was stopped: No space left on device for its log", tail, logFile, context);
       }
       if (error instanceof SshError && error.code === "CONNECTION_LOST") {
         const byHost = await machine.hostFailure?.();
@@ -117,7 +119,7 @@ export async function runStage(
         throw stageFailure(stage, why, tail, logFile, context);
       }
       if (error instanceof BuilderError && error.code === "OVERDUE") {
-        throw new StageError("STAGE_TIMEOUT", error.message, { hint: `its output: ${logFile}`, cause: error });
+        throw new StageError("STAGE_TIMEOUT", error.message, { hint: `see its output: ${logFile}`, cause: error });
       }
       throw error;
     }
@@ -135,7 +137,7 @@ export async function runStage(
     }
   } catch (error) {
     if (context.signal?.aborted) throw error;
-    // Before and after the stage's own command nothing is its fault.
+    // A failure before or after the stage's own command is not the stage's fault.
     const byHost = error instanceof SshError ? await machine.hostFailure?.() : undefined;
     if (byHost !== undefined) {
       await machine.keepFailed();
@@ -143,7 +145,7 @@ export async function runStage(
     }
     const lost = error instanceof SshError && `the builder machine of stage ${stage.name} ${await machine.whyLost()}`;
     await machine.keepFailed().catch((failure: Error) => {
-      context.note?.(`what stage ${stage.name} left is not kept to be looked at: ${failure.message}`);
+      context.progress.note(`cannot keep the files of stage ${stage.name} for inspection: ${failure.message}`);
     });
     throw lost ? new BuilderError("MACHINE_DIED", lost, { hint: `livelab build -r ${stamp}`, cause: error }) : error;
   }
@@ -154,17 +156,17 @@ export async function runStage(
 
 function stageFailure(stage: Stage, how: string, tail: LastLines, logFile: string, context: StageContext): StageError {
   const shell = `livelab shell -r ${context.stamp}`;
-  const full = [how, ...tail.lines].some(tellsNoRoom);
+  const full = [how, ...tail.lines].some(isDiskFullText);
   const text = `stage ${stage.name} ${how}; its last lines:\n${tail}\nall of it: ${logFile}`;
   if (full) {
-    // In the VM a program that found no room found none on the VM's own disks; the host's full disk ends the machine.
-    const inside = context.machines.kind === "vm" && !tellsNoRoom(how);
+    // In the VM "no space" refers to the VM's own disks: a full disk of the host ends the machine.
+    const inside = context.machines.kind === "vm" && !isDiskFullText(how);
     const disk = inside ? "the builder VM's disk or memory" : `the disk that holds ${context.home.root}`;
     return new StageError("STAGE_DISK_FULL", `${disk} is full: ${text}`, {
-      hint: `free some space there (livelab gc), then go on: livelab build -r ${context.stamp}`,
+      hint: `free some space there (livelab gc), then resume: livelab build -r ${context.stamp}`,
     });
   }
   return new StageError("STAGE_FAILED", text, {
-    hint: `look at what it left: ${shell}; go on after mending, with whatever has not changed: livelab build -r ${context.stamp}`,
+    hint: `inspect the stage's files: ${shell}; after a fix, resume from the first changed stage: livelab build -r ${context.stamp}`,
   });
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { loadProfile, profileNames } from "../profile/profiles.js";
 import { parseStageWords, stageNames, stages } from "./stages.js";
 
 const test = suite("stages");
@@ -16,30 +17,30 @@ const refusal = (...words: string[]): { code?: string; message: string; hint?: s
   throw new Error("was not refused");
 };
 
-test("no word means all stages", () => {
+test("parseStageWords without words returns all stages", () => {
   assert.equal(names(), stageNames);
 });
 
-test("... stands for the stages after the one before it", () => {
+test("... stands for all stages after the one before it", () => {
   assert.equal(names("prepare_archive_bits", "..."), [
     ...["prepare_archive_bits", "create_tgz", "create_iso", "create_usb"],
   ]);
   assert.equal(names("create_usb", "..."), ["create_usb"]);
 });
 
-test("names an unknown stage and the known ones", () => {
+test("an unknown stage is an error that names it, and its hint lists the known ones", () => {
   const error = refusal("install_proto", "instal_live");
   assert.is(error.code, "UNKNOWN_STAGE");
   assert.match(error.message, '"instal_live"');
   assert.match(error.hint ?? "", "install_live");
 });
 
-test("refuses ... without a stage before it, and a second one", () => {
+test("... without a stage before it is an error, and a second ... changes nothing", () => {
   assert.is(refusal("...").code, "STAGE_ORDER");
   assert.equal(names("create_tgz", "...", "..."), ["create_tgz", "create_iso", "create_usb"]);
 });
 
-test("refuses a gap and a step back, and says what comes next", () => {
+test("a gap, a step back and a repeated stage are errors, and the hint names the next stage", () => {
   assert.match(refusal("install_proto", "create_tgz").hint ?? "", "next is postinstall");
   assert.is(refusal("postinstall", "install_proto").code, "STAGE_ORDER");
   assert.is(refusal("postinstall", "postinstall").code, "STAGE_ORDER");
@@ -51,6 +52,17 @@ test("every stage and helper has its shell file", async () => {
     await access(join(folder, `${stage.name}.sh`));
     const helpers = [...(stage.artifact ? [stage.artifact.script] : []), ...(stage.scripts ?? [])];
     for (const helper of helpers) await access(join(folder, `${helper}.sh`));
+  }
+});
+
+test("every profile has each set of a stage, after the set that it lies on", () => {
+  for (const name of profileNames) {
+    const { sets } = loadProfile(name);
+    const setNames = sets.map((set) => set.name);
+    for (const wanted of stages.flatMap((stage) => stage.sets))
+      assert.ok(setNames.includes(wanted), `${name}: ${wanted}`);
+    for (const [index, { on }] of sets.entries())
+      if (on !== undefined) assert.ok(setNames.slice(0, index).includes(on), `${name}: ${on}`);
   }
 });
 

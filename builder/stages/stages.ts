@@ -1,7 +1,6 @@
 /**
- * The stages of a build, in order (DESIGN section 5): what each is for and what it depends on.
- * The shell file of a stage is builder/stages/<name>.sh; lib.sh is part of all of them.
- * Not here: how stages are run (build.ts, stage-run.ts), how keys are made (stage-key.ts).
+ * The stages of a build, in order (DESIGN section 5): the purpose and the inputs of each.
+ * The shell file of a stage is builder/stages/<name>.sh; each of them sources lib.sh.
  */
 import { UsageError } from "../../base/livelab-error.js";
 import { formatDigest } from "../profile/digest.js";
@@ -12,41 +11,41 @@ export interface Stage {
   readonly name: string;
   /** One line for `livelab stages`. */
   readonly summary: string;
-  /** Lock sets that it takes packages from. */
+  /** Lock sets whose packages it uses. */
   readonly sets: readonly string[];
-  /** Whether it takes the npm tree. */
+  /** Whether it uses the npm tree. */
   readonly npm?: true;
   /** Whether it reads the proto tree, a tar stream on its standard input. */
   readonly proto?: true;
-  /** Whether it writes which commit of livelab the release was made from. */
+  /** Whether it writes the commit of livelab that made the release. */
   readonly source?: true;
-  /** Whether the stamp is written into what it makes: such a layer serves one release only. */
+  /** Whether it writes the stamp into its output: such a layer belongs to one release only. */
   readonly stamped?: true;
-  /** Names of shell files in builder/stages that it uses besides lib.sh. */
+  /** Names of shell files in builder/stages that it uses in addition to lib.sh. */
   readonly scripts?: readonly string[];
-  /** A costly result that it takes from the store, or makes and leaves there. */
+  /** An expensive result that it takes from the store, or makes and stores. */
   readonly artifact?: ArtifactSpec;
-  /** Variables of its environment besides those that all stages have (stage-run.ts). */
+  /** Its own environment variables, in addition to those of all stages (stage-run.ts). */
   readonly environment?: (lock: Lock) => Readonly<Record<string, string>>;
-  /** Longest time that it may take, in minutes on native speed. */
+  /** Time limit in minutes at native speed. */
   readonly limitMinutes: number;
 }
 
 const isZfs = (name: string): boolean => name.startsWith("zfs");
 
-/** What a profile asks apt for in one set, without apt patterns. */
+/** The package names of a profile's set, without apt patterns. */
 function wanted(lock: Lock, set: string): string[] {
   const spec = lock.profile.sets.find((candidate) => candidate.name === set);
   return (spec?.packages ?? []).filter((name) => !name.startsWith("?"));
 }
 
-/** The smallest set of packages with apt in it, without what they depend on. */
+/** The essential packages and apt, without their dependencies. */
 function essential(lock: Lock): string[] {
   const flagged = lock.set("image").packages.filter(({ stanza }) => stanza.get("Essential") === "yes");
   return [...flagged.map(({ name }) => name), "apt"];
 }
 
-/** The kernel modules of ZFS; the builder VM runs them too. */
+/** The kernel modules of ZFS; the builder VM also uses them. */
 export const zfsModules: ArtifactSpec = {
   name: "zfs-modules.deb",
   path: "scratch/zfs-modules.deb",
@@ -55,7 +54,7 @@ export const zfsModules: ArtifactSpec = {
   madeFor: "linux-image-",
 };
 
-/** What boots the media, without their menu. */
+/** GRUB's images for the boot media, without the menu. */
 const grubImages: ArtifactSpec = {
   name: "grub-images.tar",
   path: "scratch/grub-images.tar",
@@ -63,7 +62,7 @@ const grubImages: ArtifactSpec = {
   set: "grub",
 };
 
-/** What both stages that make a boot medium share. */
+/** Properties of both stages that make a boot medium. */
 const medium = {
   sets: ["grub"],
   stamped: true,
@@ -73,7 +72,7 @@ const medium = {
   limitMinutes: 10,
 } satisfies Omit<Stage, "name" | "summary">;
 
-/** What build_zfs_modules.sh installs before it compiles. */
+/** The packages that build_zfs_modules.sh installs before it compiles. */
 export const zfsBuildPackages = (lock: Lock): string =>
   wanted(lock, "zfs-build")
     .filter((name) => !isZfs(name))
@@ -82,7 +81,7 @@ export const zfsBuildPackages = (lock: Lock): string =>
 export const stages: readonly Stage[] = [
   {
     name: "preflight_check",
-    summary: "the builder machine has all that the stages need",
+    summary: "checks that the builder machine has every program that the stages call",
     sets: [],
     environment: ({ profile }) => ({ BOOTSTRAP: profile.tools.bootstrap }),
     limitMinutes: 1,
@@ -191,9 +190,9 @@ export const stages: readonly Stage[] = [
 export const stageNames: readonly string[] = stages.map((stage) => stage.name);
 
 /**
- * What the words on a command line ask for: stages by name in build order, `...` for all that follow.
- * No word at all means all stages.
- * @throws UsageError UNKNOWN_STAGE, STAGE_ORDER before anything runs
+ * Parses the stages on a command line: names in build order, or `...` for all stages after the named one.
+ * Without words it returns all stages.
+ * @throws UsageError UNKNOWN_STAGE, STAGE_ORDER
  */
 export function parseStageWords(words: readonly string[]): readonly Stage[] {
   if (words.length === 0) return stages;
@@ -202,7 +201,7 @@ export function parseStageWords(words: readonly string[]): readonly Stage[] {
     const last = chosen.at(-1);
     if (word === "...") {
       if (last === undefined) {
-        throw new UsageError("STAGE_ORDER", "`...` stands for the stages after one that is named, and none is", {
+        throw new UsageError("STAGE_ORDER", "`...` needs the name of a stage before it", {
           hint: "for example: install_proto ...",
         });
       }
@@ -219,7 +218,7 @@ export function parseStageWords(words: readonly string[]): readonly Stage[] {
       const expected = stages[stages.indexOf(last) + 1]?.name;
       throw new UsageError(
         "STAGE_ORDER",
-        `${stage.name} does not follow ${last.name}, and stages build upon each other`,
+        `${stage.name} does not directly follow ${last.name}, and each stage builds on the one before it`,
         {
           hint:
             expected === undefined

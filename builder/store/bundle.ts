@@ -10,7 +10,7 @@ import { pipeline } from "node:stream/promises";
 import { quoteWord } from "../../base/command-line.js";
 import { DisposableStack } from "../../base/disposable-stack.js";
 import { formatBytes } from "../../base/format.js";
-import { isNoRoomError } from "../../base/no-room.js";
+import { isDiskFullError } from "../../base/no-room.js";
 import type { Progress } from "../../base/progress/progress.js";
 import { BuilderError, InputError } from "../builder-error.js";
 import { diskFullError } from "../home/disk-full.js";
@@ -86,14 +86,14 @@ export async function importInputs({ lock, store, file, progress, signal }: Bund
     const found = await stat(file).catch((cause: Error) => {
       throw badBundle(`cannot be read: ${cause.message}`, cause);
     });
-    await store.ensureRoom(2 * found.size); // once unpacked, once in the store
+    await store.ensureFreeSpace(2 * found.size); // once unpacked, once in the store
     await using folder = await openWorkFolder(store);
     step.status("unpacking");
     try {
       await pipeline(createReadStream(file), extractTar(folder.path), { signal });
     } catch (cause) {
       signal?.throwIfAborted();
-      if (isDiskTrouble(cause)) throw await writeError(folder.path, cause);
+      if (isDiskError(cause)) throw await writeError(folder.path, cause);
       throw badBundle(`is not a whole tar archive: ${(cause as Error).message}`, cause);
     }
     const header = await readFile(join(folder.path, HEADER_NAME), "utf8").catch((cause: unknown) => {
@@ -159,11 +159,11 @@ function parseHeader(text: string, file: string): { readonly profile: string; re
   return { profile: stanza.require("Profile"), lock: stanza.require("Lock") };
 }
 
-const isDiskTrouble = (cause: unknown): boolean =>
-  isNoRoomError(cause) || ["EACCES", "EROFS", "EIO"].includes((cause as NodeJS.ErrnoException).code ?? "");
+const isDiskError = (cause: unknown): boolean =>
+  isDiskFullError(cause) || ["EACCES", "EROFS", "EIO"].includes((cause as NodeJS.ErrnoException).code ?? "");
 
 async function writeError(folder: string, cause: unknown): Promise<InputError> {
-  if (isNoRoomError(cause)) return await diskFullError(folder, 0, cause);
+  if (isDiskFullError(cause)) return await diskFullError(folder, 0, cause);
   return new InputError("STORE", `${folder} cannot be written: ${(cause as Error).message}`, {
     hint: "check the folder and its owner",
     cause,

@@ -16,7 +16,7 @@ import { findForeignFormat } from "../../vm/foreign-format.js";
 import { InputError } from "../builder-error.js";
 import { type Digest, formatDigest, parseDigest } from "../profile/digest.js";
 import { pinnedCloudImages } from "./cloud-images.js";
-import { type DownloadOptions, download } from "./download.js";
+import { type DownloadOptions, download, type FileProgress } from "./download.js";
 import type { Store } from "./store.js";
 
 export type CloudImageSource =
@@ -62,6 +62,15 @@ export function parseCloudBase(base: string, digest: string | undefined): CloudI
   return { kind: "file", path: base, digest: parseBaseDigest(digest) };
 }
 
+/** The same, where either may be left out. @throws UsageError BAD_BASE, BAD_DIGEST */
+export function readCloudBase(base: string | undefined, digest: string | undefined): CloudImageSource | undefined {
+  if (base !== undefined) return parseCloudBase(base, digest);
+  if (digest === undefined) return undefined;
+  throw new UsageError("BAD_BASE", "--base-digest is of a --base file, and none is named", {
+    hint: "name it with --base FILE, or leave --base-digest out",
+  });
+}
+
 /** What parseCloudBase() reads, wherever it runs. */
 export const formatCloudBase = (source: CloudImageSource): z.infer<typeof cloudBaseWords> =>
   source.kind === "address"
@@ -95,10 +104,10 @@ async function fetchInto(
   { progress, ...options }: FetchCloudImageOptions,
 ): Promise<void> {
   await progress.step(`fetch ${name}`, async (step) => {
-    const onProgress = (bytes: number, ofBytes: number | undefined): void =>
+    const onBytes = (_: number, { bytes, ofBytes }: FileProgress): void =>
       step.status(`${formatBytes(bytes)}${ofBytes === undefined ? "" : ` of ${formatBytes(ofBytes)}`}`);
     try {
-      await download({ name, digest, addresses: [address] }, { ...options, onProgress });
+      await download({ name, digest, addresses: [address] }, { ...options, onBytes });
     } catch (error) {
       if (!(error instanceof InputError && ["UNAVAILABLE", "WRONG_DIGEST"].includes(error.code))) throw error;
       // Mirrors of packages have no images.

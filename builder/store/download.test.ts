@@ -114,7 +114,7 @@ test(
   within(5_000, async () => {
     await using here = await scene("alter", "serve");
     const warnings: string[] = [];
-    await here.run({ onWarning: (text) => warnings.push(text) });
+    await here.run({ progress: { note: (text) => warnings.push(text) } });
     assert.equal(await readFile(here.store.pathOf(digest)), deb);
     assert.is(warnings.length, 1);
     assert.match(warnings[0] ?? "", here.mirrors[0]?.url ?? "none");

@@ -6,6 +6,7 @@
  */
 import pRetry from "p-retry";
 import { LivelabError } from "../../base/livelab-error.js";
+import type { Progress } from "../../base/progress/progress.js";
 import { InputError } from "../builder-error.js";
 import { type Digest, formatDigest } from "../profile/digest.js";
 import { httpGet, ProxyFailure, type ProxySettings } from "./http-get.js";
@@ -22,6 +23,14 @@ export interface DownloadRequest {
   readonly addresses: readonly string[];
 }
 
+/** How much of a file is there. */
+export interface FileProgress {
+  /** Those of earlier tries included. */
+  readonly bytes: number;
+  /** Undefined when neither the lock nor the mirror says. */
+  readonly ofBytes: number | undefined;
+}
+
 export interface DownloadOptions {
   readonly store: Store;
   /** How the mirrors have done so far; downloads that share one do not all wait for the same dead mirror. */
@@ -34,12 +43,10 @@ export interface DownloadOptions {
   readonly retryMs?: number | undefined;
   /** Longest silence of a mirror, in milliseconds. @default 20_000 */
   readonly idleMs?: number | undefined;
-  /** Called with the number of bytes of each chunk that came in. */
-  readonly onBytes?: ((bytes: number) => void) | undefined;
-  /** Called after each chunk with the bytes that are there now, those of earlier tries included, and of how many. */
-  readonly onProgress?: ((bytes: number, ofBytes: number | undefined) => void) | undefined;
-  /** Called with a line about each mirror that gave wrong bytes, though another may have had the right ones. */
-  readonly onWarning?: ((text: string) => void) | undefined;
+  /** Called for each chunk that arrives, with its size and with how much of the file is there now. */
+  readonly onBytes?: ((bytes: number, file: FileProgress) => void) | undefined;
+  /** Gets a note of each mirror that gave wrong bytes, though another may have had the right ones. */
+  readonly progress?: Pick<Progress, "note"> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -72,7 +79,7 @@ type Answer =
  */
 export async function download(request: DownloadRequest, options: DownloadOptions): Promise<void> {
   const { name, addresses } = request;
-  const { retries = 5, retryMs = 500, health = new MirrorHealth(), onWarning, signal } = options;
+  const { retries = 5, retryMs = 500, health = new MirrorHealth(), progress, signal } = options;
   if (addresses.length === 0)
     throw new InputError("NO_MIRROR", `${name}: no mirror is known`, {
       hint: "for a .deb LIVELAB_MIRROR=http://mirror.example/debian; for an npm package a registry in npm's own settings",
@@ -90,7 +97,7 @@ export async function download(request: DownloadRequest, options: DownloadOption
       if (answer.kind === "done") return;
       answers.set(address, answer);
       health.failed(address);
-      if (answer.kind === "wrong") onWarning?.(answer.error.message);
+      if (answer.kind === "wrong") progress?.note(answer.error.message);
     }
     throw unavailable(name, answers);
   };
@@ -157,7 +164,7 @@ async function transfer(
   address: string,
   partial: PartialFile,
   { name, digest, size }: DownloadRequest,
-  { proxy = {}, idleMs = 20_000, onBytes, onProgress, signal }: DownloadOptions,
+  { proxy = {}, idleMs = 20_000, onBytes, signal }: DownloadOptions,
 ): Promise<Answer | undefined> {
   if (size !== undefined && partial.size > size) await partial.restart();
   if (size !== undefined && partial.size === size) return undefined; // whole already; the process died before the commit
@@ -191,8 +198,7 @@ async function transfer(
         return wrong(`longer than the ${size} bytes of the lock`);
       }
       await partial.write(chunk);
-      onBytes?.(chunk.length);
-      onProgress?.(partial.size, ofBytes);
+      onBytes?.(chunk.length, { bytes: partial.size, ofBytes });
     }
     const got = partial.size;
     if (size !== undefined && got < size) {

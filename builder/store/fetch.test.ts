@@ -1,10 +1,9 @@
-import { execFile } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { silentProgress } from "../../base/progress/progress.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { MisbehavingMirror } from "../../fixtures/misbehaving-mirror.js";
 import { mirrorsWith, smallLock, smallPackages } from "../../fixtures/small-lock.js";
@@ -14,7 +13,7 @@ import { type FetchRequest, fetchInputs } from "./fetch.js";
 import { Store } from "./store.js";
 
 const test = suite("fetch");
-const patience = { retries: 1, retryMs: 10, idleMs: 2_000 };
+const retry = { retries: 1, retryMs: 10, idleMs: 2_000 };
 
 /** A mirror, a store and a lock of 20 packages. */
 async function scene() {
@@ -29,7 +28,7 @@ async function scene() {
     mirror,
     lock,
     fetch: (changes: Partial<FetchRequest> = {}) =>
-      fetchInputs({ lock, store, mirrors: async () => mirrors, progress: silentProgress, patience, ...changes }),
+      fetchInputs({ lock, store, mirrors: async () => mirrors, progress: silentProgress, retry, ...changes }),
     async [Symbol.asyncDispose]() {
       await mirror[Symbol.asyncDispose]();
       await home[Symbol.asyncDispose]();
@@ -109,14 +108,7 @@ test(
 
 // A disk that fills up while a file is written: a small tmpfs in a mount namespace of its own.
 const unshare = ["unshare", ...(process.getuid?.() === 0 ? ["--mount"] : ["--mount", "--map-root-user"])];
-const canMount = await promisify(execFile)("unshare", [
-  ...unshare.slice(1),
-  "mount",
-  "-t",
-  "tmpfs",
-  "none",
-  "/mnt",
-]).then(
+const canMount = await runProgram("unshare", [...unshare.slice(1), "mount", "-t", "tmpfs", "none", "/mnt"]).then(
   () => true,
   () => false,
 );
@@ -138,7 +130,7 @@ async function fetchIntoFullDisk(home: string, program: string): Promise<Record<
     const mirror = await MisbehavingMirror.start();
   `;
   const script = `mount -t tmpfs -o size=1m none ${home} && exec "$0" --input-type=module -e "$1"`;
-  const { stdout } = await promisify(execFile)(unshare[0] ?? "", [
+  const { stdout } = await runProgram(unshare[0] ?? "", [
     ...unshare.slice(1),
     ...["sh", "-c", script, process.execPath, `${prelude}${program}\nawait mirror.down();`],
   ]);

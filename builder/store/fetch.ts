@@ -18,8 +18,8 @@ export interface FetchRequest {
   readonly progress: Progress;
   /** @default no proxy */
   readonly proxy?: ProxySettings | undefined;
-  /** Patience with mirrors; see DownloadOptions. */
-  readonly patience?: Pick<DownloadOptions, "retries" | "retryMs" | "idleMs">;
+  /** How long mirrors are waited for; see DownloadOptions. */
+  readonly retry?: Pick<DownloadOptions, "retries" | "retryMs" | "idleMs">;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -44,19 +44,19 @@ export async function fetchInputs(request: FetchRequest): Promise<FetchReport> {
   const missing = await missingFiles(files, store);
   if (missing.length === 0) return { files: files.length, fetched: 0, fetchedBytes: 0 };
   const neededBytes = missing.reduce((sum, file) => sum + (sizeOf(file) ?? 0), 0);
-  await store.ensureRoom(neededBytes);
+  await store.ensureFreeSpace(neededBytes);
   const mirrors = await request.mirrors();
   return await progress.step("fetch inputs", async (step) => {
     const meter = new Meter(step, missing.length, neededBytes);
     const failed = new AbortController();
     const options: DownloadOptions = {
-      ...request.patience,
+      ...request.retry,
       store,
       proxy: proxyWith(request.proxy, mirrors),
       health: new MirrorHealth(),
       signal: signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]),
       onBytes: (bytes) => meter.add(bytes),
-      onWarning: (text) => progress.note(text),
+      progress,
     };
     const queue = [...missing];
     const work = async (): Promise<void> => {

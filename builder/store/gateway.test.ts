@@ -1,12 +1,11 @@
-import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import { join } from "node:path";
 import { type Duplex, duplexPair, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { hostHasApt, openLocalMachine } from "../../fixtures/local-machine.js";
 import { packagesText, smallLock, smallPackages } from "../../fixtures/small-lock.js";
@@ -201,7 +200,7 @@ aptTest(
        Dir::Bin::Methods "/usr/lib/apt/methods"; APT::Sandbox::User "root"; Acquire::Languages "none";`,
     );
     const env = { ...process.env, APT_CONFIG: join(apt, "apt.conf"), LC_ALL: "C" };
-    const run = (...args: string[]) => promisify(execFile)("apt-get", args, { cwd: here.home, env });
+    const run = (...args: string[]) => runProgram("apt-get", args, { cwd: here.home, env });
     await run("update", "--error-on=any");
     await run("download", "jq", "curl");
     const debs = (await readdir(here.home)).filter((name) => name.endsWith(".deb")).sort();

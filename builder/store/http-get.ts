@@ -3,7 +3,7 @@
  * Sources: RFC 9110 7.2, 9.3.6 (CONNECT), 15.4 (redirects), 15.5.8 (407); RFC 9112 3.2.2 (absolute-form); RFC 1928 (SOCKS 5).
  */
 import { isIP, type Socket } from "node:net";
-import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent, Socks5ProxyAgent } from "undici";
+import type { buildConnector, Dispatcher } from "undici";
 import { type ProxySettings, proxyFor, redirected, withoutCredentials } from "./proxy-settings.js";
 
 export { type ProxySettings, proxyFor, proxySettingsFrom } from "./proxy-settings.js";
@@ -46,6 +46,9 @@ export class ProxyFailure extends Error {
   }
 }
 
+/** Loaded with the first request: it is 130 files, and most commands of livelab send none. */
+type Undici = typeof import("undici");
+
 const MAX_REDIRECTS = 5;
 const MAX_CONNECTIONS = 16;
 /** An answer that nobody wants is read on so far, for its connection to serve the next request. */
@@ -79,7 +82,8 @@ async function get(target: URL, options: GetOptions & { readonly proxy: ProxySet
   if (target.protocol !== "http:" && target.protocol !== "https:")
     throw new Error(`${target.protocol} is neither http: nor https:`);
   const proxy = proxyFor(target, options.proxy);
-  const way = wayTo(target, proxy, connectionsOf(signal), idleMs);
+  const undici = await import("undici");
+  const way = wayTo(undici, target, proxy, connectionsOf(signal), idleMs);
   const headers = {
     "user-agent": "livelab",
     accept: "*/*",
@@ -128,38 +132,39 @@ interface Way {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-function wayTo(target: URL, proxy: URL | undefined, connections: Connections, idleMs: number): Way {
+function wayTo(undici: Undici, target: URL, proxy: URL | undefined, connections: Connections, idleMs: number): Way {
   const { origin } = target;
   const path = `${target.pathname}${target.search}`;
-  const connect = connections.connector(idleMs);
+  const connect = connections.connector(undici, idleMs);
   const direct = (): Dispatcher =>
-    connections.dispatcher(`direct ${idleMs}`, () => new Agent({ connect, connections: MAX_CONNECTIONS }));
+    connections.dispatcher(`direct ${idleMs}`, () => new undici.Agent({ connect, connections: MAX_CONNECTIONS }));
   if (proxy === undefined) return { dispatcher: direct(), origin, path };
   const through = (make: () => Dispatcher): Dispatcher => connections.dispatcher(`${proxy.href} ${idleMs}`, make);
-  if (proxy.protocol === "socks5:") return { dispatcher: through(() => socksAgent(proxy, connect)), origin, path };
+  if (proxy.protocol === "socks5:")
+    return { dispatcher: through(() => socksAgent(undici, proxy, connect)), origin, path };
   const authorization = hasCredentials(proxy) ? { "proxy-authorization": basic(proxy) } : {};
   if (target.protocol === "http:") {
     const path = `${origin}${target.pathname}${target.search}`;
     return { dispatcher: direct(), origin: proxy.origin, path, headers: { host: target.host, ...authorization } };
   }
   const tunnel = (): Dispatcher =>
-    new ProxyAgent({
+    new undici.ProxyAgent({
       uri: proxy.origin,
       headers: authorization,
       requestTls: { timeout: idleMs },
       connections: MAX_CONNECTIONS,
       // A proxy that does not answer CONNECT counts as silent, too.
-      clientFactory: (address) => new Pool(address, { connect, headersTimeout: idleMs }),
+      clientFactory: (address) => new undici.Pool(address, { connect, headersTimeout: idleMs }),
     });
   return { dispatcher: through(tunnel), origin, path };
 }
 
-function socksAgent(proxy: URL, connect: buildConnector.connector): Dispatcher {
+function socksAgent(undici: Undici, proxy: URL, connect: buildConnector.connector): Dispatcher {
   const { emitWarning } = process;
   // undici warns on stderr that its SOCKS agent is experimental; users of livelab can do nothing about that.
   process.emitWarning = () => undefined;
   try {
-    return new Socks5ProxyAgent(`socks5://${proxy.host}`, {
+    return new undici.Socks5ProxyAgent(`socks5://${proxy.host}`, {
       ...(hasCredentials(proxy) ? { username: decoded(proxy.username), password: decoded(proxy.password) } : {}),
       connect,
     });
@@ -179,8 +184,8 @@ class Connections {
     return dispatcher;
   }
 
-  connector(idleMs: number): buildConnector.connector {
-    const connect = buildConnector({ timeout: idleMs });
+  connector(undici: Undici, idleMs: number): buildConnector.connector {
+    const connect = undici.buildConnector({ timeout: idleMs });
     return (options, callback) => {
       const hostname = withoutBrackets(options.hostname);
       const { servername, ...others } = options;

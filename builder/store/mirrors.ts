@@ -4,9 +4,8 @@
  * Sources: apt-get(8) "indextargets"; apt-proxies.ts; npm-config(7) "registry".
  * Not here: asking them (download.ts).
  */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { UsageError } from "../../base/livelab-error.js";
+import { ProgramError, runProgram } from "../../base/run-program.js";
 import type { LockedFile } from "../profile/lock.js";
 import { ipxeSuite, type Profile, type Suite, suiteOf } from "../profile/profiles.js";
 import { APT_DUMP, aptProxyFor, parseAptOptions } from "./apt-proxies.js";
@@ -129,11 +128,9 @@ const withSlash = (url: string): string => (url.endsWith("/") ? url : `${url}/`)
 /** Standard output of a command, or "" where it is missing or fails: each of these is only one source of several. */
 async function outputOf(command: string, args: readonly string[], signal: AbortSignal | undefined): Promise<string> {
   try {
-    const { stdout } = await promisify(execFile)(command, args, { timeout: 20_000, ...(signal ? { signal } : {}) });
-    return stdout;
+    return (await runProgram(command, args, { limitMs: 20_000, signal })).stdout;
   } catch (error) {
-    signal?.throwIfAborted();
-    if (error instanceof Error) return "";
+    if (error instanceof ProgramError) return "";
     throw error;
   }
 }

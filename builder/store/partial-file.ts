@@ -8,7 +8,7 @@ import { createHash, type Hash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { isNoRoomError } from "../../base/no-room.js";
+import { isDiskFullError } from "../../base/no-room.js";
 import { BuilderError, InputError } from "../builder-error.js";
 import { diskFullError } from "../home/disk-full.js";
 import { lockFile } from "../home/owner.js";
@@ -126,7 +126,7 @@ export class PartialFile implements AsyncDisposable {
 
   async #writeError(cause: unknown, wantedBytes: number): Promise<InputError> {
     const folder = dirname(this.#path);
-    return isNoRoomError(cause) ? await diskFullError(folder, wantedBytes, cause) : storeError(folder, cause);
+    return isDiskFullError(cause) ? await diskFullError(folder, wantedBytes, cause) : storeError(folder, cause);
   }
 }
 

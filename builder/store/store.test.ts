@@ -121,7 +121,7 @@ const elsewhere =
 testUnless(
   test,
   elsewhere,
-  namespaceRefusal(),
+  await namespaceRefusal(),
   within(20_000, async () => {
     await using home = await TempDir.create("store-test");
     await using other = await startProgram(
@@ -219,7 +219,7 @@ test(
   within(5_000, async () => {
     await using home = await TempDir.create("store-test");
     const store = await Store.open(home.path);
-    const error = (await thrownBy(store.ensureRoom(2 ** 60))) as InputError;
+    const error = (await thrownBy(store.ensureFreeSpace(2 ** 60))) as InputError;
     assert.instance(error, InputError);
     assert.is(error.code, "DISK_FULL");
     assert.match(error.message, home.path);

@@ -74,7 +74,7 @@ export class Store {
    * Checks that the store's file system has room for so many bytes more.
    * @throws InputError DISK_FULL with folder, need, room and remedy
    */
-  async ensureRoom(neededBytes: number): Promise<void> {
+  async ensureFreeSpace(neededBytes: number): Promise<void> {
     if (neededBytes > (await freeBytesIn(this.root))) throw await diskFullError(this.root, neededBytes);
   }
 }

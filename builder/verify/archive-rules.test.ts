@@ -25,7 +25,7 @@ for await (const { header, content } of readUstar(Readable.from([gunzipSync(arch
   entries.push({ ...header, content: Buffer.concat(parts) });
 }
 
-/** File and rule of each violation, a line each. */
+/** File and rule of each violation, one line each. */
 const rulesOf = async (path: string): Promise<string> =>
   (await verifyArchive(path)).violations.map(({ file, rule }) => `${file}: ${rule}`).join("\n");
 
@@ -64,7 +64,7 @@ const allWith =
   (all) =>
     all.map((entry) => ({ ...entry, ...altered }));
 
-test("archives that an installer or a booter would stumble over are told with member and rule", async () => {
+test("archives that break the installer or the booter are reported with member and rule", async () => {
   const cases: [string, Change, RegExp][] = [
     ["no change", (all) => all, /^$/],
     [
@@ -80,7 +80,7 @@ test("archives that an installer or a booter would stumble over are told with me
     [
       "one hash of two",
       drop("x86_64/initrd.hash"),
-      /initrd\.hash: initrd\.hash and filesystem\.squashfs\.hash are both there or both absent/,
+      /initrd\.hash: initrd\.hash and filesystem\.squashfs\.hash are both present or both absent/,
     ],
     [
       "a hash with a file name",
@@ -90,9 +90,9 @@ test("archives that an installer or a booter would stumble over are told with me
     [
       "the hash of another file",
       put("x86_64/initrd.hash", contentOf("x86_64/build.tgz.hash")),
-      /x86_64\/initrd: it has the SHA-1 that initrd\.hash says/,
+      /x86_64\/initrd: it has the SHA-1 in initrd\.hash/,
     ],
-    ["a mode for its owner alone", alter("x86_64/initrd", { mode: 0o600 }), /x86_64\/initrd: modes are 755/],
+    ["a mode for the owner only", alter("x86_64/initrd", { mode: 0o600 }), /x86_64\/initrd: modes are 755/],
     ["another owner", allWith({ uid: 1000 }), /: the owner is root/],
     [
       "pax headers",
@@ -101,15 +101,15 @@ test("archives that an installer or a booter would stumble over are told with me
     ],
     ["GNU's format", allWith({ magic: "ustar  \0" }), /: headers are ustar/],
     ["a link", add({ ...fileEntry("x86_64/initrd.img", ""), type: "2" }), /initrd\.img: members are files and folders/],
-    ["a file too many", add(fileEntry("README", "")), /README: the archive holds what the documented layout names/],
+    ["a file too many", add(fileEntry("README", "")), /README: the archive contains only the documented layout/],
     ["a file twice", add(fileEntry("x86_64/initrd", "")), /x86_64\/initrd: every path is in the archive once/],
-    ["no kernel", drop("x86_64/vmlinuz"), /vmlinuz: every file of the documented layout is there/],
+    ["no kernel", drop("x86_64/vmlinuz"), /vmlinuz: every file of the documented layout exists/],
     [
       "another kernel",
       put("x86_64/vmlinuz", toyKernel("6.1.0-2-amd64")),
       /filesystem\.manifest: the squashfs has the modules of vmlinuz/,
     ],
-    ["no kernel at all", put("x86_64/vmlinuz", "#!/bin/sh\n"), /vmlinuz: vmlinuz is a Linux kernel/],
+    ["a file that is not a kernel", put("x86_64/vmlinuz", "#!/bin/sh\n"), /vmlinuz: vmlinuz is a Linux kernel/],
     [
       "no squashfs",
       put("x86_64/filesystem.squashfs", "x".repeat(999)),
@@ -123,7 +123,7 @@ test("archives that an installer or a booter would stumble over are told with me
     [
       "a manifest of another image",
       edit("x86_64/filesystem.manifest", (text) => text.replace(/^.*zpool.*\n/m, "")),
-      /filesystem\.squashfs: the squashfs holds what filesystem\.manifest lists/,
+      /filesystem\.squashfs: the squashfs contains the paths that filesystem\.manifest lists/,
     ],
     [
       "a manifest that is not sorted",
@@ -138,7 +138,7 @@ test("archives that an installer or a booter would stumble over are told with me
     [
       "another build.tgz",
       edit("x86_64/build.tgz.manifest", (text) => text.replace(/sha256digest=./, "sha256digest=-")),
-      /build\.tgz: build\.tgz holds what build\.tgz\.manifest lists/,
+      /build\.tgz: build\.tgz contains the files that build\.tgz\.manifest lists/,
     ],
     [
       "the stamp of another release",
@@ -160,7 +160,7 @@ test("archives that an installer or a booter would stumble over are told with me
   );
 });
 
-test("archives whose stream has another end than its own are told", async () => {
+test("archives whose stream ends too early or too late are reported", async () => {
   const bytes = gunzipSync(archive);
   const cases: [string, Buffer, RegExp][] = [
     [
@@ -168,15 +168,15 @@ test("archives whose stream has another end than its own are told", async () => 
       Buffer.concat([gzipSync(bytes.subarray(0, 5000)), gzipSync(bytes.subarray(5000))]),
       /: it is one gzip member/,
     ],
-    ["cut short", archive.subarray(0, -100), /: the archive can be unpacked from end to end/],
+    ["cut short", archive.subarray(0, -100), /: the archive can be unpacked completely/],
     [
-      "something behind the tar stream",
+      "bytes after the tar stream",
       gzipSync(Buffer.concat([bytes, Buffer.from("x")])),
-      /: the archive can be unpacked from end to end/,
+      /: the archive can be unpacked completely/,
     ],
-    ["a tar stream without its end", gzipSync(bytes.subarray(0, 512)), /: the archive can be unpacked from end to end/],
-    ["no gzip", bytes, /: the archive can be unpacked from end to end/],
-    ["nothing", Buffer.alloc(0), /: the archive can be unpacked from end to end/],
+    ["a tar stream without its end", gzipSync(bytes.subarray(0, 512)), /: the archive can be unpacked completely/],
+    ["no gzip", bytes, /: the archive can be unpacked completely/],
+    ["nothing", Buffer.alloc(0), /: the archive can be unpacked completely/],
   ];
   for (const [what, content, expected] of cases) {
     await writeFile(join(base.path, ARCHIVE), content);
@@ -184,10 +184,10 @@ test("archives whose stream has another end than its own are told", async () => 
   }
 });
 
-test("the member in which a byte was changed is named, although the archive cannot be read to its end", async () => {
+test("the report names the member with a changed byte, although the archive cannot be read to its end", async () => {
   const large = Buffer.alloc(2 ** 21, "squashfs");
   const hash = `${createHash("sha1").update(large).digest("hex")}\n`;
-  // Something has to follow the spoilt one: what came last is lost with the checksum's error.
+  // Another member must follow the damaged one, because the checksum's error discards the last one.
   const path = await repack((all) =>
     ["x86_64/filesystem.squashfs", "x86_64/initrd"].reduce(
       (changed, name) => put(`${name}.hash`, hash)(put(name, large)(changed)),
@@ -196,16 +196,16 @@ test("the member in which a byte was changed is named, although the archive cann
   );
   const stored = gzipSync(gunzipSync(await readFile(path)), { level: 0 });
   await writeFile(path, stored);
-  assert.not.match(await rulesOf(path), "it has the SHA-1 that");
+  assert.not.match(await rulesOf(path), "it has the SHA-1 in");
   const place = stored.indexOf("squashfssquashfs") + 1000;
   stored.writeUInt8((stored[place] ?? 0) ^ 1, place);
   await writeFile(path, stored);
   const told = await rulesOf(path);
-  assert.match(told, `${ARCHIVE}: the archive can be unpacked from end to end`);
-  assert.match(told, `${ARCHIVE}: x86_64/filesystem.squashfs: it has the SHA-1 that filesystem.squashfs.hash says`);
+  assert.match(told, `${ARCHIVE}: the archive can be unpacked completely`);
+  assert.match(told, `${ARCHIVE}: x86_64/filesystem.squashfs: it has the SHA-1 in filesystem.squashfs.hash`);
 });
 
-test("a stamp is read from a name as the installer reads it", () => {
+test("installerStamp reads the stamp from a name as the installer does", () => {
   assert.is(installerStamp(`platform-${PLATFORM_STAMP}.tgz`), PLATFORM_STAMP);
   assert.is(installerStamp("platform-master-20260102t030405z.tgz"), PLATFORM_STAMP);
   for (const name of [

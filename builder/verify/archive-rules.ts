@@ -1,6 +1,6 @@
 /**
- * The rules for a platform archive: the documented layout, the form that every tar reads, and what Triton's installer
- * (`sdcadm platform install`) takes. It goes by the file's name and the one top folder, and looks at nothing inside.
+ * The rules for a platform archive: the documented layout, a form that every tar reads, and the requirements of Triton's
+ * installer (`sdcadm platform install`), which checks the file's name and the top folder, but no file in it.
  */
 import { basename } from "node:path";
 import { parseStamp } from "../profile/stamp.js";
@@ -19,7 +19,7 @@ import type { Complain, Violation } from "./violation.js";
 
 export interface ArchiveReport {
   readonly violations: readonly Violation[];
-  /** What the installer would say to it, or undefined where it would take it. */
+  /** Why the installer would refuse the archive, or undefined if it would accept it. */
   readonly refusal: string | undefined;
   /** The files of x86_64/ by name. */
   readonly files: ReadonlyMap<string, FileFacts>;
@@ -39,8 +39,8 @@ const layout = new Set([
 ]);
 
 /**
- * What the installer makes of a file name: without ".tgz", in capitals, what follows the last "-" before "2…Z".
- * @returns the stamp, or undefined where it finds none
+ * The stamp that the installer finds in a file name: the part "2…Z" between the last "-" and ".tgz", in capitals.
+ * @returns undefined if the name has no stamp
  */
 export function installerStamp(name: string): string | undefined {
   const stamp = /^platform-(?:.*-)?(2\d*T\d*Z)\.tgz$/i.exec(name)?.[1]?.toUpperCase();
@@ -51,7 +51,7 @@ export function installerStamp(name: string): string | undefined {
   }
 }
 
-/** @throws AbortError when the signal is aborted */
+/** Checks an archive against all rules. @throws AbortError if the signal is aborted */
 export async function verifyArchive(path: string, signal?: AbortSignal): Promise<ArchiveReport> {
   const name = basename(path);
   const violations: Violation[] = [];
@@ -65,7 +65,7 @@ export async function verifyArchive(path: string, signal?: AbortSignal): Promise
   const nameStamp = installerStamp(name);
   if (name !== "platform.tgz" && nameStamp === undefined) {
     complain(
-      "its name is platform.tgz, or platform-<stamp>.tgz as the installer wants it",
+      "its name is platform.tgz, or platform-<stamp>.tgz as the installer requires",
       "the installer finds no stamp in this name",
     );
   }
@@ -81,9 +81,9 @@ export async function verifyArchive(path: string, signal?: AbortSignal): Promise
       tops.add(top);
       times.add(header.mtime);
       headerRules(header, about(header.name));
-      if (members.has(inside)) about(header.name)("every path is in the archive once", "it is there twice");
+      if (members.has(inside)) about(header.name)("every path is in the archive once", "it is in the archive twice");
       if (!layout.has(inside))
-        about(header.name)("the archive holds what the documented layout names", "it is not part of that");
+        about(header.name)("the archive contains only the documented layout", "it is not part of the layout");
       const isVersion = inside.startsWith("etc/version/");
       members.set(
         inside,
@@ -92,15 +92,15 @@ export async function verifyArchive(path: string, signal?: AbortSignal): Promise
     }
   } catch (error) {
     if (!isUnreadable(error)) throw error;
-    complain("the archive can be unpacked from end to end", (error as Error).message);
+    complain("the archive can be unpacked completely", (error as Error).message);
     violations.push(...hashViolations(filesOf(members), placeOf));
     return { violations, refusal: "it cannot be unpacked", files: new Map(), stamp: nameStamp, summary: {} };
   }
-  if (times.size > 1) complain("all members have one time", `there are ${times.size} different ones`);
+  if (times.size > 1) complain("all members have the same time", `they have ${times.size} different times`);
 
   const top = [...tops].join(", ");
   const wanted = name === "platform.tgz" || nameStamp === undefined ? "platform" : `platform-${nameStamp}`;
-  if (top !== wanted) complain(`its one top folder is ${wanted}`, `there is ${top || "none"}`);
+  if (top !== wanted) complain(`its one top folder is ${wanted}`, `it has ${top || "no top folder"}`);
   const stamp = versionRules(members, nameStamp, about);
   const files = filesOf(members);
   const image = await imageViolations(files, placeOf);
@@ -135,7 +135,7 @@ function headerRules(header: UstarHeader, complain: Complain): void {
   const wanted = type === "5" ? 0o755 : 0o644;
   if (mode !== wanted) {
     complain(
-      `modes are 755 for folders and 644 for files: booter's servers read them as nobody`,
+      `modes are 755 for folders and 644 for files: the booter's servers read them as the user nobody`,
       `it has ${mode.toString(8)}`,
     );
   }
@@ -144,7 +144,7 @@ function headerRules(header: UstarHeader, complain: Complain): void {
   }
 }
 
-/** @returns the stamp that etc/version/platform tells */
+/** @returns the stamp in etc/version/platform */
 function versionRules(
   members: ReadonlyMap<string, FileFacts | undefined>,
   nameStamp: string | undefined,
@@ -153,7 +153,7 @@ function versionRules(
   const read = (name: string): string | undefined => {
     const found = members.get(`etc/version/${name}`)?.content?.toString("utf8");
     if (found === undefined)
-      about(`etc/version/${name}`)("every file of the documented layout is there", "it is missing");
+      about(`etc/version/${name}`)("every file of the documented layout exists", "it is missing");
     return found;
   };
   const platform = read("platform");
@@ -191,18 +191,18 @@ function isGitStatus(text: string): boolean {
   }
 }
 
-/** What `sdcadm platform install` and what follows it would not do with such an archive. */
+/** Why `sdcadm platform install` or a later step would refuse the archive; undefined if they would accept it. */
 function installerRefusal(
   nameStamp: string | undefined,
   tops: readonly string[],
   members: ReadonlyMap<string, unknown>,
 ): string | undefined {
   if (nameStamp === undefined)
-    return "its name has no stamp: the installer takes platform-[...-]YYYYMMDDTHHMMSSZ.tgz alone";
+    return "its name has no stamp: the installer accepts only platform-[...-]YYYYMMDDTHHMMSSZ.tgz";
   if (tops.length !== 1 || !/^platform-./.test(tops[0] ?? "")) {
-    return "its top folder is not one called platform-<something>, which the installer renames to platform";
+    return "it has no single top folder platform-<something>, which the installer renames to platform";
   }
-  if (members.has("i86pc/kernel/amd64/unix")) return "it would count as SmartOS";
-  if (!members.has("x86_64/vmlinuz")) return "without x86_64/vmlinuz it would not count as a Linux platform";
+  if (members.has("i86pc/kernel/amd64/unix")) return "Triton would treat it as SmartOS";
+  if (!members.has("x86_64/vmlinuz")) return "without x86_64/vmlinuz Triton would not treat it as a Linux platform";
   return undefined;
 }

@@ -1,4 +1,4 @@
-/** Reads a stream by counted bytes, with never more than one chunk of it in memory. */
+/** Reads a stream in blocks of a given size, and keeps at most one chunk of it in memory. */
 export class BlockReader {
   readonly #chunks: AsyncIterator<Buffer>;
   #rest: Buffer = Buffer.alloc(0);
@@ -7,7 +7,7 @@ export class BlockReader {
     this.#chunks = stream[Symbol.asyncIterator]();
   }
 
-  /** Gives the stream back, wherever in it the reader is. */
+  /** Closes the stream, at any position of the reader. */
   async close(): Promise<void> {
     await this.#chunks.return?.();
   }

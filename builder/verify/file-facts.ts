@@ -1,4 +1,4 @@
-/** What the rules need to know of one file, taken from its bytes as they pass by. */
+/** Facts about one file that the rules need, computed while its bytes stream by. */
 import { createHash } from "node:crypto";
 
 export interface FileFacts {
@@ -7,13 +7,13 @@ export interface FileFacts {
   readonly sha256: string;
   /** Its beginning, at most HEAD_BYTES. */
   readonly head: Buffer;
-  /** All of it, where it was asked for and is not larger than KEPT_BYTES. */
+  /** The whole content, if the caller requested it and it is not larger than KEPT_BYTES. */
   readonly content: Buffer | undefined;
 }
 
-/** A kernel tells its version within the first 64 KiB. */
+/** The first 64 KiB of a kernel contain its version. */
 const HEAD_BYTES = 2 ** 16;
-/** The lists and build.tgz have a few MiB. */
+/** The lists and build.tgz are a few MiB long. */
 const KEPT_BYTES = 64 * 2 ** 20;
 
 export async function readFacts(stream: AsyncIterable<Buffer>, keep: boolean): Promise<FileFacts> {

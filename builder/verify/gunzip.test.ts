@@ -8,7 +8,7 @@ import { readUstar, TarBroken } from "./ustar-stream.js";
 const test = suite("gunzip");
 const complain = (rule: string): void => assert.unreachable(rule);
 
-/** A source whose stream can be looked at. */
+/** A source that records its streams. */
 function watched(bytes: Buffer, stream: Readable): GzipSource & { readonly streams: Readable[] } {
   const streams: Readable[] = [];
   return {
@@ -21,7 +21,7 @@ function watched(bytes: Buffer, stream: Readable): GzipSource & { readonly strea
   };
 }
 
-/** What reading all of it throws. */
+/** The error of reading all chunks; undefined without an error. */
 const errorOf = async (chunks: AsyncIterable<unknown>): Promise<unknown> => {
   try {
     for await (const _ of chunks);
@@ -31,7 +31,7 @@ const errorOf = async (chunks: AsyncIterable<unknown>): Promise<unknown> => {
   return undefined;
 };
 
-test("tells a source that cannot be read to its end", async () => {
+test("gunzip throws the error of a source that cannot be read to its end", async () => {
   const packed = gzipSync("x".repeat(1000));
   const cause = new Error("EIO: i/o error, read");
   const source = watched(
@@ -46,7 +46,7 @@ test("tells a source that cannot be read to its end", async () => {
   assert.is(await errorOf(gunzip(source, complain)), cause);
 });
 
-test("closes its source when a tar stream in it is broken, or when nobody wants the rest", async () => {
+test("gunzip closes its source if the tar stream in it is broken, or if the reader stops early", async () => {
   const packed = gzipSync(Buffer.alloc(2 ** 20, "no tar"), { level: 0 });
   const endless = (): Readable => Readable.from(chunksOf(packed));
   const broken = watched(packed, endless());

@@ -1,5 +1,5 @@
 /**
- * Reads a gzip file as livelab's stages write it: one member, no name, no time.
+ * Reads a gzip file in the form of livelab's stages: one member without name and time.
  * Source: RFC 1952.
  */
 import { createReadStream } from "node:fs";
@@ -8,15 +8,15 @@ import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import type { Complain } from "./violation.js";
 
-/** What a gzip file is read from. */
+/** The source of a gzip file. */
 export interface GzipSource {
   readonly bytes: number;
-  /** @param start offset of the first byte wanted @param end offset behind the last one */
+  /** Reads a range. @param start offset of the first byte @param end offset after the last byte */
   read(start: number, end: number): Promise<Buffer>;
   stream(): Readable;
 }
 
-/** @param signal ends the reading of its stream */
+/** Opens a file as a source. @param signal aborts the reading of its stream */
 export async function gzipFile(path: string, signal?: AbortSignal): Promise<GzipSource & AsyncDisposable> {
   const file = await open(path);
   return {
@@ -37,18 +37,19 @@ export const gzipBytes = (bytes: Buffer): GzipSource => ({
 });
 
 /**
- * What is compressed in it; what is wrong with the form is complained of. Its stream is closed at the end, whoever ends it.
- * @throws what is no gzip (code Z_…), and errors of the source
+ * Yields the decompressed content, and reports deviations from the form to `complain`. It closes the source's stream at the
+ * end, also if the reader stops early.
+ * @throws Error with code Z_… for data that is not gzip; errors of the source
  */
 export async function* gunzip(source: GzipSource, complain: Complain): AsyncGenerator<Buffer> {
   const head = await source.read(0, 10);
-  // Magic, method 8 (deflate), no flags, no time; the last two bytes tell level and system.
+  // Magic, method 8 (deflate), no flags, no time; the last two bytes are level and system.
   if (!head.subarray(0, 8).equals(Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]))) {
     complain("the gzip header has neither name nor time", `it begins with ${head.toString("hex")}`);
   }
   let total = 0;
   const packed = source.stream();
-  // An error of either ends both, and the loop is told of it.
+  // An error of either stream ends both, and the loop below throws it.
   const unpacked = pipeline(packed, createGunzip({ chunkSize: 2 ** 18 }), () => undefined);
   try {
     for await (const chunk of unpacked as AsyncIterable<Buffer>) {
@@ -58,11 +59,11 @@ export async function* gunzip(source: GzipSource, complain: Complain): AsyncGene
   } finally {
     packed.destroy();
   }
-  const told = (await source.read(source.bytes - 4, source.bytes)).readUInt32LE();
-  if (told !== total % 2 ** 32) {
+  const stated = (await source.read(source.bytes - 4, source.bytes)).readUInt32LE();
+  if (stated !== total % 2 ** 32) {
     complain(
-      "it is one gzip member and nothing behind it",
-      `its last four bytes, which \`gzip -l\` goes by, tell of ${told} bytes, and it holds ${total}: an installer that asks for the size first is misled`,
+      "it is one gzip member with nothing after it",
+      `its last four bytes, which \`gzip -l\` reads, give a size of ${stated} bytes, but it contains ${total}: an installer that reads the size first gets a wrong one`,
     );
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The rules for the files of one platform image, wherever they lie: loose in a folder, or in an archive.
+ * The rules for the files of one platform image, in a folder or in an archive. The form of an archive itself is checked by
+ * archive-rules.ts.
  * Sources: Linux Documentation/arch/x86/boot.rst and Documentation/filesystems/squashfs.rst.
- * Not here: the archives' own form (archive-rules.ts).
  */
 import { type FileFacts, readFacts } from "./file-facts.js";
 import { gunzip, gzipBytes } from "./gunzip.js";
@@ -11,20 +11,20 @@ import type { Complain, Violation } from "./violation.js";
 
 /** dpkg's folder in the squashfs: not below /var, which a dataset of the system pool may hide (postinstall.sh). */
 const dpkgFolder = ".var/lib/dpkg";
-/** So many names are told. */
+/** Maximum number of names in a message. */
 const MOST_NAMES = 10;
 
-/** What x86_64/ of a platform archive holds. */
+/** The files of x86_64/ in a platform archive. */
 export const imageFiles = [
   ...["build.tgz", "build.tgz.hash", "build.tgz.manifest", "build.tgz.packages"],
   ...["filesystem.manifest", "filesystem.packages", "filesystem.squashfs", "filesystem.squashfs.hash"],
   ...["initrd", "initrd.hash", "vmlinuz"],
 ] as const;
 
-/** Files that the rules read as a whole. */
+/** Whether the rules need the whole content of a file. */
 export const isReadWhole = (name: string): boolean => /\.(hash|packages|manifest)$|^build\.tgz$/.test(name);
 
-/** What was found out, for people. */
+/** Facts about the image, for the report. */
 export interface ImageSummary {
   kernel?: string;
   packages?: number;
@@ -33,7 +33,7 @@ export interface ImageSummary {
 
 type Files = ReadonlyMap<string, FileFacts>;
 
-/** @param place what goes before a file's name in a violation */
+/** Checks the files against all rules. @param place gives a file's name in a violation, with its place */
 export async function imageViolations(
   files: Files,
   place: (name: string) => string,
@@ -41,7 +41,7 @@ export async function imageViolations(
   const violations: Violation[] = [];
   const about = complainInto(violations, place);
   for (const name of imageFiles) {
-    if (!files.has(name)) about(name)("every file of the documented layout is there", "it is missing");
+    if (!files.has(name)) about(name)("every file of the documented layout exists", "it is missing");
   }
   pairRule(files, about);
   hashRules(files, about);
@@ -67,7 +67,7 @@ export async function imageViolations(
   };
 }
 
-/** Violations by those files alone that are there: of an archive that cannot be read to its end, they tell where it is spoilt. */
+/** Violations of the hash rules by the existing files. For an archive that cannot be read to its end, they show the damage. */
 export function hashViolations(files: Files, place: (name: string) => string): Violation[] {
   const violations: Violation[] = [];
   hashRules(files, complainInto(violations, place));
@@ -87,8 +87,8 @@ function pairRule(files: Files, about: (name: string) => Complain): void {
   const [missing] = pair.filter((name) => !files.has(name));
   if (pair.some((name) => files.has(name)) && missing !== undefined) {
     about(missing)(
-      "initrd.hash and filesystem.squashfs.hash are both there or both absent",
-      "one of the two is there: booter goes by initrd.hash and announces both, and iPXE ends the boot at the one that it cannot fetch",
+      "initrd.hash and filesystem.squashfs.hash are both present or both absent",
+      "it is missing: if initrd.hash exists, the booter announces both, and iPXE ends the boot at a file that it cannot fetch",
     );
   }
 }
@@ -103,10 +103,10 @@ function hashRules(files: Files, about: (name: string) => Complain): void {
     if (!/^[0-9a-f]{40}\n$/.test(text)) {
       about(name)(
         "a hash file is 40 hexadecimal digits and a newline",
-        `it holds ${JSON.stringify(text.slice(0, 80))}`,
+        `it contains ${JSON.stringify(text.slice(0, 80))}`,
       );
     } else if (of !== undefined && text.trimEnd() !== of.sha1) {
-      about(hashed)(`it has the SHA-1 that ${name} says`, `it has ${of.sha1}, and should have ${text.trimEnd()}`);
+      about(hashed)(`it has the SHA-1 in ${name}`, `it has ${of.sha1}, but should have ${text.trimEnd()}`);
     }
   }
 }
@@ -122,7 +122,7 @@ function kernelRules(vmlinuz: FileFacts | undefined, complain: Complain): string
   const start = head.readUInt16LE(0x20e) + 0x200;
   const [version = ""] = head.toString("latin1", start, start + 128).split(/[ \0]/);
   if (/^\d+\.\d+/.test(version)) return version;
-  complain("vmlinuz tells its version", `at ${start} it says ${JSON.stringify(version)}`);
+  complain("vmlinuz contains its version", `at byte ${start} it has ${JSON.stringify(version)}`);
   return undefined;
 }
 
@@ -131,22 +131,22 @@ function initrdRules(initrd: FileFacts | undefined, complain: Complain): void {
   const beginnings = { cpio: "303730373031", zstd: "28b52ffd", gzip: "1f8b08", xz: "fd377a585a00" };
   const head = initrd.head.toString("hex", 0, 8);
   if (Object.values(beginnings).some((beginning) => head.startsWith(beginning))) return;
-  complain(`initrd begins as ${Object.keys(beginnings).join(", ")} do`, `it begins with ${head}`);
+  complain(`initrd is in one of the formats ${Object.keys(beginnings).join(", ")}`, `it begins with ${head}`);
 }
 
-/** @returns names with versions */
+/** @returns pairs of name and version */
 function packageRules(list: FileFacts | undefined, complain: Complain): [string, string][] | undefined {
   if (list === undefined) return undefined;
   const lines = list.content?.toString("utf8").split("\n") ?? [];
   if (lines.pop() !== "" || lines.length === 0) {
-    complain("a package list has a line for each package", "it is empty, or its last line is cut off");
+    complain("a package list has one line per package", "it is empty, or its last line is incomplete");
     return undefined;
   }
   const bad = lines.find(
     (line, index) => !/^[a-z0-9][a-z0-9+.-]+ [\w.+~:-]+$/.test(line) || line <= (lines[index - 1] ?? ""),
   );
   if (bad === undefined) return lines.map((line) => line.split(" ") as [string, string]);
-  complain("a package list has name and version a line, sorted", `line ${lines.indexOf(bad) + 1}: ${bad}`);
+  complain("a package list has sorted lines with name and version", `line ${lines.indexOf(bad) + 1}: ${bad}`);
   return undefined;
 }
 
@@ -169,28 +169,31 @@ function squashfsRules(
   if (squashfs === undefined) return;
   const { head, bytes } = squashfs;
   if (head.length < 96 || head.toString("latin1", 0, 4) !== "hsqs" || head.readUInt16LE(28) !== 4) {
-    complain("filesystem.squashfs is a squashfs of version 4", "it has no such superblock");
+    complain("filesystem.squashfs is a squashfs of version 4", "it has no superblock of that version");
     return;
   }
   const used = Number(head.readBigUInt64LE(40));
-  // mksquashfs fills the last page.
+  // mksquashfs pads the file to a full page.
   if (bytes < used || bytes - used >= 4096) {
-    complain("filesystem.squashfs is as long as its superblock says", `${used} bytes used, and the file has ${bytes}`);
+    complain(
+      "filesystem.squashfs has the length in its superblock",
+      `the length is ${used}, but the file has ${bytes} bytes`,
+    );
   }
-  // Paths that are hard links to one file are one inode; such files are equal.
+  // Hard links to the same file share an inode, so files with the same digest may do so.
   const inodes = head.readUInt32LE(4);
   const distinct = new Set(
     [...manifest.values()].map(({ path, type, keywords }) => (type === "file" ? keywords.get("sha256digest") : path)),
   );
   if (inodes > manifest.size || inodes < distinct.size) {
     complain(
-      "the squashfs holds what filesystem.manifest lists",
-      `the squashfs has ${inodes} inodes, and the manifest ${manifest.size} paths of which ${distinct.size} differ`,
+      "the squashfs contains the paths that filesystem.manifest lists",
+      `the squashfs has ${inodes} inodes, but the manifest has ${manifest.size} paths, of which ${distinct.size} differ`,
     );
   }
 }
 
-/** What has to be in an image that boots. */
+/** The content that an image needs to boot. */
 function contentRules(
   manifest: ReadonlyMap<string, ManifestEntry>,
   kernel: string | undefined,
@@ -201,13 +204,13 @@ function contentRules(
   if (kernel !== undefined && (folders.length !== 1 || folders[0] !== kernel)) {
     complain(
       "the squashfs has the modules of vmlinuz and of no other kernel",
-      `vmlinuz is ${kernel}, and there are modules of ${folders.join(", ") || "none"}`,
+      `vmlinuz is ${kernel}, but the modules are those of ${folders.join(", ") || "no kernel"}`,
     );
   }
   for (const program of ["usr/lib/systemd/systemd", "usr/sbin/zpool"]) {
     const at = [program, program.replace(/^usr\//, "")];
     if (!at.some((path) => manifest.has(path)))
-      complain("the squashfs holds what every platform image has", `${program} is not in it`);
+      complain("the squashfs contains the programs of every platform image", `${program} is missing`);
   }
   const strays = (packages ?? []).filter(
     ([name]) => !["", ":amd64", ":all"].some((arch) => manifest.has(`${dpkgFolder}/info/${name}${arch}.list`)),
@@ -215,7 +218,7 @@ function contentRules(
   if (strays.length > 0) {
     complain(
       "every package of filesystem.packages is in the squashfs",
-      `dpkg there does not know ${enumerate(strays.map(([name = ""]) => name))}`,
+      `its dpkg does not list ${enumerate(strays.map(([name = ""]) => name))}`,
     );
   }
 }
@@ -225,7 +228,7 @@ const enumerate = (names: readonly string[]): string =>
     ", ",
   );
 
-/** build.tgz holds what its manifest lists. */
+/** Checks that build.tgz contains the files that its manifest lists. */
 async function buildRules(
   tgz: Buffer,
   manifest: ReadonlyMap<string, ManifestEntry>,
@@ -239,8 +242,8 @@ async function buildRules(
       missing.delete(header.name);
       if (manifest.get(header.name)?.keywords.get("sha256digest") !== sha256) {
         complain(
-          "build.tgz holds what build.tgz.manifest lists",
-          `${header.name} is another file than the manifest's, or not in it`,
+          "build.tgz contains the files that build.tgz.manifest lists",
+          `${header.name} differs from the manifest, or is not in it`,
         );
       }
     }
@@ -249,9 +252,10 @@ async function buildRules(
     complain("build.tgz can be unpacked", (error as Error).message);
     return;
   }
-  for (const path of missing) complain("build.tgz holds what build.tgz.manifest lists", `${path} is not in it`);
+  for (const path of missing)
+    complain("build.tgz contains the files that build.tgz.manifest lists", `${path} is missing`);
 }
 
-/** Errors that tell of the archive, not of this host. */
+/** Whether an error comes from the archive, and not from this host. */
 export const isUnreadable = (error: unknown): boolean =>
   error instanceof TarBroken || /^Z_/.test((error as NodeJS.ErrnoException).code ?? "");

@@ -1,18 +1,18 @@
 /**
- * Manifests as the stages write them (builder/stages/mtree.sh): a part of mtree(5), a line for each path, sorted by bytes.
+ * Manifests in the form of builder/stages/mtree.sh: a subset of mtree(5) with one line per path, sorted by bytes.
  */
 export interface ManifestEntry {
-  /** Below the tree, without "./"; "" is the tree itself. */
+  /** Path below the tree, without "./"; "" is the tree itself. */
   readonly path: string;
   readonly type: string;
-  /** Keywords with their values, the type included. */
+  /** Keywords with their values, including the type. */
   readonly keywords: ReadonlyMap<string, string>;
 }
 
-/** A manifest that is none. */
+/** The text is not a manifest. */
 export class ManifestMalformed extends Error {}
 
-/** Three octal digits for each byte that is not printed as it is. */
+/** Decodes the escapes of a path: a backslash and three octal digits for a byte. */
 const decode = (word: string): string =>
   /\\/.test(word)
     ? Buffer.from(
@@ -27,16 +27,16 @@ const needed: Readonly<Record<string, readonly string[]>> = {
   link: ["mode", "uid", "gid", "link"],
 };
 
-/** @throws ManifestMalformed with the line's number */
+/** Parses a manifest to entries by path. @throws ManifestMalformed with the number of the line */
 export function parseManifest(text: string): Map<string, ManifestEntry> {
   const lines = text.split("\n");
-  if (lines.pop() !== "") throw new ManifestMalformed("its last line is cut off");
+  if (lines.pop() !== "") throw new ManifestMalformed("its last line is incomplete");
   if (lines.shift() !== "#mtree") throw new ManifestMalformed("its first line is not #mtree");
   const entries = new Map<string, ManifestEntry>();
   let before = "";
   for (const [index, line] of lines.entries()) {
     const malformed = (why: string): ManifestMalformed => new ManifestMalformed(`line ${index + 2} ${why}: ${line}`);
-    // All is printable ASCII, in which code units and bytes sort alike.
+    // All text is printable ASCII, in which code units and bytes have the same order.
     if (line <= before) throw malformed("is not sorted");
     before = line;
     const [name = "", ...words] = line.split(" ");
@@ -48,6 +48,6 @@ export function parseManifest(text: string): Map<string, ManifestEntry> {
     const path = name === "." ? "" : decode(name.slice(2));
     entries.set(path, { path, type, keywords });
   }
-  if (!entries.has("")) throw new ManifestMalformed("it does not tell of the tree itself");
+  if (!entries.has("")) throw new ManifestMalformed("it has no entry for the tree itself");
   return entries;
 }

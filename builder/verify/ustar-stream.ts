@@ -1,18 +1,18 @@
 /**
- * Reads a tar stream as it is written, header by header. A library would hide what has to be seen here: which form the
- * headers have, and whether anything in them is more than ustar.
+ * Reads a tar stream header by header. A library would hide the facts that the rules check: the form of the headers, and
+ * whether they contain extensions to ustar.
  * Source: POSIX.1-2017 pax, "ustar Interchange Format".
  */
 import { BlockReader } from "./block-reader.js";
 
 export interface UstarHeader {
   readonly name: string;
-  /** "0" a file, "5" a folder. */
+  /** "0" for a file, "5" for a folder. */
   readonly type: string;
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Of the content, in bytes. */
+  /** Length of the content in bytes. */
   readonly size: number;
   /** Seconds since 1970. */
   readonly mtime: number;
@@ -22,7 +22,7 @@ export interface UstarHeader {
   readonly isUstar: boolean;
 }
 
-/** The stream is no tar stream, or ends too early. */
+/** The stream is not a tar stream, or ends too early. */
 export class TarBroken extends Error {}
 
 const BLOCK = 512;
@@ -33,7 +33,7 @@ const text = (block: Buffer, start: number, length: number): string => {
   return field.toString("utf8", 0, end === -1 ? length : end);
 };
 
-/** Sum of all bytes of a header, its checksum field counted as spaces. */
+/** Sum of all bytes of a header; the bytes of its checksum field count as spaces. */
 function checksum(block: Buffer): number {
   let sum = 0;
   for (const [index, byte] of block.entries()) sum += index >= 148 && index < 156 ? 0x20 : byte;
@@ -65,9 +65,9 @@ function parseHeader(block: Buffer): UstarHeader {
 }
 
 /**
- * The members of a tar stream, in order. The content of one has to be read, or left, before the next is asked for.
- * The stream is closed at the end, also at an early one.
- * @throws TarBroken also for bytes behind the end other than zero
+ * Yields the members of a tar stream in order. Read a member's content before the next member; unread content is skipped.
+ * The stream is closed at the end, also if the reader stops early.
+ * @throws TarBroken also for non-zero bytes after the end
  */
 export async function* readUstar(
   stream: AsyncIterable<Buffer>,
@@ -92,13 +92,12 @@ export async function* readUstar(
       yield { header, content };
       for await (const _ of content);
       const padding = await reader.take((BLOCK - (header.size % BLOCK)) % BLOCK);
-      if (padding.some((byte) => byte !== 0)) throw new TarBroken(`bytes other than zero behind ${header.name}`);
+      if (padding.some((byte) => byte !== 0)) throw new TarBroken(`non-zero bytes after ${header.name}`);
     }
     let zeros = BLOCK;
     for (let part = await reader.some(2 ** 20); part.length > 0; part = await reader.some(2 ** 20)) {
       zeros += part.length;
-      if (part.some((byte) => byte !== 0))
-        throw new TarBroken("bytes other than zero behind the end of the tar stream");
+      if (part.some((byte) => byte !== 0)) throw new TarBroken("non-zero bytes after the end of the tar stream");
     }
     if (zeros < 2 * BLOCK) throw new TarBroken("the tar stream ends with one block of zeros instead of two");
   } finally {

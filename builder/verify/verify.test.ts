@@ -1,49 +1,47 @@
-import { execFile } from "node:child_process";
 import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { UsageError } from "../../base/livelab-error.js";
+import { silentStep } from "../../base/progress/progress.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { createToyTgz, makeToyPlatform, PLATFORM_STAMP, writeSums } from "../../fixtures/toy-platform.js";
 import { describeVerification, verify } from "./verify.js";
 
 const test = suite("verify");
-const run = promisify(execFile);
-const silent = { status: () => {}, result: () => {} };
 const ARCHIVE = `platform-${PLATFORM_STAMP}.tgz`;
 const TOP = `platform-${PLATFORM_STAMP}`;
 
-/** File and rule of each violation, a line each. */
+/** File and rule of each violation, one line each. */
 const rulesOf = async (path: string): Promise<string> =>
-  (await verify(path, { step: silent })).violations.map(({ file, rule }) => `${file}: ${rule}`).join("\n");
+  (await verify(path, { step: silentStep })).violations.map(({ file, rule }) => `${file}: ${rule}`).join("\n");
 
-/** What all tests begin with. Those that change it take a copy. */
+/** The release that all tests use. Tests that change it make a copy. */
 const base = await TempDir.create("verify");
 const made = await makeToyPlatform(base.path);
 test.after(() => base[Symbol.asyncDispose]());
 
-/** The folder of outputs of a copy. */
+/** Copies the release. @returns the copy's folder of outputs */
 async function copyOf(dir: TempDir): Promise<string> {
   await cp(base.path, dir.path, { recursive: true });
   return join(dir.path, "release/image");
 }
 
-test("a release that the stage made keeps all rules, and is told what an installer makes of each archive", async () => {
-  const report = await verify(made, { step: silent });
+test("a release from the stage passes all rules, and the report says whether the installer accepts each archive", async () => {
+  const report = await verify(made, { step: silentStep });
   assert.equal(report.violations, []);
   const text = describeVerification(made, report);
   assert.match(text, /kernel 6\.1\.0-1-amd64, 2 packages/);
-  assert.match(text, new RegExp(`${ARCHIVE}: \`sdcadm platform install\` takes it`));
-  assert.match(text, /platform\.tgz: `sdcadm platform install` would refuse it: its name has no stamp/);
-  await run("sha256sum", ["--check", "--strict", "--quiet", "SHA256SUMS"], { cwd: made });
+  assert.match(text, new RegExp(`${ARCHIVE}: \`sdcadm platform install\` accepts it`));
+  assert.match(text, /platform\.tgz: `sdcadm platform install` refuses it: its name has no stamp/);
+  await runProgram("sha256sum", ["--check", "--strict", "--quiet", "SHA256SUMS"], { cwd: made });
 });
 
-test("the two archives hold the same and differ in the top folder alone", async () => {
+test("the two archives differ only in the name of the top folder", async () => {
   const list = async (name: string): Promise<string> =>
-    (await run("tar", ["-t", "-v", "--full-time", "--utc", "-f", join(made, name)])).stdout;
+    (await runProgram("tar", ["-t", "-v", "--full-time", "--utc", "-f", join(made, name)])).stdout;
   const one = await list(ARCHIVE);
   assert.is(
     one.replaceAll(TOP, "platform").replaceAll(/ +/g, " "),
@@ -70,13 +68,13 @@ test("the archives are the same bytes with another umask, time zone and file tim
   const sums = join(await copyOf(dir), "SHA256SUMS");
   const first = await readFile(sums, "utf8");
   const scratch = join(dir.path, "release/scratch");
-  await run("find", [join(dir.path, "release"), "-exec", "touch", "-d", "2001-02-03", "{}", "+"]);
+  await runProgram("find", [join(dir.path, "release"), "-exec", "touch", "-d", "2001-02-03", "{}", "+"]);
   await rm(join(dir.path, "release/image/build.tgz"));
   await createToyTgz(dir.path, { line: `umask 077; chmod 600 ${scratch}/*`, env: { TZ: "Pacific/Kiritimati" } });
   assert.is(await readFile(sums, "utf8"), first);
 });
 
-test("one byte that is changed in any file of a release is told with the file and a rule", async () => {
+test("one changed byte in any file of a release is reported with the file and a rule", async () => {
   await using dir = await TempDir.create("verify");
   const out = await copyOf(dir);
   const sums = (await readFile(join(out, "SHA256SUMS"), "utf8")).trimEnd().split("\n");
@@ -87,21 +85,21 @@ test("one byte that is changed in any file of a release is told with the file an
       const bad = Buffer.from(good);
       bad.writeUInt8((bad[place] ?? 0) ^ 1, place);
       await writeFile(file, bad);
-      assert.match(await rulesOf(out), `${name}: it has the digest that SHA256SUMS says`);
+      assert.match(await rulesOf(out), `${name}: it has the digest in SHA256SUMS`);
     }
     await writeFile(file, good);
   }
   assert.is(await rulesOf(out), "");
 });
 
-test("one byte of an archive alone that changes what is unpacked, or the gzip header, is told", async () => {
+test("one changed byte in a single archive is reported if it changes the content or the gzip header", async () => {
   await using dir = await TempDir.create("verify");
   const good = await readFile(join(made, ARCHIVE));
   const file = join(dir.path, ARCHIVE);
   await writeFile(file, good);
   assert.is(await rulesOf(file), "");
   const content = gunzipSync(good);
-  // In deflate there are bits that change nothing.
+  // Some bits of a deflate stream do not change the content.
   const isHarmless = (bytes: Buffer): boolean => {
     try {
       return gunzipSync(bytes).equals(content);
@@ -122,33 +120,33 @@ test("one byte of an archive alone that changes what is unpacked, or the gzip he
   }
 });
 
-test("a folder whose archive is of another build, that lacks a file or has one too many is told", async () => {
+test("a folder with an archive of another build, a missing file or an extra file is reported", async () => {
   await using dir = await TempDir.create("verify");
   const out = await copyOf(dir);
   await writeFile(join(out, "more"), "");
-  assert.match(await rulesOf(out), /^more: SHA256SUMS tells the digest of every output$/);
+  assert.match(await rulesOf(out), /^more: SHA256SUMS lists the digest of every output$/);
   await rm(join(out, "more"));
   await rm(join(out, "filesystem.sources"));
-  assert.match(await rulesOf(out), /^filesystem\.sources: every file of SHA256SUMS is there$/);
+  assert.match(await rulesOf(out), /^filesystem\.sources: every file in SHA256SUMS exists$/);
   await writeFile(join(out, "initrd"), "\x1f\x8b\x08");
   await writeSums(out);
-  assert.match(await rulesOf(out), `${ARCHIVE}: x86_64/initrd: an archive holds the files that lie beside it`);
+  assert.match(await rulesOf(out), `${ARCHIVE}: x86_64/initrd: an archive contains the files of its folder`);
   await rm(join(out, "SHA256SUMS"));
-  assert.match(await rulesOf(out), /SHA256SUMS: it tells the digest of every output/);
+  assert.match(await rulesOf(out), /SHA256SUMS: it lists the digest of every output/);
 });
 
-test("what is no file in a release's folder is told as that, whatever its name", async () => {
+test("a folder or a dangling link in a release's folder is reported, under any name", async () => {
   await using dir = await TempDir.create("verify");
   const out = await copyOf(dir);
   await mkdir(join(out, "more.tgz"));
   await symlink("/nowhere", join(out, "link"));
   await rm(join(out, "platform.tgz"));
   await mkdir(join(out, "platform.tgz"));
-  const { violations } = await verify(out, { step: silent });
+  const { violations } = await verify(out, { step: silentStep });
   assert.equal(
     violations.map(({ file, found }) => `${file}: ${found}`),
     [
-      "link: it is a link that leads to nothing",
+      "link: it is a link to a file that does not exist",
       "more.tgz: it is a folder",
       "platform.tgz: it is a folder",
       "platform.tgz: it is missing",
@@ -156,9 +154,9 @@ test("what is no file in a release's folder is told as that, whatever its name",
   );
 });
 
-test("an interruption ends it", async () => {
+test("an aborted signal ends verify with an AbortError", async () => {
   for (const path of [made, join(made, ARCHIVE)]) {
-    const error = await verify(path, { step: silent, signal: AbortSignal.abort() }).then(
+    const error = await verify(path, { step: silentStep, signal: AbortSignal.abort() }).then(
       () => undefined,
       (reason: Error) => reason,
     );
@@ -166,7 +164,7 @@ test("an interruption ends it", async () => {
   }
 });
 
-test("what is no release is refused as such", async () => {
+test("verify rejects a path that is neither a release nor an archive, with a hint", async () => {
   await using dir = await TempDir.create("verify");
   for (const [path, code] of [
     [dir.path, "NO_RELEASE"],
@@ -174,7 +172,7 @@ test("what is no release is refused as such", async () => {
     ["/dev/null", "NO_ARCHIVE"],
   ] as const) {
     try {
-      await verify(path, { step: silent });
+      await verify(path, { step: silentStep });
       assert.unreachable();
     } catch (error) {
       assert.is((error as UsageError).code, code);

@@ -1,10 +1,10 @@
-/** A rule that something does not keep. */
+/** A violated rule. */
 export interface Violation {
-  /** What was looked at: a file, or "archive: member". */
+  /** The checked file, or "archive: member". */
   readonly file: string;
-  /** The rule, as a sentence that should be true of it. */
+  /** The rule, as a sentence that should be true for the file. */
   readonly rule: string;
-  /** What is there instead, and what comes of it. */
+  /** The actual state, and its consequence if it is not obvious. */
   readonly found: string;
 }
 

@@ -114,6 +114,7 @@ export function reportOf(
         "filesystem.squashfs": file("filesystem.squashfs"),
       },
     },
+    given: plan.given,
     options: {
       networking: plan.networking?.path,
       nodeConfig: plan.nodeConfig?.path,

@@ -12,6 +12,7 @@ import type { ImageFileName } from "../cn-files/image-folder.js";
 import type { DhcpExchange } from "../headnode/dhcp-service.js";
 import type { Transport } from "../headnode/headnode.js";
 import type { BootMedium, FirmwareName } from "./boot-medium.js";
+import type { CommandLineBootOptions } from "./boot-options.js";
 import type { FatalSign, MilestoneName } from "./milestones.js";
 import { writeReportFile } from "./report-folder.js";
 
@@ -44,6 +45,9 @@ export interface BootReport {
       Record<ImageFileName, { readonly sizeBytes: number; readonly sha256: string | undefined }>
     >;
   };
+  /** The options that `livelab boot` has, as they were given; the others had their defaults. */
+  readonly given: CommandLineBootOptions;
+  /** What the options came to. */
   readonly options: {
     readonly networking: string | undefined;
     readonly nodeConfig: string | undefined;

@@ -156,7 +156,7 @@ const fatal: readonly (readonly [FatalReason, string, string])[] = [
   ],
   [
     "wrong-squashfs",
-    "triton: error: filesystem.squashfs is not the one that its hash is for: expected sha1 0f, got 1f; the boot stops here; x\r\n",
+    "triton: error: filesystem.squashfs is not the one that filesystem.squashfs.hash names: expected sha1 0f, got 1f; x\r\n",
     "expected sha1 0f, got 1f",
   ],
   [

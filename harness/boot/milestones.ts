@@ -84,7 +84,7 @@ export type MilestoneName = (typeof milestones)[number]["name"];
 export const milestoneNames: readonly MilestoneName[] = milestones.map(({ name }) => name);
 
 /** The milestones that are passed once `name` is reached, seen or not, in the order of a boot. */
-export function impliedBy(name: MilestoneName): readonly MilestoneName[] {
+function impliedBy(name: MilestoneName): readonly MilestoneName[] {
   // The early boot announces its links before the new root takes over.
   const place = milestoneNames.indexOf(name === "networkd" ? "system-pool" : name);
   const specs: readonly MilestoneSpec[] = milestones;

@@ -118,7 +118,7 @@ export class RunningCn implements AsyncDisposable {
     await makeReportFolder(reportDir);
     const log = (text: string): void => progress.note(text);
     const accelerator = await (context.decideAccelerator ?? decideAccelerator)({
-      want: plan.accelerator,
+      preference: plan.accelerator,
       kernelPath: image.kernelIsLinux ? image.files.vmlinuz.path : undefined,
       stateDir: plan.stateDir,
       signal,
@@ -183,7 +183,7 @@ export class RunningCn implements AsyncDisposable {
       const consoleLog = ConsoleLog.create({
         rawPath: join(reportDir, `${file}.raw`),
         textPath: join(reportDir, `${file}.log`),
-        onTrouble: log,
+        onFailure: log,
       });
       const console = new Console(line, {
         log: consoleLog,
@@ -300,21 +300,16 @@ export class RunningCn implements AsyncDisposable {
   }
 
   /**
-   * Watches that nothing becomes of a boot that has stopped.
+   * Checks that a stopped boot stays stopped.
    * @param nativeMs how long, in milliseconds of native speed
    * @throws ExpectationFailed CONSOLE_ENDED when the guest ends the machine; WRONG_VALUE when it reaches a milestone
    * @throws VmError EXITED_EARLY when QEMU failed, KVM_FAILED when KVM did
    */
-  async standStill(nativeMs: number): Promise<void> {
+  async expectStaysStopped(nativeMs: number): Promise<void> {
     const before = this.recorder.reached.length;
-    const itStood = new Error("nothing became of it");
     const exit = await waitAtMost(this.#parts.machine.exited, {
       limitMs: this.#scaled(nativeMs),
       signal: this.#parts.context.signal,
-      onLimit: () => itStood,
-    }).catch((error) => {
-      if (error !== itStood) throw error;
-      return undefined;
     });
     if (exit !== undefined) throw errorOfEnd(exit);
     const later = this.recorder.reached.slice(before).map(({ name }) => name);
@@ -382,14 +377,8 @@ export class RunningCn implements AsyncDisposable {
   async attach(terminal: CnTerminal): Promise<void> {
     const { line, machine, context } = this.#parts;
     await joinTerminal(line, terminal, { ended: machine.exited, signal: context.signal });
-    const leftByReader = new Error("the machine runs on");
-    const hasEnded = await waitAtMost(Promise.race([line.closed, machine.exited]), {
-      limitMs: 0,
-      onLimit: () => leftByReader,
-    }).then(
-      () => true,
-      () => false,
-    );
+    const ended = Promise.race([line.closed, machine.exited]).then(() => true);
+    const hasEnded = await waitAtMost(ended, { limitMs: 0 });
     const cause = hasEnded && (await this.#machineEnd());
     if (cause instanceof VmError) throw cause;
   }
@@ -448,12 +437,9 @@ export class RunningCn implements AsyncDisposable {
   }
 
   /** What the machine's end means; undefined for a machine that runs on. */
-  #machineEnd(): Promise<Error | undefined> {
-    const limits = { limitMs: EXIT_LIMIT_MS, onLimit: () => new Error("still there") };
-    return waitAtMost(this.#parts.machine.exited, limits).then(
-      (exit) => errorOfEnd(exit),
-      () => undefined,
-    );
+  async #machineEnd(): Promise<Error | undefined> {
+    const exit = await waitAtMost(this.#parts.machine.exited, { limitMs: EXIT_LIMIT_MS });
+    return exit && errorOfEnd(exit);
   }
 
   async #end(error: unknown): Promise<BootReport> {

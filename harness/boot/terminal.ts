@@ -32,7 +32,7 @@ export async function joinTerminal(
   const wasRaw = stdin.isTTY && stdin.isRaw;
   if (stdin.isTTY) stdin.setRawMode(true);
   const stopReading = line.onData((chunk) => stdout.write(chunk));
-  let cease: () => void = () => {};
+  let cleanup: () => void = () => {};
   try {
     await new Promise<void>((resolve, reject) => {
       const onKeys = (keys: Buffer): void => {
@@ -47,7 +47,7 @@ export async function joinTerminal(
       stdin.on("data", onKeys);
       stdin.once("end", onEnd);
       signal.addEventListener("abort", onAbort, { once: true });
-      cease = () => {
+      cleanup = () => {
         stdin.off("data", onKeys);
         stdin.off("end", onEnd);
         signal.removeEventListener("abort", onAbort);
@@ -56,7 +56,7 @@ export async function joinTerminal(
       void line.closed.then(onEnd);
     });
   } finally {
-    cease();
+    cleanup();
     stopReading();
     if (stdin.isTTY) stdin.setRawMode(wasRaw);
     stdin.pause();

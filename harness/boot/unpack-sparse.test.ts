@@ -1,13 +1,12 @@
-import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
-import { skipTest } from "../../test/runner/skip-test.js";
+import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
 import { unpackSparse } from "./unpack-sparse.js";
 
 const test = suite("unpack sparse");
@@ -50,8 +49,7 @@ test("a target that cannot be made is the host's failure, with its path", async 
 });
 
 const fullDisk = "a disk that gets full is the host's failure, with the target's path";
-if (process.getuid?.() === 0) test(fullDisk, fillDisk);
-else skipTest(test, fullDisk, "only root can mount the small file system");
+testUnless(test, fullDisk, needsRoot("to mount the small file system"), fillDisk);
 
 async function fillDisk(): Promise<void> {
   await using dir = await TempDir.create("unpack");
@@ -61,7 +59,7 @@ async function fillDisk(): Promise<void> {
   const program = `import { unpackSparse } from ${JSON.stringify(new URL("./unpack-sparse.js", import.meta.url).href)};
     const { code, message } = await unpackSparse(process.argv[1], process.argv[2]).catch((error) => error);
     console.log(JSON.stringify({ code, message }));`;
-  const { stdout } = await promisify(execFile)("unshare", [
+  const { stdout } = await runProgram("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     'mount -t tmpfs -o size=1m tmpfs "$1"; exec "$2" --input-type=module -e "$3" "$4" "$1/disk"',
     ...["sh", full, process.execPath, program, from],

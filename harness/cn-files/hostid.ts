@@ -1,5 +1,5 @@
 /**
- * The hostid that a CN must derive from its system UUID, computed on our side.
+ * Computes the hostid that a CN must derive from its system UUID.
  * Source: Triton's sethostid: CRC-32/ISO-HDLC over the 36 bytes that `dmidecode -s system-uuid` prints.
  */
 import { crc32 } from "node:zlib";

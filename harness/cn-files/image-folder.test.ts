@@ -13,7 +13,7 @@ async function makeImage(folder: string, names: readonly string[]): Promise<void
 }
 const parts = ["vmlinuz", "initrd", "filesystem.squashfs"];
 
-test("takes the stamp from the folder, also through a link and below x86_64/", async () => {
+test("readImageFolder() takes the stamp from the folder's name, also through a link and for x86_64/", async () => {
   await using dir = await TempDir.create("image-folder");
   await makeImage(join(dir.path, "20260102T030405Z"), parts);
   await symlink("20260102T030405Z", join(dir.path, "latest"));
@@ -31,7 +31,7 @@ test("takes the stamp from the folder, also through a link and below x86_64/", a
   assert.is((await readImageFolder(join(dir.path, "platform-20260708T091011Z"))).stamp, "20260708T091011Z");
 });
 
-test("takes the stamp from etc/version/platform where the name tells none", async () => {
+test("readImageFolder() takes the stamp from etc/version/platform if the folder's name has none", async () => {
   await using dir = await TempDir.create("image-folder");
   await makeImage(dir.path, parts);
   await mkdir(join(dir.path, "etc/version"), { recursive: true });
@@ -39,19 +39,19 @@ test("takes the stamp from etc/version/platform where the name tells none", asyn
   assert.is((await readImageFolder(dir.path)).stamp, "20260102T030405Z");
 });
 
-test("hash files count only as a pair, and one alone is warned of", async () => {
+test("hash files count only as a pair, and a single one is a warning", async () => {
   await using dir = await TempDir.create("image-folder");
   await makeImage(dir.path, [...parts, "initrd.hash"]);
   const half = await readImageFolder(dir.path);
   assert.is(half.hashFiles, undefined);
-  assert.match(half.warnings[0]?.problem ?? "", "has initrd.hash alone");
+  assert.match(half.warnings[0]?.problem ?? "", "has initrd.hash only");
   await makeImage(dir.path, ["filesystem.squashfs.hash"]);
   const whole = await readImageFolder(dir.path);
   assert.ok(whole.hashFiles);
   assert.not.match(whole.warnings.map(({ problem }) => problem).join(), "hash");
 });
 
-test("a vmlinuz that is no kernel is warned of", async () => {
+test("a vmlinuz that is not a kernel is a warning", async () => {
   await using dir = await TempDir.create("image-folder");
   await makeImage(dir.path, parts);
   const image = await readImageFolder(dir.path);
@@ -61,7 +61,7 @@ test("a vmlinuz that is no kernel is warned of", async () => {
   assert.is((await readImageFolder(dir.path)).kernelIsLinux, true);
 });
 
-test("a part that is gone has no digest and a warning, and an interruption ends the digests", async () => {
+test("digestImage() warns of a missing part and goes on, and stops without a warning when the signal aborts", async () => {
   await using dir = await TempDir.create("image-folder");
   await makeImage(dir.path, parts);
   const image = await readImageFolder(dir.path);
@@ -74,7 +74,7 @@ test("a part that is gone has no digest and a warning, and an interruption ends 
   assert.equal(await digestImage(image, AbortSignal.abort()), { sha256: {}, warnings: [] });
 });
 
-test("a folder that lacks parts is refused by their names", async () => {
+test("readImageFolder() rejects a folder with missing parts and names them", async () => {
   await using dir = await TempDir.create("image-folder");
   await makeImage(dir.path, ["vmlinuz"]);
   try {

@@ -1,6 +1,6 @@
 /**
- * A platform image as a folder: what is in it, under which stamp it is served, and its digests.
- * Layouts taken: the three files in the folder itself, or in its x86_64/ (an unpacked platform archive).
+ * A platform image as a folder: its files, the stamp under which it is served, and its digests.
+ * Accepted layouts: the three files in the folder itself, or in its x86_64/ (an unpacked platform archive).
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -10,22 +10,22 @@ import { pipeline } from "node:stream/promises";
 import { UsageError } from "../../base/livelab-error.js";
 import type { FileWarning } from "./file-warning.js";
 
-/** The names under which booter's boot.ipxe asks for the parts. */
+/** The names of the parts in booter's boot.ipxe. */
 export const imageFileNames = ["vmlinuz", "initrd", "filesystem.squashfs"] as const;
 export type ImageFileName = (typeof imageFileNames)[number];
 
-/** The hash files, which are delivered both or not at all. */
+/** The hash files. An image has both or neither. */
 export const imageHashNames = ["filesystem.squashfs.hash", "initrd.hash"] as const;
 
 export interface ImageFolder {
-  /** The folder as it was named. */
+  /** The folder as the caller named it. */
   readonly path: string;
   /** YYYYMMDDTHHMMSSZ */
   readonly stamp: string;
   readonly files: Readonly<Record<ImageFileName, ImageFile>>;
-  /** Whether vmlinuz is what its name says. */
+  /** Whether vmlinuz is a Linux kernel for x86. */
   readonly kernelIsLinux: boolean;
-  /** Paths of the hash files, or undefined unless the image has both. */
+  /** Paths of the hash files; undefined if the image has none or only one. */
   readonly hashFiles: Readonly<Record<(typeof imageHashNames)[number], string>> | undefined;
   readonly warnings: readonly FileWarning[];
 }
@@ -36,10 +36,10 @@ export interface ImageFile {
 }
 
 const stampPattern = /^\d{8}T\d{6}Z$/;
-/** Served when neither the folder's name nor etc/version/platform tells a stamp. */
+/** Used if neither the folder's name nor etc/version/platform has a stamp. */
 const unknownStamp = "19700101T000000Z";
 
-/** Looks at a folder. @throws UsageError IMAGE_INCOMPLETE naming what is missing */
+/** Inspects an image folder. @throws UsageError IMAGE_INCOMPLETE with the names of the missing files */
 export async function readImageFolder(path: string): Promise<ImageFolder> {
   const layouts = [path, join(path, "x86_64")];
   let folder = path;
@@ -59,8 +59,8 @@ export async function readImageFolder(path: string): Promise<ImageFolder> {
     "filesystem.squashfs": await find("filesystem.squashfs"),
   };
   if (missing.length > 0) {
-    throw new UsageError("IMAGE_INCOMPLETE", `${path} is not a platform image: no ${missing.join(", no ")}`, {
-      hint: "name a folder that `livelab build` made (out/<stamp> or out/latest), or run `livelab build` first",
+    throw new UsageError("IMAGE_INCOMPLETE", `${path} is not a platform image: it has no ${missing.join(", no ")}`, {
+      hint: "run `livelab build`, or pass a folder that it wrote (out/<stamp> or out/latest)",
     });
   }
 
@@ -71,7 +71,7 @@ export async function readImageFolder(path: string): Promise<ImageFolder> {
     warnings.push({
       file: folder,
       place: "",
-      problem: `has ${present[0]} alone, with which a real booter would hand out a script that ends in a 404`,
+      problem: `has ${present[0]} only; a real booter's script would fail with a 404 on the other hash file`,
       remedy: `ship both ${imageHashNames.join(" and ")}, or neither`,
     });
   }
@@ -80,8 +80,8 @@ export async function readImageFolder(path: string): Promise<ImageFolder> {
     warnings.push({
       file: files.vmlinuz.path,
       place: "",
-      problem: "is not a Linux kernel for x86, so iPXE cannot start it as one",
-      remedy: "build the image anew",
+      problem: "is not a Linux kernel for x86, so iPXE cannot start it",
+      remedy: "build the image again",
     });
   }
   return {
@@ -107,11 +107,11 @@ async function isLinuxKernel(path: string): Promise<boolean> {
   return bytesRead === 4 && buffer.toString("latin1") === "HdrS";
 }
 
-/** What the parts are, as far as they could be read. */
+/** Digests of the parts that could be read. */
 export interface ImageDigests {
   /** SHA-256, lower-case hex. */
   readonly sha256: Readonly<Partial<Record<ImageFileName, string>>>;
-  /** Why the others have none, unless the signal ended it. */
+  /** Reasons for missing digests, except an abort by the signal. */
   readonly warnings: readonly FileWarning[];
 }
 
@@ -125,8 +125,13 @@ export async function digestImage(image: ImageFolder, signal?: AbortSignal): Pro
       sha256[name] = await digestFile(path, signal);
     } catch (error) {
       if (signal?.aborted) break;
-      const problem = `cannot be read to its end, so its digest is not told: ${(error as Error).message}`;
-      warnings.push({ file: path, place: "", problem, remedy: "see that nobody removes it, and look at its disk" });
+      const problem = `cannot be read completely, so the report has no digest of it: ${(error as Error).message}`;
+      warnings.push({
+        file: path,
+        place: "",
+        problem,
+        remedy: "keep the file until the boot ends, and check its disk",
+      });
     }
   }
   return { sha256, warnings };
@@ -148,7 +153,10 @@ async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-/** From the names of the folder and its parent (out/latest is a link; out/<stamp>/image a part), else etc/version/platform. */
+/**
+ * Finds the stamp in the name of the real folder or of its parent (out/latest is a link, out/<stamp>/image a subfolder),
+ * or else in etc/version/platform.
+ */
 async function findStamp(path: string, folder: string): Promise<string> {
   const real = await realpath(folder);
   const names = [basename(real), basename(dirname(real))].map((name) => name.replace(/^platform-/, ""));

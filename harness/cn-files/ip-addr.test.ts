@@ -4,7 +4,7 @@ import { parseAddresses } from "./ip-addr.js";
 
 const test = suite("ip addr");
 
-/** As iproute2 6.1 prints it, with fields that do not matter here left out. */
+/** Output of iproute2 6.1, without the fields that parseAddresses() ignores. */
 const printed = JSON.stringify([
   {
     ifname: "lo",
@@ -22,13 +22,13 @@ const printed = JSON.stringify([
   { ifname: "enp0s3", address: "52:54:00:99:00:39", addr_info: [] },
 ]);
 
-test("tells global IPv4 addresses with their NIC, and which are leased", () => {
+test("parseAddresses() returns the global IPv4 addresses with their NIC, and marks leases as dynamic", () => {
   assert.equal(parseAddresses(printed), [
     { link: "admin0", mac: "52:54:00:99:00:38", address: "10.99.99.38/24", dynamic: true },
   ]);
 });
 
-test("what is not ip's JSON is the guest's failure", () => {
+test("parseAddresses() reports output other than ip's JSON as a failed expectation", () => {
   for (const text of ["", "sh: ip: not found", "[{}]"]) {
     try {
       parseAddresses(text);

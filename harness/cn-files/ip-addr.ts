@@ -1,5 +1,5 @@
 /**
- * The global IPv4 addresses of a CN, as `ip -j addr` tells them.
+ * Parses the global IPv4 addresses of a CN from the output of `ip -j addr`.
  * Source: iproute2 ip/ipaddress.c (print_addrinfo).
  */
 import { ExpectationFailed } from "../harness-error.js";
@@ -11,13 +11,13 @@ export interface CnAddressEntry {
   readonly mac: string;
   /** "10.99.99.38/24" */
   readonly address: string;
-  /** It has a lifetime: a DHCP lease. */
+  /** Whether the address has a lifetime, as a DHCP lease does. */
   readonly dynamic: boolean;
 }
 
 export const listAddressesCommand = "ip -j addr";
 
-/** @param text what the command above printed @throws ExpectationFailed WRONG_VALUE */
+/** @param text output of `listAddressesCommand` @throws ExpectationFailed WRONG_VALUE */
 export function parseAddresses(text: string): readonly CnAddressEntry[] {
   try {
     const links = JSON.parse(text) as readonly IpLink[];
@@ -32,9 +32,13 @@ export function parseAddresses(text: string): readonly CnAddressEntry[] {
         })),
     );
   } catch (cause) {
-    throw new ExpectationFailed("WRONG_VALUE", `\`${listAddressesCommand}\` printed ${JSON.stringify(text)}`, {
-      cause,
-    });
+    throw new ExpectationFailed(
+      "WRONG_VALUE",
+      `the guest's \`${listAddressesCommand}\` printed no address list: ${JSON.stringify(text)}`,
+      {
+        cause,
+      },
+    );
   }
 }
 

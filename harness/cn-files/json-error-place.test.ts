@@ -7,13 +7,13 @@ import { findJsonError } from "./json-error-place.js";
 
 const test = suite("json error place");
 
-test("finds nothing in JSON", () => {
+test("findJsonError() returns undefined for JSON", () => {
   for (const text of ['{"a":[1,-2.5e3,true,null,{"b":"\\u00e4\\n"}]}', " [] ", "{}", '"x"', "0"]) {
     assert.is(findJsonError(text), undefined, text);
   }
 });
 
-test("names line, column and word of the first mistake", () => {
+test("findJsonError() returns line, column and text of the first error", () => {
   const cases: [string, number, number, string][] = [
     ["", 1, 1, "end of file"],
     ["{\n  'a': 1}", 2, 3, "'a':"],
@@ -30,7 +30,7 @@ test("names line, column and word of the first mistake", () => {
   }
 });
 
-test("100,000 nested brackets are JSON when closed, and a mistake below them is found", () => {
+test("findJsonError() accepts 100,000 nested brackets, and finds an error inside them", () => {
   const depth = 100_000;
   for (const [opening, closing] of [
     ["[", "]"],
@@ -44,7 +44,7 @@ test("100,000 nested brackets are JSON when closed, and a mistake below them is 
   }
 });
 
-test("a string of 12 million characters or escapes is one string", () => {
+test("findJsonError() accepts a string of 12 million characters or escapes", () => {
   for (const piece of ["x", "\\n"]) {
     const string = `"${piece.repeat(12_000_000)}"`;
     assert.is(findJsonError(string), undefined, piece);
@@ -52,7 +52,7 @@ test("a string of 12 million characters or escapes is one string", () => {
   }
 });
 
-test("agrees with JSON.parse about 20,000 texts with one character changed, removed or added", () => {
+test("findJsonError() agrees with JSON.parse on 20,000 texts with one character changed, removed or added", () => {
   const whole = '{"a":[1,-2.5e3,true,null,{"b":"\\u00e4\\n"},[],{}],"c":{"d":false}}';
   const alphabet = '{}[],:"\\ 0-1.eutrlfasn\n';
   let state = 1;
@@ -73,7 +73,7 @@ test("agrees with JSON.parse about 20,000 texts with one character changed, remo
   }
 });
 
-test("finds the bare word in the fixture", async () => {
+test("findJsonError() finds the bare word in the fixture", async () => {
   const text = await readFile(join(findProjectRoot(), "fixtures/networking.not-json"), "utf8");
   assert.equal(findJsonError(text), { line: 10, column: 16, found: "admin," });
 });

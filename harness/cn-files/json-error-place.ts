@@ -1,5 +1,5 @@
 /**
- * Where a text stops being JSON. Node 20's own message often gives no position.
+ * Finds the first error in a text that should be JSON. Node 20's own message often gives no position.
  * Source: RFC 8259, sections 2 to 7.
  */
 export interface JsonErrorPlace {
@@ -7,7 +7,7 @@ export interface JsonErrorPlace {
   readonly line: number;
   /** Counted from 1, in UTF-16 units. */
   readonly column: number;
-  /** What stands there, at most 20 characters; "end of file" at the end. */
+  /** Text at that place, at most 20 characters; "end of file" at the end. */
   readonly found: string;
 }
 
@@ -16,15 +16,15 @@ const word = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[{}[\]
 const plainCharacters = /[^"\\\u0000-\u001f]*/y;
 const escapedCharacter = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
-/** What may stand at a place. `after` is the place behind a value. */
+/** What the grammar allows at a place. `after` is the place after a value. */
 type Place = "value" | "value or ]" | "key or }" | "key" | "colon" | "after";
 
 /**
- * Takes memory, not stack, for what is deeply nested, and for strings of any length.
- * @returns the place of the first thing that no JSON text can have there, or undefined when all of `text` is JSON
+ * Deep nesting and long strings use memory, not stack.
+ * @returns the place of the first token that JSON does not allow there, or undefined if `text` is JSON
  */
 export function findJsonError(text: string): JsonErrorPlace | undefined {
-  /** Closing brackets of all that is open, the innermost last. */
+  /** Closing brackets of the open objects and arrays, the innermost last. */
   const open: string[] = [];
   let place: Place = "value";
   let next = 0;
@@ -50,16 +50,16 @@ export function findJsonError(text: string): JsonErrorPlace | undefined {
   };
 }
 
-/** Where a match that begins at `from` ends. */
+/** @returns the end of a match that begins at `from`, or undefined if there is no match */
 function endOf(pattern: RegExp, text: string, from: number): number | undefined {
   pattern.lastIndex = from;
   return pattern.test(text) ? pattern.lastIndex : undefined;
 }
 
-/** Where the token that begins at `start` ends, or undefined when none does. */
+/** @returns the end of the token that begins at `start`, or undefined if no token begins there */
 function endOfToken(text: string, start: number): number | undefined {
   if (text[start] !== '"') return endOf(word, text, start);
-  // In pieces: one pattern for a whole string runs out of stack at some millions of characters.
+  // Matches in pieces: one pattern for a whole string runs out of stack at some millions of characters.
   for (let at: number | undefined = start + 1; at !== undefined; at = endOf(escapedCharacter, text, at)) {
     at = endOf(plainCharacters, text, at) ?? at;
     if (text[at] === '"') return at + 1;
@@ -68,8 +68,8 @@ function endOfToken(text: string, start: number): number | undefined {
 }
 
 /**
- * Takes one token, known by its first character.
- * @param open is kept up to date @returns what may stand behind it, or undefined when it may not stand at `place`
+ * Consumes one token, given by its first character.
+ * @param open is updated @returns what may follow the token, or undefined if the token is not allowed at `place`
  */
 function follow(place: Place, token: string, open: string[]): Place | undefined {
   switch (place) {

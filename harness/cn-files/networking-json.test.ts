@@ -10,7 +10,7 @@ const fixture = (name: string): string => join(findProjectRoot(), "fixtures", na
 const warningsOf = (json: unknown): string[] =>
   parseNetworkingFile("n.json", Buffer.from(JSON.stringify(json))).warnings.map(formatFileWarning);
 
-test("the fixture is sound and tells the admin vnic, resolvers and names", async () => {
+test("the fixture yields no warnings, and its admin vnic, resolvers and hostname", async () => {
   const file = await readNetworkingFile(fixture("networking.json"));
   assert.equal(file.warnings, []);
   assert.is(file.adminVnic?.ip, "10.99.99.38");
@@ -20,7 +20,7 @@ test("the fixture is sound and tells the admin vnic, resolvers and names", async
   assert.match(file.sha1, /^[0-9a-f]{40}$/);
 });
 
-test("a file that is not JSON keeps its bytes and warns with line and column", async () => {
+test("a file that is not JSON keeps its bytes and yields a warning with line and column", async () => {
   const file = await readNetworkingFile(fixture("networking.not-json"));
   assert.is(file.adminVnic, undefined);
   assert.ok(file.bytes.length > 500);
@@ -31,7 +31,7 @@ test("a file that is not JSON keeps its bytes and warns with line and column", a
   );
 });
 
-test("a file of 20,000 nested brackets is a file with a warning, whole or cut off", () => {
+test("a file of 20,000 nested brackets yields warnings and no exception, whether complete or cut off", () => {
   const nested = "[".repeat(20_000) + "]".repeat(20_000);
   for (const text of [
     nested,
@@ -45,7 +45,7 @@ test("a file of 20,000 nested brackets is a file with a warning, whole or cut of
   }
 });
 
-test("no vnics and no resolvers are each one warning", async () => {
+test("missing vnics and missing resolvers yield one warning each", async () => {
   const noVnics = await readNetworkingFile(fixture("networking.no-vnics.json"));
   assert.equal(
     noVnics.warnings.map((warning) => warning.place),
@@ -59,7 +59,7 @@ test("no vnics and no resolvers are each one warning", async () => {
   assert.is(noResolvers.adminVnic?.ip, "10.99.99.38");
 });
 
-test("a bad vnic is named by its place and does not hide a good one", () => {
+test("a warning names the place of a bad vnic, and the next good vnic is used", () => {
   const good = { mac: "52:54:00:00:00:01", ip: "10.0.0.2", netmask: "255.255.255.0", nic_tag: "admin" };
   const json = { resolvers: ["10.0.0.1"], vnics: [{ ...good, netmask: "255.0.255.0" }, good] };
   const file = parseNetworkingFile("n.json", Buffer.from(JSON.stringify(json)));
@@ -77,7 +77,7 @@ test("the admin vnic is the one on admin_tag", () => {
 
 const admin = { mac: "52:54:00:00:00:01", ip: "10.0.0.2", netmask: "255.255.255.0", nic_tag: "admin" };
 
-test("a field of the wrong type is one warning, and hides no other field, as in the image", () => {
+test("a field of the wrong type yields one warning, and the other fields are used, as in the image", () => {
   for (const [field, value] of [
     ["resolvers", "10.0.0.1"],
     ["admin_tag", ["admin"]],
@@ -103,7 +103,7 @@ test("a field of the wrong type is one warning, and hides no other field, as in 
   assert.equal(warningsOf({ resolvers: ["10.0.0.1"], vnics: [admin], hostname: null, routes: null }), []);
 });
 
-test("a resolver that is no IPv4 address is one warning wherever it stands, and the others are used", () => {
+test("a resolver that is not an IPv4 address yields one warning, and the others are used", () => {
   const resolvers = ["10.0.0.1", "fd00::11", 7];
   const json = { resolvers, vnics: [{ ...admin, resolvers: [...resolvers, "10.0.0.3", "x"] }] };
   const file = parseNetworkingFile("n.json", Buffer.from(JSON.stringify(json)));
@@ -115,7 +115,7 @@ test("a resolver that is no IPv4 address is one warning wherever it stands, and 
   assert.equal(file.resolvers, ["10.0.0.1", "10.0.0.3"]);
 });
 
-test("a vnic is used without a gateway, an MTU or resolvers that are wrong, as in the image", () => {
+test("a vnic with a wrong gateway, MTU or resolvers is used without them, as in the image", () => {
   for (const [field, value] of [
     ["gateway", "nowhere"],
     ["mtu", "1500"],
@@ -128,7 +128,7 @@ test("a vnic is used without a gateway, an MTU or resolvers that are wrong, as i
   }
 });
 
-test("an array instead of an object is a warning, not a crash", () => {
+test("an array instead of an object yields a warning, not an exception", () => {
   assert.is(warningsOf([]).length, 1);
 });
 

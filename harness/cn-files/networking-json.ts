@@ -1,8 +1,7 @@
 /**
- * networking.json, read once at the edge: what the headnode needs of it, and what is wrong with it.
- * The bytes go to the CN as they are, however broken.
+ * Reads networking.json: extracts what the headnode needs, and collects warnings.
+ * The CN gets the bytes unchanged, even if they are broken.
  * Source: sdc-booter lib/net-file.js (fields, defaults, SHA-1); sdc-napi (NIC objects).
- * Not here: what the image makes of it (proto/).
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -26,16 +25,16 @@ const vnicSchema = z.object({
   resolvers: z.array(z.string()).optional(),
 });
 
-/** What a vnic can do without: the image configures the NIC all the same. */
+/** Fields that a vnic does not need: the image configures the NIC without them. */
 const dispensable = ["mtu", "gateway", "resolvers"];
 
 const nictagSchema = z.object({ name: z.string(), mac: z.string() });
 const aggregationSchema = z.object({ name: z.string(), macs: z.array(z.string()), lacp_mode: z.string() });
 
-/** A NIC of the CN that has an address. */
+/** A NIC of the CN with an address. */
 export type Vnic = z.infer<typeof vnicSchema>;
 
-// Each field is judged on its own, as is each vnic and each resolver, so that one that is wrong does not hide the others.
+// Each field, vnic and resolver is checked separately, so that a wrong one does not hide the others.
 const fieldSchemas = {
   admin_tag: z.string(),
   resolvers: z.array(z.unknown()),
@@ -52,28 +51,28 @@ type Fields = { [Name in keyof typeof fieldSchemas]?: z.infer<(typeof fieldSchem
 };
 
 export interface NetworkingFile {
-  /** The file as it was named. */
+  /** The file as the caller named it. */
   readonly path: string;
   readonly bytes: Buffer;
-  /** What networking.json.hash says: SHA-1, 40 lower-case hex digits. */
+  /** Content of networking.json.hash: SHA-1, 40 lower-case hex digits. */
   readonly sha1: string;
-  /** The vnic on the admin tag, or undefined when the file does not tell of one. */
+  /** The vnic on the admin tag, or undefined if the file has none. */
   readonly adminVnic: Vnic | undefined;
   /** All well-formed vnics. */
   readonly vnics: readonly Vnic[];
   /** The admin NIC's resolvers first, then the others, no duplicates. */
   readonly resolvers: readonly string[];
-  /** Undefined where the file has none that can stand on a kernel command line. */
+  /** Undefined if the file has no hostname, or one that a kernel command line cannot hold. */
   readonly hostname: string | undefined;
   readonly dnsDomain: string | undefined;
-  /** What CNAPI makes of nictags and aggregations for the kernel's command line. */
+  /** Kernel arguments that CNAPI derives from nictags and aggregations. */
   readonly nicArguments: readonly string[];
   readonly warnings: readonly FileWarning[];
 }
 
-const askBooter = "let booter write it anew (a DHCPDISCOVER of the CN does that), or mend it by hand";
+const askBooter = "let booter write it again (a DHCPDISCOVER from the CN triggers that), or correct it by hand";
 
-/** Reads and judges a networking.json. @throws UsageError NETWORKING_UNREADABLE */
+/** Reads and checks a networking.json. @throws UsageError NETWORKING_UNREADABLE */
 export async function readNetworkingFile(path: string): Promise<NetworkingFile> {
   let bytes: Buffer;
   try {
@@ -81,13 +80,13 @@ export async function readNetworkingFile(path: string): Promise<NetworkingFile> 
   } catch (cause) {
     throw new UsageError("NETWORKING_UNREADABLE", `cannot read networking.json: ${(cause as Error).message}`, {
       cause,
-      hint: "name an existing file with --networking, e.g. fixtures/networking.json",
+      hint: "pass an existing file with --networking, e.g. fixtures/networking.json",
     });
   }
   return parseNetworkingFile(path, bytes);
 }
 
-/** The judgement alone. @param path how messages name the file */
+/** Checks the bytes of a networking.json. @param path the file's name in messages */
 export function parseNetworkingFile(path: string, bytes: Buffer): NetworkingFile {
   const warnings: FileWarning[] = [];
   const warn = (place: string, problem: string, remedy: string): void => {
@@ -106,7 +105,11 @@ export function parseNetworkingFile(path: string, bytes: Buffer): NetworkingFile
   }
   warnOfResolvers(fields, warn);
   if (fields?.hostname !== undefined && oneWord(fields.hostname) === undefined) {
-    warn("hostname", "cannot stand on a kernel command line", "correct the server's hostname in CNAPI");
+    warn(
+      "hostname",
+      "is not one word of printable ASCII, so a kernel command line cannot hold it",
+      "correct the server's hostname in CNAPI",
+    );
   }
 
   const adminTag = fields?.admin_tag ?? "admin";
@@ -149,7 +152,7 @@ export function parseNetworkingFile(path: string, bytes: Buffer): NetworkingFile
   };
 }
 
-/** What cannot stand as a word on the kernel command line is no hostname, and the booter has none in its place. */
+/** @returns undefined for a hostname that is not one word of printable ASCII; the kernel gets no hostname then */
 const oneWord = (name: string | undefined): string | undefined =>
   name !== undefined && /^[\x21-\x7e]+$/.test(name) ? name : undefined;
 
@@ -170,7 +173,7 @@ function parseFields(bytes: Buffer, warn: Warn): Fields | undefined {
   const given = parsed.data;
   const judged = Object.entries(fieldSchemas).flatMap(([name, schema]) => {
     const { data, error } = schema.safeParse(given[name]);
-    // A field that is null is as good as absent.
+    // null counts as absent.
     if (error === undefined || given[name] === undefined || given[name] === null) return [[name, data] as const];
     for (const issue of error.issues) warn(formatPlace([name, ...issue.path]), issue.message, askBooter);
     return [];
@@ -178,7 +181,7 @@ function parseFields(bytes: Buffer, warn: Warn): Fields | undefined {
   return { nictags: given["nictags"], aggregations: given["aggregations"], ...Object.fromEntries(judged) };
 }
 
-/** A vnic as the image configures it: without what is wrong with it, if it can do without that. */
+/** The vnic as the image configures it. Wrong fields that it does not need are left out. */
 function judgeVnic(
   entry: unknown,
   usableResolvers: (list: unknown) => string[],
@@ -200,7 +203,7 @@ function judgeVnic(
   return vnicSchema.safeParse(fields).data;
 }
 
-/** The booter lists a NIC's resolvers with the NIC and at the top: each that is wrong is one warning, at its first place. */
+/** Warns of each wrong resolver once, at its first place: booter lists a NIC's resolvers at the NIC and at the top. */
 function warnOfResolvers(fields: Fields | undefined, warn: Warn): void {
   const seen = new Set<string>();
   const judge = (list: unknown, place: readonly PropertyKey[]): void => {
@@ -217,7 +220,7 @@ function warnOfResolvers(fields: Fields | undefined, warn: Warn): void {
   }
 }
 
-/** The entries of a list that are as they should be; the CN has its own word on the others. */
+/** The well-formed entries of a list. The CN itself reports the others. */
 function wellFormed<T>(schema: z.ZodType<T>, list: unknown): T[] {
   if (!Array.isArray(list)) return [];
   return list.flatMap((entry) => schema.safeParse(entry).data ?? []);

@@ -1,10 +1,10 @@
 /**
- * One line of node.config.
- * Its form is in docs/node-config.md. The image reads it in the same way (proto/usr/triton/lib/early-boot/node-config.sh,
- * proto/usr/triton/lib/sysinfo/node-config.mjs), which fixtures/node-config holds all three to.
+ * Parses one line of node.config. docs/node-config.md specifies its form.
+ * The image has two more parsers (proto/usr/triton/lib/early-boot/node-config.sh,
+ * proto/usr/triton/lib/sysinfo/node-config.mjs). The tests run all three on the cases in fixtures/node-config.
  */
 
-/** `problem` completes the sentence "this line …"; `key` is there if the line names one. */
+/** `problem` completes the sentence "this line …"; `key` is undefined if the line has none. */
 export type NodeConfigLine =
   | { readonly kind: "nothing" }
   | { readonly kind: "assignment"; readonly key: string; readonly value: string }
@@ -16,7 +16,7 @@ const singleQuoted = /^'([^']*(?:'\\''[^']*)*)'/;
 const doubleQuoted = /^"([^"\\]*(?:\\.[^"\\]*)*)"/s;
 const bare = /^[^ \t]*/;
 
-/** @param text without its line feed; NUL bytes do not count, as no shell reads them */
+/** @param text without its line feed; NUL bytes are ignored, as in a shell */
 export function parseNodeConfigLine(text: string): NodeConfigLine {
   const trimmed = text
     .replaceAll("\0", "")
@@ -42,13 +42,13 @@ export function parseNodeConfigLine(text: string): NodeConfigLine {
 }
 
 interface Word {
-  /** As it stands in the line. */
+  /** As written in the line. */
   readonly matched: string;
   /** Without its quotes and escapes. */
   readonly value: string;
 }
 
-/** The value at the beginning of `rest`, or undefined if its closing quote is missing. */
+/** Reads the value at the beginning of `rest`. @returns undefined if its closing quote is missing */
 function takeWord(rest: string): Word | undefined {
   if (rest.startsWith("'")) {
     const [matched, inside = ""] = singleQuoted.exec(rest) ?? [];

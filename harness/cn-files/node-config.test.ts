@@ -9,7 +9,7 @@ import { parseNodeConfigFile, readNodeConfigFile } from "./node-config.js";
 const test = suite("node.config");
 const fixture = (name: string): string => join(findProjectRoot(), "fixtures", name);
 
-test("the fixture is sound, and its password stands beside it", async () => {
+test("the fixture yields no warnings, and its password comes from the file next to it", async () => {
   const file = await readNodeConfigFile(fixture("node.config"));
   assert.equal(file.warnings, []);
   assert.match(file.rootShadow ?? "", /^\$6\$/);
@@ -17,7 +17,7 @@ test("the fixture is sound, and its password stands beside it", async () => {
   assert.is(file.values.get("dns_domain"), "livelab.example");
 });
 
-test("a missing root_shadow is a warning that says how to make one", async () => {
+test("a missing root_shadow yields a warning with the command that makes one", async () => {
   const file = await readNodeConfigFile(fixture("node.config.no-root-shadow"));
   assert.is(file.rootShadow, undefined);
   assert.is(file.rootPassword, undefined);
@@ -28,7 +28,7 @@ test("a missing root_shadow is a warning that says how to make one", async () =>
   );
 });
 
-test("a clear-text password and a broken line are named by place", () => {
+test("a clear-text password and a broken line yield warnings with their places", () => {
   const file = parseNodeConfigFile("nc", Buffer.from("a='1'\nwhat is this\nroot_shadow='secret'\n"));
   assert.equal(
     file.warnings.map((warning) => warning.place),
@@ -36,7 +36,7 @@ test("a clear-text password and a broken line are named by place", () => {
   );
 });
 
-test("a file is read as the image reads it, and each line that the image does not use is named", () => {
+test("parseNodeConfigFile() reads a file as the image does, and warns of each line that the image does not use", () => {
   for (const { title, text, values, unreadable } of nodeConfigLines) {
     const file = parseNodeConfigFile("nc", Buffer.from(text));
     assert.equal(Object.fromEntries(file.values), values, title);
@@ -49,7 +49,7 @@ test("a file is read as the image reads it, and each line that the image does no
   }
 });
 
-test("each server and domain that the image leaves out is named", () => {
+test("parseNodeConfigFile() warns of each server and domain that the image ignores", () => {
   for (const { title, text, unusable } of nodeConfigServers) {
     const { warnings } = parseNodeConfigFile("nc", Buffer.from(text));
     assert.equal(
@@ -61,7 +61,7 @@ test("each server and domain that the image leaves out is named", () => {
   }
 });
 
-test("a root_shadow that cannot stand in /etc/shadow is not used, as in the image", () => {
+test("a root_shadow that /etc/shadow cannot hold is not used, as in the image", () => {
   for (const text of ["root_shadow='a:b'", "root_shadow='a b'", "root_shadow='$6$a$b", "root_shadow=''"]) {
     const file = parseNodeConfigFile("nc", Buffer.from(text), "secret\n");
     assert.equal([file.rootShadow, file.rootPassword], [undefined, undefined], text);

@@ -1,6 +1,6 @@
 /**
- * node.config, read once at the edge, with a warning of everything in it that the image will not use.
- * The bytes go to the CN as they are, however broken. The form of a line is in node-config-line.ts.
+ * Reads node.config, and warns of every line and value that the image does not use.
+ * The CN gets the bytes unchanged, even if they are broken. node-config-line.ts parses a line.
  */
 import { readFile } from "node:fs/promises";
 import { isIP, isIPv4, isIPv6 } from "node:net";
@@ -9,34 +9,34 @@ import type { FileWarning } from "./file-warning.js";
 import { parseNodeConfigLine } from "./node-config-line.js";
 
 export interface NodeConfigFile {
-  /** The file as it was named. */
+  /** The file as the caller named it. */
   readonly path: string;
   readonly bytes: Buffer;
-  /** What the last line of each key gives it; a key whose last line cannot be read has no value. */
+  /** The value from the last line of each key. A key whose last line cannot be parsed has no value. */
   readonly values: ReadonlyMap<string, string>;
-  /** The crypt hash of root's password, or undefined when the file sets none that the image takes. */
+  /** The crypt hash of root's password, or undefined if the file sets none that the image accepts. */
   readonly rootShadow: string | undefined;
-  /** The password behind that hash, if it stands in the file beside this one with `.password` after its name. */
+  /** The password for that hash, from the file next to this one with `.password` appended to its name, if it exists. */
   readonly rootPassword: string | undefined;
   readonly warnings: readonly FileWarning[];
 }
 
-// crypt(5): "$id$…" for all but the old 13-character DES hash.
+// crypt(5): "$id$…", or the old 13-character DES hash.
 const cryptHash = /^(\$[0-9a-z]+\$\S+|[./0-9A-Za-z]{13})$/;
 
-/** Reads and judges a node.config, and its password file if there is one. @throws UsageError NODE_CONFIG_UNREADABLE */
+/** Reads and checks a node.config, and its password file if it exists. @throws UsageError NODE_CONFIG_UNREADABLE */
 export async function readNodeConfigFile(path: string): Promise<NodeConfigFile> {
   try {
     return parseNodeConfigFile(path, await readFile(path), await readIfThere(passwordPath(path)));
   } catch (cause) {
     throw new UsageError("NODE_CONFIG_UNREADABLE", `cannot read node.config: ${(cause as Error).message}`, {
       cause,
-      hint: "name an existing file with --node-config, e.g. fixtures/node.config",
+      hint: "pass an existing file with --node-config, e.g. fixtures/node.config",
     });
   }
 }
 
-/** Where the password for a node.config is looked for. */
+/** Path of the password file for a node.config. */
 export function passwordPath(nodeConfigPath: string): string {
   return `${nodeConfigPath}.password`;
 }
@@ -50,7 +50,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** The judgement alone. @param path how messages name the file @param password what the password file holds */
+/** Checks the bytes of a node.config. @param path the file's name in messages @param password content of the password file */
 export function parseNodeConfigFile(path: string, bytes: Buffer, password?: string): NodeConfigFile {
   const warnings: FileWarning[] = [];
   const values = new Map<string, string>();
@@ -63,13 +63,13 @@ export function parseNodeConfigFile(path: string, bytes: Buffer, password?: stri
       file: path,
       place: String(index + 1),
       problem: `${line.key === undefined ? "" : `${line.key} `}${line.problem}, so the image does not use it`,
-      remedy: "write KEY='value', one on a line (docs/node-config.md)",
+      remedy: "write KEY='value', one per line (docs/node-config.md)",
     });
   }
   warnings.push(...serverWarnings(path, values));
 
   const given = values.get("root_shadow") || undefined;
-  // Neither can stand in a line of /etc/shadow, so the image does not use such a value.
+  // /etc/shadow cannot hold a colon or a space in this field, so the image does not use such a value.
   const rootShadow = given === undefined || /[: ]/.test(given) ? undefined : given;
   if (rootShadow === undefined || !cryptHash.test(rootShadow)) {
     warnings.push({
@@ -77,8 +77,8 @@ export function parseNodeConfigFile(path: string, bytes: Buffer, password?: stri
       place: "root_shadow",
       problem:
         given === undefined
-          ? "is missing, so root keeps the password of the image, which may be none"
-          : "is not a crypt hash, so nobody may be able to log in",
+          ? "is missing, so root keeps the image's password, if it has one"
+          : "is not a crypt hash, so root may be unable to log in",
       remedy: "add root_shadow='HASH' with the HASH that `openssl passwd -6` prints",
     });
   }
@@ -86,25 +86,25 @@ export function parseNodeConfigFile(path: string, bytes: Buffer, password?: stri
   return { path, bytes, values, rootShadow, rootPassword, warnings };
 }
 
-/** The words of servers and domains that the image leaves out, by the rules of proto's live-bottom/triton-node-config. */
+/** Warns of servers and domains that the image ignores, by the rules of proto's live-bottom/triton-node-config. */
 function serverWarnings(path: string, values: ReadonlyMap<string, string>): FileWarning[] {
   const warningOf = (key: string, word: string, what: string): FileWarning => ({
     file: path,
     place: key,
     problem: `${JSON.stringify(word)} is ${what}, so the image does not use it`,
-    remedy: "correct it, or leave it out",
+    remedy: "correct it, or remove it",
   });
   const words = (key: string): string[] => (values.get(key) ?? "").split(/[, \t]+/).filter((word) => word !== "");
   return [
     ...words("ntp_hosts")
       .filter((word) => !isHost(word))
-      .map((word) => warningOf("ntp_hosts", word, "neither a name nor an address")),
+      .map((word) => warningOf("ntp_hosts", word, "neither a host name nor an address")),
     ...words("dns_resolvers")
       .filter((word) => isIP(word) === 0 || word.includes("%"))
       .map((word) => warningOf("dns_resolvers", word, "not an address")),
     ...["dns_domain", "datacenter_name"].flatMap((key) => {
       const name = values.get(key) ?? "";
-      return name === "" || domainPart.test(name) ? [] : [warningOf(key, name, "not part of a domain's name")];
+      return name === "" || domainPart.test(name) ? [] : [warningOf(key, name, "not part of a domain name")];
     }),
   ];
 }

@@ -1,6 +1,6 @@
 /**
  * The checksum of POSIX cksum(1), which every guest has: CRC-32 with polynomial 0x04C11DB7, most significant bit first,
- * over the bytes and then their count.
+ * over the bytes and then their number.
  * Source: POSIX.1-2017, Utilities, cksum.
  */
 

@@ -1,26 +1,26 @@
-import { execFileSync } from "node:child_process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { runProgram } from "../../base/run-program.js";
 import { cksum } from "./cksum.js";
 import { CommandAnswer } from "./command-answer.js";
 
 const test = suite("CommandAnswer");
 
-/** The lines that receiver.sh makes of a command's end. */
+/** The lines of receiver.sh's answer to a command. */
 function answerOf(status: number, stdout: Buffer, stderr: Buffer): string[] {
   const head = `${status} ${cksum(stdout)} ${stdout.length} ${cksum(stderr)} ${stderr.length}`;
   const lines = (bytes: Buffer): string[] => bytes.toString("base64").match(/.{1,240}/g) ?? [];
   return ["", `${head} ${cksum(`${head}\n`)}`, ...lines(stdout), ...lines(stderr)];
 }
 
-test("has the checksum that the guest's own cksum prints", () => {
+test("cksum() returns the checksum that cksum(1) prints", async () => {
   for (const text of ["", "a", "The quick brown fox", "x".repeat(70_000)]) {
-    const printed = execFileSync("cksum", { input: text, encoding: "utf8", timeout: 5_000 });
-    assert.is(`${cksum(text)} ${text.length}\n`, printed);
+    const { stdout } = await runProgram("cksum", [], { stdin: text, limitMs: 5_000 });
+    assert.is(`${cksum(text)} ${text.length}\n`, stdout);
   }
 });
 
-test("is put together from lines in any order, and asks for what is missing or cut", () => {
+test("CommandAnswer accepts lines in any order, and requests missing and cut lines", () => {
   const stdout = Buffer.from("o".repeat(1_000));
   const lines = answerOf(4, stdout, Buffer.from("warned"));
   const answer = new CommandAnswer();
@@ -39,7 +39,7 @@ test("is put together from lines in any order, and asks for what is missing or c
   assert.is(result?.stderr, "warned");
 });
 
-test("does not believe a first line whose own sum is wrong", () => {
+test("CommandAnswer ignores a first line with a wrong checksum", () => {
   const answer = new CommandAnswer();
   const [, head = ""] = answerOf(10, Buffer.alloc(0), Buffer.alloc(0));
   answer.take(1, head.replace(/^10/, "1"));
@@ -49,7 +49,7 @@ test("does not believe a first line whose own sum is wrong", () => {
   assert.is(answer.result()?.status, 10);
 });
 
-test("asks for everything again when the sum of the whole is wrong", () => {
+test("CommandAnswer requests all lines again if the checksum of the output is wrong", () => {
   const lines = answerOf(0, Buffer.from("right"), Buffer.alloc(0));
   const answer = new CommandAnswer();
   answer.take(1, lines[1] ?? "");

@@ -1,11 +1,11 @@
 /**
- * What a command left, put together from numbered lines that may come in any order, twice, or not at all.
+ * Assembles a command's result from numbered lines. Lines may arrive in any order, twice, or never.
  * Source: receiver.sh, "Out".
  */
 import { cksum } from "./cksum.js";
 
 export interface CommandResult {
-  /** Exit status; 128 + N when signal N ended it. */
+  /** Exit status; 128 + N if signal N ended the command. */
   readonly status: number;
   /** Decoded as UTF-8, as stderr is. */
   readonly stdout: string;
@@ -35,23 +35,26 @@ export class CommandAnswer {
   #header: Header | undefined;
   readonly #lines = new Map<number, string>();
 
-  /** Takes a line; one that is not whole is as if it had not come. */
+  /** Adds a line. A damaged line is ignored. */
   take(number: number, text: string): void {
     if (number === 1) this.#header ??= parseHeader(text);
     else if (/^[A-Za-z0-9+/]*={0,2}$/.test(text)) this.#lines.set(number, text);
   }
 
-  /** Bytes of stdout and stderr together; undefined before the first line has come. */
+  /** Bytes of stdout and stderr together; undefined before the first line has arrived. */
   get length(): number | undefined {
     return this.#header && this.#header.stdout.length + this.#header.stderr.length;
   }
 
-  /** How many whole lines are there. */
+  /** Number of intact lines so far. */
   get received(): number {
     return this.#lines.size + (this.#header === undefined ? 0 : 1);
   }
 
-  /** Numbers of the next lines to ask for, as a sed script: `1p`, `66,193p;200p`; undefined if all are there. @param limit most lines in all */
+  /**
+   * Numbers of the next lines to request, as a sed script: `1p`, `66,193p;200p`; undefined if none is missing.
+   * @param limit maximum number of lines
+   */
   missing(limit: number): string | undefined {
     if (this.#header === undefined) return "1p";
     const ranges: [number, number][] = [];
@@ -69,7 +72,7 @@ export class CommandAnswer {
     return ranges.map(([from, to]) => (from === to ? `${from}p` : `${from},${to}p`)).join(";");
   }
 
-  /** @returns undefined if the lines are all there but their sums are wrong: they are forgotten, and must come again */
+  /** @returns undefined if all lines have arrived but a checksum is wrong: all lines are discarded, to be requested again */
   result(): CommandResult | undefined {
     const header = this.#header;
     if (header === undefined) return undefined;

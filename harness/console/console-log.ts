@@ -1,12 +1,12 @@
 /**
- * The console on disk: every byte as it came in `<name>.raw`, and the same as text in `<name>.log`,
- * one line each with two clocks: seconds since power-on by the host, and the guest kernel's own where it stamps.
+ * Writes the console to disk: the raw bytes to `<name>.raw`, and lines of plain text to `<name>.log`. Each line has two
+ * times: the host's seconds since power-on, and the guest kernel's own time if the line has a kernel time stamp.
  *
  *     host s    guest s
  *     11.204   0.000000 Linux version 6.1.0-40-amd64 …
  *     24.871            Begin: Running /scripts/live-premount ... done.
  *
- * Written at once and in order, so that the files are whole up to the last byte seen, whatever ends livelab.
+ * Writes are synchronous and in order, so that the files are complete up to the last byte even if livelab is killed.
  */
 import { closeSync, writeSync } from "node:fs";
 import { openLog } from "../open-log.js";
@@ -14,12 +14,12 @@ import type { SplitLine } from "./line-splitter.js";
 import { kernelTimeMs } from "./torn-lines.js";
 
 export interface ConsoleLogOptions {
-  /** File for the bytes as they came; an older one is replaced. */
+  /** File for the raw bytes. An existing file is replaced. */
   readonly rawPath: string;
-  /** File for the lines with their clocks; an older one is replaced. */
+  /** File for the lines with their times. An existing file is replaced. */
   readonly textPath: string;
-  /** Told once if the files cannot be written further (a full disk): the boot goes on without them. */
-  readonly onTrouble: (message: string) => void;
+  /** Called once if a file can no longer be written (e.g. a full disk). The boot goes on without the files. */
+  readonly onFailure: (message: string) => void;
 }
 
 const header = "    host s      guest s\n";
@@ -29,13 +29,13 @@ export class ConsoleLog implements Disposable {
   readonly textPath: string;
   readonly #raw: number;
   readonly #text: number;
-  readonly #onTrouble: (message: string) => void;
+  readonly #onFailure: (message: string) => void;
   #open = true;
 
   private constructor(options: ConsoleLogOptions, raw: number, text: number) {
     this.rawPath = options.rawPath;
     this.textPath = options.textPath;
-    this.#onTrouble = options.onTrouble;
+    this.#onFailure = options.onFailure;
     this.#raw = raw;
     this.#text = text;
   }
@@ -53,12 +53,12 @@ export class ConsoleLog implements Disposable {
     }
   }
 
-  /** Keeps bytes as they came. */
+  /** Appends raw bytes. */
   bytes(chunk: Uint8Array): void {
     this.#write(this.#raw, chunk);
   }
 
-  /** Keeps lines of text with their clocks. */
+  /** Appends lines of text with their times. */
   lines(lines: readonly SplitLine[]): void {
     if (lines.length > 0) this.#write(this.#text, lines.map(formatLine).join(""));
   }
@@ -78,12 +78,12 @@ export class ConsoleLog implements Disposable {
     } catch (error) {
       this[Symbol.dispose]();
       const path = file === this.#raw ? this.rawPath : this.textPath;
-      this.#onTrouble(`the console is no longer kept: ${path}: ${(error as Error).message}`);
+      this.#onFailure(`the console is no longer logged: cannot write ${path}: ${(error as Error).message}`);
     }
   }
 }
 
-/** The line as it stands in the text log. */
+/** Formats a line for the text log. */
 function formatLine(line: SplitLine): string {
   const guestMs = kernelTimeMs(line.text);
   const guest = guestMs === undefined ? "" : (guestMs / 1000).toFixed(6);

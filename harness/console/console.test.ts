@@ -22,7 +22,7 @@ async function failureOf(promise: Promise<unknown>): Promise<ExpectationFailed> 
   throw new Error("it did not fail");
 }
 
-test("finds a line that came before the wait, and never the same text twice", async () => {
+test("waitFor() finds a line that came before the wait, and never matches the same text twice", async () => {
   const line = new FedLine();
   await using console = new Console(line);
   line.feed("one 1\r\ntwo 2\r\none 3\r\n");
@@ -33,7 +33,7 @@ test("finds a line that came before the wait, and never the same text twice", as
   assert.is((await third).match[1], "4");
 });
 
-test("does not take half a line for a whole one", async () => {
+test("waitFor() does not match an unfinished line", async () => {
   const line = new FedLine();
   await using console = new Console(line);
   const hostid = console.waitFor(/^triton: hostid ([0-9a-f]+)/, soon());
@@ -43,7 +43,7 @@ test("does not take half a line for a whole one", async () => {
   assert.is((await hostid).match[1], "73cb1ae8");
 });
 
-test("sees a prompt that has no line end, and not again when its line ends", async () => {
+test("a prompt without a line end matches once, and not again when its line ends", async () => {
   const line = new FedLine();
   await using console = new Console(line);
   const prompts: string[] = [];
@@ -61,7 +61,7 @@ for (const [title, torn] of [
   ["with more kernel lines between", "tri[   12.300000] a\r\n[   12.400000] b\r\nton: hostid 73cb1ae8\r\n"],
   ["twice", "tri[   12.300000] a\r\nton: hos[   12.400000] b\r\ntid 73cb1ae8\r\n"],
 ] as const) {
-  test(`puts a line together that the kernel tore ${title}`, async () => {
+  test(`waitFor() matches a line that the kernel tore ${title}`, async () => {
     const line = new FedLine();
     await using console = new Console(line);
     const found = console.waitFor(/^triton: hostid ([0-9a-f]{8})$/, soon());
@@ -70,7 +70,7 @@ for (const [title, torn] of [
   });
 }
 
-test("sees the kernel's line that tore another one, and a prompt that was torn", async () => {
+test("waitFor() matches a kernel line that tore another line, and the torn prompt", async () => {
   const line = new FedLine();
   await using console = new Console(line);
   line.feed("cn7 log[   12.300000] Kernel panic - not syncing: x\r\nin: ");
@@ -78,7 +78,7 @@ test("sees the kernel's line that tore another one, and a prompt that was torn",
   await console.waitFor(/^cn7 login: $/, { ...soon(), on: "prompt", from: 0 });
 });
 
-test("a torn prompt that was matched is not found again with what comes after it", async () => {
+test("a torn prompt that has matched does not match again together with later text", async () => {
   const line = new FedLine();
   await using console = new Console(line);
   line.feed("cn7 login: ");
@@ -88,7 +88,7 @@ test("a torn prompt that was matched is not found again with what comes after it
   assert.is(next.match[1], "Password");
 });
 
-test("says what was awaited, what came nearest, and what came last", async () => {
+test("a timeout names the awaited text, the nearest line and the last line", async () => {
   const line = new FedLine();
   await using console = new Console(line);
   line.feed("triton: hostid unknown, no system UUID\r\n[    2.410000] Freeing unused kernel memory\r\n");
@@ -101,13 +101,13 @@ test("says what was awaited, what came nearest, and what came last", async () =>
   assert.match(error.message, 'last: "[    2.410000] Freeing unused kernel memory"');
 });
 
-test("says that nothing came at all", async () => {
+test("a timeout on an empty console says that it printed nothing", async () => {
   await using console = new Console(new FedLine());
   const error = await failureOf(console.waitFor(/x/, { ...soon(), timeoutMs: 10 }));
-  assert.match(error.message, "nothing came at all");
+  assert.match(error.message, "the console printed nothing");
 });
 
-test("a wait ends when the console does, after the last words were looked at", async () => {
+test("a wait ends with the console, after its last text was matched", async () => {
   const line = new FedLine();
   await using console = new Console(line);
   const never = failureOf(console.waitFor(/never/, soon()));
@@ -119,7 +119,7 @@ test("a wait ends when the console does, after the last words were looked at", a
   assert.is((await failureOf(console.waitFor(/later/, soon()))).code, "CONSOLE_ENDED");
 });
 
-test("a wait ends with the reason of its signal", async () => {
+test("an aborted wait rejects with the reason of its signal", async () => {
   await using console = new Console(new FedLine());
   const stop = new AbortController();
   const waiting = console.waitFor(/never/, { ...soon(), signal: stop.signal });
@@ -132,7 +132,7 @@ test("a wait ends with the reason of its signal", async () => {
   }
 });
 
-test("a watch set in the middle of a chunk sees the rest of it, and a stopped one nothing", async () => {
+test("a watch set in the middle of a chunk sees the rest of it, and a stopped watch sees no more lines", async () => {
   const line = new FedLine();
   await using console = new Console(line);
   const seen: string[] = [];
@@ -144,10 +144,10 @@ test("a watch set in the middle of a chunk sees the rest of it, and a stopped on
   assert.equal(seen, ["reason", "begin"]);
 });
 
-test("keeps the raw bytes and a log with two clocks, written before anyone is woken", async () => {
+test("the console writes the raw bytes and a log with two clocks, before it wakes a waiter", async () => {
   await using temp = await TempDir.create("console");
   const [rawPath, textPath] = [join(temp.path, "console.raw"), join(temp.path, "console.log")];
-  const log = ConsoleLog.create({ rawPath, textPath, onTrouble: (message) => assert.unreachable(message) });
+  const log = ConsoleLog.create({ rawPath, textPath, onFailure: (message) => assert.unreachable(message) });
   const line = new FedLine();
   let atMs = 11_204;
   await using console = new Console(line, { log, sincePowerOnMs: () => atMs });
@@ -164,14 +164,14 @@ test("keeps the raw bytes and a log with two clocks, written before anyone is wo
   assert.match(await readFile(textPath, "utf8"), "    11.204              cn7 login: \n");
 });
 
-test("goes on without its log when the disk is full, and says so once", async () => {
+test("the console goes on without its log if the disk is full, and reports that once", async () => {
   const line = new FedLine();
   await using temp = await TempDir.create("console");
   const troubles: string[] = [];
   const log = ConsoleLog.create({
     rawPath: "/dev/full",
     textPath: join(temp.path, "console.log"),
-    onTrouble: (message) => troubles.push(message),
+    onFailure: (message) => troubles.push(message),
   });
   await using console = new Console(line, { log });
   line.feed("one\r\n");
@@ -181,16 +181,16 @@ test("goes on without its log when the disk is full, and says so once", async ()
   assert.match(troubles[0] ?? "", /\/dev\/full: ENOSPC/);
 });
 
-test("says which log cannot be written", () => {
+test("ConsoleLog.create() names the log that cannot be written", () => {
   const create = () =>
-    ConsoleLog.create({ rawPath: "/proc/none/raw", textPath: "/proc/none/text", onTrouble: () => {} });
+    ConsoleLog.create({ rawPath: "/proc/none/raw", textPath: "/proc/none/text", onFailure: () => {} });
   assert.throws(
     create,
     (error: Error & { code?: string }) => error.code === "LOG_NOT_WRITABLE" && /\/proc\/none\/raw/.test(error.message),
   );
 });
 
-test("tail gives the last lines and the unfinished one", async () => {
+test("tail() returns the last lines, including the unfinished one", async () => {
   const line = new FedLine();
   await using console = new Console(line, { keptLines: 3 });
   line.feed("1\n2\n3\n4\n5\n6\n7\npart");

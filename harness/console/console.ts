@@ -1,11 +1,12 @@
 /**
- * A guest's serial console as something to read, await and write to.
- * Bytes go to the log first and wake waiters second, so that whoever matched can also read the line. Each byte is looked
- * at a fixed number of times: whole lines once for each pattern, the unfinished last line by prompt patterns only.
- * Not here: how the bytes get here (vm/serial/byte-line.ts), logging in and running commands (serial-shell.ts).
+ * A guest's serial console: reads lines, waits for patterns, and writes.
+ * The console logs bytes before it wakes waiters, so that a waiter finds the matched line in the log. It searches each
+ * byte a fixed number of times: a whole line once for each pattern, the unfinished last line for prompt patterns only.
+ * vm/serial/byte-line.ts delivers the bytes; serial-shell.ts logs in and runs commands.
  */
 
 import { formatDuration } from "../../base/format.js";
+import { waitAtMost } from "../../base/wait-at-most.js";
 import type { ByteLine } from "../../vm/serial/byte-line.js";
 import { ExpectationFailed } from "../harness-error.js";
 import type { ConsoleLog } from "./console-log.js";
@@ -14,59 +15,59 @@ import { nearestLine } from "./nearest-line.js";
 import { indexInView, positionAfter, TornLines, type View } from "./torn-lines.js";
 
 export interface ConsoleOptions {
-  /** Where the console is kept; without one it lives in memory only, as long as `keptLines`. */
+  /** Log on disk. @default no log, only the last `keptLines` lines in memory */
   readonly log?: ConsoleLog;
-  /** Lines kept for error messages and for waits that begin late. @default 2000 */
+  /** Number of lines kept for error messages and for waits that start late. @default 2000 */
   readonly keptLines?: number;
   /** Milliseconds since power-on. @default counted from the console's creation */
   readonly sincePowerOnMs?: () => number;
 }
 
-/** What to look at: `line` waits for the line's end, `prompt` also sees a line that has not ended. */
+/** What a pattern is matched against: `line`, only finished lines; `prompt`, also the unfinished line. */
 export type MatchOn = "line" | "prompt";
 
 export interface WaitOptions {
-  /** What is awaited, in words, for the error: "the login prompt". */
+  /** Name of the awaited text for the error message: "the login prompt". */
   readonly what: string;
   /** Longest wait in milliseconds. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   /** @default "line" */
   readonly on?: MatchOn;
-  /** Position from which text counts, from `Console.position` or `ConsoleMatch.end`. @default after the last match of a wait */
+  /** Start of the search: a `Console.position` or `ConsoleMatch.end`. @default the end of the last wait's match */
   readonly from?: number;
 }
 
 export interface ConsoleMatch {
-  /** Result of the pattern, with its groups. */
+  /** The pattern's match, with its groups. */
   readonly match: RegExpExecArray;
-  /** The line it was found in, put together again if a kernel line tore it. */
+  /** The line with the match, joined if a kernel line tore it. */
   readonly text: string;
-  /** When the line began to come, in milliseconds since power-on. */
+  /** Time of the line's first character, in milliseconds since power-on. */
   readonly atMs: number;
   /** Position just after the match, for `WaitOptions.from`. */
   readonly end: number;
 }
 
-/** A line that was kept, with the ways to read it. */
+/** A kept line with every way to read it. */
 interface KeptLine extends SplitLine {
   readonly views: readonly View[];
 }
 
-/** A wait or a watch: gets what matched; a wait is removed by its own callback. */
+/** A wait or a watch. The callback of a wait removes it. */
 interface Matcher {
   readonly pattern: RegExp;
   readonly on: MatchOn;
-  /** Text before this position has been used already. */
+  /** Text before this position does not match again. */
   from: number;
   readonly found: (found: ConsoleMatch) => void;
 }
 
-/** A prompt stands at the end of its line; more of an unfinished line than this is not searched, in characters. */
+/** Length of the searched end of an unfinished line, in characters. A prompt is at the end of its line. */
 const promptWindow = 1_024;
 
 export class Console implements AsyncDisposable {
-  /** Resolves once when the far side is gone or the console was closed, after the last line was handed on; never rejects. */
+  /** Resolves when the guest's end or this console closes, after the last line was matched. Never rejects. */
   readonly ended: Promise<void>;
   readonly #line: ByteLine;
   readonly #log: ConsoleLog | undefined;
@@ -76,11 +77,11 @@ export class Console implements AsyncDisposable {
   readonly #torn = new TornLines();
   readonly #matchers = new Set<Matcher>();
   readonly #stopListening: () => void;
-  /** Lines that the chunk in hand completed. */
+  /** Lines completed by the current chunk. */
   #fresh: SplitLine[] = [];
   #kept: KeptLine[] = [];
   #cursor = 0;
-  /** Where the first line stands that no matcher has been shown yet. */
+  /** Position of the first line that no matcher has searched yet. */
   #nextStart = 0;
   #ended = false;
   readonly #onEnd = new Set<() => void>();
@@ -95,38 +96,38 @@ export class Console implements AsyncDisposable {
     this.ended = line.closed.then(() => this.#end());
   }
 
-  /** The end of what has come so far, for `WaitOptions.from`. */
+  /** Position of the end of the text so far, for `WaitOptions.from`. */
   get position(): number {
     const { start, text } = this.#splitter.partial;
     return start + text.length;
   }
 
-  /** The last line, if it has not ended; else an empty text. */
+  /** The unfinished last line, or an empty string. */
   get partial(): string {
     return this.#splitter.partial.text;
   }
 
-  /** The last `count` lines, oldest first, without their line ends; an unfinished one is the last. */
+  /** The last `count` lines, oldest first, without line ends. An unfinished line is the last one. */
   tail(count: number): string[] {
     const lines = this.#kept.slice(-count).map(({ text }) => text);
     if (this.partial !== "") lines.push(this.partial);
     return lines.slice(-count);
   }
 
-  /** The kept line most like what was awaited, if any is like it. @param from see WaitOptions @default all that is kept */
+  /** The kept line most similar to `wanted`, if any is similar. @param from see WaitOptions @default 0, all kept lines */
   nearest(wanted: RegExp | string, from = 0): string | undefined {
     const lines = this.#kept.filter(({ start, text }) => start + text.length > from).map(({ text }) => text);
     return nearestLine(wanted, [...lines, this.partial]);
   }
 
-  /** Hands bytes to the line. @throws VmError LINE_CLOSED */
+  /** Writes to the guest. @throws VmError LINE_CLOSED */
   write(data: Uint8Array | string): Promise<void> {
     return this.#line.write(data);
   }
 
   /**
-   * Calls `found` for each line that matches, from the line under way on, with the first match in it.
-   * A `prompt` is told when it first shows, and not again when its line ends.
+   * Calls `found` with the first match in each matching line, from the current line on.
+   * A `prompt` matches when it first appears, and not again when its line ends.
    * @returns a function that ends the watch
    */
   watch(pattern: RegExp, found: (found: ConsoleMatch) => void, on: MatchOn = "line"): () => void {
@@ -136,44 +137,47 @@ export class Console implements AsyncDisposable {
   }
 
   /**
-   * Waits for text that matches. Text is never matched twice: each wait begins after the match of the one before,
-   * unless `from` says otherwise. What has come already counts, as far as it is kept.
+   * Waits for text that matches. No text matches twice: each wait starts after the previous wait's match, unless `from`
+   * names another position. Earlier text counts if it is still kept.
    * @throws ExpectationFailed TIMED_OUT, CONSOLE_ENDED
-   * @throws the signal's reason when it is aborted
+   * @throws the reason of the signal if it is aborted
    */
   async waitFor(pattern: RegExp, options: WaitOptions): Promise<ConsoleMatch> {
     options.signal.throwIfAborted();
     const from = options.from ?? this.#cursor;
-    const found = await new Promise<ConsoleMatch>((resolve, reject) => {
+    const failure = (code: "TIMED_OUT" | "CONSOLE_ENDED", when: string): ExpectationFailed =>
+      this.#failure(code, when, pattern, options.what, from);
+    let cleanup = (): void => {};
+    const matched = new Promise<ConsoleMatch>((resolve, reject) => {
       const matcher: Matcher = {
         pattern: searching(pattern),
         on: options.on ?? "line",
         from,
-        found: (found) => settle(() => resolve(found)),
+        found: (match) => {
+          cleanup();
+          resolve(match);
+        },
       };
-      const settle = (outcome: () => void): void => {
+      const ended = (): void => reject(failure("CONSOLE_ENDED", "before the console ended"));
+      cleanup = () => {
         this.#matchers.delete(matcher);
         this.#onEnd.delete(ended);
-        clearTimeout(timer);
-        options.signal.removeEventListener("abort", aborted);
-        outcome();
       };
-      const fail = (code: "TIMED_OUT" | "CONSOLE_ENDED", when: string): void =>
-        settle(() => reject(this.#failure(code, when, pattern, options.what, from)));
-      const ended = (): void => fail("CONSOLE_ENDED", "before the console ended");
-      const aborted = (): void => settle(() => reject(options.signal.reason));
-      const timer = setTimeout(() => fail("TIMED_OUT", `in ${formatDuration(options.timeoutMs)}`), options.timeoutMs);
-      options.signal.addEventListener("abort", aborted, { once: true });
       this.#onEnd.add(ended);
       this.#matchers.add(matcher);
       this.#searchKept(matcher);
       if (this.#ended && this.#matchers.has(matcher)) ended();
     });
+    const found = await waitAtMost(matched, {
+      limitMs: options.timeoutMs,
+      signal: options.signal,
+      onLimit: () => failure("TIMED_OUT", `in ${formatDuration(options.timeoutMs)}`),
+    }).finally(cleanup);
     this.#cursor = Math.max(this.#cursor, found.end);
     return found;
   }
 
-  /** Stops listening and closes the line; waits still open fail with CONSOLE_ENDED. */
+  /** Closes the line. Open waits fail with CONSOLE_ENDED. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#line[Symbol.asyncDispose]();
     this.#end();
@@ -208,7 +212,7 @@ export class Console implements AsyncDisposable {
       this.#kept.push(kept);
       for (const matcher of this.#matchers) search(matcher, kept.views, kept);
     }
-    // Cut back now and then rather than at each line, which would move the whole list.
+    // Trims only occasionally: a cut at each line would copy the whole list each time.
     if (this.#kept.length > 2 * this.#keptLines) this.#kept = this.#kept.slice(-this.#keptLines);
   }
 
@@ -237,15 +241,15 @@ export class Console implements AsyncDisposable {
   ): ExpectationFailed {
     const last = this.tail(20).findLast((line) => line.trim() !== "");
     const nearest = this.nearest(pattern, from);
-    const seen = last === undefined ? "nothing came at all" : `last: ${JSON.stringify(last)}`;
+    const seen = last === undefined ? "the console printed nothing" : `last: ${JSON.stringify(last)}`;
     const near = nearest === undefined || nearest === last ? "" : `nearest: ${JSON.stringify(nearest)}; `;
     return new ExpectationFailed(code, `${what}: no line matched ${pattern} ${when}; ${near}${seen}`, {
-      hint: this.#log && `The whole console is in ${this.#log.textPath}.`,
+      hint: this.#log && `read the whole console in ${this.#log.textPath}`,
     });
   }
 }
 
-/** The same pattern with a place to start from. */
+/** The same pattern with the global flag, so that lastIndex sets the start of the search. */
 function searching(pattern: RegExp): RegExp {
   return new RegExp(pattern.source, pattern.flags.includes("g") ? pattern.flags : `${pattern.flags}g`);
 }

@@ -1,4 +1,4 @@
-/** A point in time that several waits share. */
+/** An end time shared by several waits. */
 export class Deadline {
   readonly timeoutMs: number;
   readonly #endMs: number;
@@ -9,7 +9,7 @@ export class Deadline {
     this.#endMs = performance.now() + timeoutMs;
   }
 
-  /** Milliseconds left; 0 when it has passed. */
+  /** Milliseconds left; 0 after the deadline. */
   get leftMs(): number {
     return Math.max(0, this.#endMs - performance.now());
   }

@@ -1,31 +1,31 @@
 /**
- * A byte stream from a serial port becomes lines of plain text, as they come and in linear time.
- * Escape sequences and control characters go, also where a chunk ends in the middle of one; the text keeps its place
- * in the stream, so that a reader can say how far it has read.
+ * Splits a byte stream from a serial port into lines of plain text, in linear time.
+ * It removes escape sequences and control characters, even if a chunk ends in the middle of one. Each line has its
+ * position in the text, so that a reader can state how far it has read.
+ * console.ts matches the lines, torn-lines.ts joins lines that the kernel interrupted.
  * Source: ECMA-48 (control sequences), xterm ctlseqs (OSC, bracketed paste).
- * Not here: what the lines mean (console.ts), torn lines (torn-lines.ts).
  */
 import { StringDecoder } from "node:string_decoder";
 
-/** A line without its line end, or the part of one that has come so far. */
+/** A line without its line end, or the part of an unfinished line that has arrived. */
 export interface SplitLine {
-  /** Where the text begins, in characters of plain text since the beginning; a line end counts as one. */
+  /** Position of the text, in characters of plain text since the stream began; a line end counts as one. */
   readonly start: number;
   readonly text: string;
-  /** When its first character came, by the caller's clock. */
+  /** Time of its first character, by the caller's clock. */
   readonly atMs: number;
 }
 
-/** Longest line handed on in one piece, in characters; what is longer comes in pieces of this length. */
+/** Longest line in characters. A longer line is delivered in pieces of this length. */
 export const maxLineLength = 16_384;
 
-/** An operating system command (window title and the like) that never ends must not swallow the boot. */
+/** Longest escape sequence, so that an unterminated one (e.g. a window title) does not swallow the boot. */
 const maxSequenceLength = 1_024;
 
-/** What ends a run of ordinary text: control characters but TAB, and DEL. */
+/** Characters that end a run of ordinary text: control characters except TAB, and DEL. */
 const control = /[\x00-\x08\x0a-\x1f\x7f]/g;
 
-/** Where in an escape sequence the stream is. */
+/** Position of the stream within an escape sequence. */
 type SequenceState = "none" | "escape" | "intermediate" | "csi" | "string" | "string-escape";
 
 export class LineSplitter {
@@ -36,15 +36,15 @@ export class LineSplitter {
   #start = 0;
   #text = "";
   #atMs = 0;
-  /** A CR ended the line before: the LF after it ends nothing more. */
+  /** A CR ended the previous line, so that an LF now ends no further line. */
   #afterReturn = false;
 
-  /** @param onLine gets each line as soon as its end has come */
+  /** @param onLine receives each line as soon as it ends */
   constructor(onLine: (line: SplitLine) => void) {
     this.#onLine = onLine;
   }
 
-  /** Takes bytes of any length. @param atMs when they came */
+  /** Adds bytes of any length. @param atMs time of their arrival */
   push(chunk: Uint8Array, atMs: number): void {
     const text = this.#decoder.write(chunk as Buffer);
     let index = 0;
@@ -61,12 +61,12 @@ export class LineSplitter {
     }
   }
 
-  /** The last line, which has not ended yet: a prompt, for instance. Its text may be empty. */
+  /** The last, unfinished line, e.g. a prompt. Its text may be empty. */
   get partial(): SplitLine {
     return { start: this.#start, text: this.#text, atMs: this.#atMs };
   }
 
-  /** Hands on the last line although it has not ended: the stream has. */
+  /** Ends the stream, and delivers the last line although it has no line end. */
   end(): void {
     if (this.#text !== "") this.#finishLine(1);
   }
@@ -93,7 +93,7 @@ export class LineSplitter {
         }
         this.#afterReturn = false;
         return;
-      case 0x0d: // CR: ends the line, so that progress drawn over itself comes line by line
+      case 0x0d: // CR: ends the line, so that progress output that overwrites itself arrives line by line
         if (this.#text !== "") {
           this.#finishLine(1);
           this.#afterReturn = true;
@@ -103,12 +103,12 @@ export class LineSplitter {
         this.#sequence = "escape";
         this.#sequenceLength = 0;
         return;
-      default: // NUL, BEL, BS and the like leave no text
+      default: // NUL, BEL, BS and other control characters are dropped
         return;
     }
   }
 
-  /** @param endLength what the line end counts in the stream: 0 where a long line is only handed on in pieces */
+  /** @param endLength length of the line end in the stream: 0 for a piece of a long line */
   #finishLine(endLength: 0 | 1): void {
     const line = this.partial;
     this.#start += line.text.length + endLength;
@@ -116,7 +116,7 @@ export class LineSplitter {
     this.#onLine(line);
   }
 
-  /** Goes on inside an escape sequence. @returns the index of the first character not used up */
+  /** Continues inside an escape sequence. @returns the index of the first character after it, or of the text's end */
   #skipSequence(text: string, from: number): number {
     let index = from;
     while (index < text.length) {
@@ -124,7 +124,7 @@ export class LineSplitter {
       this.#sequenceLength += 1;
       if (this.#sequenceLength > maxSequenceLength || this.#breaksSequence(code)) {
         this.#sequence = "none";
-        return index; // the character is not part of it
+        return index; // the character does not belong to the sequence
       }
       index += 1;
       this.#sequence = this.#nextState(code);
@@ -133,7 +133,7 @@ export class LineSplitter {
     return index;
   }
 
-  /** A sequence that is cut short (CAN, SUB, a line end, a kernel line within) leaves what comes next alone. */
+  /** Whether a character (CAN, SUB, a line end, the start of a kernel line) cuts the sequence short. */
   #breaksSequence(code: number): boolean {
     switch (this.#sequence) {
       case "string":
@@ -155,7 +155,7 @@ export class LineSplitter {
         return code < 0x30 ? "intermediate" : "none";
       case "csi":
         if (code < 0x40) return "csi";
-        // Firmware and boot menus go to another place of the screen where others write a line end.
+        // Firmware and boot menus move the cursor instead of writing a line end.
         if ((code === 0x48 || code === 0x66) && this.#text !== "") this.#finishLine(1); // H f
         return "none";
       case "string":

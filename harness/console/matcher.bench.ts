@@ -1,6 +1,6 @@
 /**
- * How fast the console reads: 25 MB of boot-like text with 20 patterns, in chunks as a pty hands them on.
- * Run: `node dist/harness/console/matcher.bench.js`. Prints MB/s; asserts nothing, since hosts differ.
+ * Measures the console's speed on 25 MB of boot-like text with 20 patterns, in chunks as a pty delivers them.
+ * Run: `node dist/harness/console/matcher.bench.js`. It prints MB/s and asserts no limit, since hosts differ.
  */
 
 import { formatDuration } from "../../base/format.js";

@@ -11,17 +11,17 @@ const boot = [
   "cn7 logn: ",
 ];
 
-test("finds the line that says the same in other words", () => {
+test("nearestLine() finds a line with similar words", () => {
   assert.is(nearestLine(/^triton: hostid ([0-9a-f]{8})$/, boot), boot[2]);
   assert.is(nearestLine(/(?:^|\s)(\S+) login: $/, boot), boot[3]);
 });
 
-test("names none rather than a line that has nothing to do with it", () => {
+test("nearestLine() returns undefined if no line is similar", () => {
   assert.is(nearestLine(/Reached target multi-user/, boot), undefined);
   assert.is(nearestLine(/^\d+$/, boot), undefined);
 });
 
-test("takes the later of two lines that are alike", () => {
+test("nearestLine() returns the later of two equally similar lines", () => {
   assert.is(nearestLine("eth0 up", ["1 eth0 down", "2 eth0 down"]), "2 eth0 down");
 });
 

@@ -1,12 +1,12 @@
 /**
- * Which line came nearest to what was awaited: the first thing one looks for when a wait has failed.
- * Compares trigrams of lower-case text (as PostgreSQL's pg_trgm does), so that misspelt, cut and changed words count.
+ * Finds the line most similar to the awaited text, for the error message of a failed wait.
+ * Compares trigrams of lower-case text, as PostgreSQL's pg_trgm does, so that misspelt, cut and changed words count.
  */
 
-/** Less likeness than this is chance. */
+/** Least similarity that is not chance. */
 const leastLikeness = 0.35;
 
-/** @returns the line most like `wanted`, the later of two equals; undefined if none is like it */
+/** @returns the line most similar to `wanted`, the later of two equals; undefined if no line is similar */
 export function nearestLine(wanted: RegExp | string, lines: Iterable<string>): string | undefined {
   const sought = trigrams(typeof wanted === "string" ? wanted : literalText(wanted));
   let best: string | undefined;
@@ -20,7 +20,7 @@ export function nearestLine(wanted: RegExp | string, lines: Iterable<string>): s
   return best;
 }
 
-/** How much of what was sought is there; a longer line is a little less like it. */
+/** Share of the sought trigrams in the line. A longer line scores slightly lower. */
 function share(sought: ReadonlySet<string>, found: ReadonlySet<string>): number {
   if (sought.size === 0) return 0;
   let common = 0;
@@ -38,13 +38,13 @@ function trigrams(text: string): Set<string> {
   return parts;
 }
 
-/** What of a pattern must stand there word for word: `/^triton: hostid ([0-9a-f]{8})$/` → "triton: hostid". */
+/** The literal text of a pattern: `/^triton: hostid ([0-9a-f]{8})$/` → "triton: hostid". */
 function literalText(pattern: RegExp): string {
   return pattern.source
     .replace(/\[(?:\\.|[^\]\\])*\]/g, " ") // character classes
     .replace(/\{\d+(?:,\d*)?\}/g, " ")
     .replace(/\(\?(?:<?[=!]|:|<\w+>)/g, " ")
-    .replace(/\\[a-zA-Z0-9]/g, " ") // \d, \s, \b and the like
+    .replace(/\\[a-zA-Z0-9]/g, " ") // \d, \s, \b and similar
     .replace(/\\(.)/g, "$1")
     .replace(/[\^$.*+?()|]/g, " ");
 }

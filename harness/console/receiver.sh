@@ -1,25 +1,25 @@
 #!/bin/sh
-# Runs the commands that come over a serial line, and answers in frames that the host can check.
-# receiver.ts types this file into a shell, so that it must stay short; comments are not sent.
+# Runs commands that arrive over a serial line, and answers in frames that the host can check.
+# receiver.ts types this file into a shell, so it must stay short. Comments are not sent.
 #
-# Processes are dear in an emulated guest: hence here-documents instead of pipes.
+# Processes are expensive in an emulated guest, so this script uses here-documents instead of pipes.
 #
-# In:  SEQ VERB DATA SUM     SUM is cksum's of the line "SEQ VERB DATA". A SEQ done already is answered, not done again.
-#      c  DATA is the beginning of a command, in base64     a  DATA goes on with it
+# In:  SEQ VERB DATA SUM     SUM is the cksum of the line "SEQ VERB DATA". A repeated SEQ is answered, but not run again.
+#      c  DATA is the beginning of a command, in base64     a  DATA continues the command
 #      r  run it, then send lines DATA of the answer (a sed script: 1,64p)
-#      g  send lines DATA of the answer                     q  end
+#      g  send lines DATA of the answer                     q  quit
 # Out: ~ready~               ~nak~  a line was garbled
-#      ~SEQ ok~  taken       ~SEQ run~  running            ~SEQ end~  the lines asked for have been sent
+#      ~SEQ ok~  accepted    ~SEQ run~  running            ~SEQ end~  the requested lines have been sent
 #      ~SEQ N TEXT~          line N of the answer to the run SEQ. Line 1 is
-#      STATUS SUM LENGTH SUM LENGTH SUM: exit status, stdout, stderr, and the sum of the line that stands before;
-#      then come stdout and stderr in base64.
+#      STATUS SUM LENGTH SUM LENGTH SUM: exit status, stdout, stderr, and the sum of the line up to there.
+#      The next lines are stdout and stderr in base64.
 set -f
 dir=$(mktemp -d) || exit
 pid=
 command=
 last=
 trap 'rm -rf "$dir"; stty echo' EXIT
-# ^C ends the command, whatever it does with signals: it has a session, and so a process group, of its own.
+# ^C kills the command even if it ignores signals. It has its own session, and so its own process group.
 trap '[ -z "$pid" ] || kill -KILL "-$pid" 2>/dev/null || kill -KILL "$pid"' INT
 trap '' QUIT TSTP
 trap exit HUP TERM
@@ -47,15 +47,15 @@ run() {
 	echo "~$1 run~"
 	wait "$pid"
 	status=$?
-	# A ^C ends the wait, but not always what is waited for.
+	# A ^C ends the wait, but perhaps not the command.
 	while kill -0 "$pid" 2>/dev/null; do
 		wait "$pid"
 		status=$?
 	done
 	pid=
 	seq=$1
-	# What the command leaves behind may write on, and for ever: the answer is what is there now, and the next command
-	# gets files of its own. One byte more than an answer may have is enough to refuse it.
+	# Background processes of the command may write forever. The answer is a copy of the output so far, and the next
+	# command gets new files. One byte beyond the limit is enough for the host to reject the answer.
 	for each in out err; do
 		head -c 4194305 "$dir/$each" >"$dir/$each.now"
 	done
@@ -73,7 +73,7 @@ run() {
 
 echo "~ready~"
 while :; do
-	# A ^C also ends a read; the end of the line ends all.
+	# A ^C also ends a read. The end of the input ends the script.
 	IFS= read -r line || {
 		[ $? -gt 128 ] && continue
 		exit

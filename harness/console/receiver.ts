@@ -1,7 +1,6 @@
 /**
- * Types receiver.sh into a shell and starts it. What was typed is known to have arrived when the guest has computed
- * an answer from it.
- * Not here: getting to a shell (serial-login.ts), the receiver's frames (serial-shell.ts).
+ * Types receiver.sh into a shell and starts it. An answer that the guest computes from a typed line proves that the line
+ * arrived. serial-login.ts starts the shell, serial-shell.ts talks to the receiver.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,19 +15,19 @@ import { loginPrompt } from "./serial-login.js";
 /** Longest piece of the receiver typed at once, in characters: short enough that a lost character costs little. */
 const pieceLength = 200;
 
-/** First wait for an answer, in milliseconds; half as much again with each try. */
-const firstPatienceMs = 3_000;
+/** First timeout for an answer, in milliseconds. It grows by half with each try. */
+const firstWaitMs = 3_000;
 
-/** What is typed, and what the shell should say to it: something of this form, with this in its first group. */
+/** A line to type, the form of the shell's answer, and the right text of that answer's first group. */
 interface Step {
   readonly line: string;
-  readonly heard: RegExp;
+  readonly pattern: RegExp;
   readonly right: string;
 }
 
 /**
- * Types the receiver into the shell at hand, each piece until the guest's own checksum of it is right, and starts it.
- * @returns false if the shell ended meanwhile, so that getty asks for a name again
+ * Types the receiver into the running shell, each piece until the guest's own checksum of it is right, and starts it.
+ * @returns false if the shell ended in the meantime, so that getty prompts for a name again
  * @throws ExpectationFailed TIMED_OUT, CONSOLE_ENDED
  */
 export async function startReceiver(console: Console, deadline: Deadline, signal: AbortSignal): Promise<boolean> {
@@ -46,45 +45,45 @@ function stepsFor(receiver: string): readonly Step[] {
     pieces.push(assignment(`r${pieces.length}`, piece, piece));
   }
   return [
-    // A plain shell first: bash would edit the line, beep and redraw.
-    { line: 'exec env PS1= PS2= sh\nstty -echo; echo "~shell $((6*7))~"', heard: /~shell (\d+)~/, right: "42" },
+    // Starts a plain shell first: bash would edit the line, beep and redraw.
+    { line: 'exec env PS1= PS2= sh\nstty -echo; echo "~shell $((6*7))~"', pattern: /~shell (\d+)~/, right: "42" },
     ...pieces,
-    // Checked as a whole before it runs: without one of its pieces it would say that it is ready, and end.
+    // Checks the whole receiver before it runs: a receiver without one of its pieces would print "ready" and end.
     assignment("whole", pieces.map((_, index) => `$r${index}`).join(""), source),
-    // A receiver that runs already answers a line that is no frame with its nak, which does as well.
-    { line: 'exec sh -c "$(printf %s "$whole"|base64 -d)"', heard: /~(?:nak|ready)~()/, right: "" },
+    // If the receiver runs already, it answers this line, which is not a frame, with a nak. That proves as much.
+    { line: 'exec sh -c "$(printf %s "$whole"|base64 -d)"', pattern: /~(?:nak|ready)~()/, right: "" },
   ];
 }
 
-/** Gives a variable its value, and has the checksum of that told. */
+/** Assigns a shell variable and prints the checksum of its value. */
 function assignment(name: string, words: string, value: string): Step {
   return {
     line: `${name}=${words};echo "~${name} $(printf %s "$${name}"|cksum)~"`,
-    heard: new RegExp(`~${name} (\\d+ \\d+)~`),
+    pattern: new RegExp(`~${name} (\\d+ \\d+)~`),
     right: `${cksum(value)} ${value.length}`,
   };
 }
 
-/** The receiver without its comments and indents. */
+/** The receiver's text without comments and indentation. */
 async function readReceiver(): Promise<string> {
   const text = await readFile(join(findProjectRoot(), "harness/console/receiver.sh"), "utf8");
   const lines = text.split("\n").map((line) => line.trim());
   return lines.filter((line) => line !== "" && !line.startsWith("#")).join("\n");
 }
 
-/** Types the line again, more patiently each time, until the guest gives the right answer. @returns false at getty's prompt */
+/** Types the line until the guest gives the right answer, with a longer timeout each time. @returns false at getty's prompt */
 async function typeUntilRight(
   console: Console,
-  { line, heard, right }: Step,
+  { line, pattern, right }: Step,
   deadline: Deadline,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const answer = new RegExp(`${heard.source}|(?<login>${loginPrompt.source})`);
-  for (let patienceMs = firstPatienceMs; ; ) {
+  const answer = new RegExp(`${pattern.source}|(?<login>${loginPrompt.source})`);
+  for (let waitMs = firstWaitMs; ; ) {
     await console.write(`${line}\n`);
-    const timeoutMs = Math.min(patienceMs, deadline.leftMs);
+    const timeoutMs = Math.min(waitMs, deadline.leftMs);
     try {
-      const what = "the shell's answer to what was typed";
+      const what = "the shell's answer to a typed line";
       const { match } = await console.waitFor(answer, { what, on: "prompt", timeoutMs, signal });
       if (match.groups?.["login"] !== undefined) return false;
       if (match[1] === right) return true;
@@ -97,7 +96,7 @@ async function typeUntilRight(
           { cause: error },
         );
       }
-      patienceMs *= 1.5;
+      waitMs *= 1.5;
     }
     await console.write("\x03\n"); // an open quote or half a line must not swallow the next try
   }

@@ -1,8 +1,7 @@
 /**
- * From getty's prompt to a shell that answers. Prompts are only hints of when to type: that a name arrived whole is
- * known when it is echoed, that there is a shell when it has computed an answer.
+ * Logs in at getty's prompt, until a shell answers. Prompts only hint at when to type. An echo proves that the name
+ * arrived, and a computed answer proves that a shell runs. receiver.ts then types the receiver into that shell.
  * Sources: agetty(8) (echo, ^U), login(1), pam_unix ("Password: ", "Login incorrect").
- * Not here: what the shell is told then (receiver.ts).
  */
 import { formatDuration } from "../../base/format.js";
 import { ExpectationFailed } from "../harness-error.js";
@@ -11,17 +10,17 @@ import { Deadline } from "./deadline.js";
 
 export interface LoginOptions {
   readonly user: string;
-  /** Typed if one is asked for. */
+  /** Typed if the guest prompts for a password. */
   readonly password?: string;
-  /** Longest time until commands can be run, in milliseconds; counts from the call. */
+  /** Longest time from the call until commands can run, in milliseconds. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
 
-/** Getty's prompt, or login's own after a refusal. "Last login: " is none. */
+/** Getty's prompt, or login's own after a refusal. "Last login: " does not match. */
 export const loginPrompt = /(?<!\S)(?!Last )\S+ login: $/;
 
-/** What is heard on the way to a shell. A hint is what may be a shell's prompt, and as well "Linux … #" of "#1 SMP". */
+/** Console texts on the way to a shell. A hint may be a shell's prompt, or other text such as "Linux … #" of "#1 SMP". */
 type Turn = "login" | "password" | "refused" | "answer" | "hint";
 
 const turns: Record<Turn, RegExp> = {
@@ -38,24 +37,24 @@ const anyTurn = new RegExp(
 );
 
 /**
- * A shell answers it with `~shell-7~`, which its echo is not, and of which no lost character makes an open quote.
- * The ^U before it takes back what is left of another.
+ * A command that a shell answers with `~shell-7~`. Its echo differs from the answer, and the loss of a character cannot
+ * leave an open quote. The ^U in front deletes the rest of an earlier one.
  */
 const probe = (count: number): string => `\x15printf ~%s-%s~\\\\n shell ${count}\n`;
 
-/** Time from the first probe to the second, in milliseconds; half as much again from each to the next, up to a limit. */
+/** Time from the first probe to the second, in milliseconds. Each next interval is 1.5 times as long, up to the limit. */
 const firstPaceMs = 1_000;
 const longestPaceMs = 5_000;
 
-/** A prompt may be lost to a kernel line or a flushed buffer: after this long without one, Enter brings another. */
+/** Wait for a prompt before Enter is pressed, in milliseconds. A kernel line or a flushed buffer may have lost the prompt. */
 const nudgeMs = 5_000;
 
-/** A wrong answer may be the line's fault once: it loses characters where nothing is echoed. */
+/** Refusals before the login fails. The line may have lost a character of the password once, without an echo to show it. */
 const maxRefusals = 2;
 
 /**
- * Gets to a shell that answers, whether getty is asking for a name or has given a shell at once. Where getty asks
- * again before that, because the shell ended, it logs in again.
+ * Logs in until a shell answers. Also works if a shell runs already, and logs in again if the shell ends and getty
+ * prompts once more.
  * @throws ExpectationFailed LOGIN_REFUSED, TIMED_OUT, CONSOLE_ENDED
  */
 export async function logIn(console: Console, options: LoginOptions, deadline: Deadline): Promise<void> {
@@ -68,9 +67,9 @@ class Login {
   readonly #console: Console;
   readonly #options: LoginOptions;
   readonly #deadline: Deadline;
-  /** Text before this position has been dealt with. */
+  /** Text before this position has been processed. */
   #from: number;
-  /** The name that was given to getty last is ours, and so are the password asked for and the shell that comes. */
+  /** Whether getty has our user name, so that the next password prompt and shell are for us. */
   #named = false;
   #refusals = 0;
 
@@ -81,17 +80,17 @@ class Login {
     this.#from = console.position - console.partial.length;
   }
 
-  /** Answers what is asked, until there may be a shell. */
+  /** Answers getty's and login's prompts until a shell may be running. */
   async passGetty(): Promise<void> {
     for (;;) {
-      const heard = await this.#hear(nudgeMs);
-      if (heard === undefined) {
+      const next = await this.#nextTurn(nudgeMs);
+      if (next === undefined) {
         if (this.#named) return; // a prompt may be empty
         await this.#console.write("\n");
         continue;
       }
-      this.#from = heard.end;
-      switch (heard.turn) {
+      this.#from = next.end;
+      switch (next.turn) {
         case "login":
           this.#named = await this.#typeName();
           break;
@@ -99,45 +98,45 @@ class Login {
           await this.#console.write(`${this.#password()}\n`);
           break;
         case "refused":
-          this.#takeRefusal(heard.text);
+          this.#takeRefusal(next.text);
           break;
         case "hint":
-          // Before a login, a line of the boot that ends in such a sign is no prompt.
-          if (this.#named || heard.end === this.#console.position) return;
+          // Before a login, a boot line that ends in such a character is not a prompt.
+          if (this.#named || next.end === this.#console.position) return;
           break;
-        case "answer": // late, from a shell that has ended
+        case "answer": // a late answer, from a shell that has ended
           break;
         default:
-          return heard.turn satisfies never;
+          return next.turn satisfies never;
       }
     }
   }
 
-  /** Asks at a pace whether there is a shell. @returns false if there is not, because something else is asked for */
+  /** Sends probes until a shell answers. @returns false if another prompt appears instead */
   async shellAnswers(): Promise<boolean> {
     for (let count = 1, paceMs = firstPaceMs; ; count += 1) {
       await this.#console.write(probe(count));
       const pace = new Deadline(paceMs);
-      for (let heard = await this.#hear(pace.leftMs); heard !== undefined; heard = await this.#hear(pace.leftMs)) {
-        if (heard.turn === "answer") return true;
-        if (heard.turn !== "hint") return false;
-        this.#from = heard.end;
+      for (let next = await this.#nextTurn(pace.leftMs); next !== undefined; next = await this.#nextTurn(pace.leftMs)) {
+        if (next.turn === "answer") return true;
+        if (next.turn !== "hint") return false;
+        this.#from = next.end;
       }
       paceMs = Math.min(longestPaceMs, paceMs * 1.5);
     }
   }
 
-  /** @returns undefined if nothing of the kind came in `patienceMs` @throws ExpectationFailed TIMED_OUT at the deadline */
-  async #hear(
-    patienceMs: number,
+  /** @returns undefined if no such text came in `patienceMs` @throws ExpectationFailed TIMED_OUT at the deadline */
+  async #nextTurn(
+    waitMs: number,
   ): Promise<{ readonly turn: Turn; readonly text: string; readonly end: number } | undefined> {
-    const found = await this.#waitFor(anyTurn, "a login or shell prompt", patienceMs);
+    const found = await this.#waitFor(anyTurn, "a login or shell prompt", waitMs);
     if (found === undefined) return undefined;
     const [turn, text] = Object.entries(found.match.groups ?? {}).find(([, text]) => text !== undefined) ?? [];
     return { turn: turn as Turn, text: text ?? "", end: found.end };
   }
 
-  /** Types the name and sees it echoed whole; takes it back if it was not. */
+  /** Types the name and checks its echo. @returns false if the echo was wrong, so that the name was deleted again */
   async #typeName(): Promise<boolean> {
     const { user } = this.#options;
     await this.#console.write(user);
@@ -147,8 +146,8 @@ class Login {
       nudgeMs,
     );
     if (echo === undefined) {
-      this.#from = this.#console.position; // what has been asked meanwhile was asked of something else
-      await this.#console.write("\x15\n"); // ^U takes the name back, and an empty name brings a new prompt
+      this.#from = this.#console.position; // ignores prompts that came in the meantime
+      await this.#console.write("\x15\n"); // ^U deletes the name, and an empty name brings a new prompt
       return false;
     }
     this.#from = echo.end;
@@ -157,9 +156,9 @@ class Login {
   }
 
   #password(): string {
-    if (!this.#named) return ""; // something typed before its time was taken for a name
+    if (!this.#named) return ""; // getty took earlier input for a name
     const { password } = this.#options;
-    if (password === undefined) throw this.#refusal("asked for a password, and none was given");
+    if (password === undefined) throw this.#refusal("asked for a password, but livelab has none");
     return password;
   }
 
@@ -170,9 +169,9 @@ class Login {
     if (this.#refusals === maxRefusals) throw this.#refusal(`said ${JSON.stringify(text)}`);
   }
 
-  async #waitFor(pattern: RegExp, what: string, patienceMs: number): Promise<ConsoleMatch | undefined> {
+  async #waitFor(pattern: RegExp, what: string, waitMs: number): Promise<ConsoleMatch | undefined> {
     const { signal } = this.#options;
-    const timeoutMs = Math.min(patienceMs, this.#deadline.leftMs);
+    const timeoutMs = Math.min(waitMs, this.#deadline.leftMs);
     try {
       return await this.#console.waitFor(pattern, { what, on: "prompt", from: this.#from, timeoutMs, signal });
     } catch (error) {
@@ -190,8 +189,8 @@ class Login {
     return new ExpectationFailed("LOGIN_REFUSED", `the guest did not let ${user} log in on the console: it ${what}`, {
       hint:
         password === undefined
-          ? "Give the password whose hash stands in node.config as root_shadow."
-          : "The password must belong to the hash that stands in node.config as root_shadow; was node.config served, and did the guest read it?",
+          ? "write the password for node.config's root_shadow to a file next to it: node.config.password"
+          : "check that the password matches root_shadow in node.config, and that the guest loaded node.config",
     });
   }
 }

@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { LivelabError } from "../../base/livelab-error.js";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { type Noise, NoisyLine } from "../../fixtures/noisy-line.js";
 import { PtyLine } from "../../fixtures/pty-line.js";
 import { Console } from "./console.js";
@@ -14,7 +14,7 @@ const fixtureLogin = join(findProjectRoot(), "fixtures/console-login.sh");
 const lateShell = join(findProjectRoot(), "fixtures/late-shell.sh");
 const bash = "env PS1='root@cn7:~# ' bash --norc -i";
 
-/** A real shell on a real terminal; the host's own kernel is not to be told anything. */
+/** Logs in to a real shell on a real terminal. quietKernel is off, since it would change the host's kernel. */
 const login = (console: Console, signal: AbortSignal, password?: string): Promise<SerialShell> =>
   SerialShell.login(console, {
     user: "root",
@@ -30,7 +30,7 @@ const codeOf = (promise: Promise<unknown>): Promise<string> =>
     (error: unknown) => (error instanceof LivelabError ? error.code : (error as Error).name),
   );
 
-test("runs commands in a shell that was there at once", async () => {
+test("SerialShell runs commands in a shell that needs no login", async () => {
   const signal = AbortSignal.timeout(10_000);
   await using console = new Console(await PtyLine.start("env PS1='# ' sh"));
   await using shell = await login(console, signal);
@@ -40,14 +40,14 @@ test("runs commands in a shell that was there at once", async () => {
   assert.is(result.stderr, "err\n");
 });
 
-test("logs in by name and password, past bash's line editor", async () => {
+test("login() logs in with name and password, and gets past bash's line editor", async () => {
   const signal = AbortSignal.timeout(10_000);
   await using console = new Console(await PtyLine.start(`${fixtureLogin} secret ${bash}`));
   await using shell = await login(console, signal, "secret");
   assert.is((await shell.run("echo $((40 + 2))", { timeoutMs: 5_000, signal })).stdout, "42\n");
 });
 
-test("says that the password was refused, and what to look at", async () => {
+test("login() reports a refused password, with a hint at root_shadow", async () => {
   const signal = AbortSignal.timeout(10_000);
   await using console = new Console(await PtyLine.start(`${fixtureLogin} secret ${bash}`));
   const error: LivelabError = await login(console, signal, "wrong").then(
@@ -58,10 +58,10 @@ test("says that the password was refused, and what to look at", async () => {
   assert.match(error.hint ?? "", /root_shadow/);
 });
 
-test("waits for a shell that starts late, after a motd that pauses where it looks like a prompt", async () => {
+test("login() waits for a shell that starts late, after a motd that pauses at a text like a prompt", async () => {
   const signal = AbortSignal.timeout(20_000);
   const logInLate = async (seed: number): Promise<string> => {
-    // Later than what is typed waits for its first answer, by up to a second.
+    // Up to a second later than the first timeout for an answer.
     const [pause, late] = [((seed * 37) % 100) / 100, 3 + ((seed * 61) % 100) / 100];
     const line = await PtyLine.start(`${fixtureLogin} secret ${lateShell} ${pause} ${late} ${bash}`);
     await using console = new Console(line);
@@ -71,9 +71,9 @@ test("waits for a shell that starts late, after a motd that pauses where it look
   assert.equal(await Promise.all([1, 2, 3, 4, 5, 6].map(logInLate)), Array(6).fill("here\n"));
 });
 
-test("logs in again when the shell ends before commands can be run", async () => {
+test("login() logs in again if the shell ends before it runs a command", async () => {
   const signal = AbortSignal.timeout(15_000);
-  // The first session runs one line and ends; the second is a shell.
+  // The first session runs one line and ends. The second is a shell.
   const once = `mkdir "$HOME/once" 2>/dev/null || exec ${bash.replaceAll("'", '"')}; printf "# "; read -r line; eval "$line" </dev/null`;
   await using console = new Console(await PtyLine.start(`${fixtureLogin} secret sh -c '${once}'`));
   await using shell = await login(console, signal, "secret");
@@ -81,7 +81,7 @@ test("logs in again when the shell ends before commands can be run", async () =>
   assert.is(console.tail(100).filter((text) => text.startsWith("Last login: ")).length, 2);
 });
 
-test("types the receiver again when a piece of it was lost where the pieces are put together", async () => {
+test("login() types the receiver again if the line that joins its pieces loses characters", async () => {
   const signal = AbortSignal.timeout(15_000);
   const line = await PtyLine.start("sh");
   const write = line.write.bind(line);
@@ -98,19 +98,19 @@ test("types the receiver again when a piece of it was lost where the pieces are 
   assert.is(lost, 1);
 });
 
-test("carries half a megabyte of any bytes back unchanged", async () => {
+test("run() returns half a megabyte of arbitrary bytes unchanged", async () => {
   const signal = AbortSignal.timeout(20_000);
   await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
   const script = `awk 'BEGIN { for (i = 0; i < 60000; i++) printf "%c%d\\n", i % 256, i }'`;
-  const bytes = execFileSync("sh", ["-c", script], { timeout: 5_000 });
-  assert.ok(bytes.length > 400_000, `${bytes.length} bytes`);
+  const { stdout: printed } = await runProgram("sh", ["-c", script], { limitMs: 5_000 });
+  assert.ok(printed.length > 400_000, `${printed.length} characters`);
   const { stdout, stderr } = await shell.run(`${script} >&2; ${script}`, { timeoutMs: 15_000, signal });
-  assert.is(stdout, bytes.toString());
-  assert.is(stderr, bytes.toString());
+  assert.is(stdout, printed);
+  assert.is(stderr, printed);
 });
 
-test("runs a command longer than a terminal's line", async () => {
+test("run() runs a command that is longer than a terminal's line", async () => {
   const signal = AbortSignal.timeout(10_000);
   await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
@@ -118,7 +118,7 @@ test("runs a command longer than a terminal's line", async () => {
   assert.is((await shell.run(`printf %s '${text}'`, { timeoutMs: 5_000, signal })).stdout, text);
 });
 
-test("kills a command that never ends, though it ignores every polite signal, and goes on", async () => {
+test("run() kills an endless command that ignores signals, and the shell stays usable", async () => {
   const signal = AbortSignal.timeout(15_000);
   await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
@@ -132,7 +132,7 @@ test("kills a command that never ends, though it ignores every polite signal, an
   assert.is((await shell.run("echo still here", { timeoutMs: 5_000, signal })).stdout, "still here\n");
 });
 
-test("gives the line back when the caller stops waiting", async () => {
+test("the shell stays usable after the caller aborts a command", async () => {
   const signal = AbortSignal.timeout(15_000);
   await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
@@ -143,7 +143,7 @@ test("gives the line back when the caller stops waiting", async () => {
   assert.is((await shell.run("echo free", { timeoutMs: 5_000, signal })).stdout, "free\n");
 });
 
-test("a command that leaves a process writing to its output ends with what was there, and the next has its own", async () => {
+test("a command whose background process keeps writing ends with the output so far, and the next command has only its own", async () => {
   const signal = AbortSignal.timeout(30_000);
   await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
@@ -158,7 +158,7 @@ test("a command that leaves a process writing to its output ends with what was t
   assert.equal(third, { status: 0, stdout: "", stderr: "" });
 });
 
-test("a command that leaves a process behind does not wait for it, and leaves it running", async () => {
+test("run() does not wait for a command's background process, and leaves it running", async () => {
   const signal = AbortSignal.timeout(15_000);
   await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
@@ -171,7 +171,7 @@ test("a command that leaves a process behind does not wait for it, and leaves it
   assert.equal(later, { status: 0, stdout: "", stderr: "" });
 });
 
-test("a process left behind that empties its output falsifies no answer", async () => {
+test("a background process that truncates its output does not falsify any answer", async () => {
   const signal = AbortSignal.timeout(15_000);
   await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
@@ -180,7 +180,7 @@ test("a process left behind that empties its output falsifies no answer", async 
   assert.is((await shell.run("sleep 0.6; echo own", { timeoutMs: 5_000, signal })).stdout, "own\n");
 });
 
-test("output beyond 4 MiB is refused by its size, however much more there is", async () => {
+test("run() rejects output of more than 4 MiB, even 50 MB", async () => {
   const signal = AbortSignal.timeout(20_000);
   await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
@@ -193,7 +193,7 @@ test("output beyond 4 MiB is refused by its size, however much more there is", a
   assert.is((await shell.run("echo still here", { timeoutMs: 5_000, signal })).stdout, "still here\n");
 });
 
-test("refuses a second command while one is under way", async () => {
+test("run() rejects a second command while one is running", async () => {
   const signal = AbortSignal.timeout(10_000);
   await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
@@ -202,7 +202,7 @@ test("refuses a second command while one is under way", async () => {
   assert.is((await first).stdout, "first\n");
 });
 
-test("fails at once when the guest goes away in the middle of a command", async () => {
+test("run() fails at once if the guest goes away during a command", async () => {
   const signal = AbortSignal.timeout(10_000);
   await using console = new Console(await PtyLine.start("sh"));
   await using shell = await login(console, signal);
@@ -215,10 +215,10 @@ const kernelLinesOnly: Noise = { lostToGuest: 0, lostFromGuest: 0, kernelLines: 
 const losses: Noise = { lostToGuest: 1 / 2_000, lostFromGuest: 1 / 2_000, kernelLines: 1 / 1_000, seed: 11 };
 
 for (const [title, noise] of [
-  ["the kernel writes in the middle of every other line", kernelLinesOnly],
-  ["characters get lost both ways", losses],
+  ["the kernel writes into every other line", kernelLinesOnly],
+  ["characters get lost in both directions", losses],
 ] as const) {
-  test(`gets a command and its output across when ${title}`, async () => {
+  test(`run() transfers a command and its output intact while ${title}`, async () => {
     const signal = AbortSignal.timeout(40_000);
     const line = new NoisyLine(await PtyLine.start(`${fixtureLogin} secret ${bash}`), noise);
     await using console = new Console(line);
@@ -232,7 +232,7 @@ for (const [title, noise] of [
     const expected = Array.from({ length: 8_000 }, (_, index) => `line ${index + 1}\n`).join("");
     const result = await shell.run("seq 8000 | sed 's/^/line /'; exit 3", { timeoutMs: 10_000, signal });
     assert.is(result.status, 3);
-    assert.ok(result.stdout === expected, "the output was changed on its way");
+    assert.ok(result.stdout === expected, "the output was changed in transit");
     assert.ok(line.count.lost + line.count.kernelLines > 20, JSON.stringify(line.count));
   });
 }

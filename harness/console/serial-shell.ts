@@ -1,11 +1,11 @@
 /**
- * Commands in the guest over its serial console, where lines are cut in two by the kernel and characters get lost.
- * Every frame there and back is checked and acknowledged or asked for again; nothing depends on a prompt or an echo.
+ * Runs commands in the guest over its serial console, where the kernel interrupts lines and characters get lost.
+ * Each frame, in both directions, has a checksum, and is acknowledged or repeated. No step depends on a prompt or an echo.
  *
  *     await using shell = await SerialShell.login(console, { user: "root", password, timeoutMs: 60_000, signal });
  *     const { status, stdout } = await shell.run("hostid", { timeoutMs: 10_000, signal });
  *
- * The far end is receiver.sh. Not here: getting to a shell (serial-login.ts).
+ * The guest's end is receiver.sh. serial-login.ts logs in.
  */
 import { formatBytes, formatDuration } from "../../base/format.js";
 import { ExpectationFailed, HarnessError } from "../harness-error.js";
@@ -17,12 +17,12 @@ import { startReceiver } from "./receiver.js";
 import { type LoginOptions, logIn } from "./serial-login.js";
 
 export interface SerialLoginOptions extends LoginOptions {
-  /** Tells the kernel to print only emergencies on the console from now on (`dmesg -n 1`): fewer torn lines. @default true */
+  /** Limits the kernel's console output to emergencies (`dmesg -n 1`), so that fewer lines are torn. @default true */
   readonly quietKernel?: boolean;
 }
 
 export interface RunOptions {
-  /** Longest time for the command itself, in milliseconds; it is killed then. Carrying its output back is not counted. */
+  /** Longest run of the command, in milliseconds; it is killed then. The transfer of its output does not count. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
@@ -35,26 +35,26 @@ interface Frame {
   readonly data: string;
 }
 
-/** What the guest has sent: a word of its own, or a line of an answer. */
+/** Kind of a frame from the guest: a status word, or a line of an answer. */
 type Said = "ok" | "run" | "end" | "nak" | "line";
 
-/** Whether a frame is the one awaited. */
+/** Whether a frame is the awaited one. */
 type Wanted = (seq: number, said: Said) => boolean;
 
 /** Base64 characters of a command in one frame: a terminal in canonical mode takes lines of up to 4095 bytes. */
 const pieceLength = 2_000;
-/** Lines of an answer asked for at once. */
+/** Number of answer lines requested at once. */
 const windowLines = 128;
-/** First wait for an acknowledgement, in milliseconds; doubles with each try. */
-const patienceMs = 3_000;
-const maxPatienceMs = 24_000;
-/** A running command is asked after, in case the end of its answer was lost. */
+/** First timeout for an acknowledgement, in milliseconds; it doubles with each try. */
+const answerMs = 3_000;
+const longestAnswerMs = 24_000;
+/** Interval at which a running command's answer is requested again, in milliseconds, in case its end was lost. */
 const askAfterMs = 20_000;
-/** A killed command must be gone by then. */
+/** Time within which a killed command must end, in milliseconds. */
 const killGraceMs = 30_000;
-/** Longest time without a whole frame before the line is given up, in milliseconds. */
+/** Longest time without a whole frame, in milliseconds. Then the line counts as too noisy. */
 const silenceMs = 60_000;
-/** More than this is not for a serial line, in bytes. receiver.sh takes one byte more of each stream, and no further. */
+/** Longest output of a command in bytes. receiver.sh reads at most one byte more from each stream. */
 const maxOutputBytes = 4 * 1024 * 1024;
 
 const frameLine = /~(?:(nak)|(\d+) (?:(ok|run|end)|(\d+) ([A-Za-z0-9+/= ]*)))~$/;
@@ -64,11 +64,11 @@ export class SerialShell implements AsyncDisposable {
   readonly #stopWatching: () => void;
   #seq = 0;
   #running: Promise<unknown> | undefined;
-  /** The run whose answer is being put together. */
+  /** The running command's frame and the part of its answer that has arrived. */
   #answer: { readonly seq: number; readonly answer: CommandAnswer } | undefined;
-  /** What has been said and not been looked at yet: a whole answer may come at one go. */
-  #heard: { readonly seq: number; readonly said: Said }[] = [];
-  #onHeard: () => void = () => {};
+  /** Frames that have arrived and are not processed yet. A whole answer may arrive at once. */
+  #received: { readonly seq: number; readonly said: Said }[] = [];
+  #onReceived: () => void = () => {};
   #onEnd: () => void = () => {};
   #gone = false;
 
@@ -82,7 +82,7 @@ export class SerialShell implements AsyncDisposable {
   }
 
   /**
-   * Logs in on the console, or uses the shell that is there, and sets up the far end.
+   * Logs in on the console, or uses a shell that already runs there, and starts the receiver.
    * @throws ExpectationFailed LOGIN_REFUSED, TIMED_OUT, CONSOLE_ENDED
    */
   static async login(console: Console, options: SerialLoginOptions): Promise<SerialShell> {
@@ -97,15 +97,15 @@ export class SerialShell implements AsyncDisposable {
   }
 
   /**
-   * Runs a command with `sh -c`; its stdin is empty. A status other than 0 is a result, not an error. What the command
-   * leaves running goes on; the result has what was printed until the command itself ended.
-   * In the guest, SIGINT and SIGQUIT are ignored by the command, as for any job that a script puts in the background.
-   * @throws ExpectationFailed COMMAND_TIMED_OUT (the line can be used again), CONSOLE_ENDED
-   * @throws HarnessError LINE_TOO_NOISY, OUTPUT_TOO_LARGE (over 4 MiB), MISUSE (a command is under way)
+   * Runs a command with `sh -c` and empty stdin. A status other than 0 is a result, not an error. Background processes of
+   * the command keep running; the result has the output up to the end of the command itself.
+   * The command ignores SIGINT and SIGQUIT, like any background job of a script.
+   * @throws ExpectationFailed COMMAND_TIMED_OUT (the shell can be used again), CONSOLE_ENDED
+   * @throws HarnessError LINE_TOO_NOISY, OUTPUT_TOO_LARGE (over 4 MiB), MISUSE (another command is running)
    */
   async run(command: string, options: RunOptions): Promise<CommandResult> {
     if (this.#running !== undefined) {
-      throw new HarnessError("MISUSE", `asked to run ${quote(command)} while another command is under way`);
+      throw new HarnessError("MISUSE", `cannot run ${quote(command)}: another command is running on this serial shell`);
     }
     this.#running = this.#run(command, options);
     try {
@@ -116,10 +116,10 @@ export class SerialShell implements AsyncDisposable {
     }
   }
 
-  /** Ends the far end, which logs out; getty asks for a name again. */
+  /** Ends the receiver, which logs out. Getty prompts for a name again. */
   async [Symbol.asyncDispose](): Promise<void> {
     const frame = this.#frame("q", "-");
-    // The machine may be gone already; then there is nobody to log out.
+    // The machine may be gone already. Then no session is left to log out of.
     await this.#write(frame).catch(() => {});
     this.#stopWatching();
   }
@@ -145,7 +145,7 @@ export class SerialShell implements AsyncDisposable {
     return result;
   }
 
-  /** Starts a command and waits for its end. @returns true if it had to be killed */
+  /** Starts a command and waits for its end. @returns whether it was killed at its timeout */
   async #awaitEnd(frame: Frame, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
     const said: Wanted = (seq, word) => seq === frame.seq && word !== "ok";
     const ended: Wanted = (seq, word) => seq === frame.seq && (word === "end" || word === "line");
@@ -156,26 +156,26 @@ export class SerialShell implements AsyncDisposable {
         word = await this.#next(ended, Math.min(askAfterMs, deadline.leftMs), signal);
         if (word === undefined && !deadline.passed) await this.#write(frame);
       }
-      if (word === "line") await this.#next((seq, word) => seq === frame.seq && word === "end", patienceMs, signal);
+      if (word === "line") await this.#next((seq, word) => seq === frame.seq && word === "end", answerMs, signal);
       if (word === "end" || word === "line") return false;
     } catch (error) {
-      // Whoever gave up waiting wants the line back, not the command.
+      // An abort frees the line: ^C kills the command.
       if (signal.aborted) await this.#console.write("\x03").catch(() => {});
       throw error;
     }
     for (const grace = new Deadline(killGraceMs); !grace.passed; ) {
       await this.#console.write("\x03");
-      if ((await this.#next(ended, patienceMs, signal)) !== undefined) return true;
-      await this.#write(frame); // the answer may have been cut off by the ^C
+      if ((await this.#next(ended, answerMs, signal)) !== undefined) return true;
+      await this.#write(frame); // the ^C may have cut off the answer
     }
     throw new ExpectationFailed(
       "COMMAND_TIMED_OUT",
-      `a command did not end in ${formatDuration(timeoutMs)}, and could not be killed in ${formatDuration(killGraceMs)} more`,
-      { hint: 'It may hang in the kernel; look for "blocked for more than" on the console.' },
+      `a command did not end in ${formatDuration(timeoutMs)}, and did not end within ${formatDuration(killGraceMs)} of being killed`,
+      { hint: 'look for "blocked for more than" in the console log: the command may hang in the kernel' },
     );
   }
 
-  /** Asks for what is missing of an answer until it is whole. */
+  /** Requests the missing lines of an answer until it is complete. */
   async #collect(answer: CommandAnswer, command: string, signal: AbortSignal): Promise<CommandResult> {
     let silence = new Deadline(silenceMs);
     let received = -1;
@@ -185,7 +185,7 @@ export class SerialShell implements AsyncDisposable {
           "OUTPUT_TOO_LARGE",
           `${quote(command)} printed more than ${formatBytes(maxOutputBytes)}`,
           {
-            hint: `A serial line is for up to ${formatBytes(maxOutputBytes)}: print less of it, with tail or grep.`,
+            hint: `print at most ${formatBytes(maxOutputBytes)} on the serial line: filter the output with tail or grep`,
           },
         );
       }
@@ -199,7 +199,7 @@ export class SerialShell implements AsyncDisposable {
         received = answer.received;
         silence = new Deadline(silenceMs);
       }
-      if (silence.passed) throw this.#noisy(`no whole line of the output of ${quote(command)}`);
+      if (silence.passed) throw this.#noisy(`no intact line of the output of ${quote(command)}`);
       const frame = this.#frame("g", missing);
       await this.#send(frame, (seq, word) => seq === frame.seq && word === "end", signal);
     }
@@ -212,34 +212,34 @@ export class SerialShell implements AsyncDisposable {
 
   async #write({ seq, verb, data }: Frame): Promise<void> {
     const text = `${seq} ${verb} ${data}`;
-    // The line end before it closes off whatever an interrupted frame has left.
+    // The leading line end terminates the rest of an interrupted frame.
     await this.#console.write(`\n${text} ${cksum(`${text}\n`)}\n`).catch((cause) => {
       throw consoleEnded(cause);
     });
   }
 
-  /** Sends a frame again and again until it is answered. @returns the word that answered it */
+  /** Sends a frame repeatedly until it is answered. @returns the kind of the answer */
   async #send(frame: Frame, answers: Wanted, signal: AbortSignal): Promise<Said> {
     const silence = new Deadline(silenceMs);
-    for (let patience = patienceMs; !silence.passed; ) {
+    for (let waitMs = answerMs; !silence.passed; ) {
       const answered: Wanted = (seq, word) => word === "nak" || answers(seq, word);
-      this.#heard = [];
+      this.#received = [];
       await this.#write(frame);
-      const word = await this.#next(answered, patience, signal);
+      const word = await this.#next(answered, waitMs, signal);
       if (word !== undefined && word !== "nak") return word;
-      if (word === undefined) patience = Math.min(maxPatienceMs, patience * 2);
+      if (word === undefined) waitMs = Math.min(longestAnswerMs, waitMs * 2);
     }
     throw this.#noisy(`no acknowledgement of a frame`);
   }
 
-  /** Waits for a frame; lines that keep coming keep it waiting. @returns undefined if it did not come in `quietMs` */
+  /** Waits for a frame. Each answer line restarts the timeout. @returns undefined if no such frame came in `quietMs` */
   #next(wanted: Wanted, quietMs: number, signal: AbortSignal): Promise<Said | undefined> {
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
       const settle = (outcome: () => void): void => {
         clearTimeout(timer);
         signal.removeEventListener("abort", aborted);
-        this.#onHeard = () => {};
+        this.#onReceived = () => {};
         this.#onEnd = () => {};
         outcome();
       };
@@ -247,14 +247,14 @@ export class SerialShell implements AsyncDisposable {
       const timer = setTimeout(() => settle(() => resolve(undefined)), quietMs);
       signal.addEventListener("abort", aborted, { once: true });
       this.#onEnd = () => settle(() => reject(consoleEnded()));
-      this.#onHeard = () => {
-        for (let heard = this.#heard.shift(); heard !== undefined; heard = this.#heard.shift()) {
-          const { seq, said } = heard;
+      this.#onReceived = () => {
+        for (let received = this.#received.shift(); received !== undefined; received = this.#received.shift()) {
+          const { seq, said } = received;
           if (wanted(seq, said)) return settle(() => resolve(said));
           if (said === "line") timer.refresh();
         }
       };
-      this.#onHeard();
+      this.#onReceived();
       if (this.#gone) this.#onEnd();
     });
   }
@@ -262,25 +262,25 @@ export class SerialShell implements AsyncDisposable {
   #take([, nak, seqText, word, number, text]: RegExpExecArray): void {
     const seq = Number(seqText ?? 0);
     if (number !== undefined && seq === this.#answer?.seq) this.#answer.answer.take(Number(number), text ?? "");
-    this.#heard.push({ seq, said: (nak ?? word ?? "line") as Said });
-    this.#onHeard();
+    this.#received.push({ seq, said: (nak ?? word ?? "line") as Said });
+    this.#onReceived();
   }
 
   #noisy(what: string): HarnessError {
     const last = this.#console.tail(1)[0];
     return new HarnessError(
       "LINE_TOO_NOISY",
-      `the serial shell got ${what} in ${formatDuration(silenceMs)}; ${last === undefined ? "nothing came at all" : `last on the console: ${JSON.stringify(last)}`}`,
-      { hint: "The guest may hang, or something else may be writing to its console." },
+      `the serial shell received ${what} in ${formatDuration(silenceMs)}; ${last === undefined ? "the console printed nothing" : `last on the console: ${JSON.stringify(last)}`}`,
+      { hint: "check the console log: the guest may hang, or another program may write to its console" },
     );
   }
 }
 
 function consoleEnded(cause?: unknown): ExpectationFailed {
-  return new ExpectationFailed("CONSOLE_ENDED", "the console ended while a command was under way", { cause });
+  return new ExpectationFailed("CONSOLE_ENDED", "the console ended while a command was running", { cause });
 }
 
-/** A command as an error quotes it. */
+/** Quotes a command for an error message. */
 function quote(command: string): string {
   const line = command.length > 80 ? `${command.slice(0, 77)}...` : command;
   return JSON.stringify(line);

@@ -1,6 +1,6 @@
 /**
- * The kernel writes its lines to the console in the middle of what programs are writing there:
- * `trit[   12.345678] usb 1-1: new device` and then `on: hostid 73cb1ae8`. This puts such lines together again.
+ * Joins lines that the kernel interrupted. The kernel writes its lines to the console while programs are writing there:
+ * `trit[   12.345678] usb 1-1: new device` and then `on: hostid 73cb1ae8`.
  * Source: Linux Documentation/core-api/printk-basics (time stamps), drivers/tty/serial/8250 (console_write is not
  * kept apart from tty output).
  */
@@ -9,7 +9,7 @@ import { maxLineLength, type SplitLine } from "./line-splitter.js";
 /** A kernel time stamp, `[   12.345678] `; group 1 is seconds since the kernel started. */
 const stamp = /\[ {0,4}(\d{1,9}\.\d{6})\] /;
 
-/** Text as one may read it, with the place in the stream where each piece of it stands. */
+/** One way to read a line: its text, and the position of each piece in the stream. */
 export interface View {
   readonly text: string;
   readonly pieces: readonly { readonly at: number; readonly start: number; readonly length: number }[];
@@ -23,12 +23,12 @@ export function kernelTimeMs(text: string): number | undefined {
 }
 
 export class TornLines {
-  /** What a program had written when the kernel cut in; its rest is still to come. */
+  /** A program's text before the kernel's interruption. Its rest has not arrived yet. */
   #torn: View | undefined;
 
   /**
-   * Every way to read a line: as it stands first, then what the kernel's line cut off, the kernel's line,
-   * and what was cut put together with this line.
+   * Every way to read a line: first as it is, then the part before the kernel's line, the kernel's line itself, and the
+   * torn line joined with this one.
    */
   views(line: SplitLine): readonly View[] {
     const whole = viewOf(line, 0, line.text.length);
@@ -40,7 +40,7 @@ export class TornLines {
       this.#torn = undefined;
       return [whole, joined];
     }
-    if (cut === 0) return [whole]; // an ordinary kernel line: what it interrupts is still torn
+    if (cut === 0) return [whole]; // an ordinary kernel line; the line that it interrupts stays torn
     const kernel = viewOf(line, cut, line.text.length);
     const head = viewOf(line, 0, cut);
     const torn = this.#torn === undefined ? head : join(this.#torn, head);
@@ -48,7 +48,7 @@ export class TornLines {
     return torn === head ? [whole, head, kernel] : [whole, head, kernel, torn];
   }
 
-  /** The ways to read the line that has not ended; nothing is remembered of it. */
+  /** Every way to read the unfinished line. Does not change the state. */
   partialViews(line: SplitLine): readonly View[] {
     const whole = viewOf(line, 0, line.text.length);
     return this.#torn === undefined || cutAt(line.text) === 0 ? [whole] : [whole, join(this.#torn, whole)];
@@ -56,7 +56,7 @@ export class TornLines {
 }
 
 function cutAt(text: string): number | undefined {
-  // A plain search first: most lines have no such bracket, and this is done for each.
+  // A plain search comes first, since this runs for each line and most have no such bracket.
   return text.includes("] ") ? stamp.exec(text)?.index : undefined;
 }
 

@@ -17,7 +17,7 @@ const options: BootScriptOptions = {
   bootFiles: ["networking.json", "networking.json.hash"],
 };
 
-test("without arguments and hashes it is booter's script, two spaces and no final newline included", () => {
+test("a script without arguments and hashes equals booter's, with its two spaces and without a final newline", () => {
   assert.is(
     bootScript(options),
     `#!ipxe
@@ -30,7 +30,7 @@ boot`,
   );
 });
 
-test("arguments keep their order, hashes come in a pair before node.config, and the port is in every URL", () => {
+test("arguments keep their order, both hashes come before node.config, and every URL has the port", () => {
   assert.is(
     bootScript({
       ...options,
@@ -49,7 +49,7 @@ boot`,
   );
 });
 
-test("over TFTP no URL has a port, and the kernel comes from where the script came", () => {
+test("a script for TFTP has no port in its URLs, and loads the kernel from the script's server", () => {
   const lines = bootScript({ ...options, source: "tftp", httpPort: 8080 }).split("\n");
   const platform = "/os/20260102T030405Z/platform/x86_64";
   assert.match(lines[1] ?? "", `kernel ${platform}/vmlinuz boot=live`);
@@ -59,7 +59,7 @@ test("over TFTP no URL has a port, and the kernel comes from where the script ca
   assert.match(lines[4] ?? "", /^module tftp:\/\/\$\{next-server\}\/bootfs\/525400aabb0c\/networking.json /);
 });
 
-test("the script is named for the MAC in upper case", () => {
+test("the script's name has the MAC in upper case", () => {
   assert.is(bootScriptName("52:54:00:aa:bb:0c"), "boot.ipxe.01525400AABB0C");
 });
 

@@ -1,40 +1,40 @@
 /**
- * boot.ipxe.01<MAC> as Triton's booter writes it for a Linux platform, line for line.
+ * Writes boot.ipxe.01<MAC> line for line as Triton's booter does for a Linux platform.
  * Source: sdc-booter lib/menulst.js (buildIpxeCfg of a Linux platform), lib/boot-files.js (names and case of the MAC).
  */
 
 export interface BootScriptOptions {
   /** YYYYMMDDTHHMMSSZ */
   readonly stamp: string;
-  /** The boot NIC, colons, any case. */
+  /** MAC of the boot NIC, with colons, any case. */
   readonly mac: string;
   readonly ip: string;
   readonly netmask: string;
   /** The headnode's address as the CN sees it. */
   readonly headnode: string;
-  /** Where files come from: HTTP, which is booter's default, or TFTP (http_pxe_boot=false). */
+  /** Protocol of the file URLs: HTTP, booter's default, or TFTP (http_pxe_boot=false). */
   readonly source: "http" | "tftp";
-  /** A real booter is at 80; ours is where a port was free, and then every URL says so. */
+  /** A real booter listens on 80. Any other port appears in every URL. */
   readonly httpPort: number;
-  /** CNAPI's kernel arguments, `key=value`, in their order. */
+  /** CNAPI's kernel arguments, `key=value`, in CNAPI's order. */
   readonly kernelArguments: readonly string[];
   /** Whether the image has its two hash files. */
   readonly hashFiles: boolean;
-  /** Names of the files that the CN has in bootfs/<mac>/. */
+  /** Names of the CN's files in bootfs/<mac>/. */
   readonly bootFiles: readonly string[];
 }
 
-/** The script's own name: upper-case MAC without colons. */
+/** The script's name, with the MAC in upper case and without colons. */
 export function bootScriptName(mac: string): string {
   return `boot.ipxe.01${mac.replaceAll(":", "").toUpperCase()}`;
 }
 
-/** The folder of the CN's boot files: lower-case MAC without colons. */
+/** The folder of the CN's boot files, with the MAC in lower case and without colons. */
 export function bootfsFolder(mac: string): string {
   return `bootfs/${mac.replaceAll(":", "").toLowerCase()}`;
 }
 
-/** What the booter writes before and after CNAPI's kernel arguments. */
+/** The arguments that booter writes before and after CNAPI's kernel arguments. */
 export function ownArguments(options: BootScriptOptions): {
   readonly before: readonly string[];
   readonly after: readonly string[];
@@ -53,7 +53,7 @@ const platformOf = ({ stamp }: BootScriptOptions): string => `/os/${stamp}/platf
 const fromHeadnodeOf = (options: BootScriptOptions): string =>
   `${options.source}://${options.headnode}${portOf(options)}`;
 
-/** Lines joined by newlines, none at the end. */
+/** The script's text, without a final newline. */
 export function bootScript(options: BootScriptOptions): string {
   const platform = platformOf(options);
   const fromHeadnode = fromHeadnodeOf(options);
@@ -62,7 +62,7 @@ export function bootScript(options: BootScriptOptions): string {
 
   return [
     "#!ipxe",
-    // No scheme: iPXE looks for the kernel where the script came from. No arguments leave two spaces, as booter does.
+    // Without a scheme, iPXE loads the kernel from the script's server. An empty list leaves two spaces, as in booter.
     ["kernel", `${platform}/vmlinuz`, ...before, options.kernelArguments.join(" "), ...after].join(" "),
     `initrd ${fromHeadnode}${platform}/initrd`,
     ...(options.hashFiles

@@ -24,7 +24,7 @@ const message: DhcpMessage = {
   ]),
 };
 
-test("every field stands where RFC 2131 has it, and options come in ascending order", () => {
+test("formatDhcp() writes every field at its RFC 2131 offset, and the options in ascending order", () => {
   const bytes = formatDhcp(message);
   assert.is(bytes.toString("hex", 0, 28), "01010602deadbeef0004800000000000" + "0a6363260a6363070a000001");
   assert.is(bytes.toString("hex", 28, 44), `525400990038${"00".repeat(10)}`);
@@ -37,7 +37,7 @@ test("every field stands where RFC 2131 has it, and options come in ascending or
   assert.is(bytes.length, 300);
 });
 
-test("what is written is read again", () => {
+test("parseDhcp() reads back what formatDhcp() wrote", () => {
   const read = parseDhcp(formatDhcp(message));
   assert.equal(
     { ...read, options: [...(read?.options ?? [])].sort() },
@@ -45,7 +45,7 @@ test("what is written is read again", () => {
   );
 });
 
-test("padding between options is skipped, nothing after the end counts, and of two the last one does", () => {
+test("parseDhcp() skips padding, ignores bytes after the end option, and takes the last of two equal options", () => {
   const head = formatDhcp({ ...message, options: new Map() }).subarray(0, 240);
   const read = parseDhcp(Buffer.concat([head, Buffer.from("0000350101" + "00" + "350103" + "ff" + "3c0141", "hex")]));
   assert.equal([...(read?.options ?? [])], [[53, Buffer.from([3])]]);
@@ -58,7 +58,7 @@ for (const [what, spoil] of [
   ["another kind of network", (bytes: Buffer) => bytes.fill(6, 1, 2)],
   ["a message that ends within its head", (bytes: Buffer) => bytes.subarray(0, 239)],
 ] as const) {
-  test(`${what} is no DHCP`, () => assert.is(parseDhcp(spoil(formatDhcp(message))), undefined));
+  test(`parseDhcp() rejects ${what}`, () => assert.is(parseDhcp(spoil(formatDhcp(message))), undefined));
 }
 
 test.run();

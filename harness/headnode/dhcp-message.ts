@@ -1,12 +1,11 @@
 /**
- * DHCP messages as bytes and as values.
+ * Parses and formats DHCP messages. dhcp-rules.ts decides the answers.
  * Source: RFC 2131, 2 (layout); RFC 2132 (options).
- * Not here: what is answered (dhcp-rules.ts).
  */
 import { formatMac, parseMac } from "../wire/ethernet.js";
 
 export interface DhcpMessage {
-  /** 1 for what a client sends, 2 for a reply. */
+  /** 1 for a client's message, 2 for a reply. */
   readonly op: number;
   readonly hops: number;
   readonly xid: number;
@@ -25,7 +24,7 @@ export interface DhcpMessage {
   readonly options: ReadonlyMap<number, Buffer>;
 }
 
-/** Codes of the options that a booter knows. */
+/** Codes of the options that booter reads or writes. */
 export const dhcpOptions = {
   subnetMask: 1,
   domainNameServers: 6,
@@ -49,10 +48,10 @@ const FILE = { offset: 108, length: 128 } as const;
 const COOKIE = Buffer.from("63825363", "hex");
 const COOKIE_OFFSET = 236;
 const OPTIONS_OFFSET = 240;
-/** BOOTP's, below which relays and old clients take no message, in bytes. */
+/** BOOTP's minimum in bytes. Relays and old clients drop shorter messages. */
 const SHORTEST_MESSAGE = 300;
 
-/** @returns undefined for what is not DHCP on Ethernet, or ends within an option */
+/** @returns undefined if the bytes are not DHCP on Ethernet, or end within an option */
 export function parseDhcp(bytes: Buffer): DhcpMessage | undefined {
   if (bytes.length < OPTIONS_OFFSET || !bytes.subarray(COOKIE_OFFSET, OPTIONS_OFFSET).equals(COOKIE)) return undefined;
   if (bytes.readUInt8(1) !== ETHERNET || bytes.readUInt8(2) !== MAC_LENGTH) return undefined;
@@ -77,7 +76,7 @@ export function parseDhcp(bytes: Buffer): DhcpMessage | undefined {
   };
 }
 
-/** Of an option that is there twice the last one counts, as for a booter. */
+/** If an option appears twice, the last one counts, as in booter. */
 function parseOptions(bytes: Buffer): Map<number, Buffer> | undefined {
   const options = new Map<number, Buffer>();
   for (let at = 0; at < bytes.length && bytes[at] !== END; ) {

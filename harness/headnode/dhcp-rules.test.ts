@@ -39,7 +39,7 @@ function request(options: readonly (readonly [number, Buffer])[], changes: Parti
   };
 }
 
-/** The reply to one message, or why there is none. */
+/** The reply to one message, or the reason for silence. */
 const answerOf = (message: DhcpMessage, booter = new BooterDhcp(config)): DhcpMessage | string => {
   const answer = booter.answer(message);
   return answer.kind === "reply" ? answer.message : answer.why;
@@ -52,7 +52,7 @@ const replyTo = (message: DhcpMessage, booter?: BooterDhcp): DhcpMessage => {
 const discover = (...options: readonly (readonly [number, Buffer])[]): DhcpMessage =>
   request([[53, DISCOVER], [60, PXE], ...options]);
 
-test("a DISCOVER gets an OFFER with a booter's options and no others, in ascending order", () => {
+test("a DISCOVER gets an OFFER with booter's options and no others, in ascending order", () => {
   const offer = replyTo(discover());
   assert.equal(
     [...offer.options].map(([code, value]) => [code, value.toString("hex")]),
@@ -69,12 +69,12 @@ test("a DISCOVER gets an OFFER with a booter's options and no others, in ascendi
   assert.is(formatIpv4(offer.siaddr), "10.99.99.7");
 });
 
-test("xid, flags, MAC and sname come back as they were", () => {
+test("a reply keeps xid, flags, MAC and sname of the request", () => {
   const { xid, flags, mac: chaddr, sname } = replyTo(discover());
   assert.equal([xid, flags, chaddr, sname], [0x12345678, 0x8000, mac, Buffer.alloc(64, "s")]);
 });
 
-test("a client without resolvers is offered none", () => {
+test("an offer for a client without resolvers has no option 6", () => {
   const none = new BooterDhcp({
     ...config,
     addressOf: () => ({ ip: "10.0.0.2", netmask: "255.0.0.0", resolvers: [] }),
@@ -82,7 +82,7 @@ test("a client without resolvers is offered none", () => {
   assert.not(replyTo(discover(), none).options.has(6));
 });
 
-test("a REQUEST gets an ACK of what was offered, whatever it asks for and of whom", () => {
+test("a REQUEST gets an ACK with the offered address, even if it asks for another address or another server", () => {
   const booter = new BooterDhcp(config);
   replyTo(discover(), booter);
   const ack = replyTo(
@@ -98,18 +98,18 @@ test("a REQUEST gets an ACK of what was offered, whatever it asks for and of who
   assert.is(formatIpv4(ack.yiaddr), "10.99.99.38");
 });
 
-test("a REQUEST without a DISCOVER before it is met with silence, and so is a NIC without an address", () => {
+test("a REQUEST without an earlier DISCOVER gets no answer, and a NIC without an address gets none", () => {
   assert.is(answerOf(request([[53, REQUEST], [60, PXE]])), "a REQUEST without a DISCOVER"); // biome-ignore format: pairs
   assert.is(answerOf({ ...discover(), mac: "52:54:00:00:00:01" }), "no address for this NIC");
 });
 
-test("INFORM, RELEASE, DECLINE and BOOTP are met with silence", () => {
+test("INFORM, RELEASE, DECLINE and BOOTP messages get no answer", () => {
   for (const type of [4, 7, 8])
     assert.match(String(answerOf(discover([53, Buffer.from([type])]))), `message type ${type} `);
   assert.match(String(answerOf(request([[60, PXE]]))), "message type none");
 });
 
-test("only classes that begin with PXEClient or SUNW are answered", () => {
+test("only clients whose class begins with PXEClient or SUNW get an answer", () => {
   const withClass = (name: string) => answerOf(request([[53, DISCOVER], [60, Buffer.from(name)]])); // biome-ignore format: pairs
   for (const name of ["PXEClient", "PXEClient.Linux.x86_64", "SUNW.i86pc"])
     assert.type(withClass(name), "object", name);
@@ -136,7 +136,7 @@ test("the boot file is the script for exactly iPXE, else snponly.efi for archite
   for (const [message, file] of cases) assert.is(replyTo(message).file, file);
 });
 
-test("a relay's message goes back to the relay with its option 82, any other to everybody", () => {
+test("a reply to a relay goes to that relay with its option 82, any other reply is broadcast", () => {
   const agent = Buffer.from(`0105${Buffer.from("admin").toString("hex")}`, "hex");
   const answer = new BooterDhcp(config).answer({ ...discover([82, agent]), giaddr: parseIpv4("10.1.0.1") });
   assert.ok(answer.kind === "reply");

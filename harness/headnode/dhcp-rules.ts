@@ -1,7 +1,7 @@
 /**
- * What Triton's booter answers to a DHCP message, rule by rule. Pure but for the clients that it remembers.
+ * Answers DHCP messages by the rules of Triton's booter. The only state is the list of clients that got an offer.
+ * dhcp-message.ts parses the bytes, dhcp-service.ts reads and writes the wire.
  * Source: sdc-booter lib/dhcpd.js (handleMessage, buildPacketOpts), lib/dhcp.js (build_reply).
- * Not here: bytes (dhcp-message.ts), the wire (dhcp-service.ts).
  */
 import { parseIpv4 } from "../cn-files/ipv4.js";
 import { bootScriptName } from "./boot-script.js";
@@ -12,9 +12,9 @@ import type { CnAddress } from "./user-network.js";
 export interface BooterConfig {
   /** The headnode's address on the admin network. */
   readonly serverIp: string;
-  /** dhcp_lease_time. */
+  /** booter's dhcp_lease_time. */
   readonly leaseSeconds: number;
-  /** What NAPI holds for a NIC, or makes for one that is new. */
+  /** The address that NAPI holds for a NIC, or assigns to a new one. */
   readonly addressOf: (mac: string) => BooterAddress | undefined;
 }
 
@@ -22,7 +22,7 @@ export interface BooterAddress extends CnAddress {
   readonly resolvers: readonly string[];
 }
 
-/** `silence`: a booter logs why and sends nothing. */
+/** `silence`: booter logs the reason and sends nothing. */
 export type DhcpAnswer =
   | { readonly kind: "reply"; readonly message: DhcpMessage; readonly to: "everybody" | "sender" }
   | { readonly kind: "silence"; readonly why: string };
@@ -33,7 +33,7 @@ const EFI_X86_64 = 7;
 
 export class BooterDhcp {
   readonly #config: BooterConfig;
-  /** What each client that sent a DISCOVER was offered: a REQUEST is answered from it, whatever it asks for. */
+  /** Offered address by the client's MAC. A REQUEST gets this address, even if it asks for another. */
   readonly #offered = new Map<string, BooterAddress>();
 
   constructor(config: BooterConfig) {
@@ -67,7 +67,7 @@ export class BooterDhcp {
     const { serverIp, leaseSeconds } = this.#config;
     const relayAgent = request.options.get(dhcpOptions.relayAgent);
     return {
-      ...request, // xid, flags, sname and whatever else it came with
+      ...request, // keeps xid, flags, sname and all other fields
       op: BOOT_REPLY,
       yiaddr: parseIpv4(address.ip),
       siaddr: parseIpv4(serverIp),
@@ -89,7 +89,7 @@ export class BooterDhcp {
   }
 }
 
-/** An iPXE gets its script; anything before it gets the iPXE for its firmware. */
+/** iPXE gets its script. Any other client gets the iPXE binary for its firmware. */
 function bootFileFor({ mac, options }: DhcpMessage): string {
   if (options.get(dhcpOptions.userClass)?.toString("latin1") === "iPXE") return bootScriptName(mac);
   const architecture = options.get(dhcpOptions.architecture);

@@ -27,7 +27,7 @@ const discover = (options: readonly (readonly [number, Buffer])[] = []): DhcpMes
   options: new Map([[53, Buffer.from([1])], [60, Buffer.from("PXEClient")], ...options]), // biome-ignore format: pairs
 });
 
-/** What the service puts on the wire upon a client's datagram, and whether it took it. */
+/** Sends a client's datagram to the service. @returns the service's answers, and whether it consumed the frames */
 function exchange(
   service: DhcpService,
   data: Buffer,
@@ -51,7 +51,7 @@ function exchange(
   return { taken, answers };
 }
 
-test("answers to everybody, from the server's port to the client's", () => {
+test("the service broadcasts its answer, from the server's port to the client's", () => {
   const { taken, answers } = exchange(start(), formatDhcp(discover()));
   assert.ok(taken);
   assert.is(answers.length, 1);
@@ -66,12 +66,12 @@ test("answers to everybody, from the server's port to the client's", () => {
   assert.is(parseDhcp(datagram.data)?.file, "undionly.kpxe");
 });
 
-test("answers a relay at the address and port that it sent from", () => {
+test("the service answers a relay at the address and port that it sent from", () => {
   const { answers } = exchange(start(), formatDhcp(discover([[82, Buffer.from([1, 1, 65])]])), { ip: "10.1.0.1" });
   assert.equal([answers[0]?.destination, answers[0]?.datagram.destinationIp], [mac, parseIpv4("10.1.0.1")]);
 });
 
-test("takes all that is for the DHCP port, so that nobody else answers it, and leaves the rest", () => {
+test("the service consumes every frame for the DHCP port, even if it does not answer, and passes on all others", () => {
   const service = start();
   const silent = exchange(service, formatDhcp({ ...discover(), options: new Map([[53, Buffer.from([1])]]) }));
   assert.equal(silent, { taken: true, answers: [] });
@@ -79,7 +79,7 @@ test("takes all that is for the DHCP port, so that nobody else answers it, and l
   assert.not(exchange(service, formatDhcp(discover()), { port: 4_011 }).taken);
 });
 
-test("keeps what each client said of itself and what it was answered", () => {
+test("the service records each client's message and its answer", () => {
   const service = start();
   exchange(service, formatDhcp(discover([[77, Buffer.from("iPXE")], [93, Buffer.from([0, 7])]]))); // biome-ignore format: pairs
   exchange(service, formatDhcp({ ...discover(), options: new Map([[53, Buffer.from([8])]]) }));
@@ -105,7 +105,7 @@ test("keeps what each client said of itself and what it was answered", () => {
   ]);
 });
 
-test("a ROM that is to be a plain one gets what a plain one gets, though it says iPXE", () => {
+test("with hidesUserClass, a ROM that says iPXE gets the boot file of a plain PXE ROM", () => {
   let isPlain = true;
   const service = start(() => isPlain);
   const fileFor = (): string | undefined => {

@@ -1,6 +1,6 @@
 /**
- * Booter's DHCP on the wire. Everything for the DHCP port ends here, so that nobody else answers beside it.
- * Not here: what is answered (dhcp-rules.ts).
+ * Booter's DHCP server on the wire. It consumes every frame for the DHCP port, so that no other server answers too.
+ * dhcp-rules.ts decides the answers.
  */
 import { formatIpv4, parseIpv4 } from "../cn-files/ipv4.js";
 import { BROADCAST } from "../wire/ethernet.js";
@@ -15,13 +15,13 @@ export interface DhcpServiceOptions {
   /** Milliseconds since power-on. */
   readonly now: () => number;
   /**
-   * Whether a client is taken for a plain PXE ROM even if it says that it is an iPXE. QEMU's BIOS ROM is one, and no
-   * other is at hand: what real NICs come with says nothing. @default never
+   * Whether to treat a client as a plain PXE ROM although its user class says iPXE. QEMU's only BIOS ROM is iPXE, while
+   * the ROMs of real NICs send no user class. @default never
    */
   readonly hidesUserClass?: (() => boolean) | undefined;
 }
 
-/** A message and what came of it. */
+/** A DHCP message and its answer. */
 export interface DhcpExchange {
   readonly timeMs: number;
   readonly type: "DISCOVER" | "REQUEST" | "other";
@@ -38,7 +38,7 @@ export interface DhcpExchange {
 const SERVER_PORT = 67;
 const CLIENT_PORT = 68;
 const EVERYBODY = parseIpv4("255.255.255.255");
-/** Locally administered. Nobody sends to it: what clients want of the headnode's address, they ask ARP for. */
+/** Locally administered. Clients never send to it: they resolve the headnode's address by ARP. */
 const DHCP_MAC = "02:4c:4c:00:02:00";
 
 export class DhcpService implements FrameService {
@@ -50,7 +50,7 @@ export class DhcpService implements FrameService {
     this.#options = options;
   }
 
-  /** All messages so far, in their order. */
+  /** All messages so far, in order of arrival. */
   get exchanges(): readonly DhcpExchange[] {
     return this.#exchanges;
   }

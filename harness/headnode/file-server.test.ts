@@ -32,7 +32,7 @@ async function startServer(
   return { url: `http://127.0.0.1:${server.port}`, port: server.port, transcript, log };
 }
 
-/** The next request that ends; to be called before it is made. */
+/** The next request that ends. Call it before the request starts. */
 function nextRequest(transcript: Transcript): Promise<HeadnodeRequest> {
   const seen = transcript.requests.length;
   let index = 0;
@@ -43,7 +43,7 @@ function nextRequest(transcript: Transcript): Promise<HeadnodeRequest> {
   });
 }
 
-test("streams a file whole and notes it", async () => {
+test("the server streams a whole file and records the request", async () => {
   await using cleanup = new DisposableStack();
   const { url, transcript } = await startServer(cleanup);
   const noted = nextRequest(transcript);
@@ -59,7 +59,7 @@ test("streams a file whole and notes it", async () => {
   assert.match(entry.peer, /^127\.0\.0\.1:\d+$/);
 });
 
-test("HEAD tells the length and sends no body", async () => {
+test("HEAD returns the length and no body", async () => {
   await using cleanup = new DisposableStack();
   const { url } = await startServer(cleanup);
   const answer = await fetch(`${url}/small`, { method: "HEAD" });
@@ -67,7 +67,7 @@ test("HEAD tells the length and sends no body", async () => {
   assert.is(await answer.text(), "");
 });
 
-test("a range gives that part, one beyond the end gives 416, an empty file is empty", async () => {
+test("a range returns that part, a range beyond the end returns 416, an empty file returns an empty body", async () => {
   await using cleanup = new DisposableStack();
   const { url } = await startServer(cleanup);
   const part = await fetch(`${url}/os/big`, { headers: { range: "bytes=16-31" } });
@@ -80,11 +80,11 @@ test("a range gives that part, one beyond the end gives 416, an empty file is em
   assert.is(await (await fetch(`${url}/empty`)).text(), "");
 });
 
-test("what is not in the tree, or deleted, is 404, and other methods are refused", async () => {
+test("a path outside the tree and a deleted file return 404, and other methods return 405", async () => {
   await using cleanup = new DisposableStack();
   const { url, port, transcript } = await startServer(cleanup);
   for (const path of ["/nothing", "/gone", "/../../etc/passwd", "/os/%2e%2e/%2e%2e/etc/passwd"]) {
-    // Not fetch(): it would resolve the dots itself.
+    // fetch() would resolve the dots itself.
     const asked = request({ host: "127.0.0.1", port, path, agent: false }).end();
     const [answer] = (await once(asked, "response")) as [IncomingMessage];
     answer.resume();
@@ -104,7 +104,7 @@ test("what is not in the tree, or deleted, is 404, and other methods are refused
   );
 });
 
-test("a client that leaves in the middle is noted as incomplete", async () => {
+test("the transcript marks a request whose client disconnects as incomplete", async () => {
   await using cleanup = new DisposableStack();
   const { port, transcript } = await startServer(cleanup);
   const noted = nextRequest(transcript);
@@ -121,7 +121,7 @@ test("a client that leaves in the middle is noted as incomplete", async () => {
   assert.equal(transcript.open, []);
 });
 
-test("the transcript's file has a JSON line a request", async () => {
+test("the transcript's file has one JSON line per request", async () => {
   await using cleanup = new DisposableStack();
   const { url, transcript, log } = await startServer(cleanup);
   await (await fetch(`${url}/small`)).text();
@@ -140,7 +140,7 @@ test("the transcript's file has a JSON line a request", async () => {
   );
 });
 
-test("a port in use is a usage error that names it", async () => {
+test("a port that is in use is a usage error that names the port", async () => {
   await using cleanup = new DisposableStack();
   const { port, transcript } = await startServer(cleanup);
   try {
@@ -152,7 +152,7 @@ test("a port in use is a usage error that names it", async () => {
   }
 });
 
-test("ends at once though a client holds its connection", async () => {
+test("the server closes at once although a client keeps its connection open", async () => {
   const cleanup = new DisposableStack();
   const { port } = await startServer(cleanup);
   const idle = connect(port, "127.0.0.1");
@@ -164,7 +164,7 @@ test("ends at once though a client holds its connection", async () => {
   assert.ok(performance.now() - startMs < 1_000);
 });
 
-test("ranges as RFC 9110 has them", () => {
+test("parseRange() parses ranges as RFC 9110 defines them", () => {
   assert.equal(parseRange("bytes=0-0", 10), [0, 0]);
   assert.equal(parseRange("bytes=5-", 10), [5, 9]);
   assert.equal(parseRange("bytes=-3", 10), [7, 9]);
@@ -176,7 +176,7 @@ test("ranges as RFC 9110 has them", () => {
   }
 });
 
-test("a defect in the served tree is reported as a defect, and the request is incomplete", async () => {
+test("an error thrown by the tree reaches onDefect, and the request is incomplete", async () => {
   await using cleanup = new DisposableStack();
   const transcript = cleanup.use(new Transcript(() => performance.now()));
   const defect = new TypeError("a defect of the tree");

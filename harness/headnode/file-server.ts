@@ -1,7 +1,6 @@
 /**
- * HTTP on 127.0.0.1 for a CN: GET, HEAD and one range a request, streamed.
- * Sources: RFC 9110 (HEAD, Range, 206, 416); what iPXE and busybox wget ask.
- * Not here: what is served (published-tree.ts).
+ * HTTP server on 127.0.0.1 for a CN: GET and HEAD, with at most one range per request. published-tree.ts holds the files.
+ * Sources: RFC 9110 (HEAD, Range, 206, 416); the requests that iPXE and busybox wget send.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -16,11 +15,11 @@ export interface FileServerOptions {
   readonly transcript: Transcript;
   /** @default 0, any free port */
   readonly port?: number;
-  /** Takes what is neither the client's nor the disk's doing. @default the error is thrown uncaught */
+  /** Receives errors that neither the client nor the disk caused. @default the error is thrown uncaught */
   readonly onDefect?: ((error: Error) => void) | undefined;
 }
 
-/** first and last byte, both included */
+/** First and last byte, both inclusive. */
 type ByteRange = readonly [first: number, last: number];
 
 export class FileServer implements AsyncDisposable {
@@ -49,9 +48,9 @@ export class FileServer implements AsyncDisposable {
       throw new UsageError(
         inUse ? "PORT_IN_USE" : "PORT_REFUSED",
         inUse
-          ? `port ${port} on 127.0.0.1 is in use, so the headnode cannot listen there`
+          ? `the headnode cannot listen on 127.0.0.1:${port}: the port is in use`
           : `the headnode cannot listen on 127.0.0.1:${port}: ${cause.message}`,
-        { cause, hint: "name another port, or none: then a free one is taken" },
+        { cause, hint: "pass another --port, or omit it to use any free port" },
       );
     });
     return new FileServer(server);
@@ -77,7 +76,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
     await respond(request, response, options.tree(path), transfer);
   } catch (error) {
     response.destroy();
-    // The client went away, or the file could not be read to its end: either has a code, and shows as an incomplete transfer.
+    // The client disconnected or the file could not be read: such errors have a code, and the transfer shows as incomplete.
     if (!(error instanceof Error && "code" in error)) throw error;
   } finally {
     transcript.end(transfer, {
@@ -103,7 +102,7 @@ async function respond(
 ): Promise<void> {
   request.resume();
   if (request.method !== "GET" && request.method !== "HEAD") {
-    return refuse(response, 405, "only GET and HEAD are served here", { allow: "GET, HEAD" });
+    return refuse(response, 405, "this headnode serves GET and HEAD only", { allow: "GET, HEAD" });
   }
   await using source = await openContent(content);
   if (source === undefined) return refuse(response, 404, "no such file on this headnode");
@@ -148,7 +147,7 @@ async function finish(response: ServerResponse, body?: string): Promise<void> {
   });
 }
 
-/** One range of bytes; several, or another unit, count as none (RFC 9110, 14.2: a server may ignore Range). */
+/** Parses one range of bytes. Several ranges, or another unit, are ignored, as RFC 9110, 14.2 allows. */
 export function parseRange(header: string | undefined, sizeBytes: number): ByteRange | "unsatisfiable" | undefined {
   const [matched, from = "", to = ""] = /^bytes=(\d*)-(\d*)$/.exec(header ?? "") ?? [];
   if (matched === undefined || (from === "" && to === "")) return undefined;
@@ -162,7 +161,7 @@ export function parseRange(header: string | undefined, sizeBytes: number): ByteR
   return first >= sizeBytes ? "unsatisfiable" : [first, last];
 }
 
-/** "/a%20b?x" → "/a b"; what cannot be decoded stays as it is, and is found nowhere. */
+/** "/a%20b?x" → "/a b". A path that cannot be decoded stays as it is, and matches no file. */
 function decodePath(url: string): string {
   const path = url.split("?", 1)[0] ?? "/";
   try {

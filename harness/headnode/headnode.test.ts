@@ -34,7 +34,7 @@ async function startHeadnode(cleanup: DisposableStack, options: Partial<Headnode
   );
 }
 
-test("serves all that its own script names, byte for byte", async () => {
+test("the headnode serves every file that its boot script names, byte for byte", async () => {
   await using cleanup = new DisposableStack();
   const headnode = await startHeadnode(cleanup);
   const get = async (path: string): Promise<string> => {
@@ -57,14 +57,14 @@ test("serves all that its own script names, byte for byte", async () => {
   assert.is(headnode.paths.modules.length, 3);
 });
 
-test("without networking.json the script offers none, and the CN gets the default address", async () => {
+test("a script for a CN without networking.json loads none, and the CN gets the default address", async () => {
   await using cleanup = new DisposableStack();
   const headnode = await startHeadnode(cleanup, { networking: undefined });
   assert.not.match(headnode.bootScript, "networking.json");
   assert.match(headnode.bootScript, "ip=10.99.99.38:::255.255.255.0::");
 });
 
-test("on an admin network that has room for the CN alone, the CN gets the default address and its networking.json", async () => {
+test("a CN whose admin network has no second address gets the default address, and still its networking.json", async () => {
   await using cleanup = new DisposableStack();
   const networking = await readNetworkingFile(fixture("networking.json"));
   const adminVnic = networking.adminVnic && { ...networking.adminVnic, ip: "10.1.2.3", netmask: "255.255.255.255" };
@@ -74,14 +74,14 @@ test("on an admin network that has room for the CN alone, the CN gets the defaul
   assert.match(headnode.bootScript, "networking.json");
 });
 
-test("a file declared missing is 404 although it is there", async () => {
+test("a file listed in `missing` is answered with 404 although it exists", async () => {
   await using cleanup = new DisposableStack();
   const path = "/os/19700101T000000Z/platform/x86_64/vmlinuz";
   const headnode = await startHeadnode(cleanup, { missing: ["vmlinuz"] });
   assert.is((await fetch(`http://127.0.0.1:${headnode.port}${path}`)).status, 404);
 });
 
-test("a transcript that cannot be written is no boot without one", async () => {
+test("start() fails if the transcript cannot be written", async () => {
   await using cleanup = new DisposableStack();
   const error = await startHeadnode(cleanup, { transcriptPath: "/proc/none/headnode.jsonl" }).then(
     () => undefined,
@@ -91,7 +91,7 @@ test("a transcript that cannot be written is no boot without one", async () => {
   assert.match(error?.message ?? "", "/proc/none/headnode.jsonl");
 });
 
-/** Sends a datagram of the CN to the services. @returns what is answered, which may grow */
+/** Sends a datagram of the CN to the services. @returns the answers; later ones are added to the same array */
 function send(headnode: Headnode, port: number, data: Buffer): readonly UdpDatagram[] {
   const datagram = {
     ...{ sourceIp: parseIpv4("10.99.99.38"), sourcePort: 68 },
@@ -111,10 +111,10 @@ function send(headnode: Headnode, port: number, data: Buffer): readonly UdpDatag
   return answers;
 }
 
-/** What is answered at once. */
+/** The data of the immediate answer. */
 const ask = (headnode: Headnode, port: number, data: Buffer): Buffer | undefined => send(headnode, port, data)[0]?.data;
 
-/** What TFTP sends of a file, or the error's text. */
+/** The file's content by TFTP, or the error's text. */
 async function readByTftp(headnode: Headnode, path: string): Promise<string> {
   const answers = send(headnode, 69, Buffer.from(`\0\x01${path}\0octet\0`, "latin1"));
   let text = "";
@@ -136,7 +136,7 @@ const discover = (...options: readonly (readonly [number, Buffer])[]): Buffer =>
     options: new Map([[53, Buffer.from([1])], [60, Buffer.from("PXEClient")], ...options]), // biome-ignore format: pairs
   });
 
-test("as a booter it answers DHCP itself, with the CN's address and resolvers, and names the script without an address", async () => {
+test("with transport booter, the headnode answers DHCP with the CN's address, its resolvers and the script's bare name", async () => {
   await using cleanup = new DisposableStack();
   const headnode = await startHeadnode(cleanup, { medium: { transport: "booter", loaderDir: undefined } });
   assert.is(headnode.network.bootFile, undefined);
@@ -148,7 +148,7 @@ test("as a booter it answers DHCP itself, with the CN's address and resolvers, a
   assert.is(headnode.dhcp.length, 1);
 });
 
-test("with all by TFTP the script says so, and TFTP serves what HTTP does, but for what is missing", async () => {
+test("with transport tftp, the script has TFTP URLs, and TFTP serves the same files as HTTP except the missing ones", async () => {
   await using cleanup = new DisposableStack();
   const headnode = await startHeadnode(cleanup, {
     medium: { transport: "tftp", loaderDir: undefined },
@@ -171,7 +171,7 @@ test("with all by TFTP the script says so, and TFTP serves what HTTP does, but f
   );
 });
 
-test("a BIOS that is to load an iPXE gets undionly.kpxe until it has it, whatever its ROM says of itself", async () => {
+test("with loaderDir, a BIOS gets undionly.kpxe until it has downloaded it, even if its ROM says iPXE", async () => {
   await using cleanup = new DisposableStack();
   const loaders = cleanup.use(await TempDir.create("loaders"));
   for (const name of ["undionly.kpxe", "snponly.efi"]) await writeFile(join(loaders.path, name), name);

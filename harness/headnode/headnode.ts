@@ -1,7 +1,7 @@
 /**
- * The headnode of one boot: what a CN finds on the admin network when it asks for its platform.
- * HTTP is ours. DHCP and TFTP are too, as services on the CN's wire, but for a boot that takes all by HTTP: there QEMU's
- * user networking names the script.
+ * The headnode of one boot: the servers from which a CN loads its platform on the admin network.
+ * It serves HTTP itself. DHCP and TFTP are services on the CN's wire, except with transport "http": then QEMU's user
+ * networking answers DHCP and names the script.
  * Source: sdc-booter (dhcpd, file service).
  */
 import { basename } from "node:path";
@@ -19,14 +19,14 @@ import { TftpService } from "./tftp-service.js";
 import { Transcript } from "./transcript.js";
 import { cnAddressFor, type UserNetwork, userNetworkFor } from "./user-network.js";
 
-/** dhcp_lease_time of a headnode's default, in seconds. */
+/** A headnode's default for dhcp_lease_time, in seconds. */
 const LEASE_SECONDS = 2_592_000;
 
 /**
- * How the files of an iPXE boot come.
- * - `http`: all of them by HTTP, from the script on. QEMU's DHCP names the script's address, as no booter does
- * - `booter`: as from a booter: script and kernel by TFTP, the rest by HTTP; the headnode's own DHCP answers
- * - `tftp`: as from a booter with http_pxe_boot=false: all by TFTP
+ * How the files of an iPXE boot reach the CN.
+ * - `http`: all files by HTTP, the script included. QEMU's DHCP gives the script's URL, which booter does not do
+ * - `booter`: as from booter: script and kernel by TFTP, the rest by HTTP; the headnode's own DHCP answers
+ * - `tftp`: as from booter with http_pxe_boot=false: all files by TFTP
  */
 export const transportNames = ["http", "booter", "tftp"] as const;
 export type Transport = (typeof transportNames)[number];
@@ -35,43 +35,43 @@ export type Transport = (typeof transportNames)[number];
 export interface NetbootMedium {
   readonly transport: Transport;
   /**
-   * Folder with undionly.kpxe and snponly.efi, one of which the firmware's PXE loads first, as on real hardware. Undefined:
-   * QEMU's own ROM is the iPXE.
+   * Folder with undionly.kpxe and snponly.efi. The firmware's PXE loads one of them first, as on real hardware.
+   * Undefined: QEMU's own ROM is the iPXE.
    */
   readonly loaderDir: string | undefined;
 }
 
 export interface HeadnodeOptions {
   readonly image: ImageFolder;
-  /** The CN's boot NIC, colons, any case. */
+  /** MAC of the CN's boot NIC, with colons, any case. */
   readonly mac: string;
-  /** None: booter never wrote one for this CN, so the script offers none. */
+  /** @default booter has no networking.json for this CN, and the script loads none */
   readonly networking?: NetworkingFile | undefined;
-  /** None: the file is there, and empty. */
+  /** @default a node.config without settings */
   readonly nodeConfig?: NodeConfigFile | undefined;
-  /** CNAPI's kernel arguments, in their order. @default [] */
+  /** CNAPI's kernel arguments, in CNAPI's order. @default [] */
   readonly kernelArguments?: readonly string[];
-  /** How the CN gets at all this. @default all by HTTP */
+  /** How the CN gets these files. @default all by HTTP */
   readonly medium?: NetbootMedium;
-  /** What asks first. @default "bios" */
+  /** The CN's firmware. @default "bios" */
   readonly firmware?: "bios" | "uefi";
   /** @default 0, any free port */
   readonly port?: number;
-  /** Names of files to be answered 404 although they are there, e.g. "vmlinuz". @default [] */
+  /** Names of existing files that are answered with 404 nevertheless, e.g. "vmlinuz". @default [] */
   readonly missing?: readonly string[];
-  /** What is served in place of a file's own content, by the file's name. @default none */
+  /** Content to serve instead of a file's own, by the file's name. @default none */
   readonly altered?: ReadonlyMap<string, Buffer>;
   /** Milliseconds since power-on, for the transcript. */
   readonly now: () => number;
-  /** Where the transcript's JSON lines go. @default nowhere */
+  /** File for the transcript's JSON lines. @default no file */
   readonly transcriptPath?: string;
-  /** Takes what is neither a client's nor the disk's doing. @default the error is thrown uncaught */
+  /** Receives errors that neither a client nor the disk caused. @default the error is thrown uncaught */
   readonly onDefect?: ((error: Error) => void) | undefined;
 }
 
-/** What QEMU's user networking is to say. */
+/** The settings of QEMU's user networking. */
 export interface HeadnodeNetwork extends UserNetwork {
-  /** DHCP's bootfile, where QEMU's DHCP answers. */
+  /** DHCP's boot file if QEMU's DHCP answers, undefined if the headnode's does. */
   readonly bootFile: string | undefined;
 }
 
@@ -79,10 +79,10 @@ export class Headnode implements AsyncDisposable {
   readonly network: HeadnodeNetwork;
   readonly transcript: Transcript;
   readonly bootScript: string;
-  /** URL path of each file that the boot script names, and what it is for the CN. */
+  /** URL path of each file that the boot script names, by its role in the boot. */
   readonly paths: HeadnodePaths;
   readonly port: number;
-  /** DHCP and TFTP, to be put on the CN's wire; none where QEMU's user networking names the script. */
+  /** DHCP and TFTP, to attach to the CN's wire. Empty if QEMU's user networking names the script. */
   readonly services: readonly FrameService[];
   readonly #dhcp: DhcpService | undefined;
   readonly #resources: DisposableStack;
@@ -101,7 +101,7 @@ export class Headnode implements AsyncDisposable {
     this.#resources = resources;
   }
 
-  /** @throws UsageError PORT_IN_USE; HarnessError LOG_NOT_WRITABLE for its transcript */
+  /** @throws UsageError PORT_IN_USE, PORT_REFUSED; HarnessError LOG_NOT_WRITABLE for the transcript */
   static async start(options: HeadnodeOptions): Promise<Headnode> {
     await using cleanup = new DisposableStack();
     const { image, mac, networking, nodeConfig, medium = { transport: "http", loaderDir: undefined } } = options;
@@ -150,7 +150,7 @@ export class Headnode implements AsyncDisposable {
     );
   }
 
-  /** What the headnode's own DHCP was asked and answered so far. */
+  /** Messages to the headnode's own DHCP and their answers, so far. */
   get dhcp(): readonly DhcpExchange[] {
     return this.#dhcp?.exchanges ?? [];
   }
@@ -160,7 +160,7 @@ export class Headnode implements AsyncDisposable {
   }
 }
 
-/** What the boot script of such a headnode is made from. @param httpPort where it listens */
+/** The options of this headnode's boot script. @param httpPort the port on which the headnode listens */
 export function bootScriptOptions(
   { image, mac, networking, kernelArguments = [], medium }: Omit<HeadnodeOptions, "now">,
   httpPort: number,
@@ -180,11 +180,11 @@ export function bootScriptOptions(
   };
 }
 
-/** Whether the firmware has got its iPXE. */
+/** Whether the firmware has downloaded its iPXE. */
 const hasLoader = ({ requests }: Transcript): boolean =>
   requests.some(({ path, complete }) => complete && loaderNames.some((name) => path === `/${name}`));
 
-/** The tree with other contents for the files of these names. */
+/** Replaces the content of the files with these names. */
 function alter(tree: PublishedTree, altered: ReadonlyMap<string, Buffer> = new Map()): PublishedTree {
   return new Map(
     [...tree].map(([path, content]) => {
@@ -194,14 +194,14 @@ function alter(tree: PublishedTree, altered: ReadonlyMap<string, Buffer> = new M
   );
 }
 
-/** Which path serves which step of a boot. */
+/** URL paths by the step of the boot that loads them. */
 export interface HeadnodePaths {
-  /** What firmware may be told to load. */
+  /** iPXE binaries that firmware loads. */
   readonly loaders: readonly string[];
   readonly script: string;
   readonly kernel: string;
   readonly initrd: string;
-  /** What the script's module lines name. */
+  /** Files named in the script's module lines. */
   readonly modules: readonly string[];
   readonly squashfs: string;
 }

@@ -7,7 +7,7 @@ import { openContent } from "./published-content.js";
 
 const test = suite("published content");
 
-test("reads any part of a file and of bytes, and less only at the end", async () => {
+test("read() returns any part of a file or of bytes, and a shorter part only at the end", async () => {
   await using dir = await TempDir.create("content");
   const path = join(dir.path, "file");
   const bytes = Buffer.from(Array.from({ length: 3 << 20 }, (_, index) => (index * 7) % 251));
@@ -19,8 +19,8 @@ test("reads any part of a file and of bytes, and less only at the end", async ()
     for (const [offset, length] of [
       [0, 512],
       [512, 512],
-      [(1 << 20) - 10, 20], // over the end of what was read ahead
-      [5, 10], // back
+      [(1 << 20) - 10, 20], // across the end of the read-ahead buffer
+      [5, 10], // backwards
       [(2 << 20) + 1, 65_464],
       [bytes.length - 3, 512],
       [bytes.length, 512],
@@ -31,7 +31,7 @@ test("reads any part of a file and of bytes, and less only at the end", async ()
   }
 });
 
-test("nothing, and a file that is gone, are not there", async () => {
+test("openContent() returns undefined for undefined content and for a missing file", async () => {
   assert.is(await openContent(undefined), undefined);
   assert.is(await openContent({ kind: "file", path: "/nonexistent/file" }), undefined);
 });

@@ -1,4 +1,4 @@
-/** What the headnode serves, as bytes: opened for one transfer, whatever protocol asks. */
+/** Opens a published file, or bytes from memory, for one transfer by HTTP or TFTP. */
 import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 
@@ -6,21 +6,21 @@ export type PublishedContent =
   | { readonly kind: "file"; readonly path: string }
   | { readonly kind: "bytes"; readonly bytes: Buffer };
 
-/** URL path, with its leading slash, to what is there. Asked for each request, since the tree may name the server's port. */
+/** Maps a URL path, with its leading slash, to content. Called for each request, since the tree may name the server's port. */
 export type FindContent = (path: string) => PublishedContent | undefined;
 
 export interface OpenContent extends AsyncDisposable {
   readonly sizeBytes: number;
-  /** @param last the last byte, which is included */
+  /** @param last index of the last byte, inclusive */
   stream(first: number, last: number): Readable;
   /** @returns fewer bytes only at the end */
   read(offset: number, length: number): Promise<Buffer>;
 }
 
-/** Read at once for clients that ask for little, in bytes: a disk is asked once for hundreds of TFTP's blocks. */
+/** Size of one read from disk, in bytes: one read serves hundreds of TFTP blocks. */
 const READ_AHEAD_BYTES = 1 << 20;
 
-/** @returns undefined for nothing, and for a file that was deleted since the start or cannot be read: servers answer that it is not there */
+/** @returns undefined for undefined content, or if the file was deleted or cannot be read: servers then answer "not found" */
 export async function openContent(content: PublishedContent | undefined): Promise<OpenContent | undefined> {
   if (content === undefined) return undefined;
   if (content.kind === "bytes") {
@@ -38,7 +38,7 @@ export async function openContent(content: PublishedContent | undefined): Promis
     ({ size }) => size,
     () => undefined,
   );
-  const close = (): Promise<void> => file.close().catch(() => undefined); // nothing was written that could be lost
+  const close = (): Promise<void> => file.close().catch(() => undefined); // opened for reading, so no data can be lost
   if (sizeBytes === undefined) {
     await close();
     return undefined;

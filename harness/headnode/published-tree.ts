@@ -1,6 +1,6 @@
 /**
- * The headnode's one tree of files, which HTTP and TFTP both serve: URL path → content.
- * Source: sdc-headnode config/sapi/services/dhcpd (/os and /extra beside booter's own files).
+ * The headnode's tree of files, served by both HTTP and TFTP: URL path → content.
+ * Source: sdc-headnode config/sapi/services/dhcpd (/os and /extra next to booter's own files).
  */
 import { join } from "node:path";
 import { type ImageFolder, imageFileNames, imageHashNames } from "../cn-files/image-folder.js";
@@ -9,7 +9,7 @@ import type { NodeConfigFile } from "../cn-files/node-config.js";
 import { bootfsFolder, bootScriptName } from "./boot-script.js";
 import type { PublishedContent } from "./published-content.js";
 
-/** A node.config that sets nothing. Not an empty file: with an initrd of no bytes iPXE's kernel does not come up (measured). */
+/** A node.config without settings. It must not be empty: iPXE's kernel does not start with an initrd of 0 bytes (measured). */
 const NO_NODE_CONFIG = Buffer.from("# no node.config was given\n");
 
 /** URL path, with its leading slash → content. */
@@ -17,19 +17,19 @@ export type PublishedTree = ReadonlyMap<string, PublishedContent>;
 
 export interface PublishedParts {
   readonly image: ImageFolder;
-  /** The boot NIC, colons, any case. */
+  /** MAC of the boot NIC, with colons, any case. */
   readonly mac: string;
   readonly bootScript: string;
   readonly networking?: NetworkingFile | undefined;
   readonly nodeConfig?: NodeConfigFile | undefined;
-  /** Folder with the iPXE that firmware loads. @default there is none */
+  /** Folder with the iPXE binaries that firmware loads. @default no binaries are served */
   readonly loaderDir?: string | undefined;
 }
 
-/** The iPXE that a UEFI loads, and the one for all others, by the names that DHCP gives. */
+/** Names of the iPXE binaries in DHCP's answers: for UEFI, and for all other firmware. */
 export const loaderNames = ["snponly.efi", "undionly.kpxe"] as const;
 
-/** The names in bootfs/<mac>/: what the boot script offers as modules. */
+/** The files in bootfs/<mac>/, which the boot script loads as modules. */
 export function bootFilesOf(networking: NetworkingFile | undefined): ReadonlyMap<string, Buffer> {
   if (networking === undefined) return new Map();
   return new Map([
@@ -38,7 +38,7 @@ export function bootFilesOf(networking: NetworkingFile | undefined): ReadonlyMap
   ]);
 }
 
-/** Lays the parts out under the paths that boot.ipxe names. */
+/** Maps the parts to the paths that the boot script names. */
 export function publishedTree(parts: PublishedParts): PublishedTree {
   const { image, mac, bootScript, networking, nodeConfig, loaderDir } = parts;
   const tree = new Map<string, PublishedContent>();
@@ -47,7 +47,7 @@ export function publishedTree(parts: PublishedParts): PublishedTree {
   if (image.hashFiles !== undefined) {
     for (const name of imageHashNames) tree.set(`${platform}/${name}`, { kind: "file", path: image.hashFiles[name] });
   }
-  // A headnode always has the file, if only an empty one: without it the script ends at its module line.
+  // A headnode always has this file, possibly empty. If it is missing, the script fails at its module line.
   tree.set("/extra/joysetup/node.config", { kind: "bytes", bytes: nodeConfig?.bytes ?? NO_NODE_CONFIG });
   for (const [name, bytes] of bootFilesOf(networking))
     tree.set(`/${bootfsFolder(mac)}/${name}`, { kind: "bytes", bytes });

@@ -4,7 +4,7 @@ import { formatData, formatError, formatOptionsAck, parseTftp } from "./tftp-pac
 
 const test = suite("TFTP packet");
 
-test("a read names its file, mode and options; the last two may be in any case", () => {
+test("parseTftp() reads file, mode and options of a read request, mode and option names in any case", () => {
   const bytes = Buffer.from("\0\x01/os/vmlinuz\0OCTET\0BLKSIZE\0" + "1432\0tsize\0" + "0\0", "latin1");
   assert.equal(parseTftp(bytes), {
     kind: "read",
@@ -17,7 +17,7 @@ test("a read names its file, mode and options; the last two may be in any case",
   });
 });
 
-test("acknowledgements and errors are told apart, and the rest is nothing", () => {
+test("parseTftp() recognizes acknowledgements, errors and writes, and rejects anything else", () => {
   assert.equal(parseTftp(Buffer.from([0, 4, 1, 2])), { kind: "ack", block: 0x102 });
   assert.equal(parseTftp(Buffer.from("\0\x05\0\x08stop\0", "latin1")), { kind: "error", code: 8, text: "stop" });
   assert.equal(parseTftp(Buffer.from("\0\x02x\0octet\0", "latin1")), { kind: "write" });
@@ -25,7 +25,7 @@ test("acknowledgements and errors are told apart, and the rest is nothing", () =
     assert.is(parseTftp(Buffer.from(text, "latin1")), undefined, JSON.stringify(text));
 });
 
-test("blocks go round after 65535, options and errors end in NUL", () => {
+test("block numbers wrap around after 65535, options and errors end in NUL", () => {
   assert.is(formatData(0x1_0001, Buffer.from("ab")).toString("hex"), "000300016162");
   assert.is(formatOptionsAck(new Map([["tsize", "7"]])).toString("latin1"), "\0\x06tsize\0" + "7\0");
   assert.is(formatError(1, "no").toString("latin1"), "\0\x05\0\x01no\0");

@@ -1,5 +1,5 @@
 /**
- * TFTP's packets, as far as a server of files needs them.
+ * Parses and formats the TFTP packets that a read-only server needs.
  * Source: RFC 1350 (codes of errors: its appendix); RFC 2347 (options), RFC 2348 (blksize), RFC 2349 (tsize).
  */
 
@@ -19,7 +19,7 @@ export const tftpErrors = { notFound: 1, accessViolation: 2, illegalOperation: 4
 
 const opcodes = { read: 1, write: 2, data: 3, ack: 4, error: 5, optionsAck: 6 } as const;
 
-/** @returns undefined for what no client sends to a server */
+/** @returns undefined if the bytes are not a packet that a client sends to a server */
 export function parseTftp(bytes: Buffer): TftpPacket | undefined {
   if (bytes.length < 4) return undefined;
   switch (bytes.readUInt16BE(0)) {
@@ -43,7 +43,7 @@ export function parseTftp(bytes: Buffer): TftpPacket | undefined {
   }
 }
 
-/** @param block counts from 1; 16 bits of it are sent, so that it goes round in a big file */
+/** @param block counts from 1; the packet carries its low 16 bits, so the number wraps around in a big file */
 export const formatData = (block: number, data: Buffer): Buffer =>
   Buffer.concat([words(opcodes.data, block & 0xffff), data]);
 

@@ -16,7 +16,7 @@ const test = suite("TFTP service");
 const CLIENT_MAC = "52:54:00:99:00:38";
 const SERVER_MAC = "52:55:0a:63:63:07";
 
-/** A client at one port: what it sends reaches the service as frames, and what it gets is kept. */
+/** A client at one port: sends its packets to the service as frames, and collects the answers in `got`. */
 class Client {
   readonly got: { readonly port: number; readonly data: Buffer }[] = [];
   readonly #service: TftpService;
@@ -27,7 +27,7 @@ class Client {
     this.#port = port;
   }
 
-  /** @returns whether the service took all frames */
+  /** @returns whether the service consumed all frames */
   send(port: number, data: Buffer, ip = "10.99.99.7"): boolean {
     const datagram = {
       sourceIp: parseIpv4("10.99.99.38"),
@@ -54,12 +54,12 @@ class Client {
       if (packet !== undefined) return packet;
       await sleep(5);
     }
-    throw new Error("nothing came within 1 s");
+    throw new Error("no packet arrived within 1 s");
   }
 
   #receive(frame: Buffer): void {
     const answer = parseUdpFrame(frame);
-    if (answer === undefined) return; // a fragment, which has tests of its own
+    if (answer === undefined) return; // a fragment; udp-datagram.test.ts covers those
     assert.equal([answer.destination, answer.source], [CLIENT_MAC, SERVER_MAC]);
     assert.is(answer.datagram.destinationPort, this.#port);
     this.got.push({ port: answer.datagram.sourcePort, data: answer.datagram.data });
@@ -87,7 +87,7 @@ async function start(
   return { service, transcript, client: new Client(service) };
 }
 
-/** Reads a file to its end as a client does. */
+/** Reads a whole file as a client does. */
 async function readAll(client: Client, name: string, blockBytes: number): Promise<Buffer> {
   client.read(name, "blksize", String(blockBytes));
   const agreed = await client.next();
@@ -103,7 +103,7 @@ async function readAll(client: Client, name: string, blockBytes: number): Promis
   }
 }
 
-test("sends a file block by block, in the size asked for, and the transcript has it", async () => {
+test("the service sends a file in blocks of the requested size, and records the request in the transcript", async () => {
   await using cleanup = new DisposableStack();
   const { client, transcript } = await start(cleanup);
   assert.ok((await readAll(client, "os/big", 1_428)).equals(big));
@@ -114,7 +114,7 @@ test("sends a file block by block, in the size asked for, and the transcript has
   );
 });
 
-test("without options blocks have 512 bytes, and a file that fills its blocks ends with an empty one", async () => {
+test("a transfer without options has blocks of 512 bytes, and ends with an empty block if the file fills its last one", async () => {
   await using cleanup = new DisposableStack();
   const { client, transcript } = await start(cleanup);
   client.read("/even");
@@ -128,14 +128,14 @@ test("without options blocks have 512 bytes, and a file that fills its blocks en
   assert.is(transcript.requests[0]?.complete, true);
 });
 
-test("tells the size, and offers no larger blocks than a datagram holds", async () => {
+test("the service reports the file's size, and agrees to no larger block than a datagram holds", async () => {
   await using cleanup = new DisposableStack();
   const { client } = await start(cleanup);
   client.read("small", "tsize", "0", "blksize", "65535", "windowsize", "4");
   assert.is((await client.next()).data.toString("latin1"), "\0\x06blksize\0" + "65464\0tsize\0" + "5\0");
 });
 
-test("what is not there is error 1 and 404 in the transcript; nobody writes", async () => {
+test("a missing file is error 1 and 404 in the transcript, and a write request is error 2", async () => {
   await using cleanup = new DisposableStack();
   const { client, transcript } = await start(cleanup);
   client.read("../etc/passwd");
@@ -148,7 +148,7 @@ test("what is not there is error 1 and 404 in the transcript; nobody writes", as
   assert.is((await client.next()).data.readUInt16BE(2), 2);
 });
 
-test("sends again what nobody confirms, and nothing twice for what is confirmed twice", async () => {
+test("the service repeats a block without acknowledgement, and sends no block twice for a repeated acknowledgement", async () => {
   await using cleanup = new DisposableStack();
   const { client, transcript } = await start(cleanup, 30);
   client.read("/even");
@@ -156,7 +156,7 @@ test("sends again what nobody confirms, and nothing twice for what is confirmed 
   assert.equal(await client.next(), first);
   client.ack(first.port, 1);
   client.ack(first.port, 1);
-  assert.is(transcript.bytesSent, 512, "what is confirmed counts while it is under way");
+  assert.is(transcript.bytesSent, 512, "bytesSent counts acknowledged blocks of a running transfer");
   const second = await client.next();
   assert.is(second.data.readUInt16BE(2), 2);
   client.got.length = 0;
@@ -171,7 +171,7 @@ test("sends again what nobody confirms, and nothing twice for what is confirmed 
   );
 });
 
-test("a packet from another port leaves the transfer as it is, and is error 5; an error is not answered", async () => {
+test("a packet from another port gets error 5 and leaves the transfer as it is; an error packet gets no answer", async () => {
   await using cleanup = new DisposableStack();
   const { service, client } = await start(cleanup);
   const stranger = new Client(service, 2_071);
@@ -186,7 +186,7 @@ test("a packet from another port leaves the transfer as it is, and is error 5; a
   assert.is((await client.next()).data.readUInt16BE(2), 2);
 });
 
-test("any mode but octet, in whatever case, is error 4", async () => {
+test("every mode except octet (in any case) is error 4", async () => {
   await using cleanup = new DisposableStack();
   const { client, transcript } = await start(cleanup);
   for (const mode of ["netascii", "mail", "octets"]) {
@@ -198,7 +198,7 @@ test("any mode but octet, in whatever case, is error 4", async () => {
   assert.is((await client.next()).data.toString("latin1"), "\0\x03\0\x01hello");
 });
 
-test("a client that gives up, or is gone, is noted as incomplete", async () => {
+test("the transcript marks the transfer of a client that aborts or disappears as incomplete", async () => {
   await using cleanup = new DisposableStack();
   const { client, transcript } = await start(cleanup, 5);
   client.read("/even");
@@ -216,7 +216,7 @@ test("a client that gives up, or is gone, is noted as incomplete", async () => {
   assert.equal(transcript.open, []);
 });
 
-test("other ports and other hosts are left to others", async () => {
+test("the service ignores frames for other ports and other hosts", async () => {
   await using cleanup = new DisposableStack();
   const { client } = await start(cleanup);
   assert.not(client.send(53, Buffer.from("query")));
@@ -225,7 +225,7 @@ test("other ports and other hosts are left to others", async () => {
   assert.ok(client.read("small"));
 });
 
-test("a defect met while a file is sent is reported as a defect", async () => {
+test("an error thrown while a file is sent reaches onDefect", async () => {
   await using cleanup = new DisposableStack();
   const transcript = cleanup.use(new Transcript(() => performance.now()));
   const defect = new TypeError("a defect of the wire");

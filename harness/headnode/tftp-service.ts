@@ -1,7 +1,7 @@
 /**
- * The headnode's TFTP on the wire: reads of the published tree, one block in flight for each, as TFTP has it.
- * Source: RFC 1350, RFC 2347 to 2349; what in.tftpd of a booter allows (blocks of up to 65464 bytes).
- * Not here: packets as bytes (tftp-packet.ts), what is served (published-tree.ts).
+ * The headnode's TFTP server on the wire: serves the published tree, with one block in flight per transfer.
+ * tftp-packet.ts parses the packets, published-tree.ts holds the files.
+ * Source: RFC 1350, RFC 2347 to 2349; the limit of in.tftpd in booter (blocks of up to 65464 bytes).
  */
 import { formatIpv4, parseIpv4 } from "../cn-files/ipv4.js";
 import { answerTo, formatUdpFrames, parseUdpFrame, type UdpFrame } from "../wire/udp-frame.js";
@@ -14,28 +14,28 @@ export interface TftpServiceOptions {
   readonly serverIp: string;
   readonly find: FindContent;
   readonly transcript: Transcript;
-  /** Wait for an answer before a packet is sent again, in milliseconds. @default 2000 */
+  /** Time without an answer after which a packet is sent again, in milliseconds. @default 2000 */
   readonly retryMs?: number | undefined;
-  /** Takes what is neither the client's nor the disk's doing. @default the error is thrown uncaught */
+  /** Receives errors that neither the client nor the disk caused. @default the error is thrown uncaught */
   readonly onDefect?: ((error: Error) => void) | undefined;
 }
 
 type SendPacket = (packet: Buffer) => void;
 
 const PORT = 69;
-/** Ports from here on, one for each transfer. */
+/** First of the ports for transfers; each transfer has its own. */
 const FIRST_TRANSFER_PORT = 49_152;
 const TRANSFER_PORTS = 16_384;
-/** Of a client that does not ask for another. */
+/** Block size for a client that asks for no other. */
 const DEFAULT_BLOCK_BYTES = 512;
 const LONGEST_BLOCK_BYTES = 65_464;
-/** How often a packet is sent again before its client counts as gone. */
+/** Number of repetitions of a packet before its client counts as gone. */
 const RETRIES = 10;
 
 export class TftpService implements FrameService, AsyncDisposable {
   readonly #options: TftpServiceOptions;
   readonly #serverIp: number;
-  /** By the port at the server's end. */
+  /** Transfers by the server's port. */
   readonly #transfers = new Map<number, Transfer>();
   #begun = 0;
   #identification = 0;
@@ -57,7 +57,7 @@ export class TftpService implements FrameService, AsyncDisposable {
     } else if (transfer.peer === peerOf(frame)) {
       transfer.take(packet);
     } else if (packet?.kind !== "error") {
-      // Somebody else's packet leaves the transfer as it is (RFC 1350, 4); no error is answered with another.
+      // A packet from another client leaves the transfer as it is (RFC 1350, 4). An error packet gets no error in reply.
       this.#reply(frame, destinationPort, formatError(tftpErrors.unknownTransfer, "not your transfer"), send);
     }
     return true;
@@ -70,14 +70,14 @@ export class TftpService implements FrameService, AsyncDisposable {
   #begin(packet: TftpPacket, frame: UdpFrame, send: (frame: Buffer) => void): void {
     const port = FIRST_TRANSFER_PORT + (this.#begun++ % TRANSFER_PORTS);
     const reply = (data: Buffer): void => this.#reply(frame, port, data, send);
-    if (packet.kind === "write") reply(formatError(tftpErrors.accessViolation, "this headnode takes no files"));
+    if (packet.kind === "write") reply(formatError(tftpErrors.accessViolation, "this headnode accepts no files"));
     if (packet.kind !== "read") return;
     if (packet.mode !== "octet") {
-      reply(formatError(tftpErrors.illegalOperation, "this headnode sends files in mode octet alone"));
+      reply(formatError(tftpErrors.illegalOperation, "this headnode sends files in mode octet only"));
       return;
     }
     const { retryMs = 2_000, transcript, onDefect } = this.#options;
-    // Its root is the tree's, whether a name begins with a slash or not.
+    // Names are relative to the tree's root, with or without a leading slash.
     const path = `/${packet.path.replace(/^\/+/, "")}`;
     const transfer = new Transfer({ path, peer: peerOf(frame), packet, reply, retryMs, transcript, onDefect }, () =>
       this.#transfers.delete(port),
@@ -86,7 +86,7 @@ export class TftpService implements FrameService, AsyncDisposable {
     transfer.begin(this.#options.find(path)).catch(this.#options.onDefect);
   }
 
-  /** @param port at the server's end */
+  /** @param port the server's port */
   #reply(frame: UdpFrame, port: number, data: Buffer, send: (frame: Buffer) => void): void {
     const answer = answerTo(frame, data);
     this.#identification += 1;
@@ -95,7 +95,7 @@ export class TftpService implements FrameService, AsyncDisposable {
   }
 }
 
-/** Whom a frame is from: "10.99.99.38:2070". */
+/** The sender of a frame: "10.99.99.38:2070". */
 const peerOf = ({ datagram }: UdpFrame): string => `${formatIpv4(datagram.sourceIp)}:${datagram.sourcePort}`;
 
 interface TransferOptions {
@@ -115,9 +115,9 @@ class Transfer {
   readonly #progress: { readonly path: string; bytesSent: number; bytesTotal: number };
   #content: OpenContent | undefined;
   #blockBytes = DEFAULT_BLOCK_BYTES;
-  /** The block that its client is to confirm, from 0: options. */
+  /** Number of the block that the client has to acknowledge; 0 stands for the options. */
   #block = 0;
-  /** The bytes in that block, and in all of them so far that were confirmed. */
+  /** Number of bytes in that block. */
   #inFlight = 0;
   /** Whether a block is being read from the disk. */
   #isReading = false;
@@ -150,15 +150,15 @@ class Transfer {
     else await this.#next();
   }
 
-  /** Who has asked for it. */
+  /** The client: "10.99.99.38:2070". */
   get peer(): string {
     return this.#options.peer;
   }
 
-  /** @param packet undefined for one that is not TFTP */
+  /** @param packet undefined if the datagram is not TFTP */
   take(packet: TftpPacket | undefined): void {
     if (packet?.kind === "error") void this.end(false);
-    // An older block's is not answered: both would be sent twice from then on (RFC 1123, 4.2.3.1).
+    // Ignores acknowledgements of older blocks: an answer would double every later packet (RFC 1123, 4.2.3.1).
     if (packet?.kind !== "ack" || packet.block !== (this.#block & 0xffff) || this.#isReading) return;
     this.#progress.bytesSent += this.#inFlight;
     const wasLast = this.#block > 0 && this.#inFlight < this.#blockBytes;
@@ -166,7 +166,7 @@ class Transfer {
     else this.#next().catch(this.#options.onDefect);
   }
 
-  /** A second call gets the same answer. */
+  /** A second call returns the same promise. */
   end(complete: boolean, status = 200): Promise<void> {
     this.#ending ??= this.#end(complete, status);
     return this.#ending;
@@ -191,7 +191,7 @@ class Transfer {
     await this.#content?.[Symbol.asyncDispose]();
   }
 
-  /** Takes what it knows of the options asked for. */
+  /** Accepts the requested options that it supports: blksize and tsize. */
   #agree(sizeBytes: number): Map<string, string> {
     const asked = this.#options.packet.options;
     const agreed = new Map<string, string>();
@@ -211,7 +211,7 @@ class Transfer {
     this.#isReading = true;
     const data = await content.read(this.#block * this.#blockBytes, this.#blockBytes).catch(() => undefined);
     this.#isReading = false;
-    if (data === undefined) return this.end(false); // the file cannot be read: its client gets no more
+    if (data === undefined) return this.end(false); // the file cannot be read, so the transfer ends here
     this.#block += 1;
     this.#inFlight = data.length;
     this.#send(formatData(this.#block, data));

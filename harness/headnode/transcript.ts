@@ -1,6 +1,6 @@
 /**
- * What the headnode was asked and what it answered: one JSON line a request, and the same as events.
- * It outlives nothing: the file is complete when the file server has ended.
+ * Records the headnode's requests and answers: one JSON line per request in a file, and the same as events.
+ * The file is complete when the file server has ended.
  */
 
 import { once } from "node:events";
@@ -14,16 +14,16 @@ export interface HeadnodeRequest {
   /** Decoded path without query, e.g. "/extra/joysetup/node.config". */
   readonly path: string;
   readonly status: number;
-  /** Bytes of body handed to the connection. */
+  /** Bytes of the body that were passed to the connection. */
   readonly bytesSent: number;
-  /** Bytes of body that a complete answer has. */
+  /** Length of the complete body in bytes. */
   readonly bytesTotal: number;
-  /** Whether all of it went out before the connection ended. */
+  /** Whether the whole body was sent before the connection ended. */
   readonly complete: boolean;
   readonly durationMs: number;
   /** "127.0.0.1:40122" */
   readonly peer: string;
-  /** Empty when the client sent none. */
+  /** Empty if the client sent none. */
   readonly userAgent: string;
 }
 
@@ -43,13 +43,13 @@ export class Transcript implements AsyncDisposable {
 
   /**
    * @param now milliseconds since power-on
-   * @param path where the JSON lines go; none when undefined
-   * @throws HarnessError LOG_NOT_WRITABLE when it cannot be opened
+   * @param path file for the JSON lines; undefined for no file
+   * @throws HarnessError LOG_NOT_WRITABLE if the file cannot be opened
    */
   constructor(now: () => number, path?: string) {
     this.#now = now;
     this.#file = path === undefined ? undefined : createWriteStream(path, { fd: openLog(path) });
-    // A full disk must not end the boot: what cannot be written is still in memory.
+    // A full disk must not end the boot: the requests are still in memory.
     this.#file?.on("error", () => undefined);
   }
 
@@ -58,34 +58,34 @@ export class Transcript implements AsyncDisposable {
     return this.#now();
   }
 
-  /** Everything answered so far, in the order of the ends. */
+  /** All requests that have ended, in the order of their ends. */
   get requests(): readonly HeadnodeRequest[] {
     return this.#requests;
   }
 
-  /** What is being sent at this moment. */
+  /** Downloads that are running now. */
   get open(): readonly OpenRequest[] {
     return [...this.#open];
   }
 
-  /** Bytes of body that were handed to clients so far, those of unfinished downloads included. */
+  /** Bytes of bodies sent to clients so far, including unfinished downloads. */
   get bytesSent(): number {
     return [...this.#requests, ...this.#open].reduce((sum, { bytesSent }) => sum + bytesSent, 0);
   }
 
-  /** Calls `listener` for each request that ended, past ones first. @returns a function that stops it */
+  /** Calls `listener` for each request that ends, past ones first. @returns a function that removes the listener */
   onRequest(listener: (request: HeadnodeRequest) => void): () => void {
     for (const request of this.#requests) listener(request);
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** For the file server: a request began. */
+  /** Called by the servers when a request begins. */
   begin(request: OpenRequest): void {
     this.#open.add(request);
   }
 
-  /** For the file server: a request ended. */
+  /** Called by the servers when a request ends. */
   end(open: OpenRequest, request: HeadnodeRequest): void {
     this.#open.delete(open);
     this.#requests.push(request);

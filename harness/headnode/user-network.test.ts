@@ -4,7 +4,7 @@ import { cnAddressFor, defaultCnAddress, userNetworkFor } from "./user-network.j
 
 const test = suite("user network");
 
-test("is the CN's own subnet, with the headnode at .7 and the first lease for the CN", () => {
+test("the user network is the CN's own subnet, with the headnode at .7 and the first lease for the CN", () => {
   assert.equal(userNetworkFor({ ip: "10.99.99.38", netmask: "255.255.255.0" }), {
     net: "10.99.99.0/24",
     host: "10.99.99.7",
@@ -13,19 +13,19 @@ test("is the CN's own subnet, with the headnode at .7 and the first lease for th
   });
 });
 
-test("knows that a subnet may begin elsewhere than at .0", () => {
+test("the headnode's address counts from the subnet's start, also if that is not .0", () => {
   const { net, host } = userNetworkFor({ ip: "172.16.5.130", netmask: "255.255.255.192" });
   assert.is(net, "172.16.5.128/26");
   assert.is(host, "172.16.5.135");
 });
 
-test("keeps out of the CN's way", () => {
+test("the headnode takes another address if the CN has .7, or if the subnet is too small", () => {
   assert.is(userNetworkFor({ ip: "10.0.0.7", netmask: "255.255.0.0" }).host, "10.0.0.3");
   const small = userNetworkFor({ ip: "10.0.0.2", netmask: "255.255.255.252" });
   assert.is(small.host, "10.0.0.1");
 });
 
-test("is another than the CN's own where that has no room for a headnode, or is none that QEMU plays", () => {
+test("the CN gets the default address if its subnet has no room for a headnode, or if QEMU cannot emulate it", () => {
   const addressWith = (netmask: string) => cnAddressFor({ ip: "10.0.0.2", netmask });
   for (const netmask of ["255.255.255.252", "240.0.0.0"]) assert.is(addressWith(netmask).ip, "10.0.0.2", netmask);
   for (const netmask of ["255.255.255.255", "255.255.255.254", "224.0.0.0", "0.0.0.0"])

@@ -1,46 +1,46 @@
 /**
- * The subnet that QEMU's user networking plays for a CN: the headnode's real addresses, on loopback.
- * Whatever the CN sends to `host` reaches 127.0.0.1 of this machine with its port unchanged.
- * Source: QEMU docs, "-netdev user" (net, host, dns, dhcpstart); net/slirp.c (which masks it takes).
+ * The subnet that QEMU's user networking emulates for a CN, with the addresses of a real headnode.
+ * Packets from the CN to `host` reach 127.0.0.1 of this machine with the port unchanged.
+ * Source: QEMU docs, "-netdev user" (net, host, dns, dhcpstart); net/slirp.c (which masks it accepts).
  */
 import { formatIpv4, parseIpv4, prefixLength } from "../cn-files/ipv4.js";
 
-/** What the CN is called on the admin network. */
+/** The CN's address on the admin network. */
 export interface CnAddress {
   readonly ip: string;
   readonly netmask: string;
 }
 
-/** The address of a CN when no networking.json tells of one. */
+/** The CN's address if no networking.json names one. */
 export const defaultCnAddress: CnAddress = { ip: "10.99.99.38", netmask: "255.255.255.0" };
 
-/** Prefix lengths of subnets that QEMU plays and that have an address beside the CN's. */
+/** Prefix lengths of the subnets that QEMU can emulate and that have a second address next to the CN's. */
 const PREFIXES = { least: 4, most: 30 } as const;
 
-/** Whether there can be a headnode on the CN's subnet. */
+/** Whether the CN's subnet has room for a headnode and QEMU can emulate it. */
 export function canBePlayed({ netmask }: CnAddress): boolean {
   const prefix = prefixLength(netmask);
   return prefix >= PREFIXES.least && prefix <= PREFIXES.most;
 }
 
-/** What the CN is called while it boots. @param told what networking.json tells of it, if it does */
-export const cnAddressFor = (told: CnAddress | undefined): CnAddress =>
-  told !== undefined && canBePlayed(told) ? told : defaultCnAddress;
+/** The CN's address while it boots. @param told the address in networking.json, if it names one */
+export const cnAddressFor = (address: CnAddress | undefined): CnAddress =>
+  address !== undefined && canBePlayed(address) ? address : defaultCnAddress;
 
 export interface UserNetwork {
   /** "10.99.99.0/24" */
   readonly net: string;
-  /** The headnode: file service, DHCP, TFTP. */
+  /** The headnode's address: file server, DHCP, TFTP. */
   readonly host: string;
-  /** QEMU's DNS forwarder, kept off the other two. */
+  /** Address of QEMU's DNS forwarder, distinct from the other two. */
   readonly dns: string;
-  /** The first lease, which the CN's boot NIC gets: the CN's own address, as booter gives it. */
+  /** The first lease, which the CN's boot NIC gets: the CN's own address, as from booter. */
   readonly dhcpStart: string;
 }
 
 /**
- * The headnode is .7 of the subnet, and the forwarder .3, unless the CN is there or the subnet is too small for it.
- * @param cn whose subnet canBePlayed()
+ * The headnode is .7 of the subnet, and the forwarder .3, unless the CN has that address or the subnet is too small.
+ * @param cn an address for which canBePlayed() is true
  */
 export function userNetworkFor(cn: CnAddress): UserNetwork {
   const prefix = prefixLength(cn.netmask);
@@ -51,7 +51,7 @@ export function userNetworkFor(cn: CnAddress): UserNetwork {
   const [host, dns] = free.filter((address) => address !== own);
   return {
     net: `${formatIpv4(net)}/${prefix}`,
-    // A /30 has one address beside the CN's: then there is no forwarder, and QEMU is told an address nobody asks.
+    // A /30 has one address next to the CN's. It has no forwarder then, and QEMU gets an address that no client uses.
     host: formatIpv4(host ?? net + 1),
     dns: formatIpv4(dns ?? net),
     dhcpStart: cn.ip,

@@ -1,8 +1,9 @@
-/** A test report as one HTML page that needs nothing else. */
+/** Formats a test report as one HTML page without external resources. */
 import { relative } from "node:path";
 import { formatDuration } from "../../base/format.js";
 import { type BootReport, describeOutcome, describeState, type MilestoneRow } from "../boot/boot-report.js";
-import type { ClaimResult, ScenarioBootResult } from "../scenarios/scenario-boot.js";
+import type { ClaimResult } from "../scenarios/asked-claims.js";
+import type { ScenarioBootResult } from "../scenarios/scenario-boot.js";
 import type { ScenarioResult, TestReport } from "../scenarios/scenario-run.js";
 import { escapeXml } from "./junit-report.js";
 import { describeDigests, type WayCell, wayTable } from "./way-table.js";
@@ -14,7 +15,7 @@ const style = `
   .passed { color: #17692b; } .failed, .broken, .missed { color: #a61b1b; } .not, .implied { color: #777; }
   pre { background: #f4f4f4; padding: .8em; overflow-x: auto; }`;
 
-/** @param outDir folder of the page, from which its links count */
+/** @param outDir folder of the page; links are relative to it */
 export function formatScenarioHtml(report: TestReport, outDir: string): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>livelab test</title><style>${style}
@@ -50,7 +51,7 @@ ${report === undefined ? "<p>This boot has no report.</p>" : formatReport(report
 ${claims.map(formatClaim).join("\n")}</table>`;
 }
 
-/** @param folder of the boot, seen from the page */
+/** @param folder the boot's folder, relative to the page */
 function formatReport(report: BootReport, folder: string): string {
   const { verdict, accelerator, image } = report;
   const transcript = report.options.medium === "ipxe" ? ["headnode.jsonl"] : [];

@@ -1,9 +1,10 @@
 /**
- * A test report as JUnit XML, as CI systems read it: a suite a boot, a case a claim.
- * Source: the de-facto schema of Ant's and Surefire's reports (failure: the test's matter; error: ours).
+ * Formats a test report as JUnit XML for CI systems: a suite per boot, a case per claim.
+ * Source: the de-facto schema of Ant's and Surefire's reports (`failure`: the claim does not hold; `error`: the boot broke).
  */
 import { type BootVerdict, describeOutcome } from "../boot/boot-report.js";
-import type { ClaimResult, ScenarioBootResult } from "../scenarios/scenario-boot.js";
+import type { ClaimResult } from "../scenarios/asked-claims.js";
+import type { ScenarioBootResult } from "../scenarios/scenario-boot.js";
 import type { TestReport } from "../scenarios/scenario-run.js";
 
 export function formatJunit(report: TestReport): string {
@@ -19,7 +20,7 @@ export function formatJunit(report: TestReport): string {
   ].join("\n");
 }
 
-/** @param run whose start stands for that of a boot without a report */
+/** @param run its start replaces the start of a boot without a report */
 function formatSuite(name: string, { claims, report }: ScenarioBootResult, run: TestReport): string {
   const { startedAt, durationMs } = report ?? { startedAt: run.startedAt, durationMs: 0 };
   const count = (wanted: ClaimResult["outcome"]): number => claims.filter(({ outcome }) => outcome === wanted).length;
@@ -54,7 +55,7 @@ function formatCase(
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(3);
 
-/** For text and attributes; what XML 1.0 cannot carry at all becomes "?". */
+/** Escapes text for elements and attributes. A character that XML 1.0 does not allow becomes "?". */
 export function escapeXml(text: string): string {
   return text
     .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "?")

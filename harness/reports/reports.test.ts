@@ -47,6 +47,7 @@ const failed: BootReport = {
       "filesystem.squashfs": { sizeBytes: 1024, sha256: "" },
     },
   },
+  given: {},
   options: {
     networking: undefined,
     nodeConfig: undefined,
@@ -79,6 +80,7 @@ const report: TestReport = {
       name: "fresh-cn",
       summary: "A <b> & a \x1b.",
       passed: false,
+      durationMs: 64_000,
       boots: [
         {
           name: "first",
@@ -95,7 +97,7 @@ const report: TestReport = {
   ],
 };
 
-test("a milestone that was not seen and is implied says by which one, and ends the boot when that one came", () => {
+test("an implied milestone names the milestone that implies it, and counts as reached at that one's time", () => {
   const passed: BootReport = {
     ...failed,
     verdict: { outcome: "passed" },
@@ -111,14 +113,14 @@ test("a milestone that was not seen and is implied says by which one, and ends t
   assert.match(text, /^ {8}- {12}kernel {11}implied by hostid$/m);
   assert.match(text, "passed: pivot after 40.0 s");
   const boot = { name: "boot", folder: "/r", claims: [], report: passed };
-  const scenario = { name: "quiet", summary: "", passed: true, boots: [boot] };
+  const scenario = { name: "quiet", summary: "", passed: true, durationMs: 1, boots: [boot] };
   assert.match(
     formatScenarioHtml({ ...report, scenarios: [scenario] }, "/"),
     '<span class="implied">implied by login</span>',
   );
 });
 
-test("a failed boot tells last milestone, what was awaited, transfers, console tail and folder", () => {
+test("the report of a failed boot has last milestone, awaited event, transfers, console tail and folder", () => {
   assert.is(
     formatBootReport(failed, "/out/x"),
     `platform 20260102T030405Z (squashfs 1.0 KiB), tcg: emulation was asked for
@@ -137,13 +139,13 @@ folder: /out/x`,
   );
 });
 
-test("a passed boot says how long it took to the milestone asked for", () => {
+test("the report of a passed boot has the time to the requested milestone", () => {
   const milestones = [{ name: "login", state: "reached", atMs: 41_000, detail: "cn-38 login: " }] as const;
   const text = formatBootReport({ ...failed, verdict: { outcome: "passed" }, milestones }, "/out/x");
   assert.match(text, "passed: login after 41.0 s");
 });
 
-test("JUnit has a case for each claim, and nothing that XML cannot hold", () => {
+test("the JUnit report has a case for each claim, and no character that XML does not allow", () => {
   const xml = formatJunit(report);
   assert.match(xml, 'tests="3" failures="1" errors="0" skipped="1"');
   assert.match(xml, '<testcase classname="fresh-cn/first" name="reaches pivot" time="30.000"/>');
@@ -152,7 +154,7 @@ test("JUnit has a case for each claim, and nothing that XML cannot hold", () => 
   assert.is(escapeXml("\x00<\x1b"), "?&#60;?");
 });
 
-test("the page is whole by itself, links the boot's files and quotes what came from the guest", () => {
+test("the HTML page is self-contained, links the boot's files and escapes text from the guest", () => {
   const html = formatScenarioHtml(report, "/out");
   assert.match(html, 'href="fresh-cn/first/console.log"');
   assert.match(html, 'href="fresh-cn/first/headnode.jsonl"');
@@ -161,10 +163,11 @@ test("the page is whole by itself, links the boot's files and quotes what came f
   assert.match(html, "BOOT FAILED!\n(initramfs) </pre>");
 });
 
-test("the terminal gets every claim that does not hold, and the count last", () => {
+test("the text report lists every claim that does not hold, then a line per scenario, and the count last", () => {
   const lines = formatTestReport(report).split("\n");
   assert.ok(lines.includes('  failed: is <well>: it is "ill" & so'));
   assert.ok(lines.includes("  not run: is asked: no"));
+  assert.is(lines.at(-2), "fresh-cn: failed, 1 claims passed, 2 failed in 1 min 04 s");
   assert.is(lines.at(-1), "1 claims passed, 2 failed in 1 min 05 s");
 });
 
@@ -195,7 +198,7 @@ const hosts: TestReport = {
   })),
 };
 
-test("a boot that the host broke is named as such in text, JUnit and HTML, and is an error there, not a failure", () => {
+test("a boot that the host broke is reported as such in text, JUnit and HTML, and is an error in JUnit, not a failure", () => {
   const text = formatTestReport(hosts);
   assert.match(text, /^broken by the host: KVM failed$/m);
   assert.match(text, /^broken by the host, not by the image: 1 boot$/m);
@@ -205,7 +208,7 @@ test("a boot that the host broke is named as such in text, JUnit and HTML, and i
   assert.match(formatScenarioHtml(hosts, "/out"), '<p class="broken">broken by the host: KVM failed</p>');
 });
 
-test("a run is the host's fault where it broke some boots, and all others passed", () => {
+test("a failed run is the host's fault if the host broke some boots and all others passed", () => {
   const [scenario] = report.scenarios;
   const passed = {
     claims: [{ title: "x", outcome: "passed", durationMs: 0 }],

@@ -1,8 +1,8 @@
-/** A test report for a terminal: a milestone table for each boot, every claim that did not hold, and a count at the end. */
+/** Formats a test report for a terminal: milestone tables, claims that do not hold, then a line per scenario and a count. */
 import { formatDuration } from "../../base/format.js";
 import { formatBootReport } from "../boot/boot-report.js";
 import { isBrokenByHost } from "../scenarios/broken-by-host.js";
-import type { TestReport } from "../scenarios/scenario-run.js";
+import { describeScenarioResult, type TestReport } from "../scenarios/scenario-run.js";
 import { formatWayTable, wayTable } from "./way-table.js";
 
 export function formatTestReport(report: TestReport): string {
@@ -19,6 +19,7 @@ export function formatTestReport(report: TestReport): string {
   }
   const table = wayTable(report.scenarios.flatMap(({ boots }) => boots));
   if (table !== undefined) lines.push(formatWayTable(table), "");
+  lines.push(...report.scenarios.map(describeScenarioResult));
   const broken = report.scenarios.flatMap(({ boots }) => boots).filter(isBrokenByHost).length;
   if (broken > 0) lines.push(`broken by the host, not by the image: ${broken} ${broken === 1 ? "boot" : "boots"}`);
   lines.push(`${report.passed} claims passed, ${report.failed} failed in ${formatDuration(report.durationMs)}`);

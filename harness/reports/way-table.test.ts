@@ -1,7 +1,8 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { BootReport } from "../boot/boot-report.js";
-import type { ClaimOutcome, ScenarioBootResult } from "../scenarios/scenario-boot.js";
+import type { ClaimOutcome } from "../scenarios/asked-claims.js";
+import type { ScenarioBootResult } from "../scenarios/scenario-boot.js";
 import { formatWayTable, wayTable } from "./way-table.js";
 
 const test = suite("way table");
@@ -18,7 +19,7 @@ function boot(
   return { name: "b", folder: "/b", claims: [{ title: "t", outcome, durationMs: 1 }], report };
 }
 
-test("has the time of each way, says why a cell is empty, and names the one digest", () => {
+test("the table shows the time of each way, why a cell is empty, and the common digest", () => {
   const table = wayTable([
     boot({}),
     boot({ transport: "booter", chain: true, firmware: "uefi" }, { atMs: 62_000 }),
@@ -28,7 +29,7 @@ test("has the time of each way, says why a cell is empty, and names the one dige
   assert.is(
     formatWayTable(table),
     `to login                   BIOS             UEFI
-iPXE, all by HTTP          41.0 s           cannot: QEMU's EFI iPXE starts a kernel without its initrd; the chain is UEFI's way
+iPXE, all by HTTP          41.0 s           impossible: QEMU's EFI iPXE starts a kernel without its initrd; UEFI needs the two-step chain
 two-step chain, then HTTP  not run          1 min 02 s
 iPXE, all by TFTP          not run          not run
 ISO in a CD drive          not run          not run
@@ -38,13 +39,13 @@ squashfs of every boot: sha256 ab`,
   );
 });
 
-test("a failure is not hidden by another boot of the same way, nor another image's digest", () => {
+test("the table shows a failed boot even if another boot of the same way passed, and the digest of every image", () => {
   const table = wayTable([boot({}), boot({}, { outcome: "broken" }), boot({ medium: "iso" }, { sha256: "cd" })]);
   assert.is(table?.rows[0]?.bios.outcome, "failed");
   assert.equal(table?.digests, ["ab", "cd"]);
 });
 
-test("boots of one way are no table, and a boot that was to stop is in none", () => {
+test("boots of one way produce no table, and a boot that stops before login is left out", () => {
   assert.is(wayTable([boot({}), boot({})]), undefined);
   assert.is(wayTable([boot({}), boot({ medium: "iso", until: "hostid" })]), undefined);
 });

@@ -1,6 +1,6 @@
 /**
- * The ways into one image that a test run took: firmware by transport, with the time to login in each cell.
- * A cell that was not run, or cannot be, says so.
+ * A table of the ways in which a test run booted one image: firmware by transport, with the time to login in each cell.
+ * A cell also says if that way was not run or cannot work.
  */
 import { formatDuration } from "../../base/format.js";
 import type { BootReport } from "../boot/boot-report.js";
@@ -8,7 +8,7 @@ import type { ScenarioBootResult } from "../scenarios/scenario-boot.js";
 
 export interface WayTable {
   readonly rows: readonly { readonly way: string; readonly bios: WayCell; readonly uefi: WayCell }[];
-  /** SHA-256 of the squashfs of every boot; one, when all are of one image. */
+  /** SHA-256 of the squashfs files of all boots; one entry if all boots used the same image. */
   readonly digests: readonly string[];
 }
 
@@ -27,15 +27,16 @@ const ways = [
 ] as const satisfies readonly (readonly [way: string, isIt: (options: BootReport["options"]) => boolean])[];
 
 const impossible: Partial<Record<string, string>> = {
-  "iPXE, all by HTTP uefi": "cannot: QEMU's EFI iPXE starts a kernel without its initrd; the chain is UEFI's way",
+  "iPXE, all by HTTP uefi":
+    "impossible: QEMU's EFI iPXE starts a kernel without its initrd; UEFI needs the two-step chain",
 };
 
 type ReportedBoot = ScenarioBootResult & { readonly report: BootReport };
 
-/** Of a boot that could not be run nobody knows which way it would have taken. */
+/** A boot without a report has no known way. */
 const hasReport = (boot: ScenarioBootResult): boot is ReportedBoot => boot.report !== undefined;
 
-/** @returns undefined where all boots went one way, so that there is nothing to compare */
+/** @returns undefined if all boots took the same way */
 export function wayTable(boots: readonly ScenarioBootResult[]): WayTable | undefined {
   const toLogin = boots.filter(hasReport).filter(({ report }) => report.options.until === "login");
   const rows = ways.map(([way, isIt]) => {
@@ -52,7 +53,7 @@ export function wayTable(boots: readonly ScenarioBootResult[]): WayTable | undef
   return { rows, digests: [...digests] };
 }
 
-/** The first boot of that way tells the time; one that failed comes before all that passed. */
+/** The cell of one way: the first boot that failed, or else the first boot that passed. */
 function cellOf(boots: readonly ReportedBoot[], otherwise: string): WayCell {
   const holds = ({ claims }: ReportedBoot): boolean => claims.every(({ outcome }) => outcome === "passed");
   const boot = boots.find((each) => !holds(each)) ?? boots[0];
@@ -62,7 +63,7 @@ function cellOf(boots: readonly ReportedBoot[], otherwise: string): WayCell {
   return holds(boot) ? { outcome: "passed", text: time } : { outcome: "failed", text: `failed (${time})` };
 }
 
-/** For a terminal. */
+/** Formats the table for a terminal. */
 export function formatWayTable({ rows, digests }: WayTable): string {
   const widths = [
     Math.max(...rows.map(({ way }) => way.length)),

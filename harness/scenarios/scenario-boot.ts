@@ -14,19 +14,9 @@ import { expectSuccess } from "../boot/expect.js";
 import type { MilestoneName } from "../boot/milestones.js";
 import { type CnShell, type PowerOnContext, RunningCn } from "../boot/running-cn.js";
 import { ExpectationFailed } from "../harness-error.js";
-import type { Claim, LoginBoot, RefusedBoot, Scenario, ScenarioBoot, SeenCn } from "./scenario.js";
+import { AskedClaims, type ClaimOutcome, type ClaimResult, outcomeOf } from "./asked-claims.js";
+import type { LoginBoot, RefusedBoot, Scenario, ScenarioBoot, SeenCn } from "./scenario.js";
 import type { ScenarioDisks } from "./scenario-disks.js";
-
-/** `failed`: the guest did not do it; `broken`: livelab or the host could not ask; `not run`: it did not come to that. */
-export type ClaimOutcome = "passed" | "failed" | "broken" | "not run";
-
-export interface ClaimResult {
-  readonly title: string;
-  readonly outcome: ClaimOutcome;
-  /** Why, unless it passed. */
-  readonly message?: string;
-  readonly durationMs: number;
-}
 
 export interface ScenarioBootResult {
   readonly name: string;
@@ -88,15 +78,13 @@ export async function runScenarioBoot(
     until: boot.refusal === undefined ? "login" : boot.milestones.at(-1),
   });
 
-  await using cn = await RunningCn.powerOn(plan, {
-    signal,
-    progress: labelled(progress, `${scenario.name}/${boot.name}`),
-    decideAccelerator,
-  });
+  const ownProgress = labelled(progress, `${scenario.name}/${boot.name}`);
+  await using cn = await RunningCn.powerOn(plan, { signal, progress: ownProgress, decideAccelerator });
   const asked = new AskedClaims(signal);
+  const asking: Asking = { cn, plan, asked, progress: ownProgress };
   try {
-    if (boot.refusal === undefined) await runToLogin(boot, cn, plan, asked);
-    else await runToStop(boot, cn, plan, asked);
+    if (boot.refusal === undefined) await runToLogin(boot, asking);
+    else await runToStop(boot, asking);
   } catch (error) {
     asked.firstError ??= error;
   }
@@ -108,7 +96,7 @@ export async function runScenarioBoot(
   return {
     name: boot.name,
     folder,
-    claims: [...milestoneClaims(milestonesOf(boot, plan), cn, asked), ...asked.results(boot)],
+    claims: [...milestoneClaims(milestonesOf(boot, plan), cn, asked), ...asked.results(titlesOf(boot))],
     report,
   };
 }
@@ -123,7 +111,7 @@ export function bootWithoutReport(
   outcome: Extract<ClaimOutcome, "broken" | "not run">,
   message: string,
 ): ScenarioBootResult {
-  const titles = [...boot.milestones.map(milestoneTitle), ...boot.claims.map(({ title }) => title), ...ownTitles(boot)];
+  const titles = [...boot.milestones.map(milestoneTitle), ...titlesOf(boot)];
   const claims = titles.map(
     (title, index): ClaimResult => ({ title, outcome: index === 0 ? outcome : "not run", message, durationMs: 0 }),
   );
@@ -136,6 +124,9 @@ const plugTitle = (disk: string): string => `disk ${disk} is plugged in`;
 const endTitle = ({ command, end }: NonNullable<LoginBoot["ending"]>): string => `${command} ends in ${end}`;
 const stopTitle = ({ refusal }: RefusedBoot): string => `the boot stops with ${refusal}, and does not go on`;
 
+/** What is claimed of a boot, then what the boot itself has to do. */
+const titlesOf = (boot: ScenarioBoot): string[] => [...boot.claims.map(({ title }) => title), ...ownTitles(boot)];
+
 /** What the boot itself has to do, besides what is claimed of it. */
 function ownTitles(boot: ScenarioBoot): string[] {
   const plugs = (boot.plugs ?? []).map(({ disk }) => plugTitle(disk));
@@ -143,68 +134,37 @@ function ownTitles(boot: ScenarioBoot): string[] {
   return [LOGIN_TITLE, ...plugs, ...(boot.ending === undefined ? [] : [endTitle(boot.ending)])];
 }
 
-/** What was asked so far, and what came of it. */
-class AskedClaims {
-  firstError: unknown;
-  readonly #asked = new Map<string, ClaimResult>();
-  readonly #signal: AbortSignal;
-
-  constructor(signal: AbortSignal) {
-    this.#signal = signal;
-  }
-
-  /**
-   * Never rejects for what the claim says.
-   * @returns what `verify` gives, or undefined where it is not so @throws the signal's reason when it is aborted
-   */
-  async ask<T>(title: string, verify: () => Promise<T>): Promise<T | undefined> {
-    const startMs = performance.now();
-    const outcome = await attempt(verify);
-    this.#asked.set(title, { title, ...outcome.result, durationMs: performance.now() - startMs });
-    this.firstError ??= outcome.error;
-    this.#signal.throwIfAborted();
-    return outcome.value;
-  }
-
-  /** Asks each in order. */
-  async askAll<Subject>(claims: readonly Claim<Subject>[], subject: Subject): Promise<void> {
-    for (const { title, verify } of claims) await this.ask(title, () => verify(subject));
-  }
-
-  /** Of every claim of the boot; one that was not asked has not been proved. */
-  results(boot: ScenarioBoot): ClaimResult[] {
-    const message = this.why;
-    return [...boot.claims.map(({ title }) => title), ...ownTitles(boot)].map(
-      (title) => this.#asked.get(title) ?? { title, outcome: "not run", message, durationMs: 0 },
-    );
-  }
-
-  /** The first thing that went wrong, in words. */
-  get why(): string {
-    return this.firstError instanceof Error ? this.firstError.message : "";
-  }
+/** What a boot is asked through. */
+interface Asking {
+  readonly cn: RunningCn;
+  readonly plan: BootPlan;
+  readonly asked: AskedClaims;
+  readonly progress: Progress;
 }
 
-async function runToLogin(boot: LoginBoot, cn: RunningCn, plan: BootPlan, asked: AskedClaims): Promise<void> {
+async function runToLogin(boot: LoginBoot, asking: Asking): Promise<void> {
+  const { cn, plan, asked, progress } = asking;
   await cn.reach("login");
   await using shell = await asked.ask(LOGIN_TITLE, () => cn.logIn());
   if (shell === undefined) return;
-  await askPlugs(boot, cn, plan, asked);
-  await asked.askAll(boot.claims, { ...seen(cn, plan), run: (command) => runChecked(shell, command) });
+  await askPlugs(boot, asking);
+  const subject = { ...seen(cn, plan), run: (command: string) => runChecked(shell, command) };
+  await asked.askAll(boot.claims, subject, progress);
   const { ending } = boot;
   if (ending !== undefined) await asked.ask(endTitle(ending), () => cn.endItself(shell, ending));
 }
 
-async function runToStop(boot: RefusedBoot, cn: RunningCn, plan: BootPlan, asked: AskedClaims): Promise<void> {
+async function runToStop(boot: RefusedBoot, asking: Asking): Promise<void> {
+  const { cn, plan, asked, progress } = asking;
   await asked.ask(stopTitle(boot), async () => {
     await cn.stopWith(boot.refusal);
-    await cn.standStill(STOP_WATCH_MS);
+    await cn.expectStaysStopped(STOP_WATCH_MS);
   });
-  await askPlugs(boot, cn, plan, asked);
-  await asked.askAll(boot.claims, seen(cn, plan));
+  await askPlugs(boot, asking);
+  await asked.askAll(boot.claims, seen(cn, plan), progress);
 }
 
-async function askPlugs(boot: ScenarioBoot, cn: RunningCn, plan: BootPlan, asked: AskedClaims): Promise<void> {
+async function askPlugs(boot: ScenarioBoot, { cn, plan, asked }: Asking): Promise<void> {
   for (const [index, { disk, when }] of (boot.plugs ?? []).entries()) {
     await asked.ask(plugTitle(disk), async () => {
       if (cn.plugged.includes(plan.plugs[index]?.disk.path ?? "")) return;
@@ -240,23 +200,4 @@ async function runChecked(shell: CnShell, command: string): Promise<string> {
   const report = await shell.run(command);
   expectSuccess(report);
   return report.stdout.replace(/\n$/, "");
-}
-
-interface Attempt<T> {
-  readonly value?: T;
-  readonly result: Pick<ClaimResult, "outcome" | "message">;
-  readonly error?: unknown;
-}
-
-async function attempt<T>(verify: () => Promise<T>): Promise<Attempt<T>> {
-  try {
-    return { value: await verify(), result: { outcome: "passed" } };
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return { result: { outcome: outcomeOf(error), message }, error };
-  }
-}
-
-function outcomeOf(error: unknown): "failed" | "broken" {
-  return error instanceof ExpectationFailed ? "failed" : "broken";
 }

@@ -58,7 +58,7 @@ const outcomes = ({ scenarios }: TestReport): string[] =>
     boots.map((each) => `${name}/${each.name}: ${each.claims.map(({ outcome }) => outcome).join(", ")}`),
   );
 
-test("every boot that cannot begin is in the report with its own reason, and what follows it is not run", async () => {
+test("every boot that cannot begin is in the report with its own reason, what follows it is not run, and each scenario ends with a line", async () => {
   const { report, notes, junit, files } = await runAll([
     scenario("bad-uuid", boot("first", { uuid: "odd" }), boot("second", {})),
     scenario("no-networking", boot("only", { networkingPath: "/missing/networking.json" })),
@@ -73,7 +73,11 @@ test("every boot that cannot begin is in the report with its own reason, and wha
   assert.is(claims[4]?.message, "boot first could not be run");
   assert.match(claims[8]?.message ?? "", "/missing/networking.json");
   assert.equal([report.ok, report.passed, report.failed], [false, 0, 12]);
-  assert.is(notes.length, 2);
+  assert.match(notes.sort().join("\n"), /^bad-uuid\/first could not be run: .*odd is not a UUID/);
+  assert.match(notes[1] ?? "", /^bad-uuid: failed, 0 claims passed, 8 failed in \d/);
+  assert.match(notes[2] ?? "", /^no-networking\/only could not be run: /);
+  assert.match(notes[3] ?? "", /^no-networking: failed, 0 claims passed, 4 failed in \d/);
+  assert.is(notes.length, 4);
   for (const file of ["report.json", "junit.xml", "index.html"]) assert.ok(files.includes(file), file);
   assert.match(junit, 'tests="4" failures="0" errors="1" skipped="3"');
   assert.match(formatTestReport(report), "== bad-uuid, boot first\nthis boot has no report\n0 of 4 claims hold");
@@ -94,7 +98,7 @@ test("a defect in a boot is thrown, whatever else failed before it, and noted wi
   const scenarios = [scenario("bad-uuid", boot("only", { uuid: "odd" })), scenario("odd", boot("only", defect))];
   const { thrown, notes, report } = await runAll(scenarios, { jobs: 1 });
   assert.is(thrown.message, "a defect");
-  assert.match(notes[1] ?? "", /TypeError: a defect\n +at /);
+  assert.match(notes[2] ?? "", /TypeError: a defect\n +at /);
   assert.is(outcomes(report)[1], "odd/only: broken, not run, not run, not run");
 });
 

@@ -5,12 +5,13 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { firstError } from "../../base/first-error.js";
+import { formatDuration } from "../../base/format.js";
 import { freeMemoryBytes, processors } from "../../base/host-capacity.js";
 import { LivelabError } from "../../base/livelab-error.js";
 import { type Progress, silentProgress } from "../../base/progress/progress.js";
 import { decideOnce } from "../../vm/accelerator/accelerator.js";
 import type { Accelerator } from "../../vm/machine-spec.js";
-import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../boot/boot-plan.js";
+import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../boot/boot-options.js";
 import { makeReportFolder } from "../boot/report-folder.js";
 import { HarnessError } from "../harness-error.js";
 import type { Scenario } from "./scenario.js";
@@ -50,6 +51,8 @@ export interface ScenarioResult {
   readonly name: string;
   readonly summary: string;
   readonly passed: boolean;
+  /** From the first boot's start to the last one's end, in milliseconds. */
+  readonly durationMs: number;
   readonly boots: readonly ScenarioBootResult[];
 }
 
@@ -158,6 +161,7 @@ async function runScenario(
   const { name, summary } = scenario;
   const folder = join(outDir, name);
   const boots: ScenarioBootResult[] = [];
+  const startMs = performance.now();
   let passed = false;
   try {
     signal.throwIfAborted();
@@ -185,7 +189,17 @@ async function runScenario(
     const before = signal.aborted ? why : `boot ${boot.name} could not be run`;
     boots.push(...further.map((each) => bootWithoutReport(each, join(folder, each.name), "not run", before)));
   }
-  return { name, summary, passed, boots };
+  const result: ScenarioResult = { name, summary, passed, durationMs: performance.now() - startMs, boots };
+  if (!signal.aborted) progress.note(describeScenarioResult(result));
+  return result;
+}
+
+/** "fresh-cn: passed, 42 claims passed, 0 failed in 2 min 05 s" */
+export function describeScenarioResult({ name, passed, durationMs, boots }: ScenarioResult): string {
+  const claims = boots.flatMap((boot) => boot.claims);
+  const held = claims.filter(({ outcome }) => outcome === "passed").length;
+  const counts = `${held} claims passed, ${claims.length - held} failed`;
+  return `${name}: ${passed ? "passed" : "failed"}, ${counts} in ${formatDuration(durationMs)}`;
 }
 
 /** Whether an error is in livelab or in a scenario, so that trying again on another host changes nothing. */

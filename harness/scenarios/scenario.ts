@@ -3,7 +3,8 @@
  * Claims are values, so that a boot that ends early leaves every one of them visibly unproven.
  * Not here: running them (scenario-run.ts, scenario-boot.ts), the scenarios themselves (test/scenarios).
  */
-import type { BootOptions, BootPlan } from "../boot/boot-plan.js";
+import type { ScenarioSettings } from "../boot/boot-options.js";
+import type { BootPlan } from "../boot/boot-plan.js";
 import { expectEqual, expectTrue } from "../boot/expect.js";
 import type { FatalReason, MilestoneName, MilestoneRecorder } from "../boot/milestones.js";
 import type { GuestEnding } from "../boot/running-cn.js";
@@ -27,10 +28,7 @@ interface BootSetting {
   /** Names the boot among those of its scenario, and its folder. */
   readonly name: string;
   /** What the headnode hands out and what the machine has. */
-  readonly fixtures: Omit<
-    BootOptions,
-    "imageDir" | "reportDir" | "stateDir" | "accelerator" | "findLoaders" | "until" | "run" | "disks" | "plugs" | "port"
-  >;
+  readonly fixtures: ScenarioSettings;
   /** Names of the scenario's disks that the machine has from power-on, in order. @default none */
   readonly disks?: readonly string[];
   /** Disks that are plugged in while it runs. @default none */

@@ -1,4 +1,4 @@
-/** A host on the wire that answers ARP and ping for its addresses, and for those behind it as their router. */
+/** A host on the wire that answers ARP and ping for its own addresses, and ping for addresses behind it as their router. */
 import { isIPv4 } from "node:net";
 import { UsageError } from "../../base/livelab-error.js";
 import { parseIpv4 } from "../cn-files/ipv4.js";
@@ -9,18 +9,18 @@ import type { FrameService } from "./wire.js";
 
 export interface HostAddress {
   readonly ip: string;
-  /** The VLAN on which it is reached. @default 0, untagged */
+  /** VLAN of the address. @default 0, untagged */
   readonly vlan?: number | undefined;
-  /** Whether it is on a network behind the host: no ARP for it, only packets by way of another address. @default false */
+  /** Whether it is behind the host: the host answers no ARP for it, only packets routed through it. @default false */
   readonly routed?: boolean | undefined;
 }
 
-/** "10.1.2.3", "10.1.2.3/3105" for VLAN 3105, either with ",routed" behind it. @throws UsageError BAD_PEER */
+/** Parses "10.1.2.3" or "10.1.2.3/3105" (VLAN 3105), either with ",routed" at the end. @throws UsageError BAD_PEER */
 export function parseHostAddress(text: string): HostAddress {
   const [, ip = "", vlan = "0", routed] = /^([0-9.]+)(?:\/(\d{1,4}))?(,routed)?$/.exec(text) ?? [];
   if (isIPv4(ip) && Number(vlan) < 4095) return { ip, vlan: Number(vlan), routed: routed !== undefined };
-  throw new UsageError("BAD_PEER", `${JSON.stringify(text)} is not the address of a peer`, {
-    hint: "write it like 10.99.99.60, 10.99.99.60/3105 for VLAN 3105, or 10.1.0.1,routed",
+  throw new UsageError("BAD_PEER", `${JSON.stringify(text)} is not a peer address`, {
+    hint: "pass --peer 10.99.99.60, --peer 10.99.99.60/3105 for VLAN 3105, or --peer 10.1.0.1,routed",
   });
 }
 

@@ -14,7 +14,7 @@ export interface ArpPacket {
 const HEADER = Buffer.from("000108000604", "hex");
 const LENGTH = 28;
 
-/** @returns undefined for what is not a request or reply for IPv4 on Ethernet */
+/** @returns undefined if the bytes are not a request or reply for IPv4 on Ethernet */
 export function parseArp(bytes: Buffer): ArpPacket | undefined {
   if (bytes.length < LENGTH || !bytes.subarray(0, 6).equals(HEADER)) return undefined;
   const operation = ({ 1: "request", 2: "reply" } as const)[bytes.readUInt16BE(6)];

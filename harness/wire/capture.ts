@@ -1,5 +1,5 @@
 /**
- * What went over the wire, as a file that packet analysers open.
+ * Writes the frames on the wire to a file that packet analysers can open.
  * Source: the libpcap file format (draft-ietf-opsawg-pcap).
  */
 import { createWriteStream, type WriteStream } from "node:fs";
@@ -7,11 +7,11 @@ import { openLog } from "../open-log.js";
 import { etherTypes } from "./ethernet.js";
 import { ipProtocols } from "./ipv4-packet.js";
 
-/** Bytes in the file at most: a guest gone wild fills no disk. */
+/** Longest file in bytes, so that a faulty guest cannot fill the disk. */
 const LIMIT_BYTES = 64 * 1024 * 1024;
 const LINK_TYPE_ETHERNET = 1;
 const LONGEST_FRAME = 262_144;
-/** Of UDP only TFTP's blocks have longer frames, in bytes. */
+/** Longest UDP frame in the capture, in bytes. Only TFTP's data blocks are longer. */
 const LONGEST_TALK = 1_024;
 
 export class Capture implements AsyncDisposable {
@@ -20,11 +20,11 @@ export class Capture implements AsyncDisposable {
 
   private constructor(file: WriteStream) {
     this.#file = file;
-    // A disk that is full costs the capture, not the boot.
+    // A full disk must not end the boot: only the capture is lost.
     file.on("error", () => {});
   }
 
-  /** @param path replaced if it is there @throws HarnessError LOG_NOT_WRITABLE */
+  /** @param path an existing file is replaced @throws HarnessError LOG_NOT_WRITABLE */
   static create(path: string): Capture {
     const file = createWriteStream(path, { fd: openLog(path) });
     const header = Buffer.alloc(24);
@@ -38,9 +38,9 @@ export class Capture implements AsyncDisposable {
   }
 
   /**
-   * TCP and long UDP frames are left out: they are the platform on its way to the CN, hundreds of megabytes of it, and the
-   * headnode's transcript has every request.
-   * @param frame its bytes must stay as they are
+   * Appends a frame, except TCP and long UDP frames. Those carry the platform to the CN, hundreds of megabytes, and the
+   * headnode's transcript records every such request.
+   * @param frame must not be changed later
    */
   add(frame: Buffer, sinceEpochMs: number): void {
     if (isBulk(frame) || this.#bytes > LIMIT_BYTES) return;

@@ -1,4 +1,4 @@
-/** The packets of the wire, against bytes as other implementations write them, and there and back. */
+/** Tests the wire's packet formats against bytes from other implementations, and in both directions. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { parseIpv4 } from "../cn-files/ipv4.js";
@@ -11,7 +11,7 @@ import { formatLacpdu, parseLacpdu } from "./lacpdu.js";
 const test = suite("wire codecs");
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ""), "hex");
 
-test("reads and writes a frame with and without a tag", () => {
+test("an Ethernet frame is parsed and formatted with and without a tag", () => {
   const plain = hex("525400aa0001 024c4c000100 0806 0102");
   assert.equal(parseFrame(plain), {
     destination: "52:54:00:aa:00:01",
@@ -35,7 +35,7 @@ test("reads and writes a frame with and without a tag", () => {
   }
 });
 
-test("reads and writes ARP, and nothing that only looks like it", () => {
+test("ARP is parsed and formatted, and packets of other protocols or operations are rejected", () => {
   const request = hex("0001 0800 06 04 0001 525400aa0001 0a4d0029 000000000000 0a4d0002");
   const parsed = parseArp(request);
   assert.equal(parsed, {
@@ -51,16 +51,16 @@ test("reads and writes ARP, and nothing that only looks like it", () => {
   }
 });
 
-test("sums as RFC 1071 does, odd lengths and carries included", () => {
+test("internetChecksum() sums as RFC 1071 does, including odd lengths and carries", () => {
   assert.is(internetChecksum(hex("0001 f203 f4f5 f6f7")), 0x220d);
   assert.is(internetChecksum(hex("ff")), 0x00ff);
   assert.is(internetChecksum(Buffer.alloc(60_000, 0xff)), 0);
 });
 
-// `ping -c1 -s 8 10.77.0.2`, as the kernel sends it.
+// The packet that the kernel sends for `ping -c1 -s 8 10.77.0.2`.
 const pinged = hex("4500 0024 1c46 4000 4001 09cf 0a4d0029 0a4d0002  0800 e6a2 0007 0001 1122 3344 5566 7788");
 
-test("reads an echo request and answers with right checksums", () => {
+test("an echo request is parsed, and its reply has correct checksums", () => {
   const request = parseEcho(Buffer.concat([pinged, Buffer.alloc(10)]));
   assert.equal(request, {
     kind: "request",
@@ -76,7 +76,7 @@ test("reads an echo request and answers with right checksums", () => {
   assert.is(parseEcho(reply)?.kind, "reply");
 });
 
-test("takes no fragment, no other protocol, and nothing whose checksum is wrong", () => {
+test("parseEcho() rejects fragments, other protocols and wrong checksums", () => {
   const echo = formatEcho({
     kind: "request",
     source: 1,
@@ -105,8 +105,8 @@ test("takes no fragment, no other protocol, and nothing whose checksum is wrong"
   }
 });
 
-test("reads and writes a LACPDU byte for byte", () => {
-  // As Linux' bonding sends its first: active, aggregatable, defaulted, expired partner.
+test("a LACPDU is parsed and formatted byte for byte", () => {
+  // The first LACPDU of Linux bonding: active, aggregatable, defaulted, expired partner.
   const pdu = hex(`01 01 01 14 ffff 525400aa0001 000f 00ff 0001 4d 000000
     02 14 ffff 000000000000 0001 00ff 0001 01 000000 03 10 0000 ${"00".repeat(12)} 00 00 ${"00".repeat(50)}`);
   const parsed = parseLacpdu(pdu);
@@ -122,7 +122,7 @@ test("reads and writes a LACPDU byte for byte", () => {
   assert.equal(parsed && formatLacpdu(parsed), pdu);
   const marker = Buffer.from(pdu);
   marker.writeUInt8(2, 0);
-  assert.is(parseLacpdu(marker), undefined, "the marker protocol's");
+  assert.is(parseLacpdu(marker), undefined, "marker protocol");
   assert.is(parseLacpdu(pdu.subarray(0, 60)), undefined, "cut off");
 });
 

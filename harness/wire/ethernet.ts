@@ -1,5 +1,5 @@
 /**
- * Ethernet II frames with at most one 802.1Q tag, as a service on the wire reads and writes them.
+ * Parses and formats Ethernet II frames with at most one 802.1Q tag.
  * Source: IEEE 802.3 clause 3, IEEE 802.1Q clause 9.
  */
 
@@ -7,7 +7,7 @@ export const etherTypes = { ipv4: 0x0800, arp: 0x0806, vlan: 0x8100, slow: 0x880
 
 export const BROADCAST = "ff:ff:ff:ff:ff:ff";
 
-/** Without the frame check sequence, in bytes. */
+/** Shortest frame in bytes, without the frame check sequence. */
 const SHORTEST_FRAME = 60;
 
 export interface EthernetFrame {
@@ -21,7 +21,7 @@ export interface EthernetFrame {
   readonly payload: Buffer;
 }
 
-/** @returns undefined for bytes that end within the header */
+/** @returns undefined if the bytes end within the header */
 export function parseFrame(bytes: Buffer): EthernetFrame | undefined {
   if (bytes.length < 14) return undefined;
   const tagged = bytes.readUInt16BE(12) === etherTypes.vlan;
@@ -35,7 +35,7 @@ export function parseFrame(bytes: Buffer): EthernetFrame | undefined {
   };
 }
 
-/** Padded to the length that the shortest frame has. */
+/** Formats a frame, with padding up to the shortest length. */
 export function formatFrame({ destination, source, vlan, etherType, payload }: EthernetFrame): Buffer {
   const header = vlan === 0 ? 14 : 18;
   const bytes = Buffer.alloc(Math.max(SHORTEST_FRAME, header + payload.length));
@@ -50,7 +50,7 @@ export function formatFrame({ destination, source, vlan, etherType, payload }: E
   return bytes;
 }
 
-/** The first six bytes: lower case, with colons. */
+/** The first six bytes as a MAC address: lower case, with colons. */
 export function formatMac(bytes: Buffer): string {
   return bytes.toString("hex", 0, 6).replace(/(..)(?!$)/g, "$1:");
 }

@@ -4,7 +4,7 @@ import { RecordSplitter, recordOf } from "./frame-stream.js";
 
 const test = suite("frame-stream");
 
-/** Frames of a stream that comes in chunks of `size` bytes. */
+/** The frames of a stream that arrives in chunks of `size` bytes. */
 function framesIn(stream: Buffer, size: number): Buffer[] {
   const splitter = new RecordSplitter();
   const frames: Buffer[] = [];
@@ -14,13 +14,13 @@ function framesIn(stream: Buffer, size: number): Buffer[] {
   return frames;
 }
 
-test("cuts a stream into its frames, wherever its chunks end", () => {
+test("RecordSplitter splits a stream into its frames, wherever a chunk ends", () => {
   const frames = [Buffer.from("one"), Buffer.alloc(0), Buffer.alloc(9_014, 7), Buffer.from("four")];
   const stream = Buffer.concat(frames.map(recordOf));
   for (const size of [1, 2, 3, 5, 4_096, stream.length]) assert.equal(framesIn(stream, size), frames, `${size} bytes`);
 });
 
-test("refuses a length that no frame has", () => {
+test("RecordSplitter rejects a length that no frame has", () => {
   assert.throws(() => new RecordSplitter().push(Buffer.from("GET / HTTP"), () => {}), /a frame of \d+ bytes/);
 });
 

@@ -1,15 +1,15 @@
 /**
- * Ethernet frames on a byte stream, each behind its length as a 32-bit big-endian number.
+ * Ethernet frames in a byte stream. A record is a frame's length, as a 32-bit big-endian number, and then the frame.
  * Source: QEMU net/stream.c, net/net.c (net_fill_rstate).
  */
 
-/** Of the number in front of each frame, in bytes. */
+/** Size of the length in front of each frame, in bytes. */
 export const LENGTH_BYTES = 4;
 
-/** QEMU takes no longer frame (NET_BUFSIZE), in bytes. */
+/** QEMU's longest frame (NET_BUFSIZE), in bytes. */
 const LONGEST_FRAME = 4_096 + 65_536;
 
-/** A frame with its length in front, as it goes on a stream. */
+/** The record of a frame: its length, then the frame. */
 export function recordOf(frame: Uint8Array): Buffer {
   const record = Buffer.allocUnsafe(LENGTH_BYTES + frame.length);
   record.writeUInt32BE(frame.length);
@@ -17,18 +17,18 @@ export function recordOf(frame: Uint8Array): Buffer {
   return record;
 }
 
-/** The bytes are no stream of frames. */
+/** The bytes are not a stream of frames. */
 export class FramingError extends RangeError {
   override readonly name = "FramingError";
 }
 
-/** Cuts a stream into records. */
+/** Splits a stream into records. */
 export class RecordSplitter {
   #rest: Buffer = Buffer.alloc(0);
 
   /**
-   * @param onRecord gets each record, length and frame, that is complete: a part of `chunk` where that holds all of it
-   * @throws FramingError for a length that no frame has; what `onRecord` throws
+   * @param onRecord gets each complete record; it is a view of `chunk` if that holds the whole record
+   * @throws FramingError if a length exceeds the longest frame; errors of `onRecord`
    */
   push(chunk: Buffer, onRecord: (record: Buffer) => void): void {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);

@@ -1,5 +1,5 @@
 /**
- * ICMP echo over IPv4, as `ping` has it, whole packets only.
+ * Parses and formats ICMP echo over IPv4, as `ping` uses it. Fragments are not supported.
  * Source: RFC 792 (echo).
  */
 import { internetChecksum } from "./internet-checksum.js";
@@ -18,7 +18,7 @@ export interface EchoPacket {
 const HEADER = 8;
 const types = { request: 8, reply: 0 } as const;
 
-/** @returns undefined for another packet, a fragment, or one with a wrong checksum */
+/** @returns undefined if the bytes are not an ICMP echo, are a fragment, or have a wrong checksum */
 export function parseEcho(bytes: Buffer): EchoPacket | undefined {
   const packet = parseIpv4Packet(bytes);
   if (packet?.protocol !== ipProtocols.icmp || packet.payload.length < HEADER) return undefined;

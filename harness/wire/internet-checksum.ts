@@ -1,6 +1,6 @@
 /** The checksum of IPv4 headers, ICMP and UDP. Source: RFC 1071. */
 
-/** @returns 0 for bytes that hold their own right checksum, else the checksum for a field that is 0 yet */
+/** @returns 0 if the bytes contain their correct checksum; if the checksum field is still 0, the value for that field */
 export function internetChecksum(bytes: Buffer): number {
   let sum = 0;
   for (let index = 0; index + 1 < bytes.length; index += 2) sum += bytes.readUInt16BE(index);

@@ -1,7 +1,6 @@
 /**
- * IPv4 packets without options, whole or in fragments.
+ * IPv4 packets without options, whole or in fragments. icmp-echo.ts and udp-datagram.ts handle the payloads.
  * Source: RFC 791 (header, fragmentation).
- * Not here: what they carry (icmp-echo.ts, udp-datagram.ts).
  */
 import { internetChecksum } from "./internet-checksum.js";
 
@@ -17,14 +16,14 @@ export interface Ipv4Packet {
 
 const HEADER = 20;
 const TIME_TO_LIVE = 64;
-/** What an Ethernet frame carries, in bytes. */
+/** Longest packet in an Ethernet frame, in bytes. */
 const MTU = 1_500;
-/** Fragments begin at multiples of 8 bytes. */
+/** Payload of one fragment, in bytes. Fragments start at multiples of 8 bytes. */
 const FRAGMENT_BYTES = (MTU - HEADER) & ~7;
 const DO_NOT_FRAGMENT = 0x4000;
 const MORE_FRAGMENTS = 0x2000;
 
-/** @param bytes may end in padding @returns undefined for another packet, a fragment, or one with a wrong checksum */
+/** @param bytes may end in padding @returns undefined if it is not IPv4, a fragment, or has a wrong checksum */
 export function parseIpv4Packet(bytes: Buffer): Ipv4Packet | undefined {
   if (bytes.length < HEADER || bytes.readUInt8(0) >> 4 !== 4) return undefined;
   const header = (bytes.readUInt8(0) & 0xf) * 4;
@@ -40,13 +39,13 @@ export function parseIpv4Packet(bytes: Buffer): Ipv4Packet | undefined {
   };
 }
 
-/** One packet, of whatever length, that nobody may fragment. */
+/** One packet of any length, with the "don't fragment" flag. */
 export const formatIpv4Packet = (packet: Ipv4Packet): Buffer =>
   formatPacket(packet, { identification: 0, flagsAndOffset: DO_NOT_FRAGMENT });
 
 /**
- * As many packets as frames are needed.
- * @param identification tells the fragments of one packet from those of others: another one for each, 16 bits of it count
+ * Formats a packet as fragments, one for each frame.
+ * @param identification distinguishes this packet's fragments from others': use a new one per packet; 16 bits of it count
  */
 export function formatIpv4Fragments(packet: Ipv4Packet, identification: number): Buffer[] {
   const { payload } = packet;

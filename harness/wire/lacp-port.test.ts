@@ -1,4 +1,4 @@
-/** A port against a partner that follows the standard in few lines. */
+/** Tests a port against a minimal partner that follows the standard. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { LacpPort } from "./lacp-port.js";
@@ -15,7 +15,7 @@ const guest = (state: number): LacpEnd => ({
   state,
 });
 
-/** A guest that echoes what it was told, and says `state` of itself. */
+/** A guest's answer: it echoes the port's own end and reports `state` for itself. */
 const answer = (told: Lacpdu, state: number): Lacpdu => ({ actor: guest(state), partner: told.actor });
 
 function portAt(): { port: LacpPort; clock: { ms: number } } {
@@ -25,21 +25,21 @@ function portAt(): { port: LacpPort; clock: { ms: number } } {
 
 const { activity, aggregation, synchronization, collecting, distributing, defaulted } = states;
 
-test("says that it knows nobody, and carries frames by itself, until a partner speaks", () => {
+test("a port without a partner reports itself as defaulted and carries frames on its own", () => {
   const { port } = portAt();
-  assert.ok(port.pdu.actor.state & activity, "it speaks first");
+  assert.ok(port.pdu.actor.state & activity, "the port is active");
   assert.ok(port.pdu.actor.state & defaulted);
   assert.not(port.pdu.actor.state & synchronization);
   assert.is(port.aggregate, undefined);
   assert.not(port.collects);
 });
 
-test("comes up with a partner in three messages, and then has nothing new to say", () => {
+test("a port comes up with its partner in three messages, and then has no more to report", () => {
   const { port } = portAt();
-  assert.ok(port.take(answer(port.pdu, activity | aggregation)), "the partner is to hear that it is in sync");
+  assert.ok(port.take(answer(port.pdu, activity | aggregation)), "the port must report that it is in sync");
   assert.ok(port.pdu.actor.state & synchronization);
   assert.not(port.pdu.actor.state & distributing, "the partner is not in sync yet");
-  assert.equal(port.pdu.partner, guest(activity | aggregation), "the partner's end is echoed");
+  assert.equal(port.pdu.partner, guest(activity | aggregation), "the port echoes the partner's end");
   assert.not(port.collects);
 
   assert.ok(port.take(answer(port.pdu, activity | aggregation | synchronization)));
@@ -51,13 +51,13 @@ test("comes up with a partner in three messages, and then has nothing new to say
   assert.is(port.aggregate, "65535 52:54:00:aa:00:01 15");
 });
 
-test("aggregates no port whose partner stands alone", () => {
+test("a port whose partner does not aggregate is in no aggregate", () => {
   const { port } = portAt();
   port.take(answer(port.pdu, activity | synchronization | collecting));
   assert.is(port.aggregate, undefined);
 });
 
-test("is an ordinary port again when the partner has long been silent", () => {
+test("a port becomes an ordinary port again after 30 s without a message from its partner", () => {
   const { port, clock } = portAt();
   port.take(answer(port.pdu, activity | aggregation | synchronization | collecting | distributing));
   clock.ms = 29_999;

@@ -1,15 +1,14 @@
 /**
- * One port of a switch that speaks LACP actively, and falls back to an ordinary port where nobody answers: what is
- * booted from it by PXE needs that.
+ * One port of a switch that speaks LACP actively, and acts as an ordinary port while no partner answers. Machines that
+ * boot from it by PXE need that. wire.ts decides which frames go to which port.
  * Source: IEEE 802.1AX-2008, 5.4 (receive, periodic transmission and mux machines, here as one).
- * Not here: which ports carry what (wire.ts).
  */
 import { type Lacpdu, type LacpEnd, lacpStates } from "./lacpdu.js";
 
-/** How often a port speaks: what "short timeout" asks of a partner, in milliseconds. */
+/** Period between two messages of a port, in milliseconds: the rate that "short timeout" requires. */
 export const LACP_PERIOD_MS = 1_000;
 
-/** An emulated guest on a busy host is silent for longer than the 3 s of a short timeout. */
+/** Silence after which a partner counts as gone. An emulated guest on a busy host exceeds the 3 s of a short timeout. */
 const PARTNER_LIMIT_MS = 30_000;
 
 const nobody: LacpEnd = { systemPriority: 0, system: "00:00:00:00:00:00", key: 0, portPriority: 0, port: 0, state: 0 };
@@ -18,39 +17,39 @@ export class LacpPort {
   readonly #self: Omit<LacpEnd, "state">;
   readonly #nowMs: () => number;
   #partner = nobody;
-  #heardMs = Number.NEGATIVE_INFINITY;
+  #partnerSeenMs = Number.NEGATIVE_INFINITY;
 
-  /** @param self all ports of a switch have the same system and key, so that any of them can be aggregated */
+  /** @param self all ports of a switch share system and key, so that a partner can aggregate any of them */
   constructor(self: Pick<LacpEnd, "system" | "port">, nowMs: () => number) {
     this.#self = { systemPriority: 0x8000, key: 1, portPriority: 0x80, ...self };
     this.#nowMs = nowMs;
   }
 
-  /** What the port has to say now. */
+  /** The port's current message. */
   get pdu(): Lacpdu {
-    return { actor: { ...this.#self, state: this.#state }, partner: this.#heard ? this.#partner : nobody };
+    return { actor: { ...this.#self, state: this.#state }, partner: this.#hasPartner ? this.#partner : nobody };
   }
 
-  /** @returns whether the sender does not yet know what this port says now, and is to be told at once */
+  /** @returns whether the sender does not know this port's current state, so that the port must answer at once */
   take({ actor, partner }: Lacpdu): boolean {
     this.#partner = actor;
-    this.#heardMs = this.#nowMs();
+    this.#partnerSeenMs = this.#nowMs();
     return !isSameEnd(partner, this.pdu.actor);
   }
 
-  /** Names the aggregate that the port is in: the same for all whose partner puts them together. */
+  /** Name of the port's aggregate, equal for all ports that the partner aggregates. Undefined for a port on its own. */
   get aggregate(): string | undefined {
-    if (!this.#heard || !this.#partnerIs("aggregation")) return undefined;
+    if (!this.#hasPartner || !this.#partnerIs("aggregation")) return undefined;
     return `${this.#partner.systemPriority} ${this.#partner.system} ${this.#partner.key}`;
   }
 
-  /** Whether the partner takes what is sent to this member of its aggregate. */
+  /** Whether the partner accepts frames on this member of its aggregate. */
   get collects(): boolean {
-    return this.#heard && this.#partnerIs("synchronization") && this.#partnerIs("collecting");
+    return this.#hasPartner && this.#partnerIs("synchronization") && this.#partnerIs("collecting");
   }
 
-  get #heard(): boolean {
-    return this.#nowMs() - this.#heardMs < PARTNER_LIMIT_MS;
+  get #hasPartner(): boolean {
+    return this.#nowMs() - this.#partnerSeenMs < PARTNER_LIMIT_MS;
   }
 
   #partnerIs(state: keyof typeof lacpStates): boolean {
@@ -60,7 +59,7 @@ export class LacpPort {
   get #state(): number {
     const { activity, shortTimeout, aggregation, synchronization, collecting, distributing, defaulted } = lacpStates;
     const always = activity | shortTimeout | aggregation;
-    if (!this.#heard) return always | defaulted;
+    if (!this.#hasPartner) return always | defaulted;
     return always | synchronization | (this.#partnerIs("synchronization") ? collecting | distributing : 0);
   }
 }

@@ -1,7 +1,7 @@
-/** The messages of LACP. Source: IEEE 802.1AX-2008, 5.4.2 (LACPDU structure, version 1). */
+/** Parses and formats LACP messages. Source: IEEE 802.1AX-2008, 5.4.2 (LACPDU structure, version 1). */
 import { formatMac, parseMac } from "./ethernet.js";
 
-/** Where LACPDUs go; no bridge passes it on. */
+/** Destination of LACPDUs. Bridges do not forward frames to it. */
 export const SLOW_PROTOCOLS_MAC = "01:80:c2:00:00:02";
 
 /** The bits of a state. */
@@ -16,11 +16,11 @@ export const lacpStates = {
   expired: 0x80,
 } as const;
 
-/** What is said of one end of a link. */
+/** One end of a link, as an LACPDU describes it. */
 export interface LacpEnd {
   readonly systemPriority: number;
   readonly system: string;
-  /** Ports of one system with one key can be aggregated. */
+  /** Ports with the same system and key can be aggregated. */
   readonly key: number;
   readonly portPriority: number;
   readonly port: number;
@@ -30,18 +30,18 @@ export interface LacpEnd {
 export interface Lacpdu {
   /** The sender's own end. */
   readonly actor: LacpEnd;
-  /** What the sender holds for the other end. */
+  /** The other end, as the sender knows it. */
   readonly partner: LacpEnd;
 }
 
-/** The subtype among the slow protocols, and the version. */
+/** The subtype of LACP among the slow protocols, and the version. */
 const HEADER = 0x0101;
 const ACTOR = 0x0114;
 const PARTNER = 0x0214;
 const COLLECTOR = 0x0310;
 const LENGTH = 110;
 
-/** @param bytes payload of a frame of the slow protocols @returns undefined for another protocol's */
+/** @param bytes payload of a slow-protocols frame @returns undefined if it is not an LACPDU */
 export function parseLacpdu(bytes: Buffer): Lacpdu | undefined {
   if (bytes.length < LENGTH || bytes.readUInt16BE(0) !== HEADER) return undefined;
   if (bytes.readUInt16BE(2) !== ACTOR || bytes.readUInt16BE(22) !== PARTNER) return undefined;

@@ -14,7 +14,7 @@ const datagram = {
   data: Buffer.from("hello"),
 };
 
-test("one packet has header, ports, lengths and right checksums", () => {
+test("formatUdp() writes one packet with header, ports, lengths and correct checksums", () => {
   const [packet, ...others] = formatUdp(datagram, 0x1_0007);
   assert.ok(packet);
   assert.is(others.length, 0);
@@ -24,12 +24,12 @@ test("one packet has header, ports, lengths and right checksums", () => {
   assert.equal(parseUdp(packet), datagram);
 });
 
-test("padding behind the packet is not data", () => {
+test("parseUdp() ignores padding after the packet", () => {
   const [packet] = formatUdp(datagram, 1);
   assert.equal(parseUdp(Buffer.concat([packet ?? Buffer.alloc(0), Buffer.alloc(20)]))?.data, datagram.data);
 });
 
-test("a datagram without a checksum is taken, one with a wrong checksum is not", () => {
+test("parseUdp() accepts a datagram without a checksum, and rejects a wrong checksum", () => {
   const spoil = (at: number, value: number): Buffer => {
     const [packet = Buffer.alloc(0)] = formatUdp(datagram, 1);
     packet.writeUInt16BE(value, at);
@@ -40,7 +40,7 @@ test("a datagram without a checksum is taken, one with a wrong checksum is not",
   assert.is(parseUdp(spoil(10, 0x1234)), undefined);
 });
 
-test("what does not fit into a frame goes in fragments that together are the datagram", () => {
+test("formatUdp() splits a datagram that exceeds one frame into fragments that add up to it", () => {
   const data = Buffer.from(Array.from({ length: 65_468 }, (_, index) => index % 251));
   const packets = formatUdp({ ...datagram, data }, 9);
   assert.is(packets.length, 45);
@@ -51,7 +51,7 @@ test("what does not fit into a frame goes in fragments that together are the dat
     assert.is((flagsAndOffset & 0x1fff) * 8, whole.length);
     assert.is((flagsAndOffset & 0x2000) !== 0, index < packets.length - 1);
     assert.is(packet.readUInt16BE(4), 9);
-    assert.is(parseUdp(packet), undefined); // a part is not taken for the whole
+    assert.is(parseUdp(packet), undefined); // a fragment is not a whole datagram
     whole = Buffer.concat([whole, packet.subarray(20)]);
   }
   assert.ok(whole.subarray(8).equals(data));

@@ -1,7 +1,6 @@
 /**
- * UDP over IPv4: whole datagrams are read, and longer ones than a frame holds are written as fragments.
+ * UDP over IPv4: parses whole datagrams, and formats datagrams as fragments if one frame cannot hold them.
  * Source: RFC 768.
- * Not here: the frames around them (udp-frame.ts).
  */
 import { internetChecksum } from "./internet-checksum.js";
 import { formatIpv4Fragments, ipProtocols, parseIpv4Packet } from "./ipv4-packet.js";
@@ -17,14 +16,14 @@ export interface UdpDatagram {
 
 const HEADER = 8;
 
-/** @param packet perhaps with padding behind it @returns undefined for no UDP over IPv4, a fragment, or a wrong checksum */
+/** @param packet may end in padding @returns undefined if it is not UDP over IPv4, a fragment, or has a wrong checksum */
 export function parseUdp(packet: Buffer): UdpDatagram | undefined {
   const ip = parseIpv4Packet(packet);
   if (ip?.protocol !== ipProtocols.udp || ip.payload.length < HEADER) return undefined;
   const length = ip.payload.readUInt16BE(4);
   if (length < HEADER || length > ip.payload.length) return undefined;
   const udp = ip.payload.subarray(0, length);
-  // A checksum of 0 says that there is none.
+  // 0 means that the datagram has no checksum.
   if (udp.readUInt16BE(6) !== 0 && udpChecksum(udp, ip.source, ip.destination) !== 0) return undefined;
   return {
     sourceIp: ip.source,
@@ -35,7 +34,7 @@ export function parseUdp(packet: Buffer): UdpDatagram | undefined {
   };
 }
 
-/** @param identification see formatIpv4Fragments @returns IPv4 packets, several where one frame does not hold all */
+/** @param identification see formatIpv4Fragments @returns IPv4 packets, several if one frame cannot hold the datagram */
 export function formatUdp(datagram: UdpDatagram, identification: number): Buffer[] {
   const { sourceIp: source, destinationIp: destination, data } = datagram;
   const payload = Buffer.alloc(HEADER + data.length);
@@ -47,7 +46,7 @@ export function formatUdp(datagram: UdpDatagram, identification: number): Buffer
   return formatIpv4Fragments({ source, destination, protocol: ipProtocols.udp, payload }, identification);
 }
 
-/** Over the datagram and the pseudo header in front of it. @returns 0 for one that holds its own right checksum */
+/** The checksum over pseudo header and datagram. @returns 0 if the datagram contains its correct checksum */
 function udpChecksum(udp: Buffer, sourceIp: number, destinationIp: number): number {
   const pseudoHeader = Buffer.alloc(12);
   pseudoHeader.writeUInt32BE(sourceIp, 0);

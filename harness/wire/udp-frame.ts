@@ -1,4 +1,4 @@
-/** UDP datagrams in Ethernet frames: what a service on the wire reads and writes. */
+/** UDP datagrams in Ethernet frames, as services on the wire read and write them. */
 import { type EthernetFrame, etherTypes, formatFrame, parseFrame } from "./ethernet.js";
 import { ipProtocols } from "./ipv4-packet.js";
 import { formatUdp, parseUdp, type UdpDatagram } from "./udp-datagram.js";
@@ -7,9 +7,9 @@ export interface UdpFrame extends Omit<EthernetFrame, "etherType" | "payload"> {
   readonly datagram: UdpDatagram;
 }
 
-/** @returns undefined for all but a whole UDP datagram */
+/** @returns undefined if the frame does not hold a whole UDP datagram */
 export function parseUdpFrame(bytes: Buffer): UdpFrame | undefined {
-  // Nearly all frames are TCP: they are told at one byte.
+  // Nearly all frames are TCP. The protocol byte rejects them without a full parse.
   if (bytes.length < 24 || (bytes[23] !== ipProtocols.udp && bytes.readUInt16BE(12) === etherTypes.ipv4))
     return undefined;
   const frame = parseFrame(bytes);
@@ -25,7 +25,7 @@ export function formatUdpFrames({ datagram, ...addresses }: UdpFrame, identifica
   );
 }
 
-/** The way back: addresses and ports change places. */
+/** The answer to a frame: source and destination are swapped. */
 export function answerTo({ destination, source, vlan, datagram }: UdpFrame, data: Buffer): UdpFrame {
   return {
     destination: source,

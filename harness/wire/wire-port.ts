@@ -1,18 +1,17 @@
 /**
- * A socket of the wire: one QEMU network back end plugs into it.
- * Not here: where frames go (wire.ts).
+ * A port of the wire: a socket that one QEMU network back end plugs into. wire.ts forwards the frames.
  */
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { FramingError, RecordSplitter } from "./frame-stream.js";
 
-/** What a guest that takes nothing may have waiting, in bytes. As on a real wire, the rest is lost. */
+/** Limit of the send queue in bytes. Frames beyond it are dropped, as on a real wire, if the guest does not read. */
 const QUEUE_LIMIT_BYTES = 8 * 1024 * 1024;
 
 export interface WirePortOptions {
-  /** Gets each frame that comes, with its length in front. */
+  /** Receives each record, a frame with its length in front. */
   readonly onRecord: (record: Buffer, port: WirePort) => void;
-  /** Takes what `onRecord` threw: a defect, which costs the frame and not the port. */
+  /** Receives an error of `onRecord`. The frame is lost, the port goes on. */
   readonly onDefect: (error: Error) => void;
 }
 
@@ -21,7 +20,7 @@ export class WirePort implements AsyncDisposable {
   readonly #server: Server;
   readonly #options: WirePortOptions;
   #socket: Socket | undefined;
-  /** Records to be written before the turn ends, those that lie side by side in memory as one. */
+  /** Records to write at the end of this turn; records adjacent in memory are joined. */
   #pending: Buffer[] = [];
 
   private constructor(server: Server, socketPath: string, options: WirePortOptions) {
@@ -31,7 +30,7 @@ export class WirePort implements AsyncDisposable {
     server.on("connection", (socket) => this.#plugIn(socket));
   }
 
-  /** @param socketPath free, at most 107 bytes */
+  /** @param socketPath an unused path of at most 107 bytes */
   static async open(socketPath: string, options: WirePortOptions): Promise<WirePort> {
     const server = createServer();
     server.maxConnections = 1;
@@ -45,7 +44,7 @@ export class WirePort implements AsyncDisposable {
     return this.#socket !== undefined;
   }
 
-  /** @param record a frame with its length in front; its bytes must stay as they are */
+  /** @param record a frame with its length in front; must not be changed later */
   send(record: Buffer): void {
     const socket = this.#socket;
     if (socket === undefined || socket.writableLength > QUEUE_LIMIT_BYTES) return;
@@ -79,7 +78,7 @@ export class WirePort implements AsyncDisposable {
         socket.destroy();
       }
     });
-    socket.on("error", () => {}); // QEMU's end is told elsewhere
+    socket.on("error", () => {}); // the machine's own exit reports the failure of QEMU
     socket.on("close", () => {
       this.#socket = undefined;
     });

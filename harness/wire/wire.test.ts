@@ -18,7 +18,7 @@ import { type PortKind, Wire } from "./wire.js";
 const test = suite("wire");
 
 const macs = ["52:54:00:aa:00:01", "52:54:00:aa:00:02", "52:54:00:aa:00:03"] as const;
-/** Of an Ethernet frame for tests, "local experimental". */
+/** EtherType for tests, "local experimental". */
 const EXPERIMENTAL = 0x88b5;
 
 function frameOf(
@@ -44,7 +44,7 @@ async function wired(cleanup: DisposableStack, kinds: readonly PortKind[], optio
   return { wire, a, b, c: c ?? b };
 }
 
-test("floods a frame to an unknown address, then learns where each address is", async () => {
+test("the wire floods a frame to an unknown address, and learns the port of each address", async () => {
   await using cleanup = new DisposableStack();
   const { a, b, c } = await wired(cleanup, ["nic", "nic", "relay"]);
   a.send(frameOf(macs[0], macs[1], "who is there"));
@@ -55,14 +55,10 @@ test("floods a frame to an unknown address, then learns where each address is", 
   a.send(frameOf(macs[0], macs[1], "for you alone"));
   a.send(frameOf(macs[0], BROADCAST, "for all"));
   assert.is(textOf(await b.next(isOurs)), "for you alone");
-  assert.is(
-    textOf(await c.next(isOurs)),
-    "for all",
-    "a known address is not flooded, nor is what was sent to the first",
-  );
+  assert.is(textOf(await c.next(isOurs)), "for all", "frames to the two known addresses were not flooded");
 });
 
-test("a service that throws is reported as a defect, and the port goes on with the next frame", async () => {
+test("an error thrown by a service reaches onDefect, and the port goes on with the next frame", async () => {
   await using cleanup = new DisposableStack();
   const defects: Error[] = [];
   const wire = cleanup.use(await Wire.create({ onDefect: (error) => defects.push(error) }));
@@ -81,13 +77,13 @@ test("a service that throws is reported as a defect, and the port goes on with t
   assert.equal(defects, [defect]);
 });
 
-test("a guest whose bytes are no frames is unplugged, which is no defect, and may plug in again", async () => {
+test("a guest that sends bytes other than frames is unplugged without a defect, and can plug in again", async () => {
   await using cleanup = new DisposableStack();
   const defects: Error[] = [];
   const wire = cleanup.use(await Wire.create({ onDefect: (error) => defects.push(error) }));
   const port = await wire.addPort("nic");
   const odd = connect(port.socketPath);
-  odd.on("error", () => undefined); // it is hung up on while it writes
+  odd.on("error", () => undefined); // the wire closes the connection while this end writes
   odd.resume().write(Buffer.alloc(64, 0xff));
   await once(odd, "close");
   const again = cleanup.use(await WireGuest.plugIn(port));
@@ -97,7 +93,7 @@ test("a guest whose bytes are no frames is unplugged, which is no defect, and ma
   assert.equal(defects, []);
 });
 
-test("carries frames of 9000 bytes, and tags as they are", async () => {
+test("the wire carries frames of 9000 bytes, and leaves VLAN tags unchanged", async () => {
   await using cleanup = new DisposableStack();
   const { a, b } = await wired(cleanup, ["nic", "nic"]);
   const jumbo = frameOf(macs[0], BROADCAST, "x".repeat(9_000), { vlan: 20 });
@@ -105,17 +101,17 @@ test("carries frames of 9000 bytes, and tags as they are", async () => {
   assert.equal(await b.next((frame) => !isLacp(frame)), jumbo);
 });
 
-test("speaks LACP to NICs and not to a relay, and passes no LACPDU on", async () => {
+test("the wire speaks LACP to NICs but not to a relay, and forwards no LACPDU", async () => {
   await using cleanup = new DisposableStack();
   const { a, b } = await wired(cleanup, ["nic", "relay"]);
   const pdu = parseLacpdu((await a.next(isLacp)).subarray(14));
   assert.ok(pdu);
-  a.send(frameOf(macs[0], SLOW_PROTOCOLS_MAC, "to nobody", { etherType: etherTypes.slow }));
+  a.send(frameOf(macs[0], SLOW_PROTOCOLS_MAC, "LACP only", { etherType: etherTypes.slow }));
   a.send(frameOf(macs[0], BROADCAST, "end"));
   assert.is(textOf(await b.next()), "end");
 });
 
-test("takes two ports of one LACP partner for one: no frame comes back to it, each goes out once", async () => {
+test("the wire treats two ports of one LACP partner as one: no frame returns to it, and each frame goes out once", async () => {
   await using cleanup = new DisposableStack();
   const { a, b, c } = await wired(cleanup, ["nic", "nic", "nic"]);
   const { activity, aggregation, synchronization, collecting, distributing } = lacpStates;
@@ -142,7 +138,7 @@ test("takes two ports of one LACP partner for one: no frame comes back to it, ea
   for (const text of ["1", "2", "3", "4", "end 5", "end 6"]) {
     c.send(frameOf(`52:54:00:bb:00:0${text.at(-1)}`, BROADCAST, text));
   }
-  // Which of the two carries the even ones is the switch's own choice; together they carry each frame once.
+  // The switch chooses the port for each frame; together, the two ports carry each frame once.
   const got: string[] = [];
   for (const guest of [a, b]) {
     do got.push(textOf(await guest.next(isOurs)));
@@ -151,7 +147,7 @@ test("takes two ports of one LACP partner for one: no frame comes back to it, ea
   assert.equal(got.sort(), ["1", "2", "3", "4", "end 5", "end 6"]);
 });
 
-test("lets a service take a frame off the wire, and send", async () => {
+test("a service can consume a frame and send one", async () => {
   await using cleanup = new DisposableStack();
   const { wire, a, b } = await wired(cleanup, ["nic", "relay"]);
   wire.attach({
@@ -167,7 +163,7 @@ test("lets a service take a frame off the wire, and send", async () => {
   assert.is(textOf(await b.next(isOurs)), "end", "the relay saw no question");
 });
 
-test("a host answers ARP and ping for its addresses on their VLANs, and routes to those behind it", async () => {
+test("an answering host answers ARP and ping on the VLANs of its addresses, and ping for routed addresses", async () => {
   await using cleanup = new DisposableStack();
   const { wire, a, b } = await wired(cleanup, ["nic", "relay"]);
   const peers = ["10.77.0.2", "192.168.5.1/3105", "10.78.0.9,routed"];
@@ -197,7 +193,7 @@ test("a host answers ARP and ping for its addresses on their VLANs, and routes t
     assert.is(arp?.targetMac, macs[0]);
     hostMac = arp?.senderMac ?? "";
   }
-  // Somebody else may know these: on another VLAN, behind the host, unknown to it.
+  // Other hosts may have these addresses: on another VLAN, behind the host, unknown to it.
   for (const [ip, vlan] of [
     ["192.168.5.1", 0],
     ["10.78.0.9", 0],
@@ -213,7 +209,7 @@ test("a host answers ARP and ping for its addresses on their VLANs, and routes t
     const payload = formatEcho({ kind: "request", ...addresses, identifier: 1, sequence: 2, data });
     return formatFrame({ source: macs[0], destination: hostMac, vlan: 0, etherType: etherTypes.ipv4, payload });
   };
-  a.send(ping("10.77.0.3")); // nobody
+  a.send(ping("10.77.0.3")); // not one of its addresses
   for (const ip of ["10.77.0.2", "10.78.0.9"]) {
     a.send(ping(ip));
     const reply = parseEcho(parseFrame(await a.next(notLacp))?.payload ?? Buffer.alloc(0));
@@ -223,26 +219,26 @@ test("a host answers ARP and ping for its addresses on their VLANs, and routes t
   }
 });
 
-test("a peer is an IPv4 address, with a VLAN that there can be", () => {
+test("parseHostAddress() accepts an IPv4 address with a VLAN below 4095, and rejects anything else", () => {
   assert.equal(parseHostAddress("10.1.2.3"), { ip: "10.1.2.3", vlan: 0, routed: false });
   assert.equal(parseHostAddress("10.1.2.3/7,routed"), { ip: "10.1.2.3", vlan: 7, routed: true });
   for (const text of ["", "10.1.2", "10.1.2.256", "10.1.2.3/4095", "10.1.2.3/x", "10.1.2.3,behind"]) {
-    assert.throws(() => parseHostAddress(text), /is not the address of a peer/, text);
+    assert.throws(() => parseHostAddress(text), /is not a peer address/, text);
   }
 });
 
-test("a NIC that speaks no frames loses its port, and the others go on", async () => {
+test("a NIC that sends a frame longer than any allowed loses its port, and the others go on", async () => {
   await using cleanup = new DisposableStack();
   const wire = cleanup.use(await Wire.create());
   const [first, second, third] = [await wire.addPort("nic"), await wire.addPort("nic"), await wire.addPort("nic")];
   const mad = cleanup.use(await WireGuest.plugIn(first));
   const [b, c] = [cleanup.use(await WireGuest.plugIn(second)), cleanup.use(await WireGuest.plugIn(third))];
-  mad.send(Buffer.alloc(80_000)); // longer than any frame
+  mad.send(Buffer.alloc(80_000));
   b.send(frameOf(macs[1], BROADCAST, "still there"));
   assert.is(textOf(await c.next(isOurs)), "still there");
 });
 
-test("keeps what went over the wire, but for TCP, in a file that analysers read", async () => {
+test("the capture holds all frames except TCP, in pcap format", async () => {
   await using folder = await TempDir.create("wire-test");
   const capturePath = join(folder.path, "wire.pcap");
   const kept = frameOf(macs[0], BROADCAST, "kept");

@@ -1,9 +1,8 @@
 /**
- * The wire between the NICs of a guest: a switch in this process. QEMU network back ends plug into its ports; services,
- * which are functions here, see every frame. A relay port leads to QEMU's user network and so to the headnode.
+ * The wire between the NICs of a guest: a switch in this process. QEMU network back ends plug into its ports. Services
+ * run in this process and see every frame. A relay port leads to QEMU's user network and so to the headnode.
  * Ports whose partner aggregates them (LACP) count as one.
- * Source: IEEE 802.1D clause 7 (learning, forwarding), without VLAN separation: tags pass as they are.
- * Not here: what services answer (answering-host.ts), what a capture looks like (capture.ts).
+ * Source: IEEE 802.1D clause 7 (learning, forwarding), without VLAN separation: tags pass unchanged.
  */
 import { join } from "node:path";
 import { DisposableStack } from "../../base/disposable-stack.js";
@@ -17,24 +16,24 @@ import { formatLacpdu, parseLacpdu, SLOW_PROTOCOLS_MAC } from "./lacpdu.js";
 import { WirePort } from "./wire-port.js";
 
 export interface WireOptions {
-  /** Where what goes over the wire is written in pcap format, but for TCP. @default nowhere */
+  /** File in pcap format for the frames on the wire, except bulk data (see Capture.add). @default no capture */
   readonly capturePath?: string | undefined;
-  /** Takes what a service threw upon a frame; the wire goes on without that frame. @default the error is thrown uncaught */
+  /** Receives the error of a service; the wire drops that frame and goes on. @default the error is thrown uncaught */
   readonly onDefect?: ((error: Error) => void) | undefined;
 }
 
-/** Somebody on the wire who is no QEMU. Its MACs are its own: nothing learns them. */
+/** A participant on the wire that is not QEMU. The switch does not learn its MAC addresses. */
 export interface FrameService {
   /**
-   * Sees each frame that a port brings, before it is passed on.
-   * @param frame its bytes stay as they are
+   * Gets each frame from a port before the switch forwards it.
+   * @param frame must not be changed
    * @param send puts a frame on the wire
-   * @returns whether the frame was for this service alone and goes no further
+   * @returns whether the service consumed the frame, so that the switch does not forward it
    */
   take(frame: Buffer, send: (frame: Buffer) => void): boolean;
 }
 
-/** `nic`: a guest's, which may speak LACP; `relay`: a network of QEMU's. */
+/** `nic`: a guest's NIC, which may speak LACP; `relay`: one of QEMU's own networks. */
 export type PortKind = "nic" | "relay";
 
 interface SwitchPort {
@@ -43,13 +42,13 @@ interface SwitchPort {
   link: Link;
 }
 
-/** What counts as one port. */
+/** One port, or several aggregated ports that count as one. */
 interface Link {
-  /** Those to send to: where there is a choice, all that the partner listens on. */
+  /** Ports to send to: those on which the partner collects frames, or all of them if it collects on none. */
   readonly members: readonly SwitchPort[];
 }
 
-/** The switch's own, locally administered. */
+/** MAC of the switch, locally administered. */
 const SWITCH_MAC = "02:4c:4c:00:00:01";
 
 export class Wire implements AsyncDisposable {
@@ -60,7 +59,7 @@ export class Wire implements AsyncDisposable {
   readonly #ports = new Map<WirePort, SwitchPort>();
   readonly #services: FrameService[] = [];
   #links: readonly Link[] = [];
-  /** Port by the MAC address, as a number, that was last seen to send from there. */
+  /** The port from which each MAC address, as a number, last sent a frame. */
   readonly #learned = new Map<number, SwitchPort>();
 
   private constructor(
@@ -85,7 +84,7 @@ export class Wire implements AsyncDisposable {
     return new Wire(folder, capture, onDefect, cleanup.move());
   }
 
-  /** A new port, for a NIC or a relay of a machine that starts later. */
+  /** Adds a port for a NIC or a relay of a machine that starts later. */
   async addPort(kind: PortKind): Promise<StreamNetworkSpec> {
     const number = this.#ports.size + 1;
     const socketPath = join(this.#folder.path, `port${number}`);
@@ -102,12 +101,12 @@ export class Wire implements AsyncDisposable {
     return { kind: "stream", socketPath };
   }
 
-  /** The first one that takes a frame has it. */
+  /** Adds a service. Services see a frame in the order of their attachment, until one consumes it. */
   attach(service: FrameService): void {
     this.#services.push(service);
   }
 
-  /** Puts a frame on the wire, as a service does. */
+  /** Puts a frame on the wire. */
   readonly send = (frame: Buffer): void => {
     this.#record(frame);
     this.#forward(recordOf(frame), undefined);
@@ -131,7 +130,7 @@ export class Wire implements AsyncDisposable {
     this.#forward(record, from);
   }
 
-  /** @param from undefined for a service */
+  /** @param from undefined if a service sends the frame */
   #forward(record: Buffer, from: SwitchPort | undefined): void {
     const learned = this.#learned.get(record.readUIntBE(LENGTH_BYTES, 6));
     const links = learned === undefined ? this.#links : [learned.link];
@@ -140,7 +139,7 @@ export class Wire implements AsyncDisposable {
     }
   }
 
-  /** Puts ports whose partner aggregates them into one link, as they stand now. */
+  /** Groups ports into links by the current state of LACP: ports that a partner aggregates form one link. */
   #formLinks(): void {
     const groups = new Map<unknown, SwitchPort[]>();
     for (const each of this.#ports.values()) {
@@ -164,7 +163,7 @@ export class Wire implements AsyncDisposable {
   }
 
   #speakLacp(): void {
-    this.#formLinks(); // partners may have fallen silent
+    this.#formLinks(); // a partner may have timed out
     for (const { port, lacp } of this.#ports.values()) {
       if (lacp !== undefined && port.isPlugged) this.#sendLacp(port, lacp);
     }
@@ -191,7 +190,7 @@ function throwOn(error: Error): never {
   throw error;
 }
 
-/** Over the one member that carries all frames between the same two MACs, so that their order stays. */
+/** Sends over one member of the link, always the same for two MAC addresses, so that their frames stay in order. */
 function sendOver({ members }: Link, record: Buffer): void {
   const hash = (record[LENGTH_BYTES + 5] ?? 0) ^ (record[LENGTH_BYTES + 11] ?? 0);
   members[hash % members.length]?.port.send(record);

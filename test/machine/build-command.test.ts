@@ -11,8 +11,8 @@ import { TempDir } from "../../base/temp-dir.js";
 import type { Release } from "../../builder/release/release.js";
 import { stageNames } from "../../builder/stages/stages.js";
 import { parseCloudBase } from "../../builder/store/cloud-image.js";
-import { linkHome, openToyWorkshop } from "../../fixtures/toy-stage.js";
-import { skipTest } from "../runner/skip-test.js";
+import { linkHome, openToyBuildContext } from "../../fixtures/toy-stage.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("livelab build");
 const cli = join(findProjectRoot(), "dist/cli/main.js");
@@ -140,8 +140,7 @@ test("two builds of one stamp at once: the second is told who holds it, the firs
 
 const LITTLE_ROOM =
   "a disk with little room is told before a stage begins to fill it, although preflight_check was kept";
-if (process.getuid?.() === 0) test(LITTLE_ROOM, tellsLittleRoom);
-else skipTest(test, LITTLE_ROOM, "only root can mount the small file system");
+testUnless(test, LITTLE_ROOM, needsRoot("to mount the small file system"), tellsLittleRoom);
 
 async function tellsLittleRoom(): Promise<void> {
   await using dir = await TempDir.create("build");
@@ -237,7 +236,7 @@ test("gc drops old releases and what only they used, and nothing while a build r
   // What the VM of this release was made in is no file of this host any more; its root is needed all the same.
   const base = { image: join(home, "gone.qcow2"), digest: `sha256:${"a".repeat(64)}` };
   const cloudBase = parseCloudBase(base.image, base.digest);
-  const { machines } = await openToyWorkshop(home, { machine: "vm", cloudBase });
+  const { machines } = await openToyBuildContext(home, { machine: "vm", cloudBase });
   await mkdir(join(home, "bases", machines.baseKey));
   await release("20260103T000000Z", "in the pool", { machine: "vm", base });
 

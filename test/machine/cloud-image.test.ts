@@ -6,7 +6,7 @@ import { readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { silentProgress } from "../../base/progress/progress.js";
+import { silentProgress, silentStep } from "../../base/progress/progress.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { type CloudMachineOptions, startCloudMachine } from "../../builder/machines/cloud/cloud-machine.js";
 import { fetchCloudImage } from "../../builder/store/cloud-image.js";
@@ -25,7 +25,12 @@ const GIB = 1024 ** 3;
 /** What the host can do, as earlier runs found it. */
 async function machineOptions(dir: TempDir): Promise<Omit<CloudMachineOptions, "image">> {
   const signal = AbortSignal.timeout(9 * 60_000);
-  const verdict = await decideAccelerator({ want: "auto", kernelPath: undefined, stateDir: sharedHome(), signal });
+  const verdict = await decideAccelerator({
+    preference: "auto",
+    kernelPath: undefined,
+    stateDir: sharedHome(),
+    signal,
+  });
   return { ...verdict, workDir: join(dir.path, "machine"), signal };
 }
 
@@ -53,7 +58,7 @@ test(
         ...options,
         image,
         diskBytes,
-        onProgress: (line) => seen.push(line),
+        step: { ...silentStep, status: (line) => seen.push(line) },
       });
       const run = async (command: string): Promise<string> => {
         const { status, stdout, stderr } = await cloud.ssh.exec(command);
@@ -140,8 +145,8 @@ test(
     await writeBootDisk(path);
     const abort = new AbortController();
     const options = { ...(await machineOptions(dir)), signal: abort.signal };
-    const onProgress = (): void => abort.abort(new Error("enough"));
-    const error = await thrownBy(startCloudMachine({ ...options, image: { path, format: "raw" }, onProgress }));
+    const step = { ...silentStep, status: () => abort.abort(new Error("enough")) };
+    const error = await thrownBy(startCloudMachine({ ...options, image: { path, format: "raw" }, step }));
     assert.is((error as Error).message, "enough");
     assert.equal((await readdir(options.workDir)).sort(), ["argv.txt", "qemu.log", "ttyS0.log"]);
   }),

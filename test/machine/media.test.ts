@@ -10,11 +10,12 @@ import { gunzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { DisposableStack } from "../../base/disposable-stack.js";
+import { silentStep } from "../../base/progress/progress.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { runStage, type StageContext } from "../../builder/stages/stage-run.js";
 import { type Stage, stages } from "../../builder/stages/stages.js";
 import { type Partition, type PartitionTable, partitionTypes, readGpt, SECTOR_BYTES } from "../../fixtures/gpt.js";
-import { linkHome, openToyWorkshop, TOY_STAMP } from "../../fixtures/toy-stage.js";
+import { linkHome, openToyBuildContext, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
 
 const test = suite("boot media");
@@ -73,12 +74,12 @@ async function look(command: string): Promise<string> {
 
 test.before(async () => {
   const dir = resources.use(await TempDir.create("media"));
-  const workshop = await openToyWorkshop(await linkHome(dir.path));
-  layers = workshop.home.layers;
-  context = await workshop.ready(TOY_STAMP, resources.use(workshop.createGateway()));
-  await mkdir(join(workshop.home.builds, TOY_STAMP, "logs"), { recursive: true });
+  const buildContext = await openToyBuildContext(await linkHome(dir.path));
+  layers = buildContext.home.layers;
+  context = await buildContext.ready(TOY_STAMP, resources.use(buildContext.createGateway()));
+  await mkdir(join(buildContext.home.builds, TOY_STAMP, "logs"), { recursive: true });
   const place = { stamp: TOY_STAMP, stage: "image", key: "image", below: [] };
-  await using machine = await context.machines.begin(place, { status: () => {}, result: () => {} });
+  await using machine = await context.machines.begin(place, silentStep);
   await machine.ssh.exec(`cd /data/debian-live/${TOY_STAMP} && mkdir image scratch`);
   for (const [name, bytes] of image) {
     await machine.ssh.exec(`cat >/data/debian-live/${TOY_STAMP}/image/${name}`, { stdin: Readable.from([bytes]) });

@@ -10,7 +10,7 @@ import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { sweepHome } from "../../builder/home/sweep.js";
-import { linkHome, openToyWorkshop } from "../../fixtures/toy-stage.js";
+import { linkHome, openToyBuildContext } from "../../fixtures/toy-stage.js";
 
 const test = suite("end of the sandbox");
 const LONGEST_END_MS = 5_000;
@@ -60,7 +60,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
     if (signal !== "SIGKILL") assert.equal(await readdir(join(home, "machines")), []);
 
     // What a killed process could not remove, the next one does.
-    await sweepHome((await openToyWorkshop(home)).home, process.getuid?.() === 0);
+    await sweepHome((await openToyBuildContext(home)).home, process.getuid?.() === 0);
     assert.equal(await readdir(join(home, "machines")), []);
     assert.equal(await readdir(join(home, "layers")), []);
   });

@@ -5,13 +5,13 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
+import { machineScripts } from "../../builder/build-context.js";
 import { openHome } from "../../builder/home/home.js";
 import { checkNamespaces } from "../../builder/machines/sandbox/namespace-check.js";
 import { MOST_LAYERS } from "../../builder/machines/sandbox/overlay.js";
 import { Sandbox } from "../../builder/machines/sandbox/sandbox.js";
-import { machineScripts } from "../../builder/workshop.js";
 import { HOSTILE_NAME, HOSTILE_NAMES } from "../../fixtures/hostile-paths.js";
-import { linkHome, openToyWorkshop, runToyStages, TOY_STAMP, toyContext } from "../../fixtures/toy-stage.js";
+import { linkHome, openToyBuildContext, runToyStages, TOY_STAMP, toyContext } from "../../fixtures/toy-stage.js";
 
 const test = suite("paths of the sandbox");
 const asRoot = process.getuid?.() === 0;
@@ -29,9 +29,9 @@ test("stages run in a home whose name has every hostile character and 300 bytes 
   await using dir = await TempDir.create("paths");
   const homeRoot = join(dir.path, "long".repeat(50), "h".repeat(100), HOSTILE_NAME);
   await mkdir(homeRoot, { recursive: true });
-  const workshop = await openToyWorkshop(await linkHome(homeRoot));
-  await using gateway = workshop.createGateway();
-  const context = await toyContext(workshop, gateway);
+  const buildContext = await openToyBuildContext(await linkHome(homeRoot));
+  await using gateway = buildContext.createGateway();
+  const context = await toyContext(buildContext, gateway);
   await runToyStages(context, ["toy_write"]);
   await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: ["toy_write"] });
   const { stdout } = await machine.ssh.exec("cat /data/debian-live/*/stamps");
@@ -42,9 +42,9 @@ test("a release of as many layers as fit is shown whole, with long paths", async
   await using dir = await TempDir.create("paths");
   const homeRoot = join(dir.path, "long".repeat(50));
   await mkdir(homeRoot, { recursive: true });
-  const workshop = await openToyWorkshop(await linkHome(homeRoot));
-  await workshop.machines.ready();
-  const { home } = workshop;
+  const buildContext = await openToyBuildContext(await linkHome(homeRoot));
+  await buildContext.machines.ready();
+  const { home } = buildContext;
   const lower = Array.from({ length: MOST_LAYERS - 1 }, (_, index) =>
     join(home.layers, `${"k".repeat(64)}-${index}`, "fs"),
   );
@@ -52,7 +52,7 @@ test("a release of as many layers as fit is shown whole, with long paths", async
     await mkdir(layer, { recursive: true });
     await writeFile(join(layer, `file-${index}`), "");
   }
-  const base = join(home.bases, workshop.machines.baseKey, "root");
+  const base = join(home.bases, buildContext.machines.baseKey, "root");
   await using sandbox = await Sandbox.start({ home, base, release: { stamp: TOY_STAMP, lower }, scripts, asRoot });
   const { stdout } = await sandbox.ssh.exec("ls /data/debian-live/*/ | wc -l");
   assert.is(stdout.toString().trim(), String(MOST_LAYERS - 1));

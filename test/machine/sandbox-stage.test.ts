@@ -1,39 +1,36 @@
 /** Stages in the real sandbox: what they see, what they are refused, and how their failures are told. */
-import { execFile } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { LivelabError } from "../../base/livelab-error.js";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
+import type { BuildContext } from "../../builder/build-context.js";
 import { failedLayerFolder } from "../../builder/home/home.js";
-import type { Workshop } from "../../builder/workshop.js";
 import { openToyRelease, readySharedHome, runToyStages, sharedHome, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
-import { skipTest } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("stages in the sandbox");
-const run = promisify(execFile);
-
 /** Path of a file in the layer that a stage left. */
-const layerFile = (workshop: Workshop, key: string, name: string): string =>
-  join(workshop.home.layers, key, "fs", name);
+const layerFile = (buildContext: BuildContext, key: string, name: string): string =>
+  join(buildContext.home.layers, key, "fs", name);
 
 const failureOf = (work: Promise<unknown>): Promise<LivelabError> => thrownBy(work) as Promise<LivelabError>;
 
 test("each stage sees what those before it left, and writes a layer of its own", async () => {
   await using toy = await openToyRelease("stage");
-  const { workshop, context } = toy;
+  const { buildContext, context } = toy;
   await runToyStages(context, ["toy_write"]);
-  assert.is(await readFile(layerFile(workshop, "toy_write", "stamps"), "utf8"), `${TOY_STAMP}\n`);
+  assert.is(await readFile(layerFile(buildContext, "toy_write", "stamps"), "utf8"), `${TOY_STAMP}\n`);
   await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: ["toy_write"] });
   const seen = await machine.ssh.exec(
     `echo more >>/data/debian-live/${TOY_STAMP}/stamps; cat /data/debian-live/*/stamps`,
   );
   assert.is(seen.stdout.toString(), `${TOY_STAMP}\nmore\n`);
-  assert.is(await readFile(layerFile(workshop, "toy_write", "stamps"), "utf8"), `${TOY_STAMP}\n`);
+  assert.is(await readFile(layerFile(buildContext, "toy_write", "stamps"), "utf8"), `${TOY_STAMP}\n`);
 });
 
 test("a machine has no network but its loopback, and no way to the host's files", async () => {
@@ -65,7 +62,7 @@ test("what the lock does not name is refused, and the failure names the stage", 
 
 test("a failed stage tells its last lines, its log and how to look, and leaves its state", async () => {
   await using toy = await openToyRelease("stage");
-  const { workshop, context } = toy;
+  const { buildContext, context } = toy;
   const failure = await failureOf(runToyStages(context, ["toy_fail"]));
   assert.is(failure.code, "STAGE_FAILED");
   assert.match(failure.message, "stage toy_fail ended with status 9");
@@ -74,20 +71,19 @@ test("a failed stage tells its last lines, its log and how to look, and leaves i
   assert.match(failure.hint ?? "", `livelab shell -r ${TOY_STAMP}`);
   const log = /all of it: (.*)/.exec(failure.message)?.[1] ?? "";
   assert.match(await readFile(log, "utf8"), /^line 1\n/);
-  assert.is(await readFile(join(failedLayerFolder(workshop.home, TOY_STAMP), "left-behind"), "utf8"), "kept\n");
-  assert.is(await workshop.machines.find("toy_fail"), undefined);
+  assert.is(await readFile(join(failedLayerFolder(buildContext.home, TOY_STAMP), "left-behind"), "utf8"), "kept\n");
+  assert.is(await buildContext.machines.find("toy_fail"), undefined);
 });
 
 const fullDisk = "a disk that fills up during a stage is told as such, and what was there stays";
-if (process.getuid?.() === 0) test(fullDisk, tellsFullDisk);
-else skipTest(test, fullDisk, "only root can mount the small file system that is filled");
+testUnless(test, fullDisk, needsRoot("to mount the small file system that is filled"), tellsFullDisk);
 
 async function tellsFullDisk(): Promise<void> {
   await using dir = await TempDir.create("stage");
   await mkdir(join(dir.path, "home"));
   await readySharedHome("sandbox");
   // A file system of 24 MiB that only this child sees, so that nothing is left when it ends.
-  const { stdout } = await run("unshare", [
+  const { stdout } = await runProgram("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     'mount -t tmpfs -o size=24m tmpfs "$1/home"; ln -s "$2/store" "$1/home/store"; ln -s "$2/bases" "$1/home/bases"; exec "$3" "$4" "$1/home" sandbox',
     ...["sh", dir.path, sharedHome(), process.execPath, join(findProjectRoot(), "dist/fixtures/full-disk-stage.js")],

@@ -71,7 +71,7 @@ async function downloads(home: string): Promise<Map<string, number>> {
 }
 
 const refused =
-  process.getuid?.() === 0 ? namespaceRefusal() : "needs root: a sandbox in a namespace of an ordinary user";
+  process.getuid?.() === 0 ? await namespaceRefusal() : "needs root: a sandbox in a namespace of an ordinary user";
 const cases: [string, () => Promise<void>][] = [
   [
     "a build leaves the machines and layers of a build in the other namespace, and removes them when that one was killed",

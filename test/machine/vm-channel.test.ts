@@ -11,7 +11,7 @@ import { SshConnection } from "../../builder/channel/ssh-connection.js";
 import { OUTBOX_BYTES } from "../../builder/machines/copy-out.js";
 import { vmBaseAt } from "../../builder/machines/vm/vm-base.js";
 import { makeVmKeys, readVmKeys, vmSpec } from "../../builder/machines/vm/vm-spec.js";
-import { linkHome, openToyWorkshop, TOY_STAMP } from "../../fixtures/toy-stage.js";
+import { linkHome, openToyBuildContext, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { decideAccelerator } from "../../vm/accelerator/accelerator.js";
 import { createRawDisk } from "../../vm/disk-image.js";
 import { launchMachine } from "../../vm/machine.js";
@@ -36,12 +36,12 @@ const hashOf = async (chunks: Iterable<Buffer>): Promise<string> => {
 test("carries bulk both ways and many commands at once, and comes back after either side was lost", async () => {
   await using dir = await TempDir.create("vm-channel");
   const { signal } = new AbortController();
-  const workshop = await openToyWorkshop(await linkHome(dir.path), { machine: "vm" });
-  await using gateway = workshop.createGateway();
-  await workshop.ready(TOY_STAMP, gateway);
-  const { home, machines } = workshop;
+  const buildContext = await openToyBuildContext(await linkHome(dir.path), { machine: "vm" });
+  await using gateway = buildContext.createGateway();
+  await buildContext.ready(TOY_STAMP, gateway);
+  const { home, machines } = buildContext;
   const base = vmBaseAt(home, machines.baseKey);
-  const verdict = await decideAccelerator({ want: "auto", kernelPath: base.kernel, stateDir: home.root, signal });
+  const verdict = await decideAccelerator({ preference: "auto", kernelPath: base.kernel, stateDir: home.root, signal });
   const limitMs = 30_000 * verdict.timeScale;
   await makeVmKeys(dir.path);
   const paths = { keys: dir.path, socket: join(dir.path, "ssh"), outbox: join(dir.path, "outbox") };

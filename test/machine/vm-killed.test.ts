@@ -1,31 +1,30 @@
 /** Builds in the builder VM that are ended from outside, or by a full disk: nothing is lost but the stage that ran. */
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import type { StageContext } from "../../builder/stages/stage-run.js";
 import { qemuOf } from "../../fixtures/qemu-processes.js";
 import { look, snapshots } from "../../fixtures/toy-look.js";
 import {
   linkHome,
+  openToyBuildContext,
   openToyRelease,
-  openToyWorkshop,
   readySharedHome,
   runToyStages,
   sharedHome,
   TOY_STAMP,
   toyContext,
 } from "../../fixtures/toy-stage.js";
-import { skipTest } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("ends of builds in the builder VM");
-const run = promisify(execFile);
 const STAGES = ["toy_write", "toy_tree", "toy_more"];
 
 /** One digest for all files of a release. */
@@ -61,29 +60,28 @@ test("a build killed at any point leaves a pool that imports, and goes on to the
   await runKilled(home, /^toy_tree: starting/, "livelab");
   await runKilled(home, /^toy_more: halfway/, "qemu");
   await runKilled(home, /^toy_more: halfway/, "livelab");
-  const workshop = await openToyWorkshop(home, { machine: "vm" });
-  await using gateway = workshop.createGateway();
-  const context = await toyContext(workshop, gateway);
+  const buildContext = await openToyBuildContext(home, { machine: "vm" });
+  await using gateway = buildContext.createGateway();
+  const context = await toyContext(buildContext, gateway);
   const done = (stage: string): string => `triton/debian-live-${TOY_STAMP}@${stage}-done`;
   assert.equal(await snapshots(context), [done("toy_write"), done("toy_tree")]);
   await runToyStages(context, STAGES);
   assert.is(await treeDigest(context), await treeDigest(expected));
   assert.equal(
-    (await readdir(workshop.home.machines)).filter((name) => name.startsWith("vm-")),
+    (await readdir(buildContext.home.machines)).filter((name) => name.startsWith("vm-")),
     [],
     "folders of killed machines are swept",
   );
 });
 
 const fullDisk = "a host's disk that fills up under the VM is told as such, and the build goes on when there is room";
-if (process.getuid?.() === 0) test(fullDisk, tellsFullDisk);
-else skipTest(test, fullDisk, "only root can mount the small file system that is filled");
+testUnless(test, fullDisk, needsRoot("to mount the small file system that is filled"), tellsFullDisk);
 
 async function tellsFullDisk(): Promise<void> {
   await using dir = await TempDir.create("vm-full");
   await readySharedHome("vm");
   // A file system that only this child sees, so that nothing is left when it ends; then it is made larger.
-  const { stdout } = await run("unshare", [
+  const { stdout } = await runProgram("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     [
       'mkdir "$1/home"; mount -t tmpfs -o size=1200m tmpfs "$1/home"; mkdir "$1/home/vm"',

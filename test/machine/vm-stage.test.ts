@@ -1,24 +1,24 @@
 /** Stages in the real builder VM: what they see and leave, what is told of their failures, and what releases share. */
-import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { isThere } from "../../base/is-there.js";
 import type { LivelabError } from "../../base/livelab-error.js";
 import { silentProgress } from "../../base/progress/progress.js";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import type { Release } from "../../builder/release/release.js";
 import { look, snapshots } from "../../fixtures/toy-look.js";
 import {
   linkHome,
+  openToyBuildContext,
   openToyRelease,
-  openToyWorkshop,
   readySharedHome,
   runToyStages,
   sharedHome,
@@ -26,17 +26,16 @@ import {
   toyContext,
 } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
-import { skipTest } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("stages in the builder VM");
-const run = promisify(execFile);
 const STAGES = ["toy_write", "toy_tree", "toy_more"];
 
 const failureOf = (work: Promise<unknown>): Promise<LivelabError> => thrownBy(work) as Promise<LivelabError>;
 
 test("each sees what those before it left, in a root of its own, without a network", async () => {
   await using toy = await openToyRelease("vm-stage", { machine: "vm" });
-  const { workshop, context } = toy;
+  const { buildContext, context } = toy;
   await runToyStages(context, STAGES);
   assert.equal(
     await snapshots(context),
@@ -47,7 +46,7 @@ test("each sees what those before it left, in a root of its own, without a netwo
   assert.is(await look(context, STAGES, "cat stamps"), `${TOY_STAMP}\n`, "looking changes nothing");
   assert.is(await look(context, STAGES, "head -c 6 tree1/mapped"), "mapped");
   assert.is(await look(context, STAGES.slice(0, 1), "ls"), "stamps\n");
-  const left = await readdir(workshop.home.machines);
+  const left = await readdir(buildContext.home.machines);
   assert.equal(
     left.filter((name) => name.startsWith("vm-")),
     [],
@@ -97,10 +96,10 @@ test("what stages left is copied out over a disk; a folder that is not there is 
 
 test("releases share what they have in common, and each can go back or go without harm to the other", async () => {
   await using toy = await openToyRelease("vm-shared", { machine: "vm" });
-  const { workshop, context: first } = toy;
+  const { buildContext, context: first } = toy;
   await runToyStages(first, STAGES);
   const second = { ...first, stamp: "20260203T040506Z" };
-  await mkdir(join(workshop.home.builds, second.stamp, "logs"), { recursive: true });
+  await mkdir(join(buildContext.home.builds, second.stamp, "logs"), { recursive: true });
   // Goes another way after the second stage of the first release.
   await runToyStages(second, ["toy_write", "toy_tree", "toy_other"]);
   assert.is(
@@ -114,10 +113,10 @@ test("releases share what they have in common, and each can go back or go withou
   assert.is(await look(second, ["toy_write", "toy_tree", "toy_other"], "ls"), "stamps\ntree1\n");
 
   const kept: Release = { version: 1, stamp: second.stamp, profile: "bookworm", machine: "vm", stages: [] };
-  assert.is(await workshop.machines.collectGarbage([kept]), 1);
+  assert.is(await buildContext.machines.collectGarbage([kept]), 1);
   assert.is(await look(second, ["toy_write", "toy_tree", "toy_other"], "ls"), "stamps\ntree1\n");
-  await workshop.machines.collectGarbage([]);
-  assert.is(await stat(join(workshop.home.vm, "pool.raw")).catch(() => undefined), undefined);
+  await buildContext.machines.collectGarbage([]);
+  assert.not(await isThere(join(buildContext.home.vm, "pool.raw")));
 });
 
 test("a saved state that was cut short is noticed, dropped and made again", async () => {
@@ -126,9 +125,9 @@ test("a saved state that was cut short is noticed, dropped and made again", asyn
   await rm(join(home, "vm/states"));
   const notes: string[] = [];
   const progress = { ...silentProgress, note: (text: string) => notes.push(text) };
-  const workshop = await openToyWorkshop(home, { machine: "vm", progress });
-  await using gateway = workshop.createGateway();
-  const context = await toyContext(workshop, gateway);
+  const buildContext = await openToyBuildContext(home, { machine: "vm", progress });
+  await using gateway = buildContext.createGateway();
+  const context = await toyContext(buildContext, gateway);
   const [state] = await readdir(join(home, "vm/states"));
   await truncate(join(home, "vm/states", String(state), "state"), 50_000_000);
   assert.is(await look(context, [], "pwd"), `/data/debian-live/${TOY_STAMP}\n`);
@@ -137,14 +136,13 @@ test("a saved state that was cut short is noticed, dropped and made again", asyn
 });
 
 const outside = "a build in the VM writes nothing outside LIVELAB_HOME and the temp folder";
-if (process.getuid?.() === 0) test(outside, writesNothingOutside);
-else skipTest(test, outside, "only root can mount all else read-only");
+testUnless(test, outside, needsRoot("to mount all else read-only"), writesNothingOutside);
 
 async function writesNothingOutside(): Promise<void> {
   await using dir = await TempDir.create("vm-outside");
   const home = await linkHome(dir.path);
   await readySharedHome("vm");
-  const { stdout } = await run("unshare", [
+  const { stdout } = await runProgram("unshare", [
     ...["--mount", "--propagation", "private", "sh", "-euc"],
     [
       // The home's store and bases are links to those of the shared one.

@@ -1,23 +1,22 @@
 /** The commands that README.md, docs/ and the commands' help show: each is parsed, and the quick ones are run. */
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { stageNames } from "../../builder/stages/stages.js";
 import type { ParsedCommand, ParsedCommands } from "../../fixtures/parse-commands.js";
 import { allScenarios } from "../scenarios/all-scenarios.js";
 
 const test = suite("documented commands");
-const run = promisify(execFile);
 const root = findProjectRoot();
 const cli = join(root, "dist/cli/main.js");
 
-const documents = ["README.md", ...(await readdir(join(root, "docs"))).map((name) => `docs/${name}`)];
+const pages = (await readdir(join(root, "docs"))).filter((name) => name.endsWith(".md"));
+const documents = ["README.md", ...pages.map((name) => `docs/${name}`)];
 const texts = await Promise.all(documents.map((name) => readFile(join(root, name), "utf8")));
 
 /** Lines of indented blocks, without what stands behind a #, and code within text. */
@@ -57,9 +56,13 @@ const livelabCommands = code
 const npmCommands = code.filter((text) => /^npm [a-z]/.test(text));
 
 async function parse(commands: readonly string[]): Promise<ParsedCommands> {
-  const { stdout } = await run(process.execPath, ["--import", join(root, "dist/fixtures/parse-commands.js"), cli], {
-    env: { ...process.env, LIVELAB_COMMANDS: JSON.stringify(commands.map((command) => wordsOf(command).slice(1))) },
-  });
+  const { stdout } = await runProgram(
+    process.execPath,
+    ["--import", join(root, "dist/fixtures/parse-commands.js"), cli],
+    {
+      env: { ...process.env, LIVELAB_COMMANDS: JSON.stringify(commands.map((command) => wordsOf(command).slice(1))) },
+    },
+  );
   return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "");
 }
 
@@ -87,13 +90,10 @@ test("livelab's can be parsed: commands, options and their values, stages and sc
 
 test("a command that cannot be parsed is found, as is a stage or scenario that does not exist", async () => {
   const wrong = ["livelab boot --mediun iso", "livelab boot --medium floppy", "livelab compare A", "livelab frob"];
-  for (const { problem } of (await parse(wrong)).parsed) assert.ok(problem);
-  const { parsed } = await parse([
-    "livelab build instal_live",
-    "livelab test no-such",
-    "livelab build -r STAMP create_tgz ...",
-  ]);
-  assert.equal(parsed.map(unknownWord), ["instal_live", "no-such", undefined]);
+  const misnamed = ["livelab build instal_live", "livelab test no-such", "livelab build -r STAMP create_tgz ..."];
+  const { parsed } = await parse([...wrong, ...misnamed]);
+  for (const { problem } of parsed.slice(0, wrong.length)) assert.ok(problem);
+  assert.equal(parsed.slice(wrong.length).map(unknownWord), ["instal_live", "no-such", undefined]);
 });
 
 test("npm's are scripts of package.json", async () => {
@@ -107,7 +107,7 @@ test("npm's are scripts of package.json", async () => {
 
 test("files of the tree in commands and in text exist", () => {
   const named = [...code, ...livelabCommands.flatMap(wordsOf)].filter((text) =>
-    /^(builder|docs|fixtures|harness|proto|setup|test|vm|\.ci|\.github)\/[^\s<>*]+\.(ts|mjs|sh|json|jq|md|yml|config)$/.test(
+    /^(base|builder|cli|docs|fixtures|harness|proto|setup|test|vm|\.ci|\.github)\/[^\s<>*]+\.(ts|mjs|sh|json|jq|md|yml|config)$/.test(
       text,
     ),
   );
@@ -120,7 +120,7 @@ test("the quick ones do what they say", async () => {
   const env = { ...process.env, LIVELAB_HOME: home.path };
   for (const command of ["livelab stages", "livelab releases", "livelab COMMAND --help"]) {
     assert.ok(livelabCommands.includes(command), `${command} is in the documents`);
-    await run(process.execPath, [cli, ...wordsOf(command).slice(1)], { env });
+    await runProgram(process.execPath, [cli, ...wordsOf(command).slice(1)], { env });
   }
 });
 
@@ -129,13 +129,15 @@ test("npm test takes the options shown, and runs the file of tests that is shown
   const words = examples.map((command) => command.split(" ").slice(3));
   const files = words.flat().filter((word) => !word.startsWith("-"));
   assert.ok(files.length >= 1, examples.join());
-  const { stdout } = await run(process.execPath, [join(root, "dist/test/run.js"), ...files], { cwd: root });
+  const { stdout } = await runProgram(process.execPath, [join(root, "dist/test/run.js"), ...files], { cwd: root });
   assert.match(stdout, /\n[1-9]\d* passed, 0 failed\n$/);
   // With a file that does not exist nothing runs, and options are read before.
   const options = words.flat().filter((word) => word.startsWith("-"));
-  const refused = await run(process.execPath, [join(root, "dist/test/run.js"), ...options, "none.test.ts"]).catch(
-    ({ stderr }: { stderr: string }) => stderr,
-  );
+  const refused = await runProgram(process.execPath, [
+    join(root, "dist/test/run.js"),
+    ...options,
+    "none.test.ts",
+  ]).catch(({ stderr }: { stderr: string }) => stderr);
   assert.match(String(refused), "none.test.ts is no file of tests");
 });
 

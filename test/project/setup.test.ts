@@ -1,19 +1,17 @@
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, chown, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { namespaceRefusal, startProgram } from "../../fixtures/other-process.js";
-import { skipTest } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const root = findProjectRoot();
-const run = promisify(execFile);
-
 /** Set-up runs before anything is compiled, so it is plain JavaScript outside dist/; these are the parts under test. */
 const load = (file: string) => import(pathToFileURL(join(root, file)).href);
 const { nodeVersionProblem }: { nodeVersionProblem(version: string): string | undefined } = await load("setup.mjs");
@@ -198,9 +196,9 @@ test("tells apart the ways in which npm ci fails", () => {
     ["npm error code ECONNREFUSED\nnpm error request to http://registry.example/uvu failed", 4, "from its registry"],
     ["npm error code EAI_AGAIN\nnpm error errno EAI_AGAIN", 4, "from its registry"],
     ["npm error code EINTEGRITY\nnpm error sha512-… integrity checksum failed", 4, "digest"],
-    ["npm error code EUSAGE\nnpm error `npm ci` can only install …", 4, "package-lock.json cannot be used"],
-    ["npm error code ENOSPC\nnpm error nospc", 3, "could not write"],
-    ["npm: spawn npm ENOENT", 3, "npm was not found in PATH"],
+    ["npm error code EUSAGE\nnpm error `npm ci` can only install …", 4, "cannot use package-lock.json"],
+    ["npm error code ENOSPC\nnpm error nospc", 3, "cannot write"],
+    ["npm: spawn npm ENOENT", 3, "npm is not in PATH"],
     ["npm error something new", 4, "npm ci failed"],
   ];
   for (const [output, exitCode, says] of cases) {
@@ -283,7 +281,7 @@ test("installs all packages of the lock whatever environment and ~/.npmrc say, a
   for (const [file, text] of Object.entries(files)) await writeFile(inDir(file), text);
   const project = inDir("project");
   const quiet = { ...process.env, HOME: inDir("home"), npm_config_cache: inDir("cache"), npm_config_offline: "true" };
-  const runNpm = (...words: string[]) => run("npm", words, { cwd: dir.path, env: quiet });
+  const runNpm = (...words: string[]) => runProgram("npm", words, { cwd: dir.path, env: quiet });
   await runNpm("pack", "./tool", "./more");
   await runNpm("install", "--package-lock-only", "--include=dev", "--prefix", project);
 
@@ -359,18 +357,16 @@ test("says that the compiler did not run, and not that sources do not compile, w
 });
 
 const foreignClone = "names the owner when the clone, or a part of it, belongs to another user";
-if (process.getuid?.() === 0) test(foreignClone, refusesForeignClone);
-else skipTest(test, foreignClone, "needs root, which makes files of several users");
+testUnless(test, foreignClone, needsRoot("to make files of several users"), refusesForeignClone);
 
 const homeless = "asks for HOME when npm needs it and its user has no home folder";
-if (process.getuid?.() === 0) test(homeless, asksForHome);
-else skipTest(test, homeless, "needs root, which runs programs as a user without a name");
+testUnless(test, homeless, needsRoot("to run programs as a user without a name"), asksForHome);
 
 async function asksForHome(): Promise<void> {
   const program = `
     import { installNpmPackages } from ${JSON.stringify(pathToFileURL(join(root, "setup/npm-packages.mjs")).href)};
     await installNpmPackages("/nonexistent").catch((error) => console.log(error.exitCode, error.message, error.hint));`;
-  const { stdout } = await run("env", [
+  const { stdout } = await runProgram("env", [
     ...["-u", "HOME", "setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups"],
     ...[process.execPath, "--input-type=module", "-e", program],
   ]);
@@ -389,16 +385,16 @@ async function refusesForeignClone(): Promise<void> {
   }
   await writeFile(join(clone, "vm/one.ts"), "export const one: number = 1;\n");
   const setUp = () =>
-    run("setpriv", [
+    runProgram("setpriv", [
       ...["--reuid", "54321", "--regid", "54321", "--clear-groups"],
       ...[process.execPath, join(clone, "setup.mjs"), "--tests"],
     ]).then(
-      () => ({ code: 0, stderr: "" }),
-      (error: { code: number; stderr: string }) => error,
+      () => ({ status: 0, stderr: "" }),
+      (error: { status: number; stderr: string }) => error,
     );
   const refused = async (): Promise<void> => {
-    const { code, stderr } = await setUp();
-    assert.is(code, 3, stderr);
+    const { status, stderr } = await setUp();
+    assert.is(status, 3, stderr);
     assert.match(stderr, "belongs to uid 0, and set-up runs as uid 54321");
     assert.match(stderr, `sudo chown -R 54321 ${clone}`);
   };
@@ -483,7 +479,7 @@ test("set-ups of one clone in different PID and network namespaces work one at a
         console.log("begins");
         await new Promise(() => setInterval(() => {}, 1000));
       });`;
-  await using other = await startProgram(program, namespaceRefusal() === undefined);
+  await using other = await startProgram(program, (await namespaceRefusal()) === undefined);
   const { oneAtATime } = await import(pathToFileURL(join(root, "setup/one-at-a-time.mjs")).href);
   const events: string[] = [];
   const mine: Promise<void> = oneAtATime(

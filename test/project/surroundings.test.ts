@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { openHome } from "../../builder/home/home.js";
-import { skipTest } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("surroundings");
 const root = findProjectRoot();
@@ -23,18 +23,22 @@ interface Ended {
   readonly stderr: string;
 }
 
-/**
- * Runs a Node program in bash.
- * @param redirections behind its arguments, e.g. "2>/dev/full"
- * @param env on top of ours; undefined takes a variable away
- */
-async function run(
-  args: readonly string[],
-  redirections = "",
-  env: Readonly<Record<string, string | undefined>> = {},
-): Promise<Ended> {
+/** On top of ours; undefined takes a variable away. */
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Runs a Node program in bash. @param redirections behind its arguments, e.g. "2>/dev/full" */
+const run = (args: readonly string[], redirections = "", env: Env = {}): Promise<Ended> =>
+  runInBash([process.execPath, ...args], redirections, env);
+
+/** The same as another user. */
+const runAs = (uid: number, args: readonly string[], env: Env): Promise<Ended> => {
+  const setpriv = ["setpriv", "--reuid", `${uid}`, "--regid", `${uid}`, "--clear-groups"];
+  return runInBash([...setpriv, process.execPath, ...args], "", env);
+};
+
+async function runInBash(argv: readonly string[], redirections: string, env: Env): Promise<Ended> {
   const script = `"$@" ${redirections}; exit "\${PIPESTATUS[0]}"`;
-  const child = spawn("bash", ["-c", script, "bash", process.execPath, ...args], {
+  const child = spawn("bash", ["-c", script, "bash", ...argv], {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -46,26 +50,8 @@ async function run(
   return { status, ...texts };
 }
 
-/** The same as another user. */
-const runAs = (uid: number, args: readonly string[], env: Readonly<Record<string, string | undefined>>) =>
-  run(
-    [
-      "--input-type=module",
-      "-e",
-      `import { spawnSync } from "node:child_process";
-       const [uid, ...args] = process.argv.slice(1);
-       const ids = ["--reuid", uid, "--regid", uid, "--clear-groups", process.execPath];
-       process.exitCode = spawnSync("setpriv", [...ids, ...args], { stdio: "inherit" }).status ?? 70;`,
-      `${uid}`,
-      ...args,
-    ],
-    "",
-    env,
-  );
-
 function rootTest(title: string, body: () => Promise<void>): void {
-  if (process.getuid?.() === 0) test(title, body);
-  else skipTest(test, title, "needs root, which runs programs as several users");
+  testUnless(test, title, needsRoot("to run programs as several users"), body);
 }
 
 const NO_HOME = { HOME: undefined, LIVELAB_HOME: undefined, XDG_CACHE_HOME: undefined };
@@ -180,7 +166,7 @@ test("a TMPDIR that is missing is named by doctor, boot and the test runner, wit
   );
   const tests = await run([runner, "base/format.test.ts"], "", { TMPDIR });
   assert.is(tests.status, 3);
-  assert.match(tests.stderr, `${TMPDIR} ($TMPDIR): it does not exist`);
+  assert.match(tests.stderr, `${TMPDIR} ($TMPDIR): the path does not exist`);
   assert.not.match(tests.stderr, "    at ");
 });
 

@@ -1,4 +1,4 @@
-/** root's password from node.config, and what is kept of the booter's files. */
+/** root's password from node.config, and the booter's files that are kept. */
 import { chmod, readdir } from "node:fs/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -9,7 +9,7 @@ const script = "live-bottom/triton-accounts";
 const hash = "$6$salt$abc/DEF.123";
 const others = "daemon:*:19000:0:99999:7:::\n";
 
-const open = "root may log in on the console without a password, and not over SSH";
+const open = "root can log in on the console without a password, but not over SSH";
 const remedy = "set root_shadow in node.config on the headnode (/usbkey/extra/joysetup), and reboot";
 const missing = `triton: error: node.config has no root_shadow: ${open}; ${remedy}`;
 const malformed = `triton: error: root_shadow in node.config is not of the form root_shadow='hash': ${open}; ${remedy}`;
@@ -19,7 +19,7 @@ const notHash = `triton: error: root_shadow in node.config is not a password has
 const table: readonly (readonly [text: string, field: string, console: readonly string[]])[] = [
   [`datacenter_name='lab'\nroot_shadow='${hash}'\nswap='0.25x'\n`, hash, []],
   [`root_shadow='${hash}'`, hash, []], // no newline at the end
-  [`root_shadow='old'\nroot_shadow='${hash}'\n`, hash, []], // as a shell that sources it would have it
+  [`root_shadow='old'\nroot_shadow='${hash}'\n`, hash, []], // the last one counts, as in a shell that sources the file
   [`#root_shadow='x'\nufds_root_shadow='x'\nroot_shadow_old='x'\n`, "", [missing]],
   ["", "", [missing]],
   ["root_shadow=''\n", "", [missing]],
@@ -35,7 +35,7 @@ const table: readonly (readonly [text: string, field: string, console: readonly 
 for (const shell of shells) {
   const name = shell.join(" ");
 
-  test(`${name}: root's password is node.config's, or none with a line that says why`, async () => {
+  test(`${name}: root has the password of node.config, or no password and a console line with the reason`, async () => {
     for (const [text, field, lines] of table) {
       await using initramfs = await FakeInitramfs.create({ shell, files: { "etc/node.config": text } });
       await initramfs.run(script);
@@ -45,7 +45,7 @@ for (const shell of shells) {
     }
   });
 
-  test(`${name}: without node.config root has no password, with a line that says so`, async () => {
+  test(`${name}: without node.config root has no password, and the console reports it`, async () => {
     await using initramfs = await FakeInitramfs.create({ shell });
     await initramfs.run(script);
     assert.is(await initramfs.read("root/etc/shadow"), `root::19000:0:99999:7:::\n${others}`);
@@ -54,7 +54,7 @@ for (const shell of shells) {
     ]);
   });
 
-  test(`${name}: the booter's files are kept for root alone, byte for byte`, async () => {
+  test(`${name}: the booter's files are copied byte for byte, readable by root only`, async () => {
     const nodeConfig = `root_shadow='${hash}'\nback='\\slash\\'`;
     const files = { "etc/node.config": nodeConfig, "etc/triton-networking.json": "{}" };
     await using initramfs = await FakeInitramfs.create({ shell, files });
@@ -65,7 +65,7 @@ for (const shell of shells) {
     assert.is(await initramfs.mode("root/usr/triton/config/triton-networking.json"), 0o600);
   });
 
-  test(`${name}: what an older image left for all to read is root's alone then, and this boot's`, async () => {
+  test(`${name}: a file that an older image left readable by everyone is replaced, and readable by root only`, async () => {
     const kept = "root/usr/triton/config/node.config";
     const files = { "etc/node.config": `root_shadow='${hash}'\n`, [kept]: "old\n" };
     await using initramfs = await FakeInitramfs.create({ shell, files });
@@ -77,7 +77,7 @@ for (const shell of shells) {
     assert.is(await initramfs.mode(kept), 0o600);
   });
 
-  test(`${name}: a file that cannot be kept whole leaves the one of before, and is told of`, async () => {
+  test(`${name}: a file that cannot be copied completely leaves the old one, and is reported`, async () => {
     const kept = "root/usr/triton/config/node.config";
     const files = { "etc/node.config": `root_shadow='${hash}'\n`, [kept]: "old\n" };
     const full = '#!/bin/sh\necho half >"$2"\necho "cp: write error: No space left on device" >&2\nexit 1\n';
@@ -87,12 +87,12 @@ for (const shell of shells) {
     assert.equal(await readdir(initramfs.path("root/usr/triton/config")), ["node.config"]);
     assert.is(
       (await initramfs.console())[0],
-      "triton: error: node.config cannot be kept in /usr/triton/config, where that of an earlier boot may be; " +
-        "see whether the system pool is full, and reboot",
+      "triton: error: node.config cannot be copied to /usr/triton/config, which may still hold that of an earlier boot; " +
+        "check whether the system pool is full, and reboot",
     );
   });
 
-  test(`${name}: the agents' environment is the image's default where there is none, and is left alone where there is one`, async () => {
+  test(`${name}: the agents' environment is copied from the image's default, and an existing one stays unchanged`, async () => {
     await using initramfs = await FakeInitramfs.create({ shell });
     await initramfs.run(script);
     assert.is(await initramfs.read("root/usr/triton/config/systemd.env"), "PATH=/bin\n");
@@ -103,7 +103,7 @@ for (const shell of shells) {
     assert.is(await another.read("root/usr/triton/config/systemd.env"), "PATH=/operators\n");
   });
 
-  test(`${name}: a whole boot leaves no trace of the hash in the log or on a console`, async () => {
+  test(`${name}: a complete boot leaves no trace of the hash in the log or on a console`, async () => {
     const files = { "etc/node.config": `root_shadow='${hash}'\n` };
     await using initramfs = await FakeInitramfs.create({ shell, files });
     await initramfs.boot();

@@ -1,4 +1,4 @@
-/** live-boot's network set-up as proto replaces it: the booter's ip= on the BOOTIF NIC alone. */
+/** proto's replacement of live-boot's network set-up: the booter's ip= goes to the BOOTIF NIC only. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { FakeInitramfs, shells } from "../../fixtures/proto-initramfs.js";
@@ -16,7 +16,7 @@ const twoNics = {
   "proc/sys/net/ipv6/conf/fake1/disable_ipv6": "0\n",
   "proc/sys/net/ipv6/conf/fake2/disable_ipv6": "0\n",
 };
-/** What live-boot does with the two functions; `stock` when they are still its own. */
+/** live-boot's own functions, which print "stock"; and its calls of the two functions. */
 const stock = "Select_eth_device() { echo stock; }; do_netsetup() { echo stock; }\n";
 const setUp = 'Select_eth_device; do_netsetup; echo "DEVICE=$DEVICE"';
 
@@ -41,7 +41,7 @@ for (const shell of shells) {
     }
   });
 
-  test(`${name}: the booter's ip= and BOOTIF= stand where later ones have no address, and the console says so`, async () => {
+  test(`${name}: the booter's ip= and BOOTIF= win over later ones without an address, and the console reports it`, async () => {
     const booter = { IP: "10.77.0.41:::255.255.255.0::", BOOTIF: "01-52-54-00-aa-00-01" };
     for (const [key, value] of [
       ...[
@@ -72,7 +72,7 @@ for (const shell of shells) {
     }
   });
 
-  test(`${name}: a later ip= with an address and a netmask is used, as the last of all arguments is`, async () => {
+  test(`${name}: a later ip= with an address and a netmask wins, because the last argument counts`, async () => {
     const IP = "10.77.0.42:::255.255.0.0";
     const env = { IP, BOOTIF: "01-52-54-00-aa-00-01" };
     const files = { ...twoNics, "proc/cmdline": `BOOTIF=${env.BOOTIF} ip=10.77.0.41:::255.255.255.0:: ip=${IP}\n` };
@@ -89,7 +89,7 @@ for (const shell of shells) {
     }
   });
 
-  test(`${name}: a boot NIC that is a member of an aggregation carries its address as the bond of that one NIC`, async () => {
+  test(`${name}: for a boot NIC in an aggregation, the bond of that one NIC carries the address`, async () => {
     const files = {
       ...twoNics,
       "run/triton/bonds":
@@ -124,7 +124,7 @@ for (const shell of shells) {
     assert.equal(await initramfs.console(), []);
   });
 
-  test(`${name}: a bond that cannot be made is told, and the boot NIC goes on by itself`, async () => {
+  test(`${name}: a bond that cannot be created is reported, and the boot NIC works without it`, async () => {
     const bonds = "aggr0 802.3ad 52:54:00:aa:00:01 52:54:00:aa:00:01\n";
     const env = { IP: "10.77.0.41:::255.255.255.0::", BOOTIF: "01-52-54-00-aa-00-01" };
     await using initramfs = await FakeInitramfs.create({
@@ -134,30 +134,30 @@ for (const shell of shells) {
     });
     assert.is(await initramfs.runInLiveBoot(setUp), "DEVICE=fake2\n");
     assert.equal(await initramfs.console(), [
-      "triton: error: the bond aggr0 of networking.json cannot be made yet, so fake2 fetches the root by itself; " +
-        "see that the switch lets a single NIC through",
+      "triton: error: the initramfs cannot create the bond aggr0 of networking.json, so fake2 fetches the root without it; " +
+        "check that the switch forwards the traffic of a single NIC",
     ]);
     assert.is(await initramfs.read("run/triton/boot-nic"), "fake2 10.77.0.41/255.255.255.0\n");
   });
 
-  test(`${name}: a MAC that no NIC has ends in an error after the limit, not in an address elsewhere`, async () => {
+  test(`${name}: a MAC that no NIC has gives an error after the time limit, and no NIC gets the address`, async () => {
     const env = { IP: "10.77.0.41:::255.255.255.0::", BOOTIF: "01-52-54-00-aa-00-09" };
     await using initramfs = await FakeInitramfs.create({ shell, env, files: twoNics });
     await initramfs.runInLiveBoot(`triton_boot_nic_timeout_seconds=1\n${setUp}`);
     assert.equal(await initramfs.console(), [
-      "triton: error: no NIC has the MAC 52:54:00:aa:00:09 of the kernel argument BOOTIF after 1 s; " +
+      "triton: error: no NIC with the MAC 52:54:00:aa:00:09 of the kernel argument BOOTIF was found in 1 s; " +
         "check that the image has a driver for it",
     ]);
     assert.is(await initramfs.read("commands"), "sleep 0.1\n".repeat(10));
   });
 
-  test(`${name}: no carrier, or an address that is refused, is told and the boot goes on`, async () => {
+  test(`${name}: a missing carrier and a rejected address are reported, and the boot goes on`, async () => {
     const env = { IP: "10.77.0.41:::255.0.255.0::", BOOTIF: "01-52-54-00-aa-00-01" };
     const files = { ...twoNics, "sys/class/net/fake2/carrier": "0\n", "ip-fails": "" };
     await using initramfs = await FakeInitramfs.create({ shell, env, files });
     assert.is(await initramfs.runInLiveBoot(`triton_boot_nic_timeout_seconds=1\n${setUp}`), "DEVICE=fake2\n");
     assert.equal(await initramfs.console(), [
-      "triton: error: the boot NIC fake2 (52:54:00:aa:00:01) does not take the address of the kernel argument " +
+      "triton: error: the boot NIC fake2 (52:54:00:aa:00:01) rejects the address of the kernel argument " +
         "ip=10.77.0.41:::255.0.255.0::; correct the server's admin NIC in NAPI, and reboot",
       "triton: error: the boot NIC fake2 (52:54:00:aa:00:01) has no carrier after 1 s; check its cable",
     ]);

@@ -1,4 +1,4 @@
-/** sdc-factoryreset: what it asks, what it marks, and how it ends. */
+/** sdc-factoryreset: its questions, the mark that it sets, and how it ends. Also the export of pools at shutdown. */
 import { spawn } from "node:child_process";
 import { chmod, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,13 +16,13 @@ interface Run {
   readonly program?: string;
   readonly args?: readonly string[];
   readonly input?: string;
-  /** Target of the link /run/triton/system_pool. @default there is none */
+  /** Target of the link /run/triton/system_pool. @default no link */
   readonly link?: string;
-  /** A command that fails when it has this as its arguments. */
+  /** The command line that fails. */
   readonly fails?: string;
 }
 
-/** Runs it with commands that only note what they were told. */
+/** Runs the program with fake commands that only record their command lines. */
 async function run({ program: file = program, args = [], input = "", link, fails = "nothing" }: Run) {
   await using root = await TempDir.create("factory-reset");
   for (const folder of ["bin", "run/triton", "sys/module/zfs", "dev"]) {
@@ -59,7 +59,7 @@ echo "${name} $*" >>"$TRITON_SYSROOT/done"
     child.stderr.on("data", (chunk) => {
       stderr += String(chunk);
     });
-    child.stdin.on("error", () => {}); // not everything that runs here reads its input
+    child.stdin.on("error", () => {}); // some of these programs do not read their input
     child.stdin.end(input);
     const status = await new Promise<number | null>((resolve) => child.on("close", resolve));
     const done = (await readFile(join(root.path, "done"), "utf8")).split("\n").slice(0, -1);
@@ -78,7 +78,7 @@ const marked = (pool: string, end: string): string[] => [
   `systemctl ${end}`,
 ];
 
-test("after two times yes and five seconds the system pool is marked, and the machine reboots", async () => {
+test("after two answers of yes and five seconds, the system pool is marked and the machine reboots", async () => {
   const { status, done } = await run({ input: "y\ny\n", link: "/rpool/" });
   assert.is(status, 0);
   assert.equal(done, marked("rpool", "reboot"));
@@ -89,41 +89,41 @@ test("-s powers off instead of rebooting", async () => {
   assert.equal(done, marked("zones", "poweroff"));
 });
 
-test("without a system pool's link the pool is zones", async () => {
+test("without the link to the system pool, the pool is zones", async () => {
   const { done } = await run({ input: "y\ny\n" });
   assert.equal(done, marked("zones", "reboot"));
 });
 
-test("anything but two times yes changes nothing", async () => {
+test("any other answers than two of yes change nothing", async () => {
   for (const input of ["", "n\n", "y\nn\n", "y\n", "maybe\nN\n", "y y\nyep\n", "no\ny\n"]) {
     const { status, done, stdout } = await run({ input, link: "/zones/" });
     assert.is(status, 1, input);
-    assert.match(stdout, "Nothing was changed.");
+    assert.match(stdout, "Nothing changed.");
     assert.equal(done, ["zfs list -H -o name zones/var"], input);
   }
 });
 
-test("an answer that is neither yes nor no is asked for again", async () => {
+test("an answer that is neither yes nor no repeats the question", async () => {
   const { done, stdout } = await run({ input: "what?\ny\n\ny\n", link: "/zones/" });
   assert.is(stdout.split("[y/n]").length - 1, 4);
   assert.equal(done, marked("zones", "reboot"));
 });
 
-test("without a dataset to mark nothing is asked", async () => {
+test("without a dataset to mark, the program fails before any question", async () => {
   const { status, stdout, stderr } = await run({ input: "y\ny\n", fails: "zfs list -H -o name zones/var" });
   assert.is(status, 1);
   assert.is(stdout, "");
-  assert.match(stderr, "there is no zones/var to mark");
+  assert.match(stderr, "no dataset zones/var to mark");
 });
 
-test("a mark that could not be made is told, and the machine goes on", async () => {
+test("a mark that cannot be set is reported, and the machine does not reboot", async () => {
   const { status, stderr, done } = await run({ input: "y\ny\n", fails: "zfs set smartdc:factoryreset=yes zones/var" });
   assert.is(status, 1);
-  assert.match(stderr, "zones/var could not be marked, so nothing was changed");
+  assert.match(stderr, "cannot mark zones/var; nothing changed");
   assert.is(done.at(-1), "zfs set smartdc:factoryreset=yes zones/var");
 });
 
-test("--help and -h tell the usage; anything unknown is refused with it", async () => {
+test("--help and -h print the usage, and an unknown argument is rejected with it", async () => {
   for (const option of ["--help", "-h"]) {
     const { status, stdout, done } = await run({ args: [option] });
     assert.is(status, 0);
@@ -138,21 +138,21 @@ test("--help and -h tell the usage; anything unknown is refused with it", async 
   }
 });
 
-test("at shutdown each pool is exported by its name, and the console says so, or why it could not be", async () => {
+test("the shutdown script exports each pool by its name, and reports each success and failure on the console", async () => {
   const { done, log } = await run({ program: exporter, args: ["reboot"], fails: "zpool export zones" });
   assert.equal(done, ["zpool list -H -o name", "zpool export zones", "zpool export my tank"]);
   assert.is(
     log,
-    "triton: error: pool zones is not exported: zpool: pool is busy; only this machine can import it\n" +
+    "triton: error: pool zones was not exported: zpool: pool is busy; another machine needs 'zpool import -f'\n" +
       "triton: pool my tank exported\n",
   );
 });
 
-test("pools that cannot even be listed at shutdown are told of, too", async () => {
+test("the shutdown script reports pools that it cannot list", async () => {
   const { done, log, status } = await run({ program: exporter, args: ["reboot"], fails: "zpool list -H -o name" });
   assert.is(status, 0);
   assert.equal(done, ["zpool list -H -o name"]);
-  assert.match(log, "whatever pool there is is not exported: ");
+  assert.match(log, "the list of pools cannot be read, so pools were not exported: ");
   assert.match(log, "zpool: pool is busy");
 });
 

@@ -8,12 +8,12 @@ const test = suite("proto: hostid");
 const script = "live-bottom/triton-identity";
 const vector = "12345678-9abc-4def-8123-456789abcdef";
 
-/** UUID → hostid. The first is the documented vector; the others were computed with zlib's crc32. */
+/** UUID → hostid. The first is the documented vector; zlib's crc32 computed the others. */
 const vectors = [
   [vector, "73cb1ae8"],
   ["44454c4c-4200-1035-8052-b4c04f384c32", "cbcf617f"],
   ["4c4c4544-0042-3510-8052-000000000050", "0080f270"],
-  ["61104333-2527-7367-4466-461662446460", "00000001"], // its CRC is 0, which is "no hostid" to ZFS
+  ["61104333-2527-7367-4466-461662446460", "00000001"], // its CRC is 0, which means "no hostid" to ZFS
 ] as const;
 
 for (const shell of shells) {
@@ -54,7 +54,7 @@ for (const shell of shells) {
     assert.is(await initramfs.read("root/var/.updated"), "");
   });
 
-  test(`${name}: sysfs stands in for a dmidecode that has no UUID, and the console says so`, async () => {
+  test(`${name}: without a UUID from dmidecode, sysfs provides it, and the console reports that`, async () => {
     for (const dmidecode of [
       "",
       "Not Settable\n",
@@ -68,18 +68,18 @@ for (const shell of shells) {
       });
       await initramfs.run(script);
       assert.equal(await initramfs.console(), [
-        `triton: system UUID ${vector} taken from sysfs, as dmidecode gave none`,
+        `triton: system UUID ${vector} read from sysfs, because dmidecode has none`,
         "triton: hostid 73cb1ae8",
       ]);
     }
   });
 
-  test(`${name}: with no UUID anywhere there is no hostid, one error line, and the boot goes on`, async () => {
+  test(`${name}: without any UUID the machine has no hostid, one error line reports it, and the boot goes on`, async () => {
     await using initramfs = await FakeInitramfs.create({ shell, files: { dmidecode: "Not Settable\n" } });
     await initramfs.run(script);
     assert.equal(await initramfs.console(), [
-      "triton: error: no system UUID in SMBIOS (dmidecode says 'Not Settable'), so there is no hostid and ZFS pools " +
-        "will not be known again; set the system UUID in the firmware",
+      "triton: error: no system UUID in SMBIOS (dmidecode says 'Not Settable'), so this machine has no hostid and ZFS " +
+        "will not recognize its pools; set the system UUID in the firmware",
     ]);
     await assertMissing(initramfs, "etc/hostid");
     await assertMissing(initramfs, "root/etc/machine-id");

@@ -1,6 +1,6 @@
 /**
- * Whatever networking.json holds, early boot ends well, says something, and writes only what networkd and udev take.
- * What it says of each file of fixtures/hostile-networking is in its console.txt.
+ * For any content of networking.json early boot succeeds, reports errors, and writes only lines that networkd and udev accept.
+ * fixtures/hostile-networking/console.txt contains the expected console lines for each file of that folder.
  */
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
@@ -13,13 +13,13 @@ import { FakeInitramfs, shells } from "../../fixtures/proto-initramfs.js";
 const test = suite("proto: hostile networking.json");
 const folder = join(findProjectRoot(), "fixtures/hostile-networking");
 
-/** The one that Debian's initramfs has; networking.test.ts has both. */
+/** The shell of Debian's initramfs; networking.test.ts runs in both shells. */
 const shell = shells[0];
 
 const names = (await readdir(folder)).filter((file) => file.endsWith(".json")).sort();
 assert.ok(names.length >= 40, "the set is there");
 
-/** "== NAME" and what the console says of that file, in order. */
+/** File name → the expected console lines, from the sections "== NAME" of console.txt. */
 const said = new Map(
   (await readFile(join(folder, "console.txt"), "utf8"))
     .split(/^== /m)
@@ -32,7 +32,7 @@ const macAddress = "[0-9a-f]{2}(:[0-9a-f]{2}){5}";
 const linkName = "[A-Za-z_][A-Za-z0-9_-]{0,14}";
 const mtu = "(1[5-9]|[2-8][0-9])[0-9]{2}|9000";
 
-/** Every line that may be in a file, by its section. */
+/** Every line that a file may contain, by its section. */
 const grammar: Readonly<Record<string, readonly string[]>> = {
   Match: [`PermanentMACAddress=${macAddress}`, `Name=${linkName}`, `OriginalName=${linkName}`],
   Link: [`Name=${linkName}`, "Alias=[A-Za-z0-9_./:,?-]{1,255}", `MTUBytes=(${mtu})`, "RequiredForOnline=no"],
@@ -56,7 +56,7 @@ const grammar: Readonly<Record<string, readonly string[]>> = {
   Route: [`Gateway=${ipv4}`, `Destination=${ipv4}/[0-9]{1,2}`, "Metric=[0-9]{3}", "Scope=link"],
 };
 
-/** The lines of a file that its grammar does not have. */
+/** The lines of a file that the grammar does not allow. */
 function strangeLines(text: string): readonly string[] {
   let section: readonly string[] = [];
   return text
@@ -72,7 +72,7 @@ function strangeLines(text: string): readonly string[] {
 }
 
 for (const name of names) {
-  test(`${name} ends no boot, is told as console.txt has it, and makes no file that is not understood`, async () => {
+  test(`early boot survives ${name}, reports what console.txt lists, and writes only lines of the grammar`, async () => {
     const json = await readFile(join(folder, name));
     await using initramfs = await FakeInitramfs.create({
       shell,
@@ -94,7 +94,7 @@ for (const name of names) {
     }
     for (const file of written.filter((each) => !each.endsWith(".netdev"))) {
       const matches = (await initramfs.read(`run/systemd/network/${file}`)).match(/^\[Match\]\n\w+=.+\n\n/);
-      assert.ok(matches, `${file} matches by one thing, and so not by all`);
+      assert.ok(matches, `${file} has exactly one match, so it does not match all links`);
     }
   });
 }

@@ -1,4 +1,4 @@
-/** A boot from a medium: which medium live-boot takes, and that nothing of a booter's is missed. */
+/** A boot from a medium: which medium live-boot uses, and that the booter's files are not reported as missing. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { FakeInitramfs, shells } from "../../fixtures/proto-initramfs.js";
@@ -10,7 +10,7 @@ const path = "/platform-20260102T030405Z/x86_64";
 const cmdline = (...more: string[]): string =>
   ["boot=live", "console=ttyS1,115200n8", `live-media=/${label}`, `live-media-path=${path}`, ...more].join(" ");
 
-/** What live-boot brings: its own search, and the check of one device, which finds the root on a device that says so. */
+/** live-boot's own functions: its search, and a check of one device that finds the root if the device contains "squashfs". */
 const liveBoot = `find_livefs() { echo stock; }
 check_dev() { grep -q squashfs "$2" && echo /run/live/medium; }
 `;
@@ -20,7 +20,7 @@ const search = (...tries: number[]): string =>
 for (const shell of shells) {
   const name = shell.join(" ");
 
-  test(`${name}: the root is on the medium that the kernel argument names, as soon as that is there`, async () => {
+  test(`${name}: the search finds the medium that the kernel argument names, as soon as it appears`, async () => {
     const files = { "proc/cmdline": `${cmdline()}\n`, [label]: "squashfs" };
     await using there = await FakeInitramfs.create({ shell, files });
     assert.is(await there.runInLiveBoot(search(0), liveBoot), "/run/live/medium\n");
@@ -32,7 +32,7 @@ for (const shell of shells) {
     assert.equal(await late.console(), []);
   });
 
-  test(`${name}: no other medium is taken or looked at, and the last try says what was looked for`, async () => {
+  test(`${name}: the search ignores every other medium, and its last try reports the missing one`, async () => {
     for (const files of [{}, { [label]: "something else" }] as const) {
       await using initramfs = await FakeInitramfs.create({
         shell,
@@ -40,8 +40,8 @@ for (const shell of shells) {
       });
       assert.is(await initramfs.runInLiveBoot(search(0, 58, 59), liveBoot), "none\nnone\nnone\n");
       assert.equal(await initramfs.console(), [
-        `triton: error: no medium ${initramfs.path(label)} with ${path}/filesystem.squashfs on it after 59 s; ` +
-          "check that it is plugged in and whole, or write it again",
+        `triton: error: no medium ${initramfs.path(label)} with ${path}/filesystem.squashfs was found in 59 s; ` +
+          "check that it is plugged in, or write it again",
       ]);
     }
   });
@@ -57,7 +57,7 @@ for (const shell of shells) {
     }
   });
 
-  test(`${name}: what no booter sent is not told as missing`, async () => {
+  test(`${name}: the booter's files are not reported as missing`, async () => {
     for (const [argument, line] of [
       [
         "triton.dhcp-all-nics",
@@ -76,7 +76,7 @@ for (const shell of shells) {
       assert.equal(await initramfs.console(), [
         line,
         "triton: hostname debian-live-20260102T030405Z",
-        "triton: root may log in on the console without a password, and not over SSH",
+        "triton: root can log in on the console without a password, but not over SSH",
       ]);
       assert.match(await initramfs.read("root/etc/hosts"), "127.0.1.1 debian-live-20260102T030405Z\n");
     }

@@ -1,6 +1,6 @@
 /**
- * From networking.json to the files of systemd-networkd, the hostname and the console: for each input of
- * fixtures/proto-networking all that was written, as <name>.txt has it.
+ * From networking.json to the files of systemd-networkd, the hostname and the console: for each input <name>.json of
+ * fixtures/proto-networking, <name>.txt contains the complete expected output.
  */
 
 import { createHash } from "node:crypto";
@@ -14,7 +14,7 @@ import { FakeInitramfs, type FakeInitramfsOptions, shells } from "../../fixtures
 const test = suite("proto: networking");
 const tables = join(findProjectRoot(), "fixtures/proto-networking");
 
-/** Names that udev would have given, so that the report finds its NICs. */
+/** Names that udev would have assigned, so that the report finds its NICs. */
 const nics = [
   "admin0",
   "admin1",
@@ -36,7 +36,7 @@ const sha1 = (text: string | Buffer): string => createHash("sha1").update(text).
 
 type Part = Pick<FakeInitramfsOptions, "shell" | "files">;
 
-/** Runs both networking scripts and tells all that they wrote, as one text. */
+/** Runs both networking scripts and returns their complete output as one text. */
 async function outcome({ shell, files }: Part): Promise<string> {
   const json = files?.["etc/triton-networking.json"];
   const hash = json === undefined ? {} : { "etc/triton-networking.json.hash": sha1(json) };
@@ -58,24 +58,24 @@ for (const shell of shells) {
   const shellName = shell.join(" ");
 
   for (const name of cases) {
-    test(`${shellName}: ${name}.json becomes what ${name}.txt says`, async () => {
+    test(`${shellName}: ${name}.json gives the output in ${name}.txt`, async () => {
       const json = await readFile(join(tables, `${name}.json`), "utf8");
       const actual = await outcome({ shell, files: { "etc/triton-networking.json": json } });
       assert.fixture(actual, await readFile(join(tables, `${name}.txt`), "utf8"));
     });
   }
 
-  test(`${shellName}: without networking.json nothing is configured, and the console says what to do`, async () => {
+  test(`${shellName}: without networking.json no NIC is configured, and the console says what to do`, async () => {
     assert.is(
       await outcome({ shell }),
       "triton: error: no networking.json (/etc/triton-networking.json in the initramfs), so no NIC is configured from it; " +
-        "see that NAPI knows a NIC of this server with the admin tag, or boot with triton.dhcp-all-nics\n" +
+        "check that NAPI has a NIC of this server with the admin tag, or boot with triton.dhcp-all-nics\n" +
         "triton: hostname 52-54-00-aa-00-01\n" +
         "== /etc/hostname\n52-54-00-aa-00-01\n\n",
     );
   });
 
-  test(`${shellName}: DHCP on all NICs comes with the exact kernel argument only`, async () => {
+  test(`${shellName}: only the exact kernel argument turns on DHCP on all NICs`, async () => {
     for (const [argument, expected] of [
       ["triton.dhcp-all-nics", true],
       ["triton.dhcp-all-nics=no", false],
@@ -90,7 +90,7 @@ for (const shell of shells) {
     }
   });
 
-  test(`${shellName}: udev is asked to rename once there are names, and not before`, async () => {
+  test(`${shellName}: udev is triggered to rename NICs only if networking.json names some`, async () => {
     for (const [name, expected] of [
       [
         "full",
@@ -105,7 +105,7 @@ for (const shell of shells) {
     }
   });
 
-  test(`${shellName}: run again, it writes the same files again and adds nothing to them`, async () => {
+  test(`${shellName}: a second run writes the same files, and adds nothing to them`, async () => {
     const json = await readFile(join(tables, "aggregation.json"), "utf8");
     await using initramfs = await FakeInitramfs.create({ shell, files: { "etc/triton-networking.json": json } });
     await initramfs.run("live-premount/triton-networking");
@@ -114,14 +114,14 @@ for (const shell of shells) {
     assert.is(await initramfs.folder("run/systemd/network"), before);
   });
 
-  test(`${shellName}: a file that is not the one of its hash is used all the same, and the console says so`, async () => {
+  test(`${shellName}: a networking.json that does not match its hash is used, and the console reports it`, async () => {
     const json = await readFile(join(tables, "first-boot.json"), "utf8");
     const right = sha1(json);
     const wrong = sha1(`${json} `);
     for (const [hash, expected] of [
       [right, undefined],
       [`${right}\n`, undefined],
-      [wrong, `is not the file of networking.json.hash (SHA-1 ${right}, expected ${wrong})`],
+      [wrong, `does not match networking.json.hash (SHA-1 ${right}, expected ${wrong})`],
       [right.slice(0, 39), `expected ${right.slice(0, 39)})`],
       ["", "expected none)"],
       ["$(reboot)\u001b[2J", "expected reboot2J)"],
@@ -153,7 +153,7 @@ for (const shell of shells) {
     );
   });
 
-  test(`${shellName}: with neither networking.json nor BOOTIF the image's hostname stays, and the console says so`, async () => {
+  test(`${shellName}: without networking.json and BOOTIF the image's hostname stays, and the console reports it`, async () => {
     await using initramfs = await FakeInitramfs.create({ shell, files: { "root/etc/hostname": "image\n" } });
     await initramfs.run("live-premount/triton-networking");
     await initramfs.run("live-bottom/triton-networking");
@@ -161,7 +161,7 @@ for (const shell of shells) {
     assert.match((await initramfs.console()).join("\n"), "triton: error: no hostname: neither networking.json nor");
   });
 
-  test(`${shellName}: a boot NIC without an entry keeps the kernel's address, and the console says so`, async () => {
+  test(`${shellName}: a boot NIC without an entry keeps the address of ip=, and the console reports it`, async () => {
     const bootNic = { "run/triton/boot-nic": "ens3 10.77.0.41/255.255.255.0\n" };
     const line = "triton: network ens3 10.77.0.41/255.255.255.0 from the kernel argument ip=";
     assert.match(await outcome({ shell, files: bootNic }), line);

@@ -1,4 +1,4 @@
-/** How the image reads node.config; its servers of time and names become drop-ins for timesyncd and resolved. */
+/** The image's reading of node.config, whose time and name servers become drop-ins for timesyncd and resolved. */
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -27,7 +27,7 @@ async function outcome(shell: Shell, files: Record<string, string>): Promise<Out
 const time = (servers: string): string => `== triton.conf\n[Time]\nNTP=${servers}\n`;
 const names = (...lines: string[]): string => `== triton.conf\n[Resolve]\n${lines.join("\n")}\n`;
 
-/** Prints for each file and key what node_config_value makes of them, with tabs between: file, key, status, value. */
+/** A script that calls node_config_value for each file and key, and prints file, key, status and value, separated by tabs. */
 const askAll = (questions: readonly (readonly [file: string, key: string])[]): string =>
   [
     '. "$TRITON_SYSROOT/usr/triton/lib/early-boot/node-config.sh"',
@@ -37,7 +37,7 @@ const askAll = (questions: readonly (readonly [file: string, key: string])[]): s
     ),
   ].join("\n");
 
-test("sysinfo reads node.config as fixtures/node-config says", async () => {
+test("sysinfo reads the values of node.config that fixtures/node-config lists", async () => {
   const program = join(findProjectRoot(), "proto/usr/triton/lib/sysinfo/node-config.mjs");
   const { nodeConfig } = (await import(program)) as { nodeConfig: (text: string) => Record<string, string> };
   for (const { title, text, values } of nodeConfigLines) assert.equal(nodeConfig(text), values, title);
@@ -46,7 +46,7 @@ test("sysinfo reads node.config as fixtures/node-config says", async () => {
 for (const shell of shells) {
   const name = shell.join(" ");
 
-  test(`${name}: early boot reads node.config as fixtures/node-config says`, async () => {
+  test(`${name}: early boot reads the values of node.config that fixtures/node-config lists`, async () => {
     const files = Object.fromEntries(nodeConfigLines.map(({ text }, index) => [`case${index}`, text]));
     const expected = nodeConfigLines.flatMap(({ values, unreadable }, index) => {
       const keys = new Set([...Object.keys(values), ...unreadable.flatMap(({ key }) => key ?? []), "absent"]);
@@ -61,7 +61,7 @@ for (const shell of shells) {
     assert.equal(said, expected.map((fields) => `${fields.join("\t")}\n`).join(""));
   });
 
-  test(`${name}: each line of node.config that is not used is reported on the console, but for root_shadow's`, async () => {
+  test(`${name}: each malformed line of node.config except root_shadow is reported on the console`, async () => {
     for (const { title, text, unreadable } of nodeConfigLines) {
       const { console } = await outcome(shell, { "etc/node.config": text });
       const reported = console.flatMap((line) => {
@@ -79,7 +79,7 @@ for (const shell of shells) {
     assert.match(console[10] ?? "", "triton: error: 2 more lines of node.config are not used; ");
   });
 
-  test(`${name}: servers and domains become what fixtures/node-config says, and each word that is left out is reported`, async () => {
+  test(`${name}: servers and domains give the drop-ins of fixtures/node-config, and each unusable word is reported`, async () => {
     for (const { title, text, ntp, resolve, unusable } of nodeConfigServers) {
       const said = await outcome(shell, { "etc/node.config": text });
       assert.is(said.time, ntp === "" ? "" : time(ntp), title);
@@ -92,7 +92,7 @@ for (const shell of shells) {
     }
   });
 
-  test(`${name}: time servers may be kept apart by commas, spaces or both`, async () => {
+  test(`${name}: commas, spaces or both separate time servers`, async () => {
     for (const hosts of ["10.0.0.1,ntp.example.com", "10.0.0.1 ntp.example.com", " 10.0.0.1,  ntp.example.com,"]) {
       assert.equal(await outcome(shell, { "etc/node.config": `ntp_hosts='${hosts}'\n` }), {
         time: time("10.0.0.1 ntp.example.com"),
@@ -102,7 +102,7 @@ for (const shell of shells) {
     }
   });
 
-  test(`${name}: resolvers and domain stand in for those that networking.json does not give`, async () => {
+  test(`${name}: resolvers are written as a fallback, and the domain only if networking.json has none`, async () => {
     const nodeConfig = "datacenter_name='lab'\ndns_domain='example.com'\ndns_resolvers='10.0.0.11,fd00::11'\n";
     const alone = await outcome(shell, { "etc/node.config": nodeConfig });
     assert.is(alone.names, names("FallbackDNS=10.0.0.11 fd00::11", "Domains=lab.example.com example.com"));
@@ -111,19 +111,19 @@ for (const shell of shells) {
     assert.is(both.names, names("FallbackDNS=10.0.0.11 fd00::11"));
   });
 
-  test(`${name}: without node.config, or with one that has no servers, nothing is written`, async () => {
+  test(`${name}: without node.config, or without servers in it, nothing is written`, async () => {
     for (const files of [{}, { "etc/node.config": "ntp_hosts=''\nswap='0.25x'\n" }, { "etc/node.config": "" }]) {
       assert.equal(await outcome(shell, files), { time: "", names: "", console: [] });
     }
   });
 
-  test(`${name}: a word that is no server is left out with an error, and is never run or taken for a pattern`, async () => {
+  test(`${name}: a word that is not a server is reported, and is neither executed nor expanded as a pattern`, async () => {
     const { time: written, console } = await outcome(shell, {
       "etc/node.config": "ntp_hosts='* $(touch evil) 10.0.0.1 -o'\n",
     });
     assert.is(written, time("10.0.0.1"));
     assert.equal(
-      console.map((line) => /has '(.*)' in it/.exec(line)?.[1] ?? line),
+      console.map((line) => /contains '(.*)', which/.exec(line)?.[1] ?? line),
       ["*", "$(touch", "evil)", "-o", "triton: time from 10.0.0.1"],
     );
   });

@@ -1,4 +1,4 @@
-/** What early boot mounts of the imported pools, and where the configuration is then. */
+/** The filesystems of imported pools that early boot mounts, and the place of the configuration after that. */
 
 import { readlink } from "node:fs/promises";
 import { suite } from "uvu";
@@ -13,7 +13,7 @@ const test = suite("proto: pool mounts");
 for (const shell of shells) {
   const prefix = shell.join(" ");
 
-  test(`${prefix}: filesystems are mounted parents first, and only those with canmount=on and a mountpoint`, async () => {
+  test(`${prefix}: filesystems with canmount=on and a mountpoint are mounted, parents first, and no others`, async () => {
     const filesystems = [
       "/a/b/c\ton\t-\tzones/deepest",
       "/a/b\ton\t-\tzones/deep",
@@ -47,7 +47,7 @@ for (const shell of shells) {
     );
   });
 
-  test(`${prefix}: hostile mountpoints run nothing and mount nothing else`, async () => {
+  test(`${prefix}: hostile mountpoints execute no command and mount no other filesystem`, async () => {
     const filesystems = [
       "/a; touch evil\ton\t-\tzones/a",
       "/$(touch evil)\ton\t-\tzones/b",
@@ -68,7 +68,7 @@ for (const shell of shells) {
     );
   });
 
-  test(`${prefix}: the configuration that setup moved to the pool is used again, and this boot's files go to it`, async () => {
+  test(`${prefix}: the configuration that setup moved to the pool is used, and receives this boot's files`, async () => {
     const zfs = await fakeZfs([zones]);
     await using initramfs = await FakeInitramfs.create({
       shell,
@@ -87,10 +87,10 @@ for (const shell of shells) {
   });
 }
 
-// Decisions and texts, which are the same in every shell: once is enough.
+// Decisions and texts are the same in every shell, so these tests run in one.
 const [shell] = shells;
 
-test("nothing that was mounted for the look or for the programs stays mounted", async () => {
+test("mounts for the search and for the programs are all removed", async () => {
   const { commands } = await outcome(shell, { pools: [zones, { name: "tank" }] });
   const mounts = commands.flatMap((line) => /^mount .* (\S+)$/.exec(line)?.[1] ?? []);
   const unmounts = commands.flatMap((line) => /^umount (\S+)$/.exec(line)?.[1] ?? []);
@@ -105,17 +105,17 @@ test("nothing that was mounted for the look or for the programs stays mounted", 
   );
 });
 
-test("what cannot or must not be mounted is told and left out, and the rest is mounted", async () => {
+test("a filesystem that cannot or must not be mounted is reported, and the others are mounted", async () => {
   const table = [
     ["/secret\ton\tunavailable\tzones/locked", "it is encrypted, and its key is not loaded"],
-    ["/\ton\t-\tzones/root", "it would hide the image"],
-    ["/etc\ton\t-\tzones/etc", "it would hide the image"],
-    ["/usr\ton\t-\tzones/usr", "it would hide the image"],
-    ["/bin\ton\t-\tzones/bin", "it would hide the image"],
-    ["/dev/shm/x\ton\t-\tzones/dev", "the kernel's file systems are there"],
-    ["/run\ton\t-\tzones/run", "the kernel's file systems are there"],
-    ["/var/../etc\ton\t-\tzones/dots", "that is not a plain path"],
-    ["/zones\ton\t-\tzones/twin", "another filesystem is there"],
+    ["/\ton\t-\tzones/root", "it would hide the image's files"],
+    ["/etc\ton\t-\tzones/etc", "it would hide the image's files"],
+    ["/usr\ton\t-\tzones/usr", "it would hide the image's files"],
+    ["/bin\ton\t-\tzones/bin", "it would hide the image's files"],
+    ["/dev/shm/x\ton\t-\tzones/dev", "the kernel's file systems are mounted there"],
+    ["/run\ton\t-\tzones/run", "the kernel's file systems are mounted there"],
+    ["/var/../etc\ton\t-\tzones/dots", "the path contains .."],
+    ["/zones\ton\t-\tzones/twin", "another filesystem is mounted there"],
     ["/broken\ton\t-\tzones/broken", "cannot mount 'zones/broken': I/O error"],
   ] as const;
   const { console, state, done } = await outcome(shell, {
@@ -130,17 +130,17 @@ test("what cannot or must not be mounted is told and left out, and the rest is m
   assert.is(done.filter((command) => command.startsWith("zfs mount") && !command.endsWith("broken")).length, 5);
 });
 
-test("of two filesystems with one mountpoint the system pool's is mounted, whichever pool came first", async () => {
+test("of two filesystems with the same mountpoint, the system pool's is mounted, in any order of the pools", async () => {
   const tank = { name: "tank", filesystems: ["/opt\ton\t-\ttank/opt", "/tank\ton\t-\ttank"] };
   const { console, done } = await outcome(shell, { pools: [tank, zones] });
   assert.equal(console, [
-    "triton: error: tank/opt is not mounted on /opt: another filesystem is there; see 'zfs get all tank/opt'",
+    "triton: error: tank/opt is not mounted on /opt: another filesystem is mounted there; see 'zfs get all tank/opt'",
     "triton: system pool zones",
   ]);
   assert.is(done.includes("zfs mount zones/opt"), true);
 });
 
-test("only the system pool's filesystems may hide what a folder of the image holds", async () => {
+test("only filesystems of the system pool may hide files of the image", async () => {
   const bin = (root: string): string => `#!/bin/sh\n[ "$*" != "-A /opt" ] || echo ${root}\n`;
   const zfs = await fakeZfs([{ name: "tank", filesystems: ["/opt\ton\t-\ttank/opt", "/tank\ton\t-\ttank"] }]);
   await using initramfs = await FakeInitramfs.create({
@@ -151,12 +151,12 @@ test("only the system pool's filesystems may hide what a folder of the image hol
   await initramfs.run(script);
   assert.is(
     (await initramfs.console())[1],
-    "triton: error: tank/opt is not mounted on /opt: that folder is not empty, and only the system pool's filesystems " +
-      "may hide what is in one; see 'zfs get all tank/opt'",
+    "triton: error: tank/opt is not mounted on /opt: the folder is not empty, and only filesystems of the system pool " +
+      "may hide files; see 'zfs get all tank/opt'",
   );
 });
 
-test("a node whose configuration could not be mounted is not a new one", async () => {
+test("a node whose configuration cannot be mounted does not count as new", async () => {
   for (const [line, why] of [
     ["/opt\ton\tunavailable\tzones/opt", "it is encrypted, and its key is not loaded"],
     ["/opt/triton/config\ton\t-\tzones/config", "cannot mount 'zones/config': I/O error"],
@@ -171,7 +171,7 @@ test("a node whose configuration could not be mounted is not a new one", async (
   }
 });
 
-test("a pool whose filesystems cannot be listed is told of, and its node is not a new one", async () => {
+test("a pool whose filesystems cannot be listed is reported, and its node does not count as new", async () => {
   const why = "the filesystems of pool zones cannot be listed: cannot iterate filesystems: I/O error";
   const { console, state, done } = await outcome(shell, { pools: [{ ...zones, unlistable: true }] });
   assert.equal(console, [
@@ -182,7 +182,7 @@ test("a pool whose filesystems cannot be listed is told of, and its node is not 
   assert.equal(done.slice(1), []);
 });
 
-test("what is mounted at /usr/triton/config is not emptied for the configuration that setup moved to /opt", async () => {
+test("a filesystem at /usr/triton/config keeps its files, and the configuration in /opt is reported as unused", async () => {
   const zfs = await fakeZfs([zones]);
   const files = {
     ...zfs.files,
@@ -195,7 +195,7 @@ test("what is mounted at /usr/triton/config is not emptied for the configuration
   assert.match((await initramfs.console()).join("\n"), "error: the configuration in /opt/triton/config is not used");
 });
 
-test("without a pool's configuration /usr/triton/config is a folder of its own", async () => {
+test("without a configuration on the pool, /usr/triton/config is a folder", async () => {
   const zfs = await fakeZfs([zones]);
   await using initramfs = await FakeInitramfs.create({ shell, programs: zfs.programs, files: zfs.files });
   await initramfs.boot();

@@ -1,19 +1,17 @@
-/** SSH host keys: made once and whole, and an older image's offered. The real ssh-keygen is in the booted image only. */
-import { execFile } from "node:child_process";
+/** SSH host keys: each is made once and completely, and an older image's key is offered. A fake replaces ssh-keygen. */
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 
 const test = suite("proto: ssh-hostkey");
-const runFile = promisify(execFile);
 const program = join(findProjectRoot(), "proto/usr/triton/bin/ssh-hostkey");
 const keyDir = "usr/triton/config/ssh";
 
-/** Makes keys whose text is their options and a number, and reads those that begin with "key". */
+/** A fake that records its options, makes keys with the text "key NUMBER", and reads only keys that begin with "key". */
 const sshKeygen = `#!/bin/sh
 case $1 in
 -y) grep -q ^key "$3" ;;
@@ -37,10 +35,10 @@ async function machine(): Promise<TempDir> {
 }
 
 const run = async ({ path }: TempDir): Promise<string> =>
-  (await runFile(program, { env: { PATH: `${path}/bin:/usr/bin:/bin`, TRITON_SYSROOT: path } })).stdout;
+  (await runProgram(program, [], { env: { PATH: `${path}/bin:/usr/bin:/bin`, TRITON_SYSROOT: path } })).stdout;
 const text = async ({ path }: TempDir, file: string): Promise<string> => await readFile(join(path, file), "utf8");
 
-test("makes an ed25519 and a 521-bit ECDSA key, and no key a second time", async () => {
+test("ssh-hostkey makes an ed25519 and a 521-bit ECDSA key, and makes neither a second time", async () => {
   await using dir = await machine();
   await run(dir);
   const key = `${dir.path}/${keyDir}/ssh_host`;
@@ -53,7 +51,7 @@ test("makes an ed25519 and a 521-bit ECDSA key, and no key a second time", async
   assert.is(await text(dir, `${keyDir}/ssh_host_ecdsa_key`), "key 2\n");
 });
 
-test("replaces a key that cannot be read, and keeps the others", async () => {
+test("ssh-hostkey replaces an unreadable key, and keeps the others", async () => {
   await using dir = await machine();
   await run(dir);
   await writeFile(join(dir.path, keyDir, "ssh_host_ed25519_key"), "hal");
@@ -62,7 +60,7 @@ test("replaces a key that cannot be read, and keeps the others", async () => {
   assert.is(await text(dir, `${keyDir}/ssh_host_ecdsa_key`), "key 2\n");
 });
 
-test("fails when a key cannot be made, and makes it the next time", async () => {
+test("ssh-hostkey fails if a key cannot be made, and makes it the next time", async () => {
   await using dir = await machine();
   await writeFile(join(dir.path, "cut"), "");
   const failed = await run(dir).then(
@@ -75,7 +73,7 @@ test("fails when a key cannot be made, and makes it the next time", async () => 
   assert.is(await text(dir, `${keyDir}/ssh_host_ed25519_key`), "key 2\n");
 });
 
-test("has sshd offer an older image's RSA key, and makes none itself", async () => {
+test("ssh-hostkey configures sshd to offer an older image's RSA key, and makes no RSA key itself", async () => {
   await using dir = await machine();
   const listing = "etc/ssh/sshd_config.d/triton-rsa.conf";
   await run(dir);

@@ -1,4 +1,4 @@
-/** sysinfo's facts from what a machine says of itself: files, and what commands print. */
+/** sysinfo's facts from the files of a machine and the output of its commands. */
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -28,7 +28,7 @@ interface Link {
   readonly ip?: string;
 }
 
-/** What `ip -json -details address` prints of links (iproute2 6.1), as far as sysinfo looks. */
+/** The output of `ip -json -details address` (iproute2 6.1) for links, as far as sysinfo reads it. */
 const ipSays = (...links: Link[]): string =>
   JSON.stringify(
     links.map(({ kind, data, ip, ...link }) => ({
@@ -58,12 +58,12 @@ test("the UUID is dmidecode's in lower case, with the bytes of its first three f
     assert.is((await factsOf({}, { dmidecode: `${system}\n` }))["UUID"], triton);
     const sysfs = { "/sys/class/dmi/id/product_uuid": `${system}\n` };
     for (const dmidecode of ["Not Settable\n", ""]) {
-      assert.is((await factsOf(sysfs, { dmidecode }))["UUID"], triton, "the kernel stands in for dmidecode");
+      assert.is((await factsOf(sysfs, { dmidecode }))["UUID"], triton, "the kernel's UUID replaces dmidecode's");
     }
   }
 });
 
-test("a machine of which nothing can be read still has every key that CNAPI calls upon, of the right type", async () => {
+test("a machine without readable facts still has every key that CNAPI reads, with the right type", async () => {
   const facts = await factsOf({});
   assert.is(facts["Setup"], false);
   for (const key of ["Network Interfaces", "Virtual Network Interfaces", "Link Aggregations", "Disks", "Boot Params"]) {
@@ -74,7 +74,7 @@ test("a machine of which nothing can be read still has every key that CNAPI call
   assert.is("Zpool" in facts || "Admin IP" in facts, false);
 });
 
-test("the kernel's arguments have the names that agents know, and no quotes", async () => {
+test("the kernel's arguments have the names that agents read, and no quotes", async () => {
   const cmdline =
     "boot=live console=tty0 console=ttyS1,115200n8 BOOTIF=01-52-54-00-aa-00-01 ip=10.77.0.41:::255.255.255.0::  " +
     'hostname=cn7 rabbitmq=guest:guest:10.77.0.9:5672 aggr0_aggr="52:54:00:aa:00:01,52:54:00:aa:00:02" x="a b=c" ' +
@@ -93,7 +93,7 @@ test("the kernel's arguments have the names that agents know, and no quotes", as
   });
 });
 
-test("the admin address and MAC are the booter's, whatever ip= and BOOTIF= without an address come after them", async () => {
+test("the admin address and MAC are the booter's, even if ip= and BOOTIF= without an address follow", async () => {
   const booter = "BOOTIF=01-52-54-00-aa-00-01 ip=10.77.0.41:::255.255.255.0::";
   const facts = { admin_ip: "10.77.0.41", admin_netmask: "255.255.255.0", admin_mac: "52-54-00-aa-00-01" };
   for (const later of [
@@ -131,7 +131,7 @@ const setups: readonly (readonly [pool: string | undefined, state: string | unde
     ["noimport\n", undefined, false, false],
   ];
 
-test("Setup is what setup's state file says, and true while a system pool is there that nobody can look at", async () => {
+test("Setup is the value in setup's state file, and true while a system pool is unreadable", async () => {
   for (const [pool, state, label, expected] of setups) {
     const files = {
       ...(pool !== undefined && { [poolFile]: pool }),
@@ -144,7 +144,7 @@ test("Setup is what setup's state file says, and true while a system pool is the
   }
 });
 
-test("a pool whose disks came after early boot had looked is not taken for none", async () => {
+test("Setup is true if the disks of a pool appeared after early boot", async () => {
   const lsblk = JSON.stringify({
     blockdevices: [{ name: "vda", size: 1e10, type: "disk", fstype: "zfs_member" }],
   });
@@ -152,10 +152,10 @@ test("a pool whose disks came after early boot had looked is not taken for none"
   const setUp = async (commands: Record<string, string>): Promise<unknown> =>
     (await factsOf({ [poolFile]: "none\n" }, commands))["Setup"];
   assert.is(await setUp({ lsblk, zpool }), true);
-  assert.is(await setUp({ lsblk }), false, "the label of a pool that was destroyed");
+  assert.is(await setUp({ lsblk }), false, "the label of a destroyed pool");
 });
 
-test("disks are those that hold data: no zvols, loops, optical or empty drives", async () => {
+test("Disks lists the disks that hold data: no zvols, loop devices, optical or empty drives", async () => {
   const lsblk = JSON.stringify({
     blockdevices: [
       { name: "loop0", size: 277872640, type: "loop", fstype: "squashfs" },
@@ -211,7 +211,7 @@ test("the system pool is the one with .system_pool in its root; log, cache and s
       ["zones", disks, profile, profile, 1600000000, 40],
     );
   }
-  assert.is("Zpool" in (await factsOf({}, { zfs })), false, "a pool without .system_pool is none of Triton's");
+  assert.is("Zpool" in (await factsOf({}, { zfs })), false, "a pool without .system_pool is not Triton's");
 });
 
 /** The facts of the pool that sysinfo calls the system pool. */
@@ -236,16 +236,20 @@ const mirrorOf = (name: string): string =>
       "\t    /dev/vda1   ONLINE       0     0     0\n\t    /dev/vdb1   ONLINE       0     0     0\n",
   );
 
-test("a pool's name may have every character that ZFS allows, and be that of a class of devices", async () => {
+test("a pool's name may contain every character that ZFS allows, and may be that of a class of devices", async () => {
   for (const name of ["my pool", "a  b ", "x y z.1:2_3-4", "tank ONLINE", "cache", "logs", "spares", "special"]) {
     const commands = { zfs: rootDataset(name, `/${name}`), zpool: `${mirrorOf(name)}` };
     const expected = [name, "vda,vdb", "mirror"];
     assert.equal(await poolFacts({ [poolFile]: `imported ${name}\n` }, commands), expected);
-    assert.equal(await poolFacts({ [`/${name}/.system_pool`]: "" }, commands), expected, "without early boot's word");
+    assert.equal(
+      await poolFacts({ [`/${name}/.system_pool`]: "" }, commands),
+      expected,
+      "without early boot's state file",
+    );
   }
 });
 
-test("the system pool is the one that early boot found, whether its root dataset is mounted or not", async () => {
+test("the system pool is the one that early boot found, even if its root dataset is not mounted", async () => {
   for (const mountpoint of ["/zones", "/", "none", "legacy"]) {
     const zfs = rootDataset("backup", "/backup") + rootDataset("zones", mountpoint, "no");
     const files = { [poolFile]: "imported zones\n", "/backup/.system_pool": "" };
@@ -256,19 +260,19 @@ test("the system pool is the one that early boot found, whether its root dataset
   assert.is(
     (await poolFacts(hidden, { zfs, readlink: "/my pool/\n" }))[0],
     "my pool",
-    "imported, and not all of it mounted",
+    "imported, but not completely mounted",
   );
 });
 
-test("a pool that early boot did not see is the system pool if its root dataset is mounted and has .system_pool", async () => {
+test("a pool that early boot did not find is the system pool if its root dataset is mounted and has .system_pool", async () => {
   const shared = rootDataset("backup", "/zones", "no") + rootDataset("zones", "/zones");
   for (const state of ["none\n", "noimport\n", "destroyed zones\n", "imported gone\n", ""]) {
     const files = { ...(state !== "" && { [poolFile]: state }), "/zones/.system_pool": "" };
-    assert.is((await poolFacts(files, { zfs: shared }))[0], "zones", `the one that is mounted there, after ${state}`);
+    assert.is((await poolFacts(files, { zfs: shared }))[0], "zones", `the pool that is mounted there, after ${state}`);
   }
   for (const mountpoint of ["none", "legacy", "-"]) {
     const files = { [`${mountpoint}/.system_pool`]: "" };
-    assert.is((await poolFacts(files, { zfs: rootDataset("zones", mountpoint) }))[0], undefined, "no path");
+    assert.is((await poolFacts(files, { zfs: rootDataset("zones", mountpoint) }))[0], undefined, "not a path");
   }
 });
 
@@ -279,7 +283,7 @@ const vdevs: readonly (readonly [what: string, rows: string, disks: string, prof
   ["draid of parity 1", "\t  draid1:2d:3c:0s-0 ONLINE 0 0 0\n\t    /dev/vda1 ONLINE 0 0 0\n", "vda", "draid"],
   ["two stripes", "\t  /dev/vda1 ONLINE 0 0 0\n\t  /dev/vdb1 ONLINE 0 0 0\n", "vda,vdb", "striped"],
   [
-    "every class besides the data",
+    "every class in addition to the data",
     "\t  /dev/vda1 ONLINE 0 0 0\n" +
       ["logs\t", "special\t", "dedup\t", "cache", "spares"]
         .map((name) => `\t${name}\n\t  mirror-1 ONLINE 0 0 0\n\t    /dev/vdb1 ONLINE 0 0 0\n`)
@@ -296,17 +300,12 @@ const vdevs: readonly (readonly [what: string, rows: string, disks: string, prof
     "vda,sdq1,vdb",
     "mirror",
   ],
-  ["a vdev that was removed", "\t  indirect-0 ONLINE 0 0 0\n\t  /dev/vda1 ONLINE 0 0 0\n", "vda", "striped"],
+  ["a removed vdev", "\t  indirect-0 ONLINE 0 0 0\n\t  /dev/vda1 ONLINE 0 0 0\n", "vda", "striped"],
   ["a file with spaces", "\t  /var/tmp/a disk ONLINE.img  ONLINE 0 0 0\n", "/var/tmp/a disk ONLINE.img", "striped"],
-  [
-    "a link that leads nowhere",
-    "\t  /dev/disk/by-id/ata-X_1-part1  UNAVAIL 0 0 0  cannot open\n",
-    "ata-X_1",
-    "striped",
-  ],
+  ["a link without a target", "\t  /dev/disk/by-id/ata-X_1-part1  UNAVAIL 0 0 0  cannot open\n", "ata-X_1", "striped"],
 ];
 
-test("disks and profile are those of the vdevs that hold data, whatever their state and their names", async () => {
+test("disks and profile come from the vdevs that hold data, for any state and name of theirs", async () => {
   const zfsList = rootDataset("my pool", "/my pool");
   for (const [what, rows, disks, profile] of vdevs) {
     const zpool = status(`\tmy pool  DEGRADED     0     0     0\n${rows}`);
@@ -315,7 +314,7 @@ test("disks and profile are those of the vdevs that hold data, whatever their st
   }
 });
 
-test("a member below a device mapper is on the disks that are below it", async () => {
+test("a member on a device mapper is listed as the disks below it", async () => {
   const dm = { name: "luks a", kname: "dm-0", type: "crypt", fstype: "zfs_member" };
   const blockdevices = ["sda", "sdb"].map((name) => ({
     name,
@@ -332,7 +331,7 @@ test("a member below a device mapper is on the disks that are below it", async (
   }
 });
 
-test("each NIC has the tags that networking.json gives it, and never the name of its interface", async () => {
+test("each NIC has the tags from networking.json, and never the name of its interface as a tag", async () => {
   const networking = JSON.stringify({
     admin_tag: "admin",
     nictags: [
@@ -357,13 +356,13 @@ test("each NIC has the tags that networking.json gives it, and never the name of
   assert.is(facts["Admin IP"], "10.77.0.41");
 });
 
-test("without networking.json the tags are those of booter's arguments, and the boot NIC has the admin tag", async () => {
+test("without networking.json the tags come from the booter's arguments, and the boot NIC has the admin tag", async () => {
   const ip = ipSays(admin, { ...second, operstate: "UNKNOWN", flags: ["UP", "LOWER_UP"] });
   const names = async (cmdline: string, networking?: string) => {
     const files = { "/proc/cmdline": cmdline, ...(networking && { [`${config}/triton-networking.json`]: networking }) };
     const facts = await factsOf(files, { ip });
     const nics = facts["Network Interfaces"] as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-    assert.is(facts["Setup"], false, "Setup is there");
+    assert.is(facts["Setup"], false, "Setup is present");
     return Object.values(nics).map((nic) => nic["NIC Names"]);
   };
   assert.equal(await names("admin_nic=52:54:00:aa:00:01 external_nic=52:54:00:aa:00:02 my_nic=fast hostname=x"), [
@@ -377,7 +376,7 @@ test("without networking.json the tags are those of booter's arguments, and the 
   }
 });
 
-test("an aggregation has Triton's name, its members and its tags; what is on it names its VLAN and its NIC", async () => {
+test("an aggregation has Triton's name, its members and its tags; a link over it names its VLAN and its NIC", async () => {
   const networking = JSON.stringify({
     admin_tag: "admin",
     nictags: [
@@ -424,7 +423,7 @@ test("an aggregation has Triton's name, its members and its tags; what is on it 
   assert.equal(facts["Link Aggregations"], { aggr0: { "LACP mode": "active", Interfaces: ["eth0", "eth1"] } });
 });
 
-test("the datacenter's names are networking.json's, else node.config's", async () => {
+test("the names of the datacenter come from networking.json, or else from node.config", async () => {
   const nodeConfig = { [`${config}/node.config`]: "datacenter_name='lab-1'\ndns_domain='example.com'\n" };
   const named = async (files: Record<string, string>) => {
     const facts = await factsOf(files);
@@ -439,7 +438,7 @@ test("the datacenter's names are networking.json's, else node.config's", async (
   assert.equal(await named({}), [undefined, undefined]);
 });
 
-test("agents are told with name and version, whatever else lies beside them", async () => {
+test("agents are listed with name and version, and other files in their folder are ignored", async () => {
   const folder = "/opt/smartdc/agents/lib/node_modules";
   const facts = await factsOf({
     [`${folder}/cn-agent/package.json`]: '{"name":"cn-agent","version":"2.9.0","private":true}',

@@ -1,4 +1,4 @@
-/** The system pool in early boot: what is awaited, imported and destroyed, and what the console says of it. */
+/** The system pool in early boot: the waits for disks, imports and destructions, and the console lines about them. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type FakePool, fakeZfs } from "../../fixtures/fake-zfs.js";
@@ -59,7 +59,7 @@ status: The pool uses the following feature(s) not supported on this system:
 for (const shell of shells) {
   const prefix = shell.join(" ");
 
-  test(`${prefix}: a set-up node has its pool imported by ID and its filesystems mounted in mountpoint order, without waiting`, async () => {
+  test(`${prefix}: a set-up node imports its pool by ID and mounts its filesystems in mountpoint order, without a wait`, async () => {
     const { console, state, done, uptime, systemPool, commands } = await outcome(shell, { pools: [zones] });
     assert.equal(console, ["triton: system pool zones"]);
     assert.is(state, "imported zones\n");
@@ -75,7 +75,7 @@ for (const shell of shells) {
     assert.is(commands.includes("modprobe zfs"), true);
   });
 
-  test(`${prefix}: a disk that comes late is found at once, within the time that zfs_modprobe_sleep gives`, async () => {
+  test(`${prefix}: a late disk is found as soon as it appears, within the time of zfs_modprobe_sleep`, async () => {
     const late = { ...zones, pluggedAtSeconds: 24 };
     const found = await outcome(shell, { pools: [late], append: "zfs_modprobe_sleep=15" });
     assert.equal(found.console, [
@@ -87,7 +87,7 @@ for (const shell of shells) {
     assert.equal(missed.console, [waiting, "triton: system pool none: no disk"]);
   });
 
-  test(`${prefix}: a pool with spaces in its name is imported by it, and named as one word in the commands of remedies`, async () => {
+  test(`${prefix}: a pool with spaces in its name is imported, and its name is quoted in the commands of remedies`, async () => {
     const name = "my  pool";
     const filesystems = [`/${name}\ton\t-\t${name}`, `/opt\ton\t-\t${name}/o p t`];
     const whole = await outcome(shell, { pools: [{ name, isSystem: true, filesystems }] });
@@ -122,7 +122,7 @@ for (const shell of shells) {
     assert.is(systemPool, undefined);
   });
 
-  test(`${prefix}: smartdc:factoryreset=yes destroys the system pool alone, and the other pools are used`, async () => {
+  test(`${prefix}: smartdc:factoryreset=yes destroys only the system pool, and the other pools are used`, async () => {
     const { console, state, done } = await outcome(shell, {
       pools: [
         { name: "tank", filesystems: ["/tank\ton\t-\ttank"] },
@@ -138,28 +138,32 @@ for (const shell of shells) {
   });
 }
 
-// Decisions and texts, which are the same in every shell: once is enough.
+// Decisions and texts are the same in every shell, so these tests run in one.
 const [shell] = shells;
 
-test("a new node waits 10 s, and not at all with zfs_modprobe_sleep=0", async () => {
+test("a new node waits 10 s, and with zfs_modprobe_sleep=0 it does not wait", async () => {
   const slow = await outcome(shell, { files: { "sys/block/vda/size": "2048\n" } });
   assert.equal(slow.console, [waiting, "triton: system pool none"]);
   assert.is(slow.state, "none\n");
   assert.is(Math.floor(slow.uptime), 22);
-  assert.is(slow.commands.filter((line) => line === "zpool import").length, 1, "looks again only when a disk came");
+  assert.is(
+    slow.commands.filter((line) => line === "zpool import").length,
+    1,
+    "searches again only when a disk appears",
+  );
   const quick = await outcome(shell, { append: "zfs_modprobe_sleep=0" });
   assert.equal(quick.console, ["triton: system pool none: no disk"]);
   assert.is(quick.uptime, 12.34);
 });
 
-test("without a disk ZFS is not loaded; a floppy, a CD or the root's loop device is none", async () => {
+test("without a disk ZFS is not loaded, and a floppy, a CD or the root's loop device does not count as a disk", async () => {
   const files = Object.fromEntries(["fd0", "sr0", "loop0", "ram0"].map((name) => [`sys/block/${name}/size`, "8\n"]));
   const { commands, console } = await outcome(shell, { files });
   assert.is(commands.includes("modprobe zfs"), false);
   assert.equal(console, [waiting, "triton: system pool none: no disk"]);
 });
 
-test("zfs_modprobe_sleep counts as a word of its own that is a number, and the last one counts", async () => {
+test("zfs_modprobe_sleep must be a separate word with a number, and the last one counts", async () => {
   const table = [
     ["zfs_modprobe_sleep=5 zfs_modprobe_sleep=0", 0],
     ["xzfs_modprobe_sleep=0 zfs_modprobe_sleep zfs_modprobe_sleep_=0", 10],
@@ -177,7 +181,7 @@ test("zfs_modprobe_sleep counts as a word of its own that is a number, and the l
   }
 });
 
-test("a pool that lacks disks is awaited for 30 s, and imported whole as soon as they are there", async () => {
+test("early boot waits 30 s for the missing disks of a pool, and imports it as soon as they appear", async () => {
   const late = { ...zones, listingUnplugged: degradedListing, pluggedAtSeconds: 30 };
   const { console, done, uptime } = await outcome(shell, { pools: [late] });
   assert.equal(console, [
@@ -188,19 +192,19 @@ test("a pool that lacks disks is awaited for 30 s, and imported whole as soon as
   assert.is(Math.floor(uptime), 30);
 });
 
-test("a pool that lacks disks is awaited when the system pool is there already, too", async () => {
+test("early boot waits for the missing disks of another pool even if the system pool is imported", async () => {
   const late = { name: "tank", listingUnplugged: degradedListing, pluggedAtSeconds: 20 };
   const { console, uptime } = await outcome(shell, { pools: [zones, late] });
   assert.equal(console, ["triton: waiting up to 30 s for the missing disks of pool tank", "triton: system pool zones"]);
   assert.is(Math.floor(uptime), 20);
 });
 
-test("a degraded pool is imported when the time is up, and called degraded", async () => {
+test("a degraded pool is imported when the time is up, and reported as degraded", async () => {
   const degraded = { ...zones, listingUnplugged: degradedListing, pluggedAtSeconds: 1000 };
   const { console, state, done, uptime } = await outcome(shell, { pools: [degraded] });
   assert.equal(console, [
     "triton: waiting up to 30 s for the missing disks of pool zones",
-    "triton: error: pool zones is DEGRADED; see 'zpool status zones', and replace what failed",
+    "triton: error: pool zones is DEGRADED; see 'zpool status zones', and replace the failed disks",
     "triton: system pool zones, degraded",
   ]);
   assert.is(state, "imported zones\n");
@@ -208,7 +212,7 @@ test("a degraded pool is imported when the time is up, and called degraded", asy
   assert.is(Math.floor(uptime), 42);
 });
 
-test("noimport=true wins over everything; nothing of ZFS is touched", async () => {
+test("noimport=true overrides all other arguments, and no ZFS command runs", async () => {
   const append = "destroy_zpools=true noimport=true zfs_modprobe_sleep=60";
   const { console, state, commands, systemPool } = await outcome(shell, {
     pools: [{ ...zones, factoryReset: "yes" }],
@@ -232,13 +236,13 @@ test("only the exact words noimport=true and destroy_zpools=true count", async (
   }
 });
 
-test("destroy_zpools=true with no pool destroys nothing", async () => {
+test("destroy_zpools=true without a pool destroys nothing", async () => {
   const { console, done } = await outcome(shell, { append: "destroy_zpools=true zfs_modprobe_sleep=0" });
   assert.equal(console, ["triton: system pool none: no disk"]);
   assert.equal(done, []);
 });
 
-test("a pool that could not be destroyed is told so, is not mounted, and the node is not a new one", async () => {
+test("a pool that cannot be destroyed is reported and not mounted, and the node does not count as new", async () => {
   const { console, state, done } = await outcome(shell, {
     pools: [{ ...zones, destroyError: "cannot destroy 'zones': pool is busy\n" }],
     append: "destroy_zpools=true",
@@ -264,11 +268,11 @@ test("any other value of smartdc:factoryreset, and the mark on a pool that is no
 
 const notImported: readonly (readonly [what: string, pool: FakePool, console: readonly string[], reason: string])[] = [
   [
-    "another machine's",
+    "a pool of another machine",
     { name: "zones", listing: foreignListing, importError: foreignError },
     [
       "triton: error: pool zones: not imported: pool was previously in use from another system. Last accessed by cn8 " +
-        "(hostid=a1b2c3d4) at Wed Nov 25 12:00:00 2026; see that no other machine uses its disks, boot with " +
+        "(hostid=a1b2c3d4) at Wed Nov 25 12:00:00 2026; make sure that no other machine uses its disks, boot with " +
         "noimport=true, run 'zpool import -fN zones', and reboot",
       waiting,
     ],
@@ -276,39 +280,39 @@ const notImported: readonly (readonly [what: string, pool: FakePool, console: re
       "(hostid=a1b2c3d4) at Wed Nov 25 12:00:00 2026",
   ],
   [
-    "one that lacks disks",
+    "a pool that lacks disks",
     { name: "zones", listing: missingListing, importError: missingError },
     [
       "triton: waiting up to 30 s for the missing disks of pool zones",
       "triton: error: pool zones: not imported: One or more devices contains corrupted data " +
-        "(vdb is missing or not readable); attach the disks that it lacks, and reboot",
+        "(vdb is missing or not readable); attach the missing disks, and reboot",
     ],
     "pool zones: not imported: One or more devices contains corrupted data (vdb is missing or not readable)",
   ],
   [
-    "a newer one",
+    "a pool of a newer ZFS",
     { name: "zones", listing: newerListing, importError: "cannot import 'zones': unsupported feature\n" },
     [
       "triton: waiting up to 30 s for the missing disks of pool zones",
       "triton: error: pool zones: not imported: The pool uses the following feature(s) not supported on this system: " +
-        "com.example:later (What is not invented yet.); boot a platform image whose ZFS is new enough for it",
+        "com.example:later (What is not invented yet.); boot a platform image with a newer ZFS",
     ],
     "pool zones: not imported: The pool uses the following feature(s) not supported on this system: " +
       "com.example:later (What is not invented yet.)",
   ],
   [
-    "one refused for a reason that nobody thought of",
+    "a pool with an unknown import error",
     { name: "zones", importError: "internal error: Invalid exchange\n" },
     [
       "triton: error: pool zones: not imported: internal error: Invalid exchange; " +
-        "see what 'zpool import' says, mend it, and reboot",
+        "run 'zpool import' to see the cause, fix it, and reboot",
       waiting,
     ],
     "pool zones: not imported: internal error: Invalid exchange",
   ],
 ];
 for (const [what, pool, lines, reason] of notImported) {
-  test(`${what} is loud and not forced, and the node is not a new one`, async () => {
+  test(`${what} is reported and not forced, and the node does not count as new`, async () => {
     const { console, state, done, systemPool } = await outcome(shell, { pools: [pool] });
     assert.equal(console, [...lines, `triton: system pool none, but not a new node: ${reason}`]);
     assert.is(state, `failed ${reason}\n`);
@@ -317,13 +321,13 @@ for (const [what, pool, lines, reason] of notImported) {
   });
 }
 
-test("destroy_zpools=true does not make a new node of one whose pool could not be imported", async () => {
+test("a node whose pool cannot be imported does not count as new, even with destroy_zpools=true", async () => {
   const pools = [{ name: "tank" }, { name: "zones", listing: foreignListing, importError: foreignError }];
   const { state } = await outcome(shell, { pools, append: "destroy_zpools=true" });
   assert.match(state, /^failed pool zones: not imported/);
 });
 
-test("a foreign pool beside the system pool is loud, and the system pool is used", async () => {
+test("a foreign pool next to the system pool is reported, and the system pool is used", async () => {
   const pools = [zones, { name: "zones", listing: foreignListing, importError: foreignError }];
   const { console, state } = await outcome(shell, { pools });
   assert.match(console[0] ?? "", /^triton: error: pool zones: not imported: pool was previously in use/);
@@ -331,7 +335,7 @@ test("a foreign pool beside the system pool is loud, and the system pool is used
   assert.is(state, "imported zones\n");
 });
 
-test("ZFS that does not work is loud, and the node is not a new one", async () => {
+test("if ZFS does not work, the state file says so, and the node does not count as new", async () => {
   const zfs = await fakeZfs([zones]);
   await using initramfs = await FakeInitramfs.create({
     shell,
@@ -339,7 +343,10 @@ test("ZFS that does not work is loud, and the node is not a new one", async () =
     programs: { ...zfs.programs, modprobe: "#!/bin/sh\necho 'modprobe: ERROR: could not insert zfs' >&2\nexit 1\n" },
   });
   await initramfs.run(script);
-  assert.match(await initramfs.read("run/triton/system-pool.state"), /^failed pool of any name: ZFS does not work/);
+  assert.match(
+    await initramfs.read("run/triton/system-pool.state"),
+    /^failed pool \(any\): ZFS does not work: modprobe: ERROR/,
+  );
 });
 
 test("a pool without .system_pool is used, and is not the system pool", async () => {
@@ -350,12 +357,12 @@ test("a pool without .system_pool is used, and is not the system pool", async ()
   assert.equal(done, ["zpool import 1001", "zfs mount tank/data", "zfs mount tank"]);
 });
 
-test("of two system pools the first is used, and nothing of the second is mounted", async () => {
+test("of two system pools the first is used, and no filesystem of the second is mounted", async () => {
   const old = { name: "old", isSystem: true, filesystems: ["/old\ton\t-\told", "/var\ton\t-\told/var"] };
   const { console, done } = await outcome(shell, { pools: [zones, old] });
   assert.equal(console, [
-    "triton: error: pool old has .system_pool in it, as has the system pool zones: nothing of old is mounted; " +
-      "remove .system_pool from the one that is not the system pool, or take its disks out",
+    "triton: error: pool old contains .system_pool, and so does the system pool zones: nothing of old is mounted; " +
+      "remove .system_pool from the pool that is not the system pool, or detach the disks of that pool",
     "triton: system pool zones",
   ]);
   assert.is(
@@ -364,7 +371,7 @@ test("of two system pools the first is used, and nothing of the second is mounte
   );
 });
 
-test("a root dataset is looked into whatever its mountpoint is", async () => {
+test("early boot looks into a root dataset with any mountpoint", async () => {
   for (const [rootMountpoint, option] of [
     ["/elsewhere", "zfsutil,ro"],
     ["none", "zfsutil,ro"],
@@ -378,12 +385,12 @@ test("a root dataset is looked into whatever its mountpoint is", async () => {
   }
 });
 
-test("a pool whose root dataset cannot be read does not make a new node", async () => {
+test("a node with an unreadable root dataset does not count as new", async () => {
   const { console, state } = await outcome(shell, { pools: [{ name: "zones", unmountable: ["zones"] }] });
   assert.is(
     console[0],
     "triton: error: pool zones: its root dataset cannot be mounted to look for .system_pool: " +
-      "cannot mount 'zones': encryption key not loaded; see that it is neither encrypted nor damaged",
+      "cannot mount 'zones': encryption key not loaded; check that it is neither encrypted nor damaged",
   );
   assert.match(state, /^failed pool zones: its root dataset cannot be mounted/);
 });

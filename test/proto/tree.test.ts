@@ -1,4 +1,4 @@
-/** Where the image's own files lie, and what several of them have to agree upon. */
+/** The places of the image's own files, and values that must be the same in several of them. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -10,8 +10,8 @@ const test = suite("proto: tree");
 const proto = join(findProjectRoot(), "proto");
 const paths = (await listTree(proto)).map(({ path }) => path);
 
-test("what configures systemd lies below /usr/lib/systemd, and nothing where datasets are mounted", () => {
-  assert.ok(paths.includes("usr/lib/systemd/system/triton-ssh-hostkey.service"), "the tree is there");
+test("the configuration of systemd is below /usr/lib/systemd, and no file is where datasets are mounted", () => {
+  assert.ok(paths.includes("usr/lib/systemd/system/triton-ssh-hostkey.service"), "the tree is not empty");
   const misplaced = /^(etc\/systemd|lib|etc\/sysusers\.d|home|opt|var)\//;
   assert.equal(
     paths.filter((path) => misplaced.test(path)),
@@ -19,7 +19,7 @@ test("what configures systemd lies below /usr/lib/systemd, and nothing where dat
   );
 });
 
-test("login shells, other sessions, services and agents all have one PATH", async () => {
+test("login shells, other sessions, services and agents all have the same PATH", async () => {
   const pathIn = async (file: string, pattern: RegExp): Promise<string | undefined> =>
     pattern.exec(await readFile(join(proto, file), "utf8"))?.[1];
   const debian = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"; // root's in Debian's /etc/profile

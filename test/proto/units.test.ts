@@ -1,4 +1,4 @@
-/** The operator's units in /opt/custom/systemd and the agents' own: which are linked, and which are enabled. */
+/** The operator's units in /opt/custom/systemd and the agents' units: which are linked, and which are enabled. */
 import { mkdir, readdir, readlink, symlink } from "node:fs/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -12,14 +12,14 @@ const wanted = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.t
 const plain = "[Service]\nExecStart=/bin/true\n";
 
 interface Outcome {
-  /** Name in /run/systemd/system → where its link leads in the new root. */
+  /** Name in /run/systemd/system → target of its link in the new root. */
   readonly links: Readonly<Record<string, string>>;
-  /** Units that systemctl was told to enable, in each call. */
+  /** The units of each call of systemctl enable. */
   readonly enabled: readonly string[];
   readonly console: readonly string[];
 }
 
-/** @param arrange what is done to the initramfs before the script runs. @default nothing */
+/** @param arrange prepares the initramfs before the script runs. @default no change */
 async function outcome(
   options: FakeInitramfsOptions,
   arrange: (path: (inside: string) => string) => Promise<void> = async () => {},
@@ -64,7 +64,7 @@ for (const shell of shells) {
     });
   });
 
-  test(`${name}: a unit may be a link to where it is in the booted system, and one that leads nowhere is told of`, async () => {
+  test(`${name}: a unit may be a link to a path of the booted system, and a link without a target is reported`, async () => {
     const files = { "root/opt/custom/pkg/far.service": wanted, [`${custom}/near.service`]: plain };
     const { links, enabled, console } = await outcome({ shell, files }, async (path) => {
       await symlink("/opt/custom/pkg/far.service", path(`${custom}/far.service`));
@@ -73,12 +73,12 @@ for (const shell of shells) {
     assert.equal(Object.keys(links), ["far.service", "near.service"]);
     assert.equal(enabled, ["far.service"]);
     assert.equal(console, [
-      "triton: error: unit /opt/custom/systemd/lost.service is a link that leads nowhere; mend the link, or remove it",
+      "triton: error: unit /opt/custom/systemd/lost.service is a link to a file that does not exist; correct the link, or remove it",
       "triton: units enabled: far.service",
     ]);
   });
 
-  test(`${name}: what is no unit is left alone: other files, folders and what is in them`, async () => {
+  test(`${name}: other files and folders, and their content, are ignored`, async () => {
     const files = {
       [`${custom}/README`]: "[Install]\n",
       [`${custom}/one.service~`]: wanted,
@@ -95,7 +95,7 @@ for (const shell of shells) {
     });
   });
 
-  test(`${name}: agents' services are enabled too, after the operator's of the same name`, async () => {
+  test(`${name}: agents' services are enabled, but an operator's unit of the same name takes precedence`, async () => {
     const files = {
       [`${custom}/triton-cn-agent.service`]: plain,
       [`${agents}/cn-agent/systemd/triton-cn-agent.service`]: wanted,
@@ -112,11 +112,11 @@ for (const shell of shells) {
     });
   });
 
-  test(`${name}: with no such folder, or an empty one, nothing is linked and nothing is run`, async () => {
+  test(`${name}: without units nothing is linked, and systemctl does not run`, async () => {
     assert.equal(await outcome({ shell }), { links: {}, enabled: [], console: [] });
   });
 
-  test(`${name}: a unit that cannot be enabled is named, and the others are enabled all the same`, async () => {
+  test(`${name}: a unit that cannot be enabled is reported, and the others are enabled`, async () => {
     const systemctl = `#!/bin/sh
 echo "systemctl $*" >>"$TRITON_SYSROOT/commands"
 case " $* " in *" bad.service "*) echo "Failed to enable unit: bad.service" >&2; exit 1 ;; esac

@@ -1,4 +1,4 @@
-/** The root's digest, checked between fetch and mount: what is let through, and what stops the boot. */
+/** The check of the root's digest between fetch and mount: which roots pass, and which stop the boot. */
 import { createHash } from "node:crypto";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -9,7 +9,7 @@ const test = suite("proto: verify");
 const root = "what live-boot fetched\n";
 const sha1 = createHash("sha1").update(root).digest("hex");
 
-/** Checks a medium as live-boot does. Ends with "mounted" when live-boot would go on, and after three waits when not. */
+/** Checks a medium as live-boot does. Prints "mounted" if live-boot would continue; otherwise ends after three waits. */
 const check = `
 sleep() { printf 'waited %s s\\n' "$1"; waits=x$waits; [ "$waits" != xxx ] || exit 0; }
 Verify_checksums "$TRITON_SYSROOT/medium" && echo mounted
@@ -39,11 +39,11 @@ for (const shell of shells) {
     }
   });
 
-  test(`${name}: a root with another digest is never mounted, and the console says why again and again`, async () => {
+  test(`${name}: a root with another digest is never mounted, and the console repeats the reason`, async () => {
     const expected = sha1.replace(/^./, (digit) => (digit === "0" ? "1" : "0"));
     const line =
-      `triton: error: filesystem.squashfs is not the one that its hash is for: expected sha1 ${expected}, ` +
-      `got ${sha1}; the boot stops here; install the platform image anew on the headnode, and reset this machine`;
+      `triton: error: filesystem.squashfs is not the one that filesystem.squashfs.hash names: expected sha1 ${expected}, ` +
+      `got ${sha1}; the boot stops here; reinstall the platform image on the headnode, and reset this machine`;
     assert.equal(await outcome(shell, `${expected}\n`), {
       said: Array(3).fill("waited 30 s"),
       console: Array(3).fill(line),
@@ -54,13 +54,13 @@ for (const shell of shells) {
     assert.equal(await outcome(shell, undefined), { said: ["mounted"], console: [] });
   });
 
-  test(`${name}: a hash file that holds no digest says so, and does not stop the boot`, async () => {
+  test(`${name}: a hash file without a digest is reported, and does not stop the boot`, async () => {
     for (const hash of ["", "\n", "<html>404</html>\n", sha1.slice(1), `${sha1}0`, `${sha1}  filesystem.squashfs\n`]) {
       const { said, console } = await outcome(shell, hash);
       assert.equal(said, ["mounted"], hash);
       assert.equal(console, [
         "triton: error: filesystem.squashfs.hash is not a SHA-1 digest, so the root is not verified; " +
-          "install the platform image anew on the headnode",
+          "reinstall the platform image on the headnode",
       ]);
     }
   });

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
 import { formatDuration } from "../../base/format.js";
 import type { Outcome } from "./outcome.js";
 
@@ -47,6 +48,10 @@ export async function runBootScenarios(program: string, options: BootScenariosOp
     remarks: [],
     output: "",
     durationMs: performance.now() - startedAt,
+    rerun:
+      counts === undefined || counts.failedScenarios.length === 0
+        ? { command: "npm test --", args: ["--boot"] }
+        : { command: "npx livelab test --image out/latest", args: counts.failedScenarios },
   };
 }
 
@@ -70,12 +75,20 @@ async function endOf(child: ChildProcess, { timeoutMs, signal }: BootScenariosOp
   return signal?.aborted === true ? "was interrupted" : `did not end in ${formatDuration(timeoutMs)}`;
 }
 
-/** Undefined when the text is no report of counts. */
-function parseReport(text: string): { passed: number; failed: number } | undefined {
+const count = z.number().int().nonnegative();
+
+/** What is read of a TestReport (harness/scenarios/scenario-run.ts). */
+const reportParts = z.object({
+  passed: count,
+  failed: count,
+  scenarios: z.array(z.object({ name: z.string(), passed: z.boolean() })),
+});
+
+/** Undefined when the text is no report. */
+function parseReport(text: string): { passed: number; failed: number; failedScenarios: readonly string[] } | undefined {
   try {
-    const { passed, failed } = JSON.parse(text) as { passed: unknown; failed: unknown };
-    const isCount = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0;
-    return isCount(passed) && isCount(failed) ? { passed, failed } : undefined;
+    const { passed, failed, scenarios } = reportParts.parse(JSON.parse(text));
+    return { passed, failed, failedScenarios: scenarios.filter((one) => !one.passed).map(({ name }) => name) };
   } catch {
     return undefined;
   }

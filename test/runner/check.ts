@@ -1,11 +1,16 @@
 /** A check of the tree that counts as one test. */
-import type { Outcome } from "./outcome.js";
+import type { Outcome, Rerun } from "./outcome.js";
+
+/** `npm test -- --checks` runs all that need no image. */
+const ALL_CHECKS: Rerun = { command: "npm test --", args: ["--checks"] };
 
 export interface Check {
   /** What is claimed of the tree; a sentence that can be false. */
   readonly name: string;
   /** @returns what speaks against it, with file and remedy; nothing when it holds. @param root the clone */
   problems(root: string): Promise<readonly string[]>;
+  /** @default ALL_CHECKS */
+  readonly rerun?: Rerun;
 }
 
 export async function runCheck(check: Check, root: string): Promise<Outcome> {
@@ -20,5 +25,6 @@ export async function runCheck(check: Check, root: string): Promise<Outcome> {
     remarks: [],
     output: "",
     durationMs: performance.now() - startedAt,
+    rerun: check.rerun ?? ALL_CHECKS,
   };
 }

@@ -1,6 +1,6 @@
 /** What became of one thing that `npm test` ran: a file of tests, a check, or the boot scenarios. */
 export interface Outcome {
-  /** Path below dist/, or the name of the check. */
+  /** Source of the tests below the clone's root, or the name of the check. */
   readonly name: string;
   readonly passed: number;
   /** At least 1 when there is a problem. */
@@ -12,4 +12,14 @@ export interface Outcome {
   /** All that it printed; shown when it failed. */
   readonly output: string;
   readonly durationMs: number;
+  /** How to run just this again. */
+  readonly rerun: Rerun;
+}
+
+/** A shell command in two parts: what failed of the same command is run again by one line. */
+export interface Rerun {
+  /** E.g. "npm test --". */
+  readonly command: string;
+  /** E.g. a file of tests. They need no quotes. */
+  readonly args: readonly string[];
 }

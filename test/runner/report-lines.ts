@@ -13,16 +13,44 @@ export function outcomeLines(outcome: Outcome): string {
   return lines.join("\n");
 }
 
-/** The end of a run: what failed, and as the very last line the sum. */
+/** So many files and checks count as slow; a run of fewer lists none. */
+const SLOWEST = 10;
+
+/** The end of a run: what was slow, what failed, how to run just that again, and as the very last line the sum. */
 export function summaryLines(outcomes: readonly Outcome[], durationMs: number): string {
   const sum = total(outcomes);
   const failed = outcomes.filter((outcome) => outcome.failed > 0);
   return [
     "",
-    ...(failed.length > 0 ? ["failed:", ...failed.map((outcome) => `  ${outcome.name}: ${firstLine(outcome)}`)] : []),
+    ...section("slowest:", outcomes.length > SLOWEST ? slowestLines(outcomes) : []),
+    ...section(
+      "failed:",
+      failed.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${firstLine(problem)}`)),
+    ),
+    ...section("to run just that again:", rerunCommands(failed)),
     `in ${formatDuration(durationMs)}`,
     `${sum.passed} passed, ${sum.failed} failed`,
   ].join("\n");
+}
+
+/** A heading with its lines; nothing when there are none. */
+const section = (heading: string, lines: readonly string[]): string[] =>
+  lines.length === 0 ? [] : [heading, ...lines.map((line) => `  ${line}`)];
+
+function slowestLines(outcomes: readonly Outcome[]): string[] {
+  const slowest = [...outcomes].sort((a, b) => b.durationMs - a.durationMs).slice(0, SLOWEST);
+  const durations = slowest.map(({ durationMs }) => formatDuration(durationMs));
+  const width = Math.max(...durations.map((text) => text.length));
+  return slowest.map(({ name }, index) => `${durations[index]?.padStart(width)}  ${name}`);
+}
+
+/** One line for each command, with the arguments of all that it runs. */
+function rerunCommands(failed: readonly Outcome[]): string[] {
+  const args = new Map<string, Set<string>>();
+  for (const { rerun } of failed) {
+    args.set(rerun.command, new Set([...(args.get(rerun.command) ?? []), ...rerun.args]));
+  }
+  return [...args].map(([command, words]) => [command, ...words].join(" "));
 }
 
 /** @returns counts over all outcomes */
@@ -34,4 +62,4 @@ export function total(outcomes: readonly Outcome[]): { readonly passed: number; 
 }
 
 const indent = (text: string): string => text.replaceAll(/^/gm, "      ");
-const firstLine = (outcome: Outcome): string => outcome.problems[0]?.split("\n")[0] ?? "";
+const firstLine = (text: string): string => text.split("\n")[0] ?? "";

@@ -1,5 +1,5 @@
 /** Runs a tool that a check needs and keeps what it prints. */
-import { execFile } from "node:child_process";
+import { type ProgramError, runProgram as run } from "../../base/run-program.js";
 
 export interface ProgramResult {
   /** Exit status; undefined when it did not start, or was ended at its limit. */
@@ -13,21 +13,15 @@ export interface ProgramResult {
 const TIMEOUT_MS = 120_000;
 
 /** Never rejects. @param argv program and arguments */
-export function runProgram(argv: readonly [string, ...string[]], cwd: string): Promise<ProgramResult> {
-  const [program, ...args] = argv;
-  return new Promise((resolve) => {
-    execFile(program, args, { cwd, timeout: TIMEOUT_MS, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
-      const code = error === null ? 0 : error.code;
-      const ended = typeof code === "number";
-      const reason = ended || error === null ? "" : error.message;
-      resolve({
-        code: ended ? code : undefined,
-        stdout,
-        output: [stdout, stderr, reason]
-          .map((text) => text.trim())
-          .filter(Boolean)
-          .join("\n"),
-      });
-    });
-  });
+export async function runProgram(
+  [program, ...args]: readonly [string, ...string[]],
+  cwd: string,
+): Promise<ProgramResult> {
+  const { status, stdout, stderr, message } = await run(program, args, { cwd, limitMs: TIMEOUT_MS }).then(
+    (output) => ({ ...output, status: 0, message: "" }),
+    (error: ProgramError) => error,
+  );
+  const output = status === undefined ? [stdout, message] : [stdout, stderr];
+  const printed = output.map((text) => text.trim()).filter(Boolean);
+  return { code: status, stdout, output: printed.join("\n") };
 }

@@ -36,8 +36,8 @@ test("passes with its count when all its tests pass", async () => {
   assert.equal({ passed, failed, problems, remarks }, { passed: 2, failed: 0, problems: [], remarks: [] });
 });
 
-test("fails when a test fails, and keeps its output", () =>
-  mustFail("fails", /^1 of 2 tests did not pass$/, { passed: 1, failed: 1 }, ({ output }) => {
+test("fails when a test fails, names the test and keeps its output", () =>
+  mustFail("fails", /^"fails": Expected values to be strictly equal$/, { passed: 1, failed: 1 }, ({ output }) => {
     assert.match(output, "Expected values to be strictly equal");
   }));
 
@@ -46,8 +46,19 @@ test("fails when it throws at load", () =>
     assert.match(output, "thrown at load");
   }));
 
+test("names every failed test of several suites, whatever is in its title or its message", async () => {
+  const { problems, passed, failed, rerun } = await run("fails-variously");
+  assert.equal(problems, [
+    '"says "no" in colours": it said (yes)',
+    '"in two lines": the first line',
+    '"needs no suite": thrown',
+  ]);
+  assert.equal([passed, failed], [1, 3]);
+  assert.equal(rerun, { command: "npm test --", args: ["fails-variously"] });
+});
+
 test("fails when a before hook throws, which uvu ends with status 0", () =>
-  mustFail("throws-in-before", /^1 of 1 tests did not pass$/, { passed: 0, failed: 1 }));
+  mustFail("throws-in-before", /^1 of 1 tests did not run$/, { passed: 0, failed: 1 }));
 
 test("fails when an after hook throws", () =>
   mustFail("throws-in-after", /no summary|exit status 1/, { passed: 0, failed: 1 }));

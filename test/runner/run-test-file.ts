@@ -10,10 +10,10 @@ import { TempDir } from "../../base/temp-dir.js";
 import { leftProcesses } from "./left-processes.js";
 import type { Outcome } from "./outcome.js";
 import { statedSkips } from "./skip-test.js";
-import { parseUvuSummaries } from "./uvu-summary.js";
+import { parseUvuFailures, parseUvuSummaries } from "./uvu-summary.js";
 
 export interface TestFileOptions {
-  /** What the outcome is called. */
+  /** Source of the tests below the clone's root; the outcome is called so. */
   readonly name: string;
   /** Longest run, in milliseconds; then the whole process group gets SIGTERM, and SIGKILL when the grace is over. */
   readonly timeoutMs: number;
@@ -74,6 +74,7 @@ export async function runTestFile(file: string, options: TestFileOptions): Promi
     remarks: statedSkips(output).map((reason) => `skipped ${reason}`),
     output,
     durationMs: performance.now() - startedAt,
+    rerun: { command: "npm test --", args: [options.name] },
   };
 }
 
@@ -122,7 +123,10 @@ function judge(output: string, ending: Ending): string[] {
   const problems: string[] = [];
   const missed = summary.total - summary.passed;
   if (summary.total === 0) problems.push("ran no test");
-  if (missed > 0) problems.push(`${missed} of ${summary.total} tests did not pass`);
+  const failures = parseUvuFailures(output);
+  problems.push(...failures.map(({ title, message }) => `"${title}": ${message}`));
+  const unnamed = missed - failures.length; // a hook that throws ends its suite without a word
+  if (unnamed > 0) problems.push(`${unnamed} of ${summary.total} tests did not run`);
   if (missed === 0 && ending.kind === "exited" && ending.code !== 0) problems.push(`exit status ${ending.code}`);
   const silent = summary.skipped - statedSkips(output).length;
   if (silent > 0) problems.push(`${silent} skipped without a reason: see test/runner/skip-test.ts`);

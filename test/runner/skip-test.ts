@@ -10,7 +10,7 @@ const MARK = "SKIPPED ";
  * @param suite the uvu suite
  * @param reason what the host lacks, e.g. "needs root"
  */
-export function skipTest(suite: { skip(name: string): void }, title: string, reason: string): void {
+function skipTest(suite: { skip(name: string): void }, title: string, reason: string): void {
   suite.skip(title);
   console.log(`${MARK}${title}: ${reason}`);
 }
@@ -29,6 +29,10 @@ export function testUnless(
   if (lack === undefined) suite(title, body);
   else skipTest(suite, title, lack);
 }
+
+/** What a host lacks whose user is not root. @param why e.g. "to mount a small file system" */
+export const needsRoot = (why: string): string | undefined =>
+  process.getuid?.() === 0 ? undefined : `needs root, ${why}`;
 
 /** The skipped tests that said why, as "title: reason". */
 export function statedSkips(output: string): readonly string[] {

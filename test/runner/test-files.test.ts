@@ -31,9 +31,9 @@ test("are found below dist/, with those that start a machine or need the image s
   assert.equal(
     (await findTestFiles(places.dist)).map(({ name, kind }) => [name, kind]),
     [
-      ["test/image/kvm.test.js", "image"],
-      ["test/machine/boot.test.js", "machine"],
-      ["base/format.test.js", "unit"],
+      ["base/format.test.ts", "unit"],
+      ["test/image/kvm.test.ts", "image"],
+      ["test/machine/boot.test.ts", "machine"],
     ],
   );
 });
@@ -45,7 +45,7 @@ test("are named by their source or their compiled file, from any folder", async 
   for (const argument of ["base/format.test.ts", "dist/base/format.test.js", expected]) {
     assert.is(testFileOf(argument, places).path, expected, argument);
   }
-  assert.is(testFileOf("format.test.ts", { ...places, cwd: join(dir.path, "vm") }).path, expected);
+  assert.is(testFileOf("format.test.ts", { ...places, cwd: join(dir.path, "base") }).path, expected);
   assert.is(testFileOf("test/machine/boot.test.ts", places).kind, "machine");
 });
 
@@ -53,7 +53,7 @@ test("are named relative to the folder that npm was called in, too", async () =>
   const { dir, places } = await clone();
   await using _ = dir;
   const expected = join(places.dist, "base/format.test.js");
-  const callerCwd = join(dir.path, "vm");
+  const callerCwd = join(dir.path, "base");
   assert.is(testFileOf("format.test.ts", { ...places, callerCwd }).path, expected);
   assert.is(testFileOf("base/format.test.ts", { ...places, callerCwd }).path, expected);
 });

@@ -6,8 +6,8 @@ import { UsageError } from "../../base/livelab-error.js";
 import { nearestLine } from "../../harness/console/nearest-line.js";
 
 /**
- * Machine tests start a machine: they take minutes, and the whole host. Image tests do so with out/latest, which the boot
- * scenarios before them build where it is missing. All others are quick.
+ * Machine tests start QEMU or a builder machine: they take minutes, and the whole host. Image tests boot out/latest, which
+ * the boot scenarios before them build when it is missing. All others are quick.
  */
 export type TestKind = "unit" | "machine" | "image";
 
@@ -15,8 +15,9 @@ export type TestKind = "unit" | "machine" | "image";
 const KIND_BY_FOLDER: Readonly<Record<string, TestKind | undefined>> = { machine: "machine", image: "image" };
 
 export interface TestFile {
-  /** Path below dist/. */
+  /** Source of the tests, e.g. "base/format.test.ts". */
   readonly name: string;
+  /** What it is compiled to. */
   readonly path: string;
   readonly kind: TestKind;
 }
@@ -79,6 +80,9 @@ function nearestTest(argument: string, dist: string): string | undefined {
   return sources.find((name) => basename(name) === named) ?? (nearest && `${nearest}.test.ts`);
 }
 
-function testFile(dist: string, name: string): TestFile {
-  return { name, path: join(dist, name), kind: KIND_BY_FOLDER[/^test\/([^/]+)\//.exec(name)?.[1] ?? ""] ?? "unit" };
+/** @param compiled path below dist/ */
+function testFile(dist: string, compiled: string): TestFile {
+  const folder = /^test\/([^/]+)\//.exec(compiled)?.[1] ?? "";
+  const name = compiled.replace(/\.js$/, ".ts");
+  return { name, path: join(dist, compiled), kind: KIND_BY_FOLDER[folder] ?? "unit" };
 }

@@ -1,6 +1,6 @@
 /**
- * Reads what uvu prints at the end of a run. Its exit status alone is not to be trusted: see run-test-file.ts.
- * Source: uvu 0.5.6, src/index.js, exec().
+ * Reads what uvu prints: the failed tests and the summary. Its exit status alone is not to be trusted: see run-test-file.ts.
+ * Source: uvu 0.5.6, src/index.js, format() and exec().
  */
 import { stripVTControlCharacters } from "node:util";
 
@@ -18,5 +18,21 @@ export function parseUvuSummaries(output: string): readonly UvuSummary[] {
     total: Number(total),
     passed: Number(passed),
     skipped: Number(skipped),
+  }));
+}
+
+export interface UvuFailure {
+  readonly title: string;
+  /** First line of the error's message. */
+  readonly message: string;
+}
+
+const FAILURE = /^ {3}FAIL {2}(?:.*? {2})?"(.*)"\n {4}(.*?)(?: {2}\(\w+(?:\.\w+)*\))?$/gm;
+
+/** Every failed test in the output, in order. */
+export function parseUvuFailures(output: string): readonly UvuFailure[] {
+  return [...stripVTControlCharacters(output).matchAll(FAILURE)].map(([, title = "", message = ""]) => ({
+    title,
+    message: message.replace(/:$/, ""),
   }));
 }

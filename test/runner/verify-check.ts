@@ -6,6 +6,7 @@ import type { Check } from "./check.js";
 
 export const verifyCheck: Check = {
   name: "livelab verify: the outputs of the image that booted keep all rules",
+  rerun: { command: "npx livelab verify", args: ["out/latest"] },
   async problems(root) {
     const { violations } = await silentProgress.step("verify", (step) => verify(join(root, "out/latest"), { step }));
     return violations.map(({ file, rule, found }) => `${file}: ${rule}: ${found}`);

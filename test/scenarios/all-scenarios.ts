@@ -1,4 +1,4 @@
-/** Every scenario, in the order in which `livelab test` runs them. */
+/** All scenarios, in the order in which `livelab test` runs them. */
 import type { Scenario } from "../../harness/scenarios/scenario.js";
 import { bondedNics } from "./bonded-nics.js";
 import { mediaWays, networkWays } from "./boot-ways.js";

@@ -1,6 +1,6 @@
 /**
- * A CN whose admin network is an aggregation, with the boot NIC as a member, and whose other networks lie on VLANs and on
- * NICs of their own MAC over it. The switch speaks LACP; a peer answers on each network.
+ * A CN whose admin network is an aggregation, with the boot NIC as a member. Its other networks are VLANs and macvlans over
+ * the aggregation, and VLANs over a third NIC. The switch speaks LACP, and a peer answers on each network.
  */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
@@ -17,7 +17,7 @@ const [first, second, third] = nics;
 export const bondedNics: Scenario = {
   name: "bonded-nics",
   summary:
-    "A CN boots over a member of an LACP aggregation, and has a VLAN, a macvlan and a NIC for instances beside it.",
+    "A CN boots over a member of an LACP aggregation, and has a VLAN and a macvlan over it and a NIC for instances.",
   boots: [
     {
       name: "boot",
@@ -26,13 +26,7 @@ export const bondedNics: Scenario = {
         nodeConfigPath: join(fixtures, "node.config"),
         nics: [second, third],
         append: [awaitNoDisk],
-        peers: [
-          { ip: "10.99.99.60" },
-          { ip: "198.51.100.1", vlan: 3105 },
-          { ip: "192.0.2.60" },
-          { ip: "10.80.0.60", vlan: 20 },
-          { ip: "10.80.1.60", vlan: 20 },
-        ],
+        peers: ["10.99.99.60", "198.51.100.1/3105", "192.0.2.60", "10.80.0.60/20", "10.80.1.60/20"],
       },
       milestones: milestoneNames,
       claims: [
@@ -40,7 +34,7 @@ export const bondedNics: Scenario = {
           title: "the root was fetched over the bond",
           verify: async ({ run }) => {
             const log = await run("cat /run/triton/early-boot.log");
-            expectTrue("the log has the boot NIC in the bond", /boot NIC \S+ is in the bond aggr0/.test(log), log);
+            expectTrue("the log reports the boot NIC in the bond", /boot NIC \S+ is in the bond aggr0/.test(log), log);
             expectTrue("the address was the bond's", (await run("cat /run/triton/boot-nic")).startsWith("aggr0 "), log);
           },
         },
@@ -90,7 +84,7 @@ export const bondedNics: Scenario = {
         answers("10.99.99.60", "the admin network over the bond"),
         answers("198.51.100.1", "VLAN 3105 over the bond"),
         answers("192.0.2.60", "the macvlan over the bond, with 9000 bytes", "-M do -s 8972"),
-        answers("10.80.0.60", "VLAN 20 over a NIC that has no address itself"),
+        answers("10.80.0.60", "VLAN 20 over a NIC without an address"),
         answers("10.80.1.60", "another network on VLAN 20"),
         noUnitHasFailed,
       ],

@@ -1,6 +1,6 @@
 /**
- * One image, every way into it: firmware by transport. A scenario a way, so that several run at once.
- * The way by QEMU's iPXE ROM with all by HTTP is that of every other scenario.
+ * Every way to boot one image: each firmware and transport. Each way is a scenario, so that several run at the same time.
+ * All other scenarios boot by QEMU's iPXE ROM, with all files over HTTP.
  */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
@@ -17,12 +17,12 @@ const fromHeadnode = {
   append: [awaitNoDisk],
 };
 
-/** @param firmware what its PXE says in options 93 and 77; QEMU's BIOS ROM owns up to being an iPXE */
+/** @param firmware values of its PXE in DHCP options 93 and 77; QEMU's BIOS ROM identifies itself as iPXE */
 const chainBy = (
   firmware: { readonly architecture: number; readonly userClass: string | null },
   loader: string,
 ): Claim => ({
-  title: "DHCP names the firmware its iPXE, and to that its script",
+  title: "DHCP gives the firmware its iPXE, and that iPXE its script",
   verify: async ({ dhcp, plan }) => {
     const seen = dhcp()
       .filter(({ classId }) => classId?.startsWith("PXEClient:Arch:"))
@@ -42,10 +42,10 @@ const chainBy = (
 });
 
 const quietIsUnderstood: Claim = {
-  title: "with quiet no line shows the kernel or the pivot, and later milestones imply both",
+  title: "with quiet no line shows the kernel or the pivot, but later milestones imply both",
   verify: async ({ recorder }) =>
     expectEqual(
-      "what implies them",
+      "the list of milestones that imply them",
       [recorder.implierOf("kernel")?.name, recorder.implierOf("pivot")?.name],
       ["live-boot-fetch", "login"],
     ),
@@ -55,7 +55,7 @@ interface Way {
   readonly name: string;
   readonly summary: string;
   readonly fixtures: LoginBoot["fixtures"];
-  /** @default none but those of every way */
+  /** Claims in addition to those of every way. @default none */
   readonly claims?: readonly Claim[];
 }
 
@@ -63,12 +63,12 @@ const fromNetwork: readonly Way[] = [
   {
     name: "chain-bios",
     summary:
-      "BIOS with a plain PXE loads undionly.kpxe, and that its script, as DHCP names them; the rest comes by HTTP. CNAPI has ip=dhcp and quiet.",
+      "BIOS with a plain PXE loads undionly.kpxe and its script, as DHCP names them, and the rest over HTTP. CNAPI has ip=dhcp and quiet.",
     fixtures: { ...fromHeadnode, chain: true, append: [awaitNoDisk, "ip=dhcp", "quiet"] },
     claims: [
       chainBy({ architecture: 0, userClass: "iPXE" }, "undionly.kpxe"),
       consoleSays(
-        "the booter's ip= stands against CNAPI's ip=dhcp",
+        "the booter's ip= wins over CNAPI's ip=dhcp",
         /^triton: error: the kernel argument ip=dhcp has no address and netmask, so the booter's ip=\S+ is used; /,
       ),
       quietIsUnderstood,
@@ -76,13 +76,13 @@ const fromNetwork: readonly Way[] = [
   },
   {
     name: "chain-uefi",
-    summary: "UEFI loads snponly.efi, and that its script, as DHCP names them; the rest comes by HTTP.",
+    summary: "UEFI loads snponly.efi and its script, as DHCP names them, and the rest over HTTP.",
     fixtures: { ...fromHeadnode, firmware: "uefi" },
     claims: [chainBy({ architecture: 7, userClass: null }, "snponly.efi")],
   },
   {
     name: "tftp-bios",
-    summary: "A headnode with http_pxe_boot=false serves all by TFTP, the squashfs to live-boot included.",
+    summary: "A headnode with http_pxe_boot=false serves all files over TFTP, including the squashfs for live-boot.",
     fixtures: { ...fromHeadnode, transport: "tftp" },
   },
 ];
@@ -102,7 +102,7 @@ const fromMedia: readonly Way[] = [
   },
   {
     name: "iso-disk-bios",
-    summary: "The ISO, written to a disk as it is, boots from there on BIOS.",
+    summary: "The ISO, written unchanged to a disk, boots from that disk on BIOS.",
     fixtures: { medium: "iso-disk" },
   },
 ];
@@ -121,5 +121,5 @@ const scenarioOf = ({ name, summary, fixtures: given, claims = [] }: Way): Scena
 });
 
 export const networkWays: readonly Scenario[] = fromNetwork.map(scenarioOf);
-/** Of an image whose folder has its ISO and its USB disk. */
+/** The boots from media. The image's folder must contain its ISO and its USB disk. */
 export const mediaWays: readonly Scenario[] = fromMedia.map(scenarioOf);

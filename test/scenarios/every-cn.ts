@@ -1,10 +1,10 @@
-/** Claims that hold for a CN however it boots, and whatever it is given. */
+/** Claims that hold for every CN, for each way to boot and each configuration. */
 
 import { expectEqual } from "../../harness/boot/expect.js";
 import { digestFile } from "../../harness/cn-files/image-folder.js";
 import type { Claim } from "../../harness/scenarios/scenario.js";
 
-/** For CNs without a disk whose system pool is not what is looked at: early boot need not wait for one to come. */
+/** Kernel argument for CNs without a disk: early boot does not wait for the system pool, which these boots do not test. */
 export const awaitNoDisk = "zfs_modprobe_sleep=0";
 
 export const isTheImageUnderTest: Claim = {
@@ -13,9 +13,9 @@ export const isTheImageUnderTest: Claim = {
     expectEqual("TRITON_RELEASE", await run('. /etc/os-release; echo "$TRITON_RELEASE"'), plan.image.stamp),
 };
 
-/** Read where the root itself is read: from the device below the overlay. */
+/** Reads the squashfs where the root reads it: from the device below the overlay. */
 export const runsFromTheSquashfs: Claim = {
-  title: "the squashfs that it runs from is the image's, byte for byte",
+  title: "the CN runs from the image's squashfs, byte for byte",
   verify: async ({ run, plan }) => {
     const { path, sizeBytes } = plan.image.files["filesystem.squashfs"];
     const said = await run(
@@ -28,7 +28,7 @@ export const runsFromTheSquashfs: Claim = {
 export const noUnitHasFailed: Claim = {
   title: "no unit has failed",
   verify: async ({ run }) => {
-    // Ends with another status when a unit has failed, which the list says better.
+    // This fails if a unit has failed. The list below gives a better message.
     await run("systemctl is-system-running --wait || true");
     expectEqual("the list of failed units", await run("systemctl list-units --failed --plain --no-legend"), "");
   },

@@ -1,4 +1,4 @@
-/** A CN that boots for the first time after its networking.json was written, and has no pool. */
+/** A CN without a pool, on its first boot after the booter wrote its networking.json. */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
 import { expectEqual, expectTrue } from "../../harness/boot/expect.js";
@@ -12,7 +12,7 @@ import { operatorClaims } from "./operator-claims.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");
 
-/** What is so in every CN that boots with networking.json and node.config. */
+/** Claims for every CN that boots with networking.json and node.config. */
 const claims: readonly Claim[] = [
   isTheImageUnderTest,
   {
@@ -29,7 +29,7 @@ const claims: readonly Claim[] = [
     verify: async ({ run, plan }) => expectEqual("hostname", await run("hostname"), plan.networking?.hostname),
   },
   {
-    title: "each vnic of networking.json has its address on its NIC, and there are no others",
+    title: "each vnic of networking.json has its address on its NIC, and the CN has no other addresses",
     verify: async ({ run, plan }) => {
       const addresses = parseAddresses(await run(listAddressesCommand));
       expectEqual(
@@ -41,7 +41,7 @@ const claims: readonly Claim[] = [
       );
       for (const { link } of addresses) {
         const [, , , , setup] = (await run(`networkctl list --no-legend ${link}`)).trim().split(/\s+/);
-        expectEqual(`networkd's word on ${link}`, setup, "configured");
+        expectEqual(`networkd's state of ${link}`, setup, "configured");
       }
     },
   },
@@ -53,14 +53,14 @@ const claims: readonly Claim[] = [
     },
   },
   {
-    title: "names are searched in the DNS domain of networking.json",
+    title: "the search domain is the DNS domain of networking.json",
     verify: async ({ run, plan }) => {
       const said = await run("resolvectl domain");
       expectTrue("the domain is searched", said.split(/\s+/).includes(plan.networking?.dnsDomain ?? "?"), said);
     },
   },
   {
-    title: "the kernel has every argument that booter gives it",
+    title: "the kernel command line has every argument of the booter",
     verify: async ({ run, plan }) => {
       const given = (await run("cat /proc/cmdline")).split(" ");
       const bootif = `BOOTIF=01-${plan.mac.replaceAll(":", "-")}`;
@@ -71,7 +71,7 @@ const claims: readonly Claim[] = [
     },
   },
   {
-    title: "ZFS tools and kernel module are there, and of one version",
+    title: "the CN has the ZFS tools and kernel module, with the same version",
     verify: async ({ run }) => {
       const said = await run("modprobe zfs && zpool version");
       const [, tools, , module] = /^zfs-(\S+)(\n)zfs-kmod-(\S+)$/.exec(said) ?? [];
@@ -80,14 +80,14 @@ const claims: readonly Claim[] = [
     },
   },
   {
-    title: "the root is an overlay that can be written to",
+    title: "the root is a writable overlay",
     verify: async ({ run }) => {
       expectEqual("the root's type", await run("findmnt -no FSTYPE /"), "overlay");
       expectEqual("what was written", await run("echo kept >/livelab && cat /livelab && rm /livelab"), "kept");
     },
   },
   {
-    title: "root's password is the one of node.config",
+    title: "root's password is that of node.config",
     verify: async ({ run, plan }) =>
       expectEqual("root's hash", await run("getent shadow root | cut -d: -f2"), plan.nodeConfig?.rootShadow),
   },
@@ -96,7 +96,7 @@ const claims: readonly Claim[] = [
 
 export const freshCn: Scenario = {
   name: "fresh-cn",
-  summary: "A CN with one NIC, its networking.json and node.config boots to login and is what they say.",
+  summary: "A CN with one NIC, networking.json and node.config boots to login and is configured as they say.",
   boots: [
     {
       name: "first",

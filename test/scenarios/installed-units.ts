@@ -1,4 +1,4 @@
-/** Units that are put below /opt on a node with a pool, and what becomes of them on the next boot. */
+/** Units below /opt on a node with a pool, and their state on the next boot. */
 
 import { expectEqual } from "../../harness/boot/expect.js";
 import type { Claim } from "../../harness/scenarios/scenario.js";
@@ -6,14 +6,14 @@ import type { Claim } from "../../harness/scenarios/scenario.js";
 const custom = "/opt/custom/systemd";
 const agent = "/opt/smartdc/agents/lib/node_modules/livelab-agent";
 
-/** A unit that leaves a word in /run. */
+/** A unit whose command writes to a file in /run. */
 const unit = (command: string, ...more: string[]): string =>
   ["[Service]", "Type=oneshot", "RemainAfterExit=yes", `ExecStart=/bin/sh -c '${command}'`, ...more, ""].join("\\n");
 const install = ["[Install]", "WantedBy=multi-user.target"];
 const write = (text: string, file: string): string => `printf "${text}" >${file}`;
 
 export const installUnits: Claim = {
-  title: "an operator's units and an agent's can be put below /opt",
+  title: "units of an operator and of an agent can be written below /opt",
   verify: async ({ run }) => {
     for (const command of [
       `mkdir -p ${custom}/livelab-custom.service.d ${agent}/systemd`,
@@ -24,7 +24,7 @@ export const installUnits: Claim = {
       ),
       write(unit("echo idle >/run/livelab-idle"), `${custom}/livelab-idle.service`),
       write(
-        // The agents' environment is where they look for it.
+        // The agents read their environment from this file.
         unit(
           "echo \\$TRITON_AGENT_DIR >/run/livelab-agent",
           "EnvironmentFile=/usr/triton/config/systemd.env",
@@ -42,19 +42,19 @@ export const installUnits: Claim = {
 export const installedUnits: readonly Claim[] = [
   {
     title:
-      "units in /opt/custom/systemd and the agents' own start on this boot as their [Install] says, with their drop-ins",
+      "units in /opt/custom/systemd and the agents' units start on this boot as their [Install] says, with their drop-ins",
     verify: async ({ run }) => {
       await run("systemctl is-system-running --wait || true");
       const left = await run(
         "cd /run && cat livelab-custom livelab-drop-in livelab-agent; ls livelab-idle 2>&1 || true",
       );
-      expectEqual("what they left in /run", left.split("\n").slice(0, 3), ["custom", "more", "/opt/smartdc/agents"]);
+      expectEqual("their files in /run", left.split("\n").slice(0, 3), ["custom", "more", "/opt/smartdc/agents"]);
       const states = "livelab-custom.service livelab-agent.service livelab-idle.service";
       expectEqual("their states", await run(`systemctl is-active ${states} || true`), "active\nactive\ninactive");
     },
   },
   {
-    title: "sysinfo tells that the server is set up, its pool and its agents",
+    title: "sysinfo reports that the server is set up, its pool and its agents",
     verify: async ({ run }) => {
       const facts = JSON.parse(await run("sysinfo")) as Record<string, unknown>;
       const expected = {
@@ -65,10 +65,10 @@ export const installedUnits: readonly Claim[] = [
         "SDC Agents": [{ name: "livelab-agent", version: "1.2.3" }],
       };
       const said = Object.fromEntries(Object.keys(expected).map((key) => [key, facts[key]]));
-      expectEqual("what sysinfo says", said, expected);
+      expectEqual("sysinfo's facts", said, expected);
       const created = await run("zfs get -H -p -o value creation zones");
       expectEqual("the pool's age", facts["Zpool Creation"], Number(created));
-      // zvols are the pool's, not disks of the machine.
+      // zvols belong to the pool and are not disks of the machine.
       expectEqual("the list of disks", Object.keys(facts["Disks"] as object), ["vda"]);
     },
   },

@@ -1,17 +1,17 @@
-/** What is claimed of a CN's network, in the words of `ip -j`, networkctl and ping. */
+/** Claims about a CN's network, checked with `ip -j`, networkctl and ping. */
 
 import { expectEqual, expectTrue } from "../../harness/boot/expect.js";
 import { listAddressesCommand, parseAddresses } from "../../harness/cn-files/ip-addr.js";
 import type { BootedCn, Claim } from "../../harness/scenarios/scenario.js";
 
-/** One link as `ip -d -j link` tells it: the fields that are claimed. */
+/** One link from `ip -d -j link`: the fields that claims compare. */
 export interface LinkFacts {
   readonly mac: string;
   readonly alias: string;
   readonly mtu: number;
-  /** Name of the link it lies over, or is a member of. */
+  /** Name of the link below it, or of the bond that it is a member of. */
   readonly over?: string;
-  /** "bond 802.3ad", "vlan 3105", "macvlan bridge"; none for a NIC. */
+  /** "bond 802.3ad", "vlan 3105" or "macvlan bridge"; absent for a NIC. */
   readonly kind?: string;
 }
 
@@ -41,16 +41,16 @@ function factsOf({ address, ifalias = "", mtu, link, master, linkinfo }: IpLink)
   };
 }
 
-/** Waits until networkd has nothing left to do: the login prompt does not. */
+/** Waits until networkd has configured all links. The login prompt may appear before that. */
 const settle = ({ run }: BootedCn): Promise<string> =>
   run(
     "for i in $(seq 60); do networkctl list --no-legend | grep -qE 'configuring|pending|initialized' || exit 0; sleep 1; done; " +
       "networkctl list; exit 1",
   );
 
-/** @param expected by name; the loopback is left out */
+/** @param expected facts by name of the link, without the loopback */
 export const hasLinks = (expected: Readonly<Record<string, LinkFacts>>): Claim<BootedCn> => ({
-  title: `its links are ${Object.keys(expected).join(", ")}, all up, each with its MAC, alias, MTU and what it lies over`,
+  title: `the links are ${Object.keys(expected).join(", ")}, all up, each with its MAC, alias, MTU and lower link`,
   verify: async (cn) => {
     await settle(cn);
     const links = (JSON.parse(await cn.run("ip -d -j link")) as IpLink[]).filter(({ ifname }) => ifname !== "lo");
@@ -66,9 +66,9 @@ export const hasLinks = (expected: Readonly<Record<string, LinkFacts>>): Claim<B
   },
 });
 
-/** @param expected "10.99.99.38/24" by name of link */
+/** @param expected addresses such as "10.99.99.38/24" by name of the link */
 export const hasAddresses = (expected: Readonly<Record<string, string>>): Claim<BootedCn> => ({
-  title: `its IPv4 addresses are ${Object.values(expected).join(", ")}, and no other is anywhere`,
+  title: `the IPv4 addresses are ${Object.values(expected).join(", ")}, and no link has another`,
   verify: async ({ run }) => {
     const addresses = parseAddresses(await run(listAddressesCommand));
     expectEqual(
@@ -81,7 +81,7 @@ export const hasAddresses = (expected: Readonly<Record<string, string>>): Claim<
   },
 });
 
-/** networkd's word on every link but the loopback. */
+/** Checks networkd's state of every link except the loopback. */
 export const isConfigured: Claim<BootedCn> = {
   title: "networkd has configured every link",
   verify: async (cn) => {
@@ -96,11 +96,11 @@ export const answers = (ip: string, how: string, options = ""): Claim<BootedCn> 
   title: `${ip} answers: ${how}`,
   verify: async ({ run }) => {
     const said = await run(`ping -n -c 1 -w 20 ${options} ${ip}`);
-    expectTrue("one reply came", / 1 received/.test(said), said);
+    expectTrue("one reply arrived", / 1 received/.test(said), said);
   },
 });
 
-/** @param route "via 10.99.99.60 dev admin0" */
+/** @param route for example "via 10.99.99.60 dev admin0" */
 export const routes = (ip: string, route: string): Claim<BootedCn> => ({
   title: `${ip} is reached ${route}`,
   verify: async ({ run }) => {
@@ -113,6 +113,6 @@ export const hashIsVerified: Claim<BootedCn> = {
   title: "networking.json was verified in early boot",
   verify: async ({ run }) => {
     const log = await run("cat /run/triton/early-boot.log");
-    expectTrue("the log says so", log.includes("networking.json has the SHA-1 of networking.json.hash"), log);
+    expectTrue("the log says so", log.includes("networking.json matches networking.json.hash"), log);
   },
 };

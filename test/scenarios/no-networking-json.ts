@@ -1,4 +1,4 @@
-/** A CN that booter never wrote a networking.json for: it must boot, and ask for an address only when told to. */
+/** A CN without a networking.json from the booter: it must boot, and use DHCP only with triton.dhcp-all-nics. */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
 import { expectEqual } from "../../harness/boot/expect.js";
@@ -8,7 +8,7 @@ import type { Scenario } from "../../harness/scenarios/scenario.js";
 import { awaitNoDisk } from "./every-cn.js";
 
 const nodeConfigPath = join(findProjectRoot(), "fixtures/node.config");
-// No NIC is configured, so none is announced.
+// No NIC is configured, so the console has no networkd milestone.
 const milestones = milestoneNames.filter((name) => name !== "networkd");
 
 export const noNetworkingJson: Scenario = {
@@ -21,12 +21,12 @@ export const noNetworkingJson: Scenario = {
       milestones,
       claims: [
         {
-          title: "the hostname is the boot MAC with dashes, by which booter knows a server before setup",
+          title: "the hostname is the boot MAC with dashes, by which the booter identifies a server before setup",
           verify: async ({ run, plan }) =>
             expectEqual("hostname", await run("hostname"), plan.mac.replaceAll(":", "-")),
         },
         {
-          title: "no address comes from DHCP",
+          title: "no NIC has an address from DHCP",
           verify: async ({ run }) => {
             const leased = parseAddresses(await run(listAddressesCommand)).filter(({ dynamic }) => dynamic);
             expectEqual("the list of leased addresses", leased, []);
@@ -40,9 +40,9 @@ export const noNetworkingJson: Scenario = {
       milestones,
       claims: [
         {
-          title: "the boot NIC has the address that DHCP leases to it",
+          title: "the boot NIC has its address from DHCP",
           verify: async ({ run, plan }) => {
-            // The prompt does not wait for the lease.
+            // The login prompt may appear before the lease.
             await run("for i in $(seq 20); do ip -4 addr | grep -q dynamic && break; sleep 1; done");
             const addresses = parseAddresses(await run(listAddressesCommand));
             expectEqual(

@@ -1,6 +1,6 @@
 /**
- * What operators and Triton's software take for granted on every compute node, whatever its pool and its network:
- * commands, environment, services, and no secrets lying about.
+ * Features that operators and Triton's software expect on every compute node, with any pool and network:
+ * commands, environment, services, and no exposed secrets.
  */
 
 import { expectEqual, expectTrue } from "../../harness/boot/expect.js";
@@ -8,7 +8,7 @@ import type { Claim } from "../../harness/scenarios/scenario.js";
 
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/triton/bin:/usr/node/bin";
 
-/** What joysetup.sh and agentsetup.sh run, with bash, and what operators of SmartOS expect to find. */
+/** The commands of joysetup.sh and agentsetup.sh, including bash, and commands that operators of SmartOS expect. */
 const commands = [
   ...["bash", "curl", "tee", "xargs", "find", "cpio", "tar", "getconf", "awk", "dig", "ntpdate", "ntpdig", "uuid"],
   ...[
@@ -25,7 +25,7 @@ const commands = [
 
 export const operatorClaims: readonly Claim[] = [
   {
-    title: "every command that server setup runs is there, but for those of Triton's agents",
+    title: "the CN has every command that server setup runs, except those of Triton's agents",
     verify: async ({ run }) => {
       const missing = await run(`for c in ${commands.join(" ")}; do command -v $c >/dev/null || echo $c; done`);
       expectEqual("the list of missing commands", missing, "");
@@ -59,20 +59,16 @@ export const operatorClaims: readonly Claim[] = [
       }
       const fingerprints = "sed 's/.* \\(ssh-[^ ]*\\|ecdsa[^ ]*\\) /\\1 /; s/ *$//' | sort";
       const kept = await run(`cat /usr/triton/config/ssh/*.pub | ${fingerprints}`);
-      expectEqual(
-        "the list of keys that are offered",
-        await run(`ssh-keyscan 127.0.0.1 2>/dev/null | ${fingerprints}`),
-        kept,
-      );
+      expectEqual("the list of offered keys", await run(`ssh-keyscan 127.0.0.1 2>/dev/null | ${fingerprints}`), kept);
       expectEqual("the number of keys", kept.split("\n").length, 2);
     },
   },
   {
-    title: "the image's units start from below /usr, and the folders that datasets are mounted on are empty",
+    title: "the links of the image's units are below /usr, and the folders for datasets are empty",
     verify: async ({ run }) => {
       const folders = ["/etc/systemd/network", "/etc/sysusers.d", "/home", "/opt"];
       expectEqual(
-        "what is in them",
+        "their content",
         await run(`find ${folders.join(" ")} -xdev -mindepth 1; find /etc/systemd/system -mindepth 1`),
         "",
       );
@@ -82,17 +78,18 @@ export const operatorClaims: readonly Claim[] = [
     },
   },
   {
-    title: "no boot is a first boot to systemd: it applies no presets, and the machine-id is the system UUID",
+    title:
+      "systemd does not treat the boot as a first boot: it applies no presets, and the machine-id is the system UUID",
     verify: async ({ run, plan }) => {
       expectEqual("the machine-id", await run("cat /etc/machine-id"), plan.uuid.replaceAll("-", ""));
-      // systemd's own mark of a first boot, and its word on presets (src/core/main.c).
+      // systemd's mark of a first boot, and its message about presets (src/core/main.c).
       expectEqual("the mark of a first boot", await run("ls /run/systemd/first-boot 2>/dev/null || true"), "");
       const populated = await run("journalctl --boot --quiet --no-pager --grep 'preset unit settings' || true");
-      expectEqual("what the journal says of presets", populated, "");
+      expectEqual("the journal's lines about presets", populated, "");
     },
   },
   {
-    title: "time comes from node.config's ntp_hosts, and names from its dns_resolvers where no other resolver is known",
+    title: "ntp_hosts of node.config are the time servers, and its dns_resolvers the fallback resolvers",
     verify: async ({ run, plan }) => {
       const list = (key: string): string => (plan.nodeConfig?.values.get(key) ?? "").replaceAll(",", " ");
       expectEqual(
@@ -105,9 +102,9 @@ export const operatorClaims: readonly Claim[] = [
     },
   },
   {
-    title: "there is no trace of root's password hash but in /etc/shadow and the configuration folder",
+    title: "root's password hash is only in /etc/shadow and the configuration folder",
     verify: async ({ run, plan }) => {
-      // The hash is read in the guest, so that no command line has it.
+      // The guest reads the hash, so that it is on no command line.
       const found = await run(
         'hash=$(getent shadow root | cut -d: -f2); find / -xdev -type f -size -4096k ! -path "/usr/lib/*" ! -path "/usr/share/*" ' +
           '-exec grep -lF -e "$hash" {} +; find /run /dev/shm /tmp -xdev -type f -exec grep -lF -e "$hash" {} +; ' +
@@ -116,13 +113,13 @@ export const operatorClaims: readonly Claim[] = [
       );
       expectTrue("root has a hash", plan.nodeConfig?.rootShadow !== undefined, plan.nodeConfig?.path);
       expectEqual("the list of files", found.split("\n").sort(), ["/etc/shadow", "/usr/triton/config/node.config"]);
-      expectEqual("who may read them", await run("stat -c %a /etc/shadow /usr/triton/config/node.config"), "640\n600");
+      expectEqual("their modes", await run("stat -c %a /etc/shadow /usr/triton/config/node.config"), "640\n600");
     },
   },
   {
-    title: "the locale is there, messages greet with the stamp, and the mouse in Vim is the terminal's",
+    title: "the locale works, /etc/motd and /etc/product name the stamp, and Vim does not capture the mouse",
     verify: async ({ run, plan }) => {
-      expectEqual("what `locale` warns of", await run("bash -lc 'locale' 2>&1 >/dev/null"), "");
+      expectEqual("the warnings of `locale`", await run("bash -lc 'locale' 2>&1 >/dev/null"), "");
       expectEqual("the locale of a login", await run("bash -lc 'locale charmap'"), "UTF-8");
       for (const file of ["/etc/motd", "/etc/product"]) {
         const text = await run(`cat ${file}`);
@@ -134,10 +131,10 @@ export const operatorClaims: readonly Claim[] = [
     },
   },
   {
-    title: "what packages are in the image is kept where a dataset on /var does not hide it",
+    title: "dpkg's state is outside /var, so that a dataset on /var does not hide it",
     verify: async ({ run }) => {
       expectEqual(
-        "where dpkg keeps its state",
+        "the folders of dpkg and apt",
         await run("realpath /var/lib/dpkg /var/lib/apt"),
         "/.var/lib/dpkg\n/.var/lib/apt",
       );
@@ -145,12 +142,12 @@ export const operatorClaims: readonly Claim[] = [
     },
   },
   {
-    title: "sysinfo tells Triton what is so, under the names that it reads",
+    title: "sysinfo reports correct facts, under the names that Triton reads",
     verify: async ({ run, plan }) => {
       const facts = JSON.parse(await run("sysinfo")) as Record<string, unknown>;
       const vnic = plan.networking?.adminVnic;
       const bytes = plan.uuid.replaceAll("-", "").match(/../g) ?? [];
-      // Triton's spelling has the bytes of the first three fields in the order of a little-endian machine's memory.
+      // Triton's spelling has the bytes of the first three fields in the memory order of a little-endian machine.
       const [a, b, c] = [bytes.slice(0, 4), bytes.slice(4, 6), bytes.slice(6, 8)].map((field) =>
         field.reverse().join(""),
       );
@@ -177,7 +174,7 @@ export const operatorClaims: readonly Claim[] = [
         "SDC Agents": [],
       };
       expectEqual(
-        "what sysinfo says",
+        "sysinfo's facts",
         Object.fromEntries(Object.keys(expected).map((key) => [key, facts[key]])),
         expected,
       );
@@ -189,13 +186,13 @@ export const operatorClaims: readonly Claim[] = [
       const parameters = facts["Boot Params"] as Readonly<Record<string, string>>;
       const { hostname, admin_nic, admin_ip, admin_netmask, admin_mac } = parameters;
       expectEqual(
-        "what it says of the kernel's arguments",
+        "the kernel's arguments in sysinfo",
         [hostname, admin_nic, admin_ip, admin_netmask, admin_mac],
         [plan.networking?.hostname, plan.mac, vnic?.ip, vnic?.netmask, plan.mac.replaceAll(":", "-")],
       );
       const memory = Number(facts["MiB of Memory"]);
       expectTrue(
-        "the memory is the machine's, less what the kernel took",
+        "the memory is that of the machine, minus the kernel's share",
         memory > 0.8 * plan.memoryMib && memory <= plan.memoryMib,
         memory,
       );

@@ -1,8 +1,8 @@
 /**
- * Pools that another machine used, that lack disks, or that the operator wants gone. Several pools on several disks:
+ * Pools that another machine used, pools that lack disks, and pools that the operator destroys. The pools:
  *   zones     the system pool, last used by machine A, which lost its power
- *   pair      exported by A; one of its two disks does not come along
- *   striped   exported by A; one of its two disks does not come along, so it cannot be imported
+ *   pair      exported by A; machine B has only one of its two disks
+ *   striped   exported by A; machine B has only one of its two disks, so it cannot import the pool
  *   moved     exported by A; then used by B, which shuts down
  */
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { type Claim, consoleNeverSays, consoleSays, type Scenario } from "../../
 import { systemPoolState } from "./system-pool-state.js";
 
 const nodeConfigPath = join(findProjectRoot(), "fixtures/node.config");
-// No NIC is configured, so none is announced.
+// No NIC is configured, so the console has no networkd milestone.
 const milestones = milestoneNames.filter((name) => name !== "networkd");
 
 /** A real server's UUID, and one whose hostid begins with zeros. */
@@ -40,14 +40,14 @@ const poolNames = async (run: (command: string) => Promise<string>): Promise<str
 const makePools: readonly Claim[] = [
   hostidIs,
   {
-    title: "the pools can be made",
+    title: "the pools can be created",
     verify: async ({ run }) => {
       await run("zpool create -f zones /dev/vda && touch /zones/.system_pool && zfs create zones/var");
       await run("zpool create -f pair mirror /dev/vdb /dev/vdc && touch /pair/kept");
       await run("zpool create -f striped /dev/vdd /dev/vde");
       await run("zpool create -f moved /dev/vdf && touch /moved/kept");
       await run("for pool in pair striped moved; do zpool export $pool || exit; done; sync");
-      expectEqual("what is left imported", await poolNames(run), ["zones"]);
+      expectEqual("the list of imported pools", await poolNames(run), ["zones"]);
     },
   },
 ];
@@ -55,31 +55,31 @@ const makePools: readonly Claim[] = [
 const foreign: readonly Claim[] = [
   hostidIs,
   consoleSays(
-    "a pool that another machine used is not imported; the console says whose it is and what to do",
+    "a pool of another machine is not imported, and the console names that machine and what to do",
     new RegExp(
       "^triton: error: pool zones: not imported: pool was previously in use from another system. Last accessed by \\S+ " +
-        `\\(hostid=${hostidOf(machineA.uuid)}\\) at .*; see that no other machine uses its disks, boot with noimport=true, ` +
+        `\\(hostid=${hostidOf(machineA.uuid)}\\) at .*; make sure that no other machine uses its disks, boot with noimport=true, ` +
         "run 'zpool import -fN zones', and reboot$",
     ),
   ),
   consoleSays(
-    "a pool that lacks a disk it cannot do without is not imported; the console says what to do",
-    /^triton: error: pool striped: not imported: .* \(\S+ is missing or not readable\); attach the disks that it lacks, and reboot$/,
+    "a pool that lacks a required disk is not imported, and the console says what to do",
+    /^triton: error: pool striped: not imported: .* \(\S+ is missing or not readable\); attach the missing disks, and reboot$/,
   ),
   consoleSays(
-    "the missing disks were awaited",
+    "early boot waited for the missing disks",
     /^triton: waiting up to \d+ s for the missing disks of pool (pair|striped)$/,
   ),
   consoleSays(
-    "a pool that lacks a disk it can do without is imported, and called degraded",
+    "a pool that lacks a redundant disk is imported, and reported as degraded",
     /^triton: error: pool pair is DEGRADED; see 'zpool status pair'/,
   ),
   consoleSays(
-    "the last word is that there is no system pool, and that this is no new node",
+    "the console's result is that the node has no system pool, but is not new",
     /^triton: system pool none, but not a new node: .*pool zones: not imported: .*pool striped: not imported: |^triton: system pool none, but not a new node: .*pool striped: not imported: .*pool zones: not imported: /,
   ),
   {
-    title: "sysinfo and setup can tell that this is no new node",
+    title: "the state file for sysinfo and setup says that the node is not new",
     verify: async ({ run }) => {
       const state = await run("head -n 1 /run/triton/system-pool.state");
       expectTrue("the state is failed", state.startsWith("failed "), state);
@@ -96,33 +96,33 @@ const foreign: readonly Claim[] = [
 
 const leftAlone: readonly Claim[] = [
   systemPoolState("noimport"),
-  consoleSays("the console says why", /^triton: system pool not imported \(noimport=true\)$/),
+  consoleSays("the console says why no pool is imported", /^triton: system pool not imported \(noimport=true\)$/),
   consoleNeverSays("nothing is destroyed", /^triton: .*destroyed/),
   {
-    title: "no pool is imported by then or later, and all are there to import",
+    title: "no pool is imported then or later, and all can be imported",
     verify: async ({ run }) => {
       await run("systemctl is-system-running --wait || true");
       await run("modprobe zfs");
       expectEqual("the list of pools", await run("zpool list -H"), "");
       const listed = await run("zpool import");
       const names = [...listed.matchAll(/^ {3}pool: (.*)$/gm)].map(([, name]) => name).sort();
-      expectEqual("the pools to import", names, ["moved", "pair", "striped", "zones"]);
+      expectEqual("the list of pools to import", names, ["moved", "pair", "striped", "zones"]);
     },
   },
 ];
 
 const gone: readonly Claim[] = [
   {
-    title: "every pool was imported, B's without force after its shutdown, and is destroyed",
+    title: "every pool was imported, that of B without force after its shutdown, and destroyed",
     verify: async ({ run }) => {
       const [word, ...names] = (await run("head -n 1 /run/triton/system-pool.state")).split(" ");
       expectEqual("the state", [word, ...names.sort()], ["destroyed", "moved", "pair", "zones"]);
       expectEqual("the list of pools", await run("zpool list -H"), "");
     },
   },
-  consoleNeverSays("no pool was refused", /not imported/),
+  consoleNeverSays("every pool could be imported", /not imported/),
   {
-    title: "nothing is left to import, and nothing of it is mounted",
+    title: "no pool is left to import, and no ZFS filesystem is mounted",
     verify: async ({ run }) => {
       expectEqual("pools to import", await run("zpool import 2>&1 || true"), "no pools available to import");
       expectEqual("mounts", await run("grep -c ' zfs ' /proc/mounts || true"), "0");
@@ -133,7 +133,7 @@ const gone: readonly Claim[] = [
 
 export const poolTrouble: Scenario = {
   name: "pool-trouble",
-  summary: "Pools are imported without force or not at all, and destroyed only when the operator says so.",
+  summary: "Pools are never imported by force, and destroyed only when the operator requests it.",
   disks: { zones: 256, pair1: 256, pair2: 256, stripe1: 256, stripe2: 256, moved: 256 },
   boots: [
     {

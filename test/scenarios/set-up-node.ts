@@ -1,6 +1,6 @@
 /**
- * A server that is set up, and what its next boots find: first with its disk coming late, then after a factory reset.
- * The set-up is what joysetup.sh of sdc-headnode does to pool and configuration, by hand.
+ * A server is set up, boots with its disk appearing late, and boots after a factory reset.
+ * The set-up repeats the commands of sdc-headnode's joysetup.sh for pool and configuration.
  */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
@@ -18,7 +18,7 @@ const fixtures = {
   nodeConfigPath: join(fixturesFolder, "node.config"),
 };
 
-/** Runs each; every one of them has to succeed. */
+/** A claim that every one of the commands succeeds. */
 const does = (title: string, ...commands: readonly string[]): Claim => ({
   title,
   verify: async ({ run }) => {
@@ -26,28 +26,28 @@ const does = (title: string, ...commands: readonly string[]): Claim => ({
   },
 });
 
-/** Fingerprints of the keys that sshd presents. */
+/** A command that prints the fingerprints of the keys that sshd presents. */
 const presentedKeys =
   "ssh-keyscan -t ed25519,ecdsa localhost 2>/dev/null | ssh-keygen -lf - | awk '{ print $2 }' | sort";
 
-/** What is mounted from ZFS, by mountpoint. */
+/** The mounted ZFS filesystems as "MOUNTPOINT DATASET", sorted. */
 const mounted = async ({ run }: BootedCn): Promise<string[]> =>
   (await run("awk '$3 == \"zfs\" { print $2, $1 }' /proc/mounts")).split("\n").sort();
 
 const setUp: readonly Claim[] = [
   systemPoolState("none"),
   does(
-    "setup's pool and datasets can be made",
+    "setup's pool and datasets can be created",
     "zpool create -f zones /dev/vda && touch /zones/.system_pool",
     "zfs create zones/config && zfs create -o mountpoint=none zones/cores",
     "zfs create -o mountpoint=/zones/global/cores -o quota=1g zones/cores/global",
     "zfs create -s -V 64M zones/dump && zfs create -o mountpoint=/opt zones/opt",
-    // As joysetup does it: filled aside, then put in its place.
+    // As joysetup does: fill the dataset at a temporary place, then mount it on /var.
     "zfs create -o atime=on zones/var && (cd /var && find . -xdev | cpio --quiet -pdm /zones/var)",
     "zfs set mountpoint=/var zones/var && mountpoint /var",
   ),
   does(
-    "what operators keep there can be made",
+    "an operator's datasets, units and users can be created",
     "zfs create -o canmount=off -o mountpoint=none zones/platform",
     "zfs create -o canmount=off zones/platform/etc && zfs create -o canmount=off zones/platform/etc/systemd",
     "for kind in system network; do zfs create -o mountpoint=/etc/systemd/$kind zones/platform/etc/systemd/$kind; done",
@@ -60,7 +60,7 @@ const setUp: readonly Claim[] = [
     "echo passphrase | zfs create -o encryption=on -o keyformat=passphrase -o pbkdf2iters=100000 -o mountpoint=/secret zones/secret",
   ),
   does(
-    "the configuration moves to the pool, as setup does it",
+    "the configuration can be moved to the pool, as setup does",
     "mkdir -p /opt/triton && mv /usr/triton/config /opt/triton/ && ln -s /opt/triton/config /usr/triton/config",
     "echo '{ \"complete\": true }' >/opt/triton/config/triton-setup-state.json",
     `${presentedKeys} >/opt/keys && test -s /opt/keys`,
@@ -69,10 +69,13 @@ const setUp: readonly Claim[] = [
 ];
 
 const backAgain: readonly Claim[] = [
-  consoleSays("the late disk was awaited", /^triton: waiting up to 1\d\d s for a disk with the system pool on it$/),
+  consoleSays(
+    "early boot waited for the late disk",
+    /^triton: waiting up to 1\d\d s for a disk with the system pool on it$/,
+  ),
   systemPoolState("imported zones"),
   {
-    title: "the console names the pool, and the link to it is there",
+    title: "the console names the pool, and the link to it exists",
     verify: async ({ run, recorder }) => {
       const said = recorder.reached.find(({ name }) => name === "system-pool");
       expectEqual("the console line", said?.detail, "triton: system pool zones");
@@ -80,9 +83,9 @@ const backAgain: readonly Claim[] = [
     },
   },
   {
-    title: "every dataset is mounted where it belongs, and those that early boot must leave alone are not",
+    title: "every dataset is mounted at its mountpoint, except those that early boot must leave out",
     verify: async (cn) =>
-      expectEqual("what is mounted", await mounted(cn), [
+      expectEqual("the list of mounts", await mounted(cn), [
         "/etc/systemd/network zones/platform/etc/systemd/network",
         "/etc/systemd/system zones/platform/etc/systemd/system",
         "/etc/sysusers.d zones/platform/etc/sysusers.d",
@@ -95,15 +98,15 @@ const backAgain: readonly Claim[] = [
       ]),
   },
   consoleSays(
-    "the encrypted dataset is left out, and the console says why",
+    "the encrypted dataset is not mounted, and the console says why",
     /^triton: error: zones\/secret is not mounted on \/secret: it is encrypted, and its key is not loaded; /,
   ),
   {
-    title: "sshd presents the host keys that it had before",
+    title: "sshd presents the same host keys as before",
     verify: async ({ run }) => expectEqual("the fingerprints", await run(presentedKeys), await run("cat /opt/keys")),
   },
   {
-    title: "hostid and machine-id are those of before, in the pool's label, too, once the new root has written it",
+    title: "hostid and machine-id are the same as before, also in the pool's label after the new root has written it",
     verify: async ({ run, plan }) => {
       const hostid = hostidOf(plan.uuid);
       expectEqual("hostid", await run("hostid"), hostid);
@@ -115,7 +118,7 @@ const backAgain: readonly Claim[] = [
     },
   },
   {
-    title: "the configuration is that of the pool, and has this boot's node.config in it",
+    title: "the configuration is that of the pool, and contains this boot's node.config",
     verify: async ({ run, plan }) => {
       expectEqual("the folder", await run("readlink -f /usr/triton/config"), "/opt/triton/config");
       await run("test -s /usr/triton/config/triton-setup-state.json");
@@ -127,34 +130,34 @@ const backAgain: readonly Claim[] = [
     },
   },
   {
-    title: "units kept on the pool count: one was started, one is off",
+    title: "the pool's units take effect: one has started, and one is masked",
     verify: async ({ run }) => {
-      expectEqual("what the unit left", await run("cat /run/kept"), "ran");
+      expectEqual("the unit's output", await run("cat /run/kept"), "ran");
       expectEqual("the masked unit", await run("systemctl is-enabled zfs-zed.service || true"), "masked");
       expectEqual(
-        "the image's own",
+        "the image's units",
         await run("systemctl is-active ssh.service systemd-networkd.service"),
         "active\nactive",
       );
     },
   },
   {
-    title: "users kept on the pool are there",
+    title: "the pool's users exist",
     verify: async ({ run }) => expectEqual("the user's number", await run("id -u operator"), "4000"),
   },
   {
-    title: "network configuration kept on the pool counts",
-    verify: async ({ run }) => expectTrue("kept0 is there", (await run("ip link show kept0")).includes("kept0"), ""),
+    title: "the pool's network configuration takes effect",
+    verify: async ({ run }) => expectTrue("kept0 exists", (await run("ip link show kept0")).includes("kept0"), ""),
   },
   {
-    title: "what packages there are is the image's own affair, whatever /var is",
+    title: "dpkg reads the image's package state, not that of the pool's /var",
     verify: async ({ run }) => {
       expectEqual("dpkg's folder", await run("readlink -f /var/lib/dpkg"), "/.var/lib/dpkg");
       await run("dpkg -s zfsutils-linux");
     },
   },
   {
-    title: "a snapshot can be looked into",
+    title: "the files of a snapshot are readable",
     verify: async ({ run }) =>
       expectEqual(
         "the copy in it",
@@ -168,14 +171,14 @@ const backAgain: readonly Claim[] = [
 const asNew: readonly Claim[] = [
   systemPoolState("destroyed zones"),
   consoleSays(
-    "the console says what was destroyed and why",
+    "the console names the destroyed pool and the reason",
     /^triton: pool zones destroyed \(smartdc:factoryreset=yes\)$/,
   ),
   {
-    title: "no pool is there, nothing is mounted, and nothing is left to import",
+    title: "the server has no pool and no ZFS mount, and no pool is left to import",
     verify: async (cn) => {
       expectEqual("the list of pools", await cn.run("zpool list -H"), "");
-      expectEqual("what is mounted", await mounted(cn), [""]);
+      expectEqual("the list of mounts", await mounted(cn), [""]);
       expectEqual("pools to import", await cn.run("zpool import 2>&1 || true"), "no pools available to import");
       await cn.run("test ! -e /run/triton/system_pool && test ! -L /usr/triton/config");
     },
@@ -184,8 +187,7 @@ const asNew: readonly Claim[] = [
 
 export const setUpNode: Scenario = {
   name: "set-up-node",
-  summary:
-    "A server keeps its pool, keys, configuration and units from boot to boot, and is new after a factory reset.",
+  summary: "A server keeps its pool, keys, configuration and units across boots, and is new after a factory reset.",
   disks: { system: 1024 },
   boots: [
     {

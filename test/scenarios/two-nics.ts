@@ -1,4 +1,4 @@
-/** A CN with an admin NIC and a storage NIC on one wire: addresses, MTU 9000, routes of all kinds, kernel arguments. */
+/** A CN with an admin NIC and a storage NIC on one wire: addresses, MTU 9000, all kinds of routes, kernel arguments. */
 import { join } from "node:path";
 import { findProjectRoot } from "../../base/project-root.js";
 import { expectEqual, expectTrue } from "../../harness/boot/expect.js";
@@ -10,7 +10,7 @@ import { answers, hasAddresses, hashIsVerified, hasLinks, isConfigured, routes }
 const fixtures = join(findProjectRoot(), "fixtures");
 const storage = "52:54:00:99:00:39";
 const ip = "ip=10.99.99.38:::255.255.255.0:::none";
-/** Of the kinds that operators and CNAPI give, none of which the image knows. */
+/** Arguments like those from operators and CNAPI, which the image does not know. */
 const unknown = [
   "smt_enabled=true",
   "rabbitmq=guest:guest:10.99.99.20:5672",
@@ -22,7 +22,7 @@ const unknown = [
 
 export const twoNics: Scenario = {
   name: "two-nics",
-  summary: "A CN with two NICs has its addresses on them and nowhere else, large frames, and its static routes.",
+  summary: "A CN with two NICs has its addresses on these NICs only, large frames, and its static routes.",
   boots: [
     {
       name: "boot",
@@ -30,14 +30,8 @@ export const twoNics: Scenario = {
         networkingPath: join(fixtures, "networking.two-nics.json"),
         nodeConfigPath: join(fixtures, "node.config"),
         nics: [storage],
-        peers: [
-          { ip: "10.99.99.60" },
-          { ip: "10.78.5.5", routed: true },
-          { ip: "203.0.113.9", routed: true },
-          { ip: "10.80.0.2" },
-          { ip: "203.0.113.10" },
-        ],
-        // The last ip= counts; booter's own, without the word at its end, comes before it.
+        peers: ["10.99.99.60", "10.78.5.5,routed", "203.0.113.9,routed", "10.80.0.2", "203.0.113.10"],
+        // The last ip= counts. The booter's own, without ":none" at its end, comes before it.
         append: [ip, ...unknown, awaitNoDisk],
       },
       milestones: milestoneNames,
@@ -49,13 +43,13 @@ export const twoNics: Scenario = {
         }),
         hasAddresses({ admin0: "10.99.99.38/24", storage0: "10.80.0.38/16" }),
         {
-          title: "in the initramfs the address of ip=…:none was the boot NIC's alone",
+          title: "in the initramfs only the boot NIC had the address of ip=…:none",
           verify: async ({ run }) =>
             expectEqual("the boot NIC", await run("cat /run/triton/boot-nic"), "admin0 10.99.99.38/255.255.255.0"),
         },
         isConfigured,
         {
-          title: "the kernel has the arguments that nobody knows, and the boot is the same",
+          title: "unknown kernel arguments reach the kernel, and do not change the boot",
           verify: async ({ run }) => {
             const given = (await run("cat /proc/cmdline")).split(" ");
             expectEqual(
@@ -71,19 +65,19 @@ export const twoNics: Scenario = {
         routes("8.8.8.8", "via 10.99.99.60 dev admin0"),
         answers("10.99.99.60", "the admin network"),
         answers("10.80.0.2", "the storage network, with frames of 9000 bytes", "-M do -s 8972"),
-        answers("10.78.5.5", "by the route to a network"),
-        answers("203.0.113.9", "by the route to one host"),
+        answers("10.78.5.5", "over the route to a network"),
+        answers("203.0.113.9", "over the route to one host"),
         answers("203.0.113.10", "on the wire of the NIC that macs[…] names"),
         {
           title: "a frame of 9000 bytes does not leave by the NIC whose MTU is 1500",
           verify: async ({ run }) => {
             const said = await run("ping -n -c 1 -w 5 -M do -s 8972 10.99.99.60 2>&1 || true");
-            expectTrue("ping is told so", /message too long, mtu=1500/i.test(said), said);
+            expectTrue("ping reports it", /message too long, mtu=1500/i.test(said), said);
           },
         },
         noUnitHasFailed,
         {
-          title: "a file in /etc/systemd/network replaces the one of its name, and a drop-in adds to it",
+          title: "a file in /etc/systemd/network replaces ours of the same name, and a drop-in extends ours",
           verify: async ({ run }) => {
             const addresses = (link: string): Promise<string> =>
               run(`ip -4 -o addr show dev ${link} | awk '{ print $4 }' | sort | xargs`);

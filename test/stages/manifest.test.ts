@@ -1,19 +1,16 @@
-/** builder/stages/mtree.sh, run as a stage runs it, on trees with names that need care. */
-import { execFile } from "node:child_process";
+/** builder/stages/mtree.sh, run as a stage runs it, on a tree with unusual names. */
 import { chmod, lstat, mkdir, readlink, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProgram } from "../../base/find-program.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { parseManifest } from "../../builder/verify/manifest.js";
 import { runAsStage } from "../../fixtures/toy-platform.js";
-import { skipTest } from "../runner/skip-test.js";
+import { testUnless } from "../runner/skip-test.js";
 
 const test = suite("manifest");
-const run = promisify(execFile);
-
 const names = [
   "usr/plain",
   "usr/a name with spaces",
@@ -38,7 +35,7 @@ async function makeTree(folder: string): Promise<string> {
   return root;
 }
 
-test("tells type, mode, owner, size, digest and target of every path, and nothing below what is left out", async () => {
+test("mtree describes type, mode, owner, size, digest and target of every path, and omits the content of excluded folders", async () => {
   await using dir = await TempDir.create("manifest");
   const root = await makeTree(dir.path);
   const entries = parseManifest(await runAsStage(dir.path, ["mtree"], 'mtree "$CHROOT" boot tmp absent'));
@@ -60,25 +57,25 @@ test("tells type, mode, owner, size, digest and target of every path, and nothin
       (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, "0")}`,
     ),
   );
-  const { stdout } = await run("sha256sum", [join(root, "usr/plain")]);
+  const { stdout } = await runProgram("sha256sum", [join(root, "usr/plain")]);
   assert.is(entries.get("usr/plain")?.keywords.get("sha256digest"), stdout.slice(0, 64));
 });
 
-test("fails for a name with a line break rather than tell of another path", async () => {
+test("mtree fails for a name with a line break, instead of describing another path", async () => {
   await using dir = await TempDir.create("manifest");
   const root = await makeTree(dir.path);
   await writeFile(join(root, "usr/two\nlines"), "");
   const failure = await runAsStage(dir.path, ["mtree"], 'mtree "$CHROOT"').catch((error: { stderr: string }) => error);
-  assert.match((failure as { stderr: string }).stderr, "has a line break in it");
+  assert.match((failure as { stderr: string }).stderr, "contains a line break");
 });
 
-const byLibarchive = "is read by libarchive as it was meant";
+const byLibarchive = "libarchive reads the same paths from a manifest";
 const readByLibarchive = async (): Promise<void> => {
   await using dir = await TempDir.create("manifest");
   await makeTree(dir.path);
   const file = join(dir.path, "manifest");
   await writeFile(file, await runAsStage(dir.path, ["mtree"], 'mtree "$CHROOT" boot tmp'));
-  const { stdout } = await run("bsdtar", ["-t", "-f", file], { env: { ...process.env, LC_ALL: "C.UTF-8" } });
+  const { stdout } = await runProgram("bsdtar", ["-t", "-f", file], { env: { ...process.env, LC_ALL: "C.UTF-8" } });
   const listed = stdout.trimEnd().split("\n");
   assert.equal(
     listed.sort(),
@@ -90,7 +87,7 @@ const readByLibarchive = async (): Promise<void> => {
     ].sort(),
   );
 };
-if ((await findProgram("bsdtar")) !== undefined) test(byLibarchive, readByLibarchive);
-else skipTest(test, byLibarchive, "bsdtar is not installed (libarchive-tools)");
+const lack = (await findProgram("bsdtar")) === undefined ? "bsdtar is not installed (libarchive-tools)" : undefined;
+testUnless(test, byLibarchive, lack, readByLibarchive);
 
 test.run();

@@ -10,7 +10,7 @@ import { TempDir } from "../../base/temp-dir.js";
 import type { Accelerator } from "../machine-spec.js";
 import { findQemu, QEMU_INSTALL_HINT, readQemuVersion } from "../qemu/find-qemu.js";
 import { VmError } from "../vm-error.js";
-import { AcceleratorMemory, forgetKvmFinding } from "./accelerator-memory.js";
+import { AcceleratorCache, forgetKvmFinding } from "./accelerator-cache.js";
 import { type GuestProbeResult, probeGuest } from "./guest-probe.js";
 import { DEFAULT_KVM_LIMIT_MS, kvmLimitMs } from "./kvm-limit.js";
 import { findForeignKvmModule } from "./kvm-module.js";
@@ -32,8 +32,8 @@ export interface AcceleratorVerdict {
   readonly timeScale: number;
 }
 
-export interface AcceleratorWish {
-  readonly want: "auto" | Accelerator;
+export interface AcceleratorRequest {
+  readonly preference: "auto" | Accelerator;
   /** A kernel to try with; without one KVM is not probed and emulation not measured. */
   readonly kernelPath: string | undefined;
   /** Folder that keeps what was found (accelerator.json) and the logs of probes that failed (probe-kvm/, probe-tcg/). */
@@ -78,21 +78,21 @@ const decisions = new SharedWork<AcceleratorVerdict>();
 
 /**
  * Decides within 10 s where KVM is asked for. What was found is kept for a day at most; emulation is measured as often.
- * Calls at the same time with the same wish share one decision.
+ * Calls at the same time with the same request share one decision.
  * @throws VmError KVM_UNUSABLE when KVM is asked for and does not work; QEMU_BROKEN when QEMU does not run emulated either;
  * QEMU_NOT_FOUND, and for emulation SETPRIV_NOT_FOUND or PTY_UNAVAILABLE
  */
-export function decideAccelerator(wish: AcceleratorWish): Promise<AcceleratorVerdict> {
-  const { want, kernelPath, stateDir, kvmDevice, kvmLimitMs } = wish;
-  const key = JSON.stringify([want, kernelPath, stateDir, kvmDevice, kvmLimitMs]);
-  return decisions.do(key, wish.signal, (signal) => decide({ ...wish, signal }));
+export function decideAccelerator(request: AcceleratorRequest): Promise<AcceleratorVerdict> {
+  const { preference, kernelPath, stateDir, kvmDevice, kvmLimitMs } = request;
+  const key = JSON.stringify([preference, kernelPath, stateDir, kvmDevice, kvmLimitMs]);
+  return decisions.do(key, request.signal, (signal) => decide({ ...request, signal }));
 }
 
-/** One decision for all machines of a run: the first wish is decided, and the others get its verdict or its error. */
+/** One decision for all machines of a run: the first request is decided, and the others get its verdict or its error. */
 export function decideOnce(): typeof decideAccelerator {
   let first: Promise<AcceleratorVerdict> | undefined;
-  return (wish) => {
-    first ??= decideAccelerator(wish);
+  return (request) => {
+    first ??= decideAccelerator(request);
     return first;
   };
 }
@@ -105,30 +105,30 @@ export async function dropKvmVerdict(stateDir: string): Promise<void> {
   await forgetKvmFinding(stateDir).catch(() => undefined);
 }
 
-async function decide(wish: AcceleratorWish): Promise<AcceleratorVerdict> {
-  const limitMs = wish.kvmLimitMs ?? kvmLimitMs(process.env);
-  const deadlineMs = performance.now() + (wish.refusalLimitMs ?? REFUSAL_LIMIT_MS * slowness(limitMs));
+async function decide(request: AcceleratorRequest): Promise<AcceleratorVerdict> {
+  const limitMs = request.kvmLimitMs ?? kvmLimitMs(process.env);
+  const deadlineMs = performance.now() + (request.refusalLimitMs ?? REFUSAL_LIMIT_MS * slowness(limitMs));
   const qemu = await findQemu();
-  const memory = await AcceleratorMemory.open(wish.stateDir, qemu, await readQemuVersion(qemu));
-  if (wish.want === "tcg")
-    return emulated(await measureEmulation(wish, memory), "emulation was asked for", "not-probed");
+  const cache = await AcceleratorCache.open(request.stateDir, qemu, await readQemuVersion(qemu));
+  if (request.preference === "tcg")
+    return emulated(await measureEmulation(request, cache), "emulation was asked for", "not-probed");
 
-  const kvm = await judgeKvm(wish, memory, limitMs);
-  if (kvm.state === "works" || (kvm.state === "not-probed" && wish.want === "kvm")) return underKvm(kvm);
-  if (wish.want === "kvm") {
-    if (kvm.qemuFailed) await assertQemuRuns(wish, deadlineMs);
+  const kvm = await judgeKvm(request, cache, limitMs);
+  if (kvm.state === "works" || (kvm.state === "not-probed" && request.preference === "kvm")) return underKvm(kvm);
+  if (request.preference === "kvm") {
+    if (kvm.qemuFailed) await assertQemuRuns(request, deadlineMs);
     throw new VmError("KVM_UNUSABLE", `KVM was asked for, but ${kvm.reason}`, { hint: kvm.remedy });
   }
 
-  const tcgMs = await measureEmulation(wish, memory);
+  const tcgMs = await measureEmulation(request, cache);
   if (kvm.overdueMs !== undefined && tcgMs !== undefined && tcgMs > kvm.overdueMs) {
     // The host is slow or busy, and KVM was given less time than emulation took.
-    const again = await probeKvm(wish, wish.kernelPath as string, memory, tcgMs);
+    const again = await probeKvm(request, request.kernelPath as string, cache, tcgMs);
     if (again.state === "works") return underKvm(again);
   }
   // A kernel that prints nothing anywhere says nothing of KVM; a QEMU that starts but for KVM does.
   if (kvm.isLasting && (kvm.qemuFailed || tcgMs !== undefined)) {
-    await memory.keep({ kvm: { works: false, detail: kvm.reason, foundAt: new Date().toISOString() } });
+    await cache.save({ kvm: { works: false, detail: kvm.reason, foundAt: new Date().toISOString() } });
   }
   return {
     ...emulated(tcgMs, `emulation, because ${kvm.reason}`, kvm.state),
@@ -168,34 +168,34 @@ interface KvmJudgement {
   readonly overdueMs?: number;
 }
 
-async function judgeKvm(wish: AcceleratorWish, memory: AcceleratorMemory, limitMs: number): Promise<KvmJudgement> {
-  const node = await inspectKvmNode(wish.kvmDevice ?? "/dev/kvm");
+async function judgeKvm(request: AcceleratorRequest, cache: AcceleratorCache, limitMs: number): Promise<KvmJudgement> {
+  const node = await inspectKvmNode(request.kvmDevice ?? "/dev/kvm");
   if (node.kind !== "open") return { state: node.kind, reason: node.detail, remedy: node.remedy };
 
-  const known = (await memory.recall()).kvm;
+  const known = (await cache.load()).kvm;
   if (known?.works) return { state: "works", reason: KVM_WORKS, afterMs: known.afterMs };
   // A request for KVM is not refused for what was found before.
-  if (known && wish.want === "auto") return { state: "broken", reason: known.detail, remedy: BROKEN_REMEDY };
-  if (wish.kernelPath === undefined) {
+  if (known && request.preference === "auto") return { state: "broken", reason: known.detail, remedy: BROKEN_REMEDY };
+  if (request.kernelPath === undefined) {
     return { state: "not-probed", reason: "there is no kernel yet to try KVM with" };
   }
-  return probeKvm(wish, wish.kernelPath, memory, limitMs);
+  return probeKvm(request, request.kernelPath, cache, limitMs);
 }
 
 async function probeKvm(
-  wish: AcceleratorWish,
+  request: AcceleratorRequest,
   kernelPath: string,
-  memory: AcceleratorMemory,
+  cache: AcceleratorCache,
   limitMs: number,
 ): Promise<KvmJudgement> {
   for (let tries = 1; ; tries += 1) {
     const start = performance.now();
     const totalMs = limitMs + KVM_START_LIMIT_MS;
     const refusedMs = REFUSED_START_LIMIT_MS * slowness(limitMs);
-    const startLimitMs = wish.want === "kvm" ? Math.min(refusedMs, totalMs) : totalMs;
-    const result = await probe(wish, { accelerator: "kvm", kernelPath, limitMs, startLimitMs, totalMs });
+    const startLimitMs = request.preference === "kvm" ? Math.min(refusedMs, totalMs) : totalMs;
+    const result = await probe(request, { accelerator: "kvm", kernelPath, limitMs, startLimitMs, totalMs });
     if (result.kind === "printed") {
-      await memory.keep({ kvm: { works: true, afterMs: result.afterMs, foundAt: new Date().toISOString() } });
+      await cache.save({ kvm: { works: true, afterMs: result.afterMs, foundAt: new Date().toISOString() } });
       return { state: "works", reason: KVM_WORKS, afterMs: result.afterMs };
     }
     const isBusy = result.kind === "not-started" && /resource busy/i.test(`${result.detail} ${result.error.message}`);
@@ -203,7 +203,7 @@ async function probeKvm(
     if (tries === BUSY_TRIES) {
       return { state: "busy", reason: `KVM is busy: ${result.detail}`, remedy: KVM_BUSY_REMEDY };
     }
-    await sleep(BUSY_PAUSE_MS, undefined, { signal: wish.signal });
+    await sleep(BUSY_PAUSE_MS, undefined, { signal: request.signal });
   }
 }
 
@@ -227,14 +227,14 @@ async function describeBroken(
  * Milliseconds to a kernel's first line under emulation; undefined when there is none to measure with, or it is silent.
  * @throws VmError when QEMU does not start
  */
-async function measureEmulation(wish: AcceleratorWish, memory: AcceleratorMemory): Promise<number | undefined> {
-  const known = (await memory.recall()).tcg;
-  const { kernelPath } = wish;
+async function measureEmulation(request: AcceleratorRequest, cache: AcceleratorCache): Promise<number | undefined> {
+  const known = (await cache.load()).tcg;
+  const { kernelPath } = request;
   if (known !== undefined || kernelPath === undefined) return known?.afterMs;
-  const result = await probe(wish, { accelerator: "tcg", kernelPath, limitMs: TCG_LIMIT_MS });
+  const result = await probe(request, { accelerator: "tcg", kernelPath, limitMs: TCG_LIMIT_MS });
   switch (result.kind) {
     case "printed":
-      await memory.keep({ tcg: { afterMs: result.afterMs, foundAt: new Date().toISOString() } });
+      await cache.save({ tcg: { afterMs: result.afterMs, foundAt: new Date().toISOString() } });
       return result.afterMs;
     case "silent":
       return undefined;
@@ -250,12 +250,12 @@ async function measureEmulation(wish: AcceleratorWish, memory: AcceleratorMemory
  * answer: KVM is then refused for what it did itself.
  * @throws VmError when QEMU does not run emulated either
  */
-async function assertQemuRuns(wish: AcceleratorWish, deadlineMs: number): Promise<void> {
-  const { kernelPath } = wish;
+async function assertQemuRuns(request: AcceleratorRequest, deadlineMs: number): Promise<void> {
+  const { kernelPath } = request;
   const startLimitMs = deadlineMs - performance.now();
   if (kernelPath === undefined || startLimitMs < LEAST_START_LIMIT_MS) return;
   // Whether the kernel prints is another question: a guest that runs is enough.
-  const result = await probe(wish, { accelerator: "tcg", kernelPath, limitMs: 1, startLimitMs });
+  const result = await probe(request, { accelerator: "tcg", kernelPath, limitMs: 1, startLimitMs });
   if (result.kind === "not-started") throw brokenQemu(result);
 }
 
@@ -274,7 +274,7 @@ function brokenQemu({ detail, error }: Extract<GuestProbeResult, { kind: "not-st
 
 /** Runs a probe in a folder of its own; one that fails leaves its logs in `stateDir`. */
 async function probe(
-  { stateDir, signal, log }: AcceleratorWish,
+  { stateDir, signal, log }: AcceleratorRequest,
   guest: Pick<Parameters<typeof probeGuest>[0], "accelerator" | "kernelPath" | "limitMs" | "startLimitMs" | "totalMs">,
 ): Promise<GuestProbeResult> {
   await using dir = await TempDir.create("probe");

@@ -6,7 +6,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { processors } from "../../base/host-capacity.js";
-import { waitAtMost } from "../../base/wait-at-most.js";
+import { limitSignal, waitAtMost } from "../../base/wait-at-most.js";
 import { createRawDisk } from "../disk-image.js";
 import { launchMachine, type RunningMachine } from "../machine.js";
 import type { Accelerator, MachineSpec } from "../machine-spec.js";
@@ -50,10 +50,9 @@ const DISK_BYTES = 1024 * 1024;
 export async function probeGuest(probe: GuestProbe): Promise<GuestProbeResult> {
   const { workDir, limitMs, startLimitMs = START_LIMIT_MS, signal, log } = probe;
   const overdue = new VmError("QEMU_BROKEN", `QEMU did not let its guest run in ${seconds(startLimitMs)} s`);
-  const deadline = new AbortController();
   const endMs = performance.now() + (probe.totalMs ?? startLimitMs + limitMs);
-  const timer = setTimeout(() => deadline.abort(overdue), startLimitMs);
-  const bounded = AbortSignal.any([signal, deadline.signal]);
+  const start = { limitMs: startLimitMs, signal, onLimit: () => overdue };
+  const bounded = limitSignal(start);
   const diskPath = join(workDir, "disk.raw");
   let machine: RunningMachine | undefined;
   try {
@@ -62,8 +61,7 @@ export async function probeGuest(probe: GuestProbe): Promise<GuestProbeResult> {
     machine = await launchMachine(probeSpec(probe, diskPath), { workDir, signal: bounded, log });
     await using line = await SerialLine.open(machine.serialPath("ttyS1"));
     const printed = firstKernelLine(line);
-    await abortable(machine.resume(), bounded);
-    clearTimeout(timer);
+    await waitAtMost(machine.resume(), { ...start, signal: bounded });
     return await firstLine(machine, printed, { limitMs: Math.min(limitMs, endMs - performance.now()), signal });
   } catch (error) {
     signal.throwIfAborted();
@@ -73,7 +71,6 @@ export async function probeGuest(probe: GuestProbe): Promise<GuestProbeResult> {
       error: error as Error,
     };
   } finally {
-    clearTimeout(timer);
     await machine?.kill();
     await rm(diskPath, { force: true }).catch(() => undefined);
   }
@@ -99,16 +96,6 @@ function probeSpec({ accelerator, kernelPath }: GuestProbe, diskPath: string): M
   };
 }
 
-/** Waits for work that cannot be ended. @throws what it throws; the signal's reason */
-const abortable = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> =>
-  Promise.race([
-    work,
-    new Promise<never>((_, reject) => {
-      if (signal.aborted) reject(signal.reason);
-      else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    }),
-  ]);
-
 /** Waits for the kernel of a machine that runs. @throws the signal's reason */
 async function firstLine(
   machine: RunningMachine,
@@ -117,21 +104,16 @@ async function firstLine(
 ): Promise<GuestProbeResult> {
   const start = performance.now();
   const silent = (detail: string): GuestProbeResult => ({ kind: "silent", detail });
-  const overdue = new Error();
-  try {
-    return await waitAtMost(
-      Promise.race([
-        printed.then(() => ({ kind: "printed" as const, afterMs: Math.round(performance.now() - start) })),
-        machine.exited.then((report) =>
-          silent(report.kvmFailure ?? `no line from the kernel before ${describeExit(report)}`),
-        ),
-      ]),
-      { limitMs, signal, onLimit: () => overdue },
-    );
-  } catch (error) {
-    if (error !== overdue) throw error;
-    return silent(`no line from the kernel in ${seconds(limitMs)} s`);
-  }
+  const result = await waitAtMost(
+    Promise.race([
+      printed.then(() => ({ kind: "printed" as const, afterMs: Math.round(performance.now() - start) })),
+      machine.exited.then((report) =>
+        silent(report.kvmFailure ?? `no line from the kernel before ${describeExit(report)}`),
+      ),
+    ]),
+    { limitMs, signal },
+  );
+  return result ?? silent(`no line from the kernel in ${seconds(limitMs)} s`);
 }
 
 const seconds = (ms: number): number => Number((ms / 1000).toFixed(1));

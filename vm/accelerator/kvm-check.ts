@@ -2,28 +2,28 @@
 import type { HostCheck } from "../../base/host-check.js";
 import { checkQemu, failedCheck } from "../qemu/qemu-checks.js";
 import { VmError } from "../vm-error.js";
-import { type AcceleratorWish, decideAccelerator } from "./accelerator.js";
+import { type AcceleratorRequest, decideAccelerator } from "./accelerator.js";
 
-/** @param wish as for decideAccelerator, whose verdict is one of the checks */
-export async function checkMachines(wish: Omit<AcceleratorWish, "want">): Promise<readonly HostCheck[]> {
+/** @param request as for decideAccelerator, whose verdict is one of the checks */
+export async function checkMachines(request: Omit<AcceleratorRequest, "preference">): Promise<readonly HostCheck[]> {
   const { qemu, others } = await checkQemu();
   if (qemu.state !== "ok") return [qemu, ...others];
-  const { kvm, qemuError } = await checkKvm(wish);
+  const { kvm, qemuError } = await checkKvm(request);
   return [qemuError === undefined ? qemu : failedCheck(qemu.name, qemuError), ...others, kvm];
 }
 
 /** KVM is optional. A QEMU that runs no machine says nothing of it: that is the other check's matter. */
 async function checkKvm(
-  wish: Omit<AcceleratorWish, "want">,
+  request: Omit<AcceleratorRequest, "preference">,
 ): Promise<{ readonly kvm: HostCheck; readonly qemuError?: VmError }> {
   const name = "KVM";
   try {
-    const { accelerator, reason, remedy, timeScale } = await decideAccelerator({ ...wish, want: "auto" });
+    const { accelerator, reason, remedy, timeScale } = await decideAccelerator({ ...request, preference: "auto" });
     if (accelerator === "kvm") return { kvm: { name, state: "ok", detail: reason } };
     const detail = `${reason}; guests may take ${timeScale} times longer`;
     return { kvm: { name, state: "optional", detail, ...(remedy !== undefined && { remedy }) } };
   } catch (error) {
-    wish.signal.throwIfAborted();
+    request.signal.throwIfAborted();
     if (!(error instanceof VmError && error.code === "QEMU_BROKEN")) return { kvm: failedCheck(name, error) };
     return { kvm: { name, state: "optional", detail: "not tried: QEMU runs no machine" }, qemuError: error };
   }

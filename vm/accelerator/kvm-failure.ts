@@ -3,7 +3,7 @@ import { describeExit, type ExitReport } from "../qemu/exit-report.js";
 import { VmError } from "../vm-error.js";
 
 /** What to try after it. */
-export const KVM_FAILED_HINT =
+const KVM_FAILED_HINT =
   "run it again: KVM is probed anew first; --accel tcg emulates and needs no KVM. QEMU's own words are in qemu.log";
 
 /** @returns undefined for a machine that ended in another way */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { TempDir } from "../../base/temp-dir.js";
-import { skipTest } from "../../test/runner/skip-test.js";
+import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
 import { inspectKvmNode, type KvmNode } from "./kvm-node.js";
 
 const test = suite("kvm-node");
@@ -69,11 +69,7 @@ for (const [title, mode, detail, remedy, uid] of [
     1_234_567,
   ],
 ] as const) {
-  if (process.getuid?.() !== 0) {
-    skipTest(test, title, "needs root, to look as somebody else");
-    continue;
-  }
-  test(title, async () => {
+  testUnless(test, title, needsRoot("to look as another user"), async () => {
     const node = await inspectAsStranger(mode, DAEMON, uid);
     assert.is(node.kind, "no-permission");
     if (node.kind === "open") return;

@@ -1,11 +1,8 @@
 /** QEMU on this host: where it is, or how to install it. */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { findProgram } from "../../base/find-program.js";
+import { type ProgramError, runProgram } from "../../base/run-program.js";
 import { VmError } from "../vm-error.js";
 import { firstErrorLine } from "./qemu-log.js";
-
-const run = promisify(execFile);
 
 /** The program that runs machines. */
 const QEMU_PROGRAM = "qemu-system-x86_64";
@@ -35,32 +32,18 @@ const PRINT_LIMIT_MS = 5_000;
  */
 export async function printedByQemu(path: string, args: readonly string[]): Promise<string> {
   try {
-    const { stdout } = await run(path, args, { timeout: PRINT_LIMIT_MS, killSignal: "SIGKILL" });
-    return stdout;
+    return (await runProgram(path, args, { limitMs: PRINT_LIMIT_MS })).stdout;
   } catch (cause) {
-    throw new VmError("QEMU_NOT_FOUND", `${path} does not run: ${describeRunFailure(cause as RunFailure)}`, {
+    throw new VmError("QEMU_NOT_FOUND", `${path} does not run: ${describeRunFailure(cause as ProgramError)}`, {
       hint: QEMU_INSTALL_HINT,
       cause,
     });
   }
 }
 
-/** What execFile() rejects with. */
-type RunFailure = Error & {
-  readonly code?: number | string;
-  readonly signal?: NodeJS.Signals | null;
-  readonly killed?: boolean;
-  readonly stderr?: string;
-};
-
 /** In one line: its own first error, or how it ended. */
-function describeRunFailure({ message, code, signal, killed, stderr = "" }: RunFailure): string {
-  if (killed) return `it did not end in ${PRINT_LIMIT_MS / 1000} s`;
-  const line = firstErrorLine(stderr.split("\n"));
-  if (line !== undefined) return line;
-  if (signal) return `it was killed by ${signal}`;
-  return typeof code === "number" ? `it ended with status ${code}` : (message.split("\n")[0] ?? "");
-}
+const describeRunFailure = ({ how, stderr, timedOut }: ProgramError): string =>
+  (timedOut ? undefined : firstErrorLine(stderr.split("\n"))) ?? `it ${how}`;
 
 /** @returns e.g. "7.2.22" @throws VmError QEMU_NOT_FOUND when the program does not run or is not QEMU */
 export async function readQemuVersion(path: string): Promise<string> {

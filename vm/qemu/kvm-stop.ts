@@ -10,12 +10,12 @@ const POLL_MS = 500;
  * @returns the line; undefined when QEMU ended without one. Never rejects.
  */
 export async function awaitKvmStop(logPath: string, ended: Promise<unknown>): Promise<string | undefined> {
-  const over = new AbortController();
-  void ended.then(() => over.abort());
-  while (!over.signal.aborted) {
+  const done = new AbortController();
+  void ended.then(() => done.abort());
+  while (!done.signal.aborted) {
     const line = kvmStopLine(await readLogLines(logPath));
     if (line !== undefined) return line;
-    await sleep(POLL_MS, undefined, { signal: over.signal, ref: false }).catch(() => undefined);
+    await sleep(POLL_MS, undefined, { signal: done.signal, ref: false }).catch(() => undefined);
   }
   return undefined;
 }

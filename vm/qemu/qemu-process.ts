@@ -48,9 +48,7 @@ export async function startQemu(program: string, args: readonly string[], start:
   cleanup.defer(async () => {
     process.kill("SIGKILL");
     // Whoever aborts may look for it at once.
-    await waitAtMost(process.exited, { limitMs: END_LIMIT_MS, onLimit: () => new Error("still there") }).catch(
-      () => undefined,
-    );
+    await waitAtMost(process.exited, { limitMs: END_LIMIT_MS });
   });
   onPid?.(process.pid);
   try {
@@ -74,10 +72,8 @@ export async function startupError(
   if (!(error instanceof VmError && /^QMP_/.test(error.code))) return error;
   const { process, logPath, accelerator = "tcg", signal } = start;
   if (error.code === "QMP_CLOSED") {
-    const limits = { limitMs: END_LIMIT_MS, signal, onLimit: () => error };
-    const exit = await waitAtMost(process.exited, limits).catch(() => undefined);
+    const exit = await waitAtMost(process.exited, { limitMs: END_LIMIT_MS, signal });
     if (exit !== undefined) return startupFailure(exit, await readLogTail(logPath), logPath, accelerator);
-    signal?.throwIfAborted();
   }
   const code = accelerator === "kvm" ? "KVM_FAILED" : "QEMU_BROKEN";
   const hint = `see ${logPath}, and argv.txt beside it`;

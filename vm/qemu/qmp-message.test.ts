@@ -50,9 +50,14 @@ test("reads how a migration, a job and a block node are, and refuses what does n
   assert.equal(parseMigration({}), { status: undefined, error: undefined });
   assert.equal(parseMigration({ status: "failed", "error-desc": "no" }), { status: "failed", error: "no" });
   assert.equal(parseJobs([{ id: "create", type: "create", status: "concluded" }]), [
-    { id: "create", status: "concluded", error: undefined },
+    { id: "create", status: "concluded" },
   ]);
   assert.throws(() => parseJobs([{ id: "create" }]), malformed);
+  assert.throws(
+    () => parseJobs([{ id: "create" }]),
+    /^query-jobs was answered with \[\{"id":"create"\}\]: 0\.status: .*undefined/,
+  );
+  assert.throws(() => parseMigration({ status: 1 }), malformed);
   assert.equal(parseBlockNodes([{ "node-name": "disk0", image: { "virtual-size": 512 } }]), [
     { name: "disk0", virtualSize: 512 },
   ]);

@@ -3,6 +3,7 @@
  * Source: QEMU docs/interop/qmp-spec, "Server Greeting", "Commands Responses", "Asynchronous events".
  * Not here: the conversation (qmp-session.ts).
  */
+import { z } from "zod";
 import { VmError } from "../vm-error.js";
 
 export type QmpMessage =
@@ -19,26 +20,43 @@ export interface QmpEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+const qmpMessage = z.union([
+  z
+    .object({ QMP: z.object({ version: z.object({ qemu: z.record(z.string(), z.number()) }) }) })
+    .transform(({ QMP: { version } }): QmpMessage => {
+      const { major, minor, micro } = version.qemu;
+      return { kind: "greeting", qemuVersion: `${major}.${minor}.${micro}` };
+    }),
+  z
+    .object({ event: z.string(), data: z.record(z.string(), z.unknown()).default({}) })
+    .transform(({ event: name, data }): QmpMessage => ({ kind: "event", name, data })),
+  z
+    .object({ error: z.object({ class: z.string(), desc: z.string() }), id: z.unknown().optional() })
+    .transform(({ error, id }): QmpMessage => ({ kind: "error", id, ...error })),
+  z
+    .object({ return: z.unknown(), id: z.unknown().optional() })
+    .transform(({ return: value, id }): QmpMessage => ({ kind: "return", id, value })),
+]);
+
 /** @throws VmError QMP_MALFORMED with the offending text */
 export function parseQmpMessage(line: string): QmpMessage {
-  const message = record(parseJson(line));
-  if (message !== undefined) {
-    const qmp = record(message["QMP"]);
-    const qemu = record(record(qmp?.["version"])?.["qemu"]);
-    if (qemu !== undefined) {
-      return { kind: "greeting", qemuVersion: `${qemu["major"]}.${qemu["minor"]}.${qemu["micro"]}` };
-    }
-    if (typeof message["event"] === "string") {
-      return { kind: "event", name: message["event"], data: record(message["data"]) ?? {} };
-    }
-    const error = record(message["error"]);
-    if (error !== undefined) {
-      return { kind: "error", id: message["id"], class: String(error["class"]), desc: String(error["desc"]) };
-    }
-    if ("return" in message) return { kind: "return", id: message["id"], value: message["return"] };
-  }
+  const message = qmpMessage.safeParse(parseJson(line));
+  if (message.success) return message.data;
   throw new VmError("QMP_MALFORMED", `QEMU said something that is not QMP: ${JSON.stringify(line.slice(0, 200))}`);
 }
+
+/** Makes the parser of a command's answer, which throws VmError QMP_MALFORMED for another one. */
+const answerTo =
+  <T>(command: string, schema: z.ZodType<T>) =>
+  (answer: unknown): T => {
+    const parsed = schema.safeParse(answer);
+    if (parsed.success) return parsed.data;
+    const { path = [], message = "" } = parsed.error.issues[0] ?? {};
+    throw new VmError(
+      "QMP_MALFORMED",
+      `${command} was answered with ${JSON.stringify(answer)}: ${path.length === 0 ? "" : `${path.join(".")}: `}${message}`,
+    );
+  };
 
 /** A character device as `query-chardev` tells of it. */
 export interface QmpChardev {
@@ -47,38 +65,31 @@ export interface QmpChardev {
   readonly filename: string;
 }
 
-/** Parses the answer to `query-chardev`. @throws VmError QMP_MALFORMED */
-export function parseChardevs(answer: unknown): readonly QmpChardev[] {
-  const chardevs = Array.isArray(answer) ? answer.map(record) : [undefined];
-  return chardevs.map((chardev) => {
-    const { label, filename } = chardev ?? {};
-    if (typeof label === "string" && typeof filename === "string") return { label, filename };
-    throw new VmError("QMP_MALFORMED", `query-chardev was answered with ${JSON.stringify(answer)}`);
-  });
-}
+export const parseChardevs = answerTo<readonly QmpChardev[]>(
+  "query-chardev",
+  z.array(z.object({ label: z.string(), filename: z.string() })),
+);
 
 /** How far a migration is, as `query-migrate` tells. */
 export interface QmpMigration {
-  /** E.g. "active", "completed", "failed"; undefined where none was begun. */
+  /** E.g. "active", "completed", "failed"; undefined before one begins. */
   readonly status: string | undefined;
   /** Why it failed, in QEMU's words. */
   readonly error: string | undefined;
 }
 
-/** Parses the answer to `query-migrate`. */
-export function parseMigration(answer: unknown): QmpMigration {
-  const { status, "error-desc": error } = record(answer) ?? {};
-  return {
-    status: typeof status === "string" ? status : undefined,
-    error: typeof error === "string" ? error : undefined,
-  };
-}
+export const parseMigration = answerTo<QmpMigration>(
+  "query-migrate",
+  z
+    .object({ status: z.string().optional(), "error-desc": z.string().optional() })
+    .transform(({ status, "error-desc": error }) => ({ status, error })),
+);
 
-/** The run state in the answer to `query-status`, e.g. "running"; undefined in any other answer. */
-export function parseRunState(answer: unknown): string | undefined {
-  const status = record(answer)?.["status"];
-  return typeof status === "string" ? status : undefined;
-}
+/** The run state, e.g. "running". */
+export const parseRunState = answerTo<string>(
+  "query-status",
+  z.object({ status: z.string() }).transform(({ status }) => status),
+);
 
 /** A block node as `query-named-block-nodes` tells of it. */
 export interface QmpBlockNode {
@@ -87,16 +98,14 @@ export interface QmpBlockNode {
   readonly virtualSize: number;
 }
 
-/** Parses the answer to `query-named-block-nodes`. @throws VmError QMP_MALFORMED */
-export function parseBlockNodes(answer: unknown): readonly QmpBlockNode[] {
-  const nodes = Array.isArray(answer) ? answer.map(record) : [undefined];
-  return nodes.map((node) => {
-    const name = node?.["node-name"];
-    const virtualSize = record(node?.["image"])?.["virtual-size"];
-    if (typeof name === "string" && typeof virtualSize === "number") return { name, virtualSize };
-    throw new VmError("QMP_MALFORMED", `query-named-block-nodes was answered with ${JSON.stringify(answer)}`);
-  });
-}
+export const parseBlockNodes = answerTo<readonly QmpBlockNode[]>(
+  "query-named-block-nodes",
+  z.array(
+    z
+      .object({ "node-name": z.string(), image: z.object({ "virtual-size": z.number() }) })
+      .transform(({ "node-name": name, image }) => ({ name, virtualSize: image["virtual-size"] })),
+  ),
+);
 
 /** A job as `query-jobs` tells of it. */
 export interface QmpJob {
@@ -104,20 +113,13 @@ export interface QmpJob {
   /** "concluded" when it is over, well or not. */
   readonly status: string;
   /** Why it failed, in QEMU's words. */
-  readonly error: string | undefined;
+  readonly error?: string | undefined;
 }
 
-/** Parses the answer to `query-jobs`. @throws VmError QMP_MALFORMED */
-export function parseJobs(answer: unknown): readonly QmpJob[] {
-  const jobs = Array.isArray(answer) ? answer.map(record) : [undefined];
-  return jobs.map((job) => {
-    const { id, status, error } = job ?? {};
-    if (typeof id === "string" && typeof status === "string") {
-      return { id, status, error: typeof error === "string" ? error : undefined };
-    }
-    throw new VmError("QMP_MALFORMED", `query-jobs was answered with ${JSON.stringify(answer)}`);
-  });
-}
+export const parseJobs = answerTo<readonly QmpJob[]>(
+  "query-jobs",
+  z.array(z.object({ id: z.string(), status: z.string(), error: z.string().optional() })),
+);
 
 function parseJson(text: string): unknown {
   try {
@@ -125,10 +127,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined;
 }

@@ -1,6 +1,6 @@
 /** The host's end of a machine's serial port: a ByteLine on a pty or a serial device. */
 import { fstatSync } from "node:fs";
-import { SerialPort } from "serialport";
+import type { SerialPort } from "serialport";
 import { VmError } from "../vm-error.js";
 import type { ByteLine } from "./byte-line.js";
 
@@ -37,6 +37,7 @@ export class SerialLine implements ByteLine {
    * @throws VmError LINE_NOT_OPENED
    */
   static async open(path: string): Promise<SerialLine> {
+    const { SerialPort } = await import("serialport"); // 70 files, which most commands of livelab do without
     const port = new SerialPort({ path, baudRate: 115_200, autoOpen: false });
     await new Promise<void>((resolve, reject) => {
       port.open((cause) => {

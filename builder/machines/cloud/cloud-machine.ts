@@ -8,8 +8,10 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DisposableStack } from "../../../base/disposable-stack.js";
+import type { Step } from "../../../base/progress/progress.js";
 import { findProjectRoot } from "../../../base/project-root.js";
 import { TempDir } from "../../../base/temp-dir.js";
+import { waitAtMost } from "../../../base/wait-at-most.js";
 import { kvmFailureOf } from "../../../vm/accelerator/kvm-failure.js";
 import { createOverlay } from "../../../vm/disk-image.js";
 import { launchMachine, type RunningMachine } from "../../../vm/machine.js";
@@ -38,7 +40,7 @@ export interface CloudMachineOptions {
   /** Takes one line for each step of the machine's life. @default nobody is told */
   readonly log?: (line: string) => void;
   /** Called with the console's last line while the guest boots. @default nobody is told */
-  readonly onProgress?: (line: string) => void;
+  readonly step?: Step;
 }
 
 export interface CloudMachine extends AsyncDisposable {
@@ -146,7 +148,7 @@ async function whenReady(
     if (!(error instanceof VmError)) throw error;
     // The port tells of the machine's end sooner than the machine, but not why.
     const ended = error.code === "PORT_CLOSED";
-    if (ended) await Promise.race([machine.exited, sleep(END_LIMIT_MS)]);
+    if (ended) await waitAtMost(machine.exited, { limitMs: END_LIMIT_MS });
     const exit = ended ? await machine.stop() : undefined;
     const byKvm = exit && kvmFailureOf(exit);
     if (byKvm !== undefined) throw byKvm;
@@ -164,14 +166,14 @@ async function whenReady(
 /** Reads the console again and again. @throws VmError IMAGE_UNFIT; the signal's reason */
 async function watchConsole(
   path: string,
-  { timeScale, onProgress }: CloudMachineOptions,
+  { timeScale, step }: CloudMachineOptions,
   signal: AbortSignal,
 ): Promise<never> {
   let loginSince: number | undefined;
   for (;;) {
     const text = consoleText(await readFile(path));
     const [line] = lastLines(text, 1);
-    if (line !== undefined) onProgress?.(line);
+    if (line !== undefined) step?.status(line);
     const verdict = judgeConsole(text);
     if (verdict.kind === "dead") throw unfit(verdict.reason);
     if (verdict.kind === "login") {

@@ -3,9 +3,10 @@
  * A layer that is there is whole: it is written under another name and renamed when its stage has ended well.
  * Not here: keys (stage-key.ts), which layers make a release (release.ts).
  */
-import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { isThere } from "../../../base/is-there.js";
 import { Draft } from "../../home/draft.js";
 import type { LivelabHome } from "../../home/home.js";
 import { removeTree } from "../../home/remove-tree.js";
@@ -81,7 +82,7 @@ export class LayerStore {
   async remove(key: string): Promise<void> {
     // Renamed first, so that a layer half removed is never taken for a whole one.
     const layer = join(this.#home.layers, key);
-    if (await stat(layer).catch(() => undefined)) {
+    if (await isThere(layer)) {
       await using doomed = await Draft.begin(layer, this.#asRoot);
       await rename(layer, doomed.path);
     }

@@ -7,11 +7,12 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostCheck } from "../../../base/host-check.js";
 import { explainSystemError } from "../../../base/system-error.js";
+import { limitSignal } from "../../../base/wait-at-most.js";
 import { BuilderError } from "../../builder-error.js";
 import { Draft } from "../../home/draft.js";
 import type { LivelabHome } from "../../home/home.js";
 import { stageNames } from "../../stages/stages.js";
-import { namespaceRefusal, spawnInNamespaces } from "./namespaces.js";
+import { namespaceRefusal, startInNamespaces } from "./namespaces.js";
 import { layOutOverlay } from "./overlay.js";
 
 export interface NamespaceTrial {
@@ -50,8 +51,9 @@ async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promis
   await using draft = await Draft.begin(join(home.machines, "trial"), asRoot);
   const folder = draft.path;
   await layOutTrial(folder, asRoot);
-  const limit = AbortSignal.timeout(LONGEST_TRIAL_MS);
-  await using trial = spawnInNamespaces(join(scripts, "sandbox/namespace-trial.sh"), {
+  const overdue = new Error(`no end within ${LONGEST_TRIAL_MS} ms`);
+  const limit = limitSignal({ limitMs: LONGEST_TRIAL_MS, onLimit: () => overdue });
+  await using trial = await startInNamespaces(join(scripts, "sandbox/namespace-trial.sh"), {
     asRoot,
     env: { TRIAL: folder },
     signal: limit,
@@ -60,12 +62,12 @@ async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promis
   trial.process.stdout?.setEncoding("utf8").on("data", (text: string) => {
     tried += text;
   });
-  const { exitCode, stderr, cause } = await trial.exited;
-  if (exitCode === 0) return undefined;
+  const { status, stderr, cause } = await trial.exited;
+  if (status === 0) return undefined;
   if (explainSystemError(cause) !== undefined) throw cause; // says nothing about namespaces
   return {
     tried: tried.trim().split("\n").at(-1) ?? "",
-    reason: limit.aborted ? `no end within ${LONGEST_TRIAL_MS} ms` : firstLine(stderr),
+    reason: limit.aborted ? overdue.message : firstLine(stderr || (cause as Error | undefined)?.message || ""),
   };
 }
 

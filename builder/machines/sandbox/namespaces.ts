@@ -4,8 +4,8 @@
  * Sources: unshare(1), namespaces(7), user_namespaces(7), setpriv(1), prctl(2) PR_SET_PDEATHSIG.
  * Not here: what the shell file does (sandbox-init.sh, make-base.sh).
  */
-import type { ChildProcess } from "node:child_process";
-import { execa, type Options } from "execa";
+
+import { ProgramError, runProgram, type StartedProgram, startProgram } from "../../../base/run-program.js";
 import { explainSystemError } from "../../../base/system-error.js";
 import { BuilderError } from "../../builder-error.js";
 
@@ -29,48 +29,17 @@ function namespaceArgv(script: string, asRoot: boolean): readonly string[] {
   ];
 }
 
-export interface NamespaceProcess extends AsyncDisposable {
-  readonly process: ChildProcess;
-  /** Resolves when all of it is gone; never rejects. */
-  readonly exited: Promise<{
-    readonly exitCode: number | undefined;
-    readonly stderr: string;
-    /** Why it was not spawned. */
-    readonly cause: unknown;
-  }>;
-}
-
-/** Spawns `script` with `env` and nothing else of our environment. Its failure shows in `exited`; namespaceError() words it */
-export function spawnInNamespaces(
+/**
+ * Starts `script` with `env` and nothing else of our environment.
+ * Its failure shows in `exited`; namespaceError() words it.
+ */
+export async function startInNamespaces(
   script: string,
   options: { readonly env: Readonly<Record<string, string>>; readonly asRoot: boolean; readonly signal?: AbortSignal },
-): NamespaceProcess {
-  const [command, ...args] = namespaceArgv(script, options.asRoot);
-  const settings = {
-    env: { ...HOST_ENVIRONMENT, ...options.env },
-    extendEnv: false,
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "pipe",
-    buffer: { stdout: false, stderr: true },
-    reject: false,
-    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
-    killSignal: "SIGKILL",
-  } satisfies Options;
-  const child = execa(command as string, args, settings);
-  const exited = child.then((result) => ({
-    exitCode: result.exitCode,
-    stderr: complaintOf(result),
-    cause: result.cause,
-  }));
-  return {
-    process: child as unknown as ChildProcess,
-    exited,
-    [Symbol.asyncDispose]: async () => {
-      child.kill("SIGKILL");
-      await exited;
-    },
-  };
+): Promise<StartedProgram> {
+  const [command = "", ...args] = namespaceArgv(script, options.asRoot);
+  const env = { ...HOST_ENVIRONMENT, ...options.env };
+  return startProgram(command, args, { env, signal: options.signal });
 }
 
 /**
@@ -88,23 +57,22 @@ export async function runAsMappedRoot(argv: readonly string[]): Promise<void> {
   if (failure !== undefined) throw namespaceError(`${argv.join(" ")} failed in a user namespace`, failure);
 }
 
-/** Runs unshare to its end. @returns why it failed, or undefined @throws Error of Node when no process could be started */
+/** Runs unshare to its end. @returns why it failed, or undefined @throws ProgramError when no process could be started */
 async function failureOf(args: readonly string[]): Promise<string | undefined> {
-  const settings = { env: HOST_ENVIRONMENT, extendEnv: false, stdin: "ignore", reject: false } satisfies Options;
-  const result = await execa("unshare", args, settings);
-  if (explainSystemError(result.cause) !== undefined) throw result.cause; // says nothing about namespaces
-  return result.exitCode === 0 ? undefined : complaintOf(result);
+  try {
+    await runProgram("unshare", args, { env: HOST_ENVIRONMENT });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof ProgramError) || explainSystemError(error) !== undefined) throw error; // says nothing about namespaces
+    return error.stderr || error.message;
+  }
 }
-
-/** What a program wrote on its error output, or why it never began. */
-const complaintOf = ({ stderr, cause }: { readonly stderr?: unknown; readonly cause?: unknown }): string =>
-  (typeof stderr === "string" && stderr) || (cause instanceof Error ? cause.message : "");
 
 /** Turns what unshare or mount said into the error a reader can act on. */
 export function namespaceError(what: string, stderr: string, cause?: unknown): BuilderError {
   return new BuilderError(
     "NO_NAMESPACES",
-    `${what}: ${stderr.trim().split("\n").slice(-5).join("\n") || "no reason given"}`,
+    `${what}: ${stderr.trim().split("\n").slice(-5).join("\n") || (cause instanceof Error ? cause.message : "no reason given")}`,
     {
       hint: "`livelab doctor` says what this host forbids; as root it forbids least",
       cause,

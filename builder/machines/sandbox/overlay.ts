@@ -16,10 +16,7 @@ export interface OverlayFolders {
   readonly work: string;
 }
 
-/** Longest value of one mount option, in bytes. */
-export const LONGEST_OPTION_VALUE = 255;
-
-/** The layers that fit: a build has one for each stage. */
+/** So many fit into an option's value; a build has one for each stage. */
 export const MOST_LAYERS = 88;
 
 /**

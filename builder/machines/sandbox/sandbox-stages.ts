@@ -1,5 +1,6 @@
 /** Stages in the sandbox: each in namespaces of its own, what it writes in a layer of overlayfs. */
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
+import { isThere } from "../../../base/is-there.js";
 import { BuilderError } from "../../builder-error.js";
 import { SshError } from "../../channel/ssh-connection.js";
 import { isDraftName } from "../../home/draft.js";
@@ -82,7 +83,7 @@ export class SandboxStages implements BuilderMachines {
   async show({ stamp, stages, failed }: ReleaseView): Promise<BuilderMachine> {
     const lower = this.#folders(stages);
     const left = failedLayerFolder(this.#options.home, stamp);
-    if (failed !== undefined && (await stat(left).catch(() => undefined)) !== undefined) lower.push(left);
+    if (failed !== undefined && (await isThere(left))) lower.push(left);
     const machine = await this.#start(stamp, lower);
     return { ...inside(machine), [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose]() };
   }

@@ -12,7 +12,7 @@ import { generateSshKeyPair, SshConnection } from "../../channel/ssh-connection.
 import { SSHD_CONFIG } from "../../channel/sshd-config.js";
 import { Draft } from "../../home/draft.js";
 import type { LivelabHome } from "../../home/home.js";
-import { namespaceError, spawnInNamespaces } from "./namespaces.js";
+import { namespaceError, startInNamespaces } from "./namespaces.js";
 import { layOutOverlay } from "./overlay.js";
 
 /** One release as a machine shows it at /data/debian-live/<stamp>. */
@@ -75,7 +75,7 @@ export class Sandbox implements AsyncDisposable {
     await copyFile(join(options.scripts, "sandbox/sandbox-serve.sh"), join(machine, "run/serve.sh"));
 
     const started = cleanup.use(
-      spawnInNamespaces(join(options.scripts, "sandbox/sandbox-init.sh"), {
+      await startInNamespaces(join(options.scripts, "sandbox/sandbox-init.sh"), {
         asRoot,
         ...(signal === undefined ? {} : { signal }),
         env: { MACHINE: machine, STAMP: release.stamp },

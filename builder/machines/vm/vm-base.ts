@@ -3,16 +3,17 @@
  * It is made in a machine whose root is the sandbox's base; keyed by its inputs and never written to afterwards.
  * Not here: the shell part (make-vm-base.sh), machines upon it (vm.ts).
  */
-import { mkdir, readFile, stat } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { firstError } from "../../../base/first-error.js";
-import { isNoRoomError } from "../../../base/no-room.js";
-import type { Progress } from "../../../base/progress/progress.js";
-import { BuilderError } from "../../builder-error.js";
+import { isThere } from "../../../base/is-there.js";
+import { isDiskFullError } from "../../../base/no-room.js";
+import type { Progress, Step } from "../../../base/progress/progress.js";
+import { limitSignal } from "../../../base/wait-at-most.js";
+import { BuilderError, overdue } from "../../builder-error.js";
 import { Draft } from "../../home/draft.js";
 import type { LivelabHome } from "../../home/home.js";
-import { limitSignal } from "../../home/limit-signal.js";
-import { claimMaking } from "../../home/made-once.js";
+import { claimWork } from "../../home/made-once.js";
 import { createTar } from "../../home/tar-stream.js";
 import { type Digest, digestOf, formatDigest } from "../../profile/digest.js";
 import type { Lock } from "../../profile/lock.js";
@@ -23,7 +24,7 @@ import { createGateway } from "../../store/gateway.js";
 import type { Store } from "../../store/store.js";
 import { NO_RELEASE } from "../builder-machine.js";
 import { copyOverSsh } from "../copy-out.js";
-import type { Maker } from "../maker.js";
+import type { RootBuilder } from "../root-builder.js";
 
 /** What a builder VM boots. */
 export interface VmBase {
@@ -44,7 +45,7 @@ export interface VmBaseRequest {
   /** Folder that holds package.json. */
   readonly projectRoot: string;
   /** Starts a machine whose root is the sandbox's base. */
-  readonly openMaker: () => Promise<Maker>;
+  readonly openRootBuilder: () => Promise<RootBuilder>;
   /** Path of the ZFS modules for the kernel of set "vm". */
   readonly modules: string;
   readonly progress: Progress;
@@ -61,7 +62,7 @@ const VM_FILES = [
 /** In the machine that makes it. */
 const FILES_INSIDE = "/tmp/vm-files";
 const MADE_INSIDE = "/tmp/vm-base";
-/** Longest making, in milliseconds; it took 8 s (measured), and where the maker is emulated minutes. */
+/** Longest making, in milliseconds; it took 8 s (measured), and where the root builder is emulated minutes. */
 const LIMIT_MS = 30 * 60_000;
 
 /** Key of the packages base of a lock. @param madeIn digest of the cloud image that was asked for to make it in */
@@ -77,21 +78,21 @@ export async function vmBaseKey(
   return digestOf(parts);
 }
 
-/** Finds the base or makes it. @throws BuilderError BASE_FAILED, HOST_DISK_FULL; StageError STAGE_OUTPUT; what openMaker throws */
+/** Finds the base or makes it. @throws BuilderError BASE_FAILED, HOST_DISK_FULL; StageError STAGE_OUTPUT; what openRootBuilder throws */
 export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
   const { home, key, progress } = request;
   const folder = join(home.bases, key);
-  if ((await stat(folder).catch(() => undefined)) === undefined) {
+  if (!(await isThere(folder))) {
     await progress.step("builder VM's root", async (step) => {
-      await using _making = await claimMaking(home, key, step, request.signal);
-      if ((await stat(folder).catch(() => undefined)) !== undefined) return;
+      await using _making = await claimWork(home, key, step, request.signal);
+      if (await isThere(folder)) return;
       try {
         await using draft = await Draft.begin(folder);
         await mkdir(draft.path);
-        await makeBase(request, draft.path, (line) => step.status(line));
+        await makeBase(request, draft.path, step);
         await draft.commit();
       } catch (error) {
-        if (!isNoRoomError(firstError(error))) throw error;
+        if (!isDiskFullError(firstError(error))) throw error;
         throw new BuilderError("HOST_DISK_FULL", `no room for the builder VM's root in ${home.bases}`, {
           hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
           cause: error,
@@ -113,25 +114,29 @@ export function vmBaseAt(home: LivelabHome, key: string): VmBase {
   };
 }
 
-async function makeBase(request: VmBaseRequest, target: string, onLine: (line: string) => void): Promise<void> {
+async function makeBase(request: VmBaseRequest, target: string, step: Step): Promise<void> {
   const { lock, store, projectRoot } = request;
-  const signal = limitSignal(request.signal, LIMIT_MS, "making the builder VM's root");
+  const signal = limitSignal({
+    limitMs: LIMIT_MS,
+    signal: request.signal,
+    onLimit: overdue("making the builder VM's root", LIMIT_MS),
+  });
   await using gateway = createGateway(lock, store);
   gateway.serveFile(artifactUrl(zfsModules), request.modules);
-  await using maker = await request.openMaker();
-  await sendFiles(maker, createTar(projectRoot, VM_FILES, lock.profile.epoch), FILES_INSIDE, signal);
+  await using rootBuilder = await request.openRootBuilder();
+  await sendFiles(rootBuilder, createTar(projectRoot, VM_FILES, lock.profile.epoch), FILES_INSIDE, signal);
   const tail = new LastLines(20);
-  const { status } = await runScript(maker, {
+  const { status } = await runScript(rootBuilder, {
     gateway,
     name: "the builder VM's root",
     words: [`${FILES_INSIDE}/builder/machines/vm/make-vm-base.sh`],
     environment: { ...commonEnvironment(NO_RELEASE, lock), FILES: FILES_INSIDE, OUT: MADE_INSIDE },
     logFile: join(target, "make.log"),
-    onLine,
+    step,
     tail,
     signal,
   });
   if (status !== 0)
     throw new BuilderError("BASE_FAILED", `making the builder VM's root failed, status ${status}:\n${tail}`);
-  await copyOverSsh(maker.ssh, MADE_INSIDE, target, signal);
+  await copyOverSsh(rootBuilder.ssh, MADE_INSIDE, target, signal);
 }

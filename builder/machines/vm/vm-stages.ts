@@ -3,25 +3,25 @@
  * on the second disk (DESIGN D7). One machine at a time uses the disk.
  * Not here: the machine (vm.ts), what is said to the pool inside (pool.sh), the base (vm-base.ts).
  */
-import { readFile, rm, stat } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DisposableStack } from "../../../base/disposable-stack.js";
 import { firstError } from "../../../base/first-error.js";
 import { isThere } from "../../../base/is-there.js";
 import { LivelabError } from "../../../base/livelab-error.js";
-import { tellsNoRoom } from "../../../base/no-room.js";
+import { isDiskFullText } from "../../../base/no-room.js";
 import type { Progress, Step } from "../../../base/progress/progress.js";
+import { limitSignal } from "../../../base/wait-at-most.js";
 import {
+  type AcceleratorRequest,
   type AcceleratorVerdict,
-  type AcceleratorWish,
   decideAccelerator,
   dropKvmVerdict,
 } from "../../../vm/accelerator/accelerator.js";
 import { isKvmFailure } from "../../../vm/accelerator/kvm-failure.js";
-import { BuilderError } from "../../builder-error.js";
+import { BuilderError, overdue } from "../../builder-error.js";
 import { SshError } from "../../channel/ssh-connection.js";
 import type { LivelabHome } from "../../home/home.js";
-import { limitSignal } from "../../home/limit-signal.js";
 import { OwnerLock } from "../../home/owner.js";
 import type { Lock } from "../../profile/lock.js";
 import { type CloudImageSource, fetchCloudImage, parseCloudBase } from "../../store/cloud-image.js";
@@ -37,8 +37,8 @@ import {
   type StagePlace,
   type StageResult,
 } from "../builder-machine.js";
-import { openCloudMaker } from "../cloud/cloud-maker.js";
-import type { Maker } from "../maker.js";
+import { openCloudRootBuilder } from "../cloud/cloud-root-builder.js";
+import type { RootBuilder } from "../root-builder.js";
 import { findLockedKernel } from "./locked-kernel.js";
 import { parsePoolStages, poolRecordFile, readPoolRecord, savePoolRecord } from "./pool-record.js";
 import { BuilderVm, type VmOptions } from "./vm.js";
@@ -59,7 +59,7 @@ export interface VmStagesOptions {
   readonly projectRoot: string;
   /** Folder of the stages' shell files. */
   readonly stageFolder: string;
-  readonly accelerator: AcceleratorWish["want"];
+  readonly accelerator: AcceleratorRequest["preference"];
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -100,7 +100,7 @@ export class VmStages implements BuilderMachines {
 
   /** The snapshot that the stage left. */
   async find(key: string): Promise<StageResult | undefined> {
-    if ((await stat(this.#disk).catch(() => undefined)) === undefined) return undefined;
+    if (!(await isThere(this.#disk))) return undefined;
     const found = (await readPoolRecord(this.#recordFile)).stages.find((stage) => stage.key === key);
     return found && { stage: stageOf(found.snapshot), durationMs: found.durationMs };
   }
@@ -108,19 +108,19 @@ export class VmStages implements BuilderMachines {
   /** Finds the packages base or makes it, and the ZFS modules in it. */
   async #ensureBase(): Promise<VmBase> {
     const { cloudBase } = this.#options;
-    const openMaker = (): Promise<Maker> => this.#openMaker();
+    const openRootBuilder = (): Promise<RootBuilder> => this.#openRootBuilder();
     // Asked for each time, that stage build_zfs finds them: no emulated machine is to compile them.
-    const modules = await ensureZfsModules({ ...this.#options, openMaker });
+    const modules = await ensureZfsModules({ ...this.#options, openRootBuilder });
     return ensureVmBase({
       ...this.#options,
       key: this.baseKey,
-      openMaker: cloudBase === undefined ? openMaker : () => this.#openCloudMaker(cloudBase),
+      openRootBuilder: cloudBase === undefined ? openRootBuilder : () => this.#openCloudRootBuilder(cloudBase),
       modules,
     });
   }
 
   /** The sandbox, or where the host refuses that, the machine of the profile's cloud image. */
-  async #openMaker(): Promise<Maker> {
+  async #openRootBuilder(): Promise<RootBuilder> {
     const { sandbox, progress, lock } = this.#options;
     try {
       await sandbox.ready();
@@ -128,23 +128,30 @@ export class VmStages implements BuilderMachines {
       if (!(error instanceof BuilderError && error.code === "NO_NAMESPACES")) throw error;
       const { cloudImage } = lock.profile;
       progress.note(`the builder VM is made in ${cloudImage}, because ${error.message}`);
-      return this.#openCloudMaker(parseCloudBase(cloudImage, undefined));
+      return this.#openCloudRootBuilder(parseCloudBase(cloudImage, undefined));
     }
     return sandbox.show({ stamp: NO_RELEASE, stages: [] });
   }
 
-  async #openCloudMaker(source: CloudImageSource): Promise<Maker> {
+  async #openCloudRootBuilder(source: CloudImageSource): Promise<RootBuilder> {
     const { home, store, lock, projectRoot, accelerator, proxy, progress, signal } = this.#options;
     const image = await fetchCloudImage(source, { store, proxy, progress, signal });
     const kernelPath = await findLockedKernel(home, store, lock);
-    const verdict = await decideAccelerator({ want: accelerator, kernelPath, stateDir: home.root, signal });
+    const verdict = await decideAccelerator({ preference: accelerator, kernelPath, stateDir: home.root, signal });
     const scripts = join(projectRoot, "builder/machines");
-    return openCloudMaker({ image, home, store, set: lock.set("base"), scripts, verdict, progress, signal }).catch(
-      async (error) => {
-        if (isKvmFailure(error)) await dropKvmVerdict(home.root);
-        throw error;
-      },
-    );
+    return openCloudRootBuilder({
+      image,
+      home,
+      store,
+      set: lock.set("base"),
+      scripts,
+      verdict,
+      progress,
+      signal,
+    }).catch(async (error) => {
+      if (isKvmFailure(error)) await dropKvmVerdict(home.root);
+      throw error;
+    });
   }
 
   /**
@@ -166,7 +173,7 @@ export class VmStages implements BuilderMachines {
   async #readyWith(base: VmBase): Promise<void> {
     const { home, projectRoot, accelerator, progress, signal } = this.#options;
     const verdict = await decideAccelerator({
-      want: accelerator,
+      preference: accelerator,
       kernelPath: base.kernel,
       stateDir: home.root,
       signal,
@@ -252,7 +259,7 @@ export class VmStages implements BuilderMachines {
     if (this.#ready === undefined) throw new Error("the builder VM was not readied");
     const { base, verdict } = this.#ready;
     const { home, progress, signal } = this.#options;
-    return { home, base, disk: this.#disk, verdict, signal, note: (text) => progress.note(text) };
+    return { home, base, disk: this.#disk, verdict, signal, progress };
   }
 
   /** Taken once, and kept until this process ends: a build is not to lose the disk between two stages. */
@@ -262,7 +269,7 @@ export class VmStages implements BuilderMachines {
 
   /** A disk that is new has no pool yet, whatever the record of an older one says. */
   async #ensureDisk(): Promise<void> {
-    if ((await stat(this.#disk).catch(() => undefined)) !== undefined) return;
+    if (await isThere(this.#disk)) return;
     await rm(this.#recordFile, { force: true });
     await makePoolDisk(this.#disk);
   }
@@ -300,7 +307,11 @@ export class VmStages implements BuilderMachines {
   async #pool(vm: BuilderVm, words: readonly string[], limitMs: number): Promise<string> {
     const { signal } = this.#options;
     const closing = words[0] === "close";
-    const limit = limitSignal(closing ? undefined : signal, limitMs, `"${words[0]}" of the builder VM's pool`);
+    const limit = limitSignal({
+      limitMs,
+      signal: closing ? undefined : signal,
+      onLimit: overdue(`"${words[0]}" of the builder VM's pool`, limitMs),
+    });
     try {
       const { status, stdout, stderr } = await vm.ssh.exec(`sh -s -- ${words.join(" ")}`, {
         stdin: this.#ready?.poolScript ?? "",
@@ -322,7 +333,7 @@ export class VmStages implements BuilderMachines {
     const byHost = await vm.hostFailure();
     if (byHost !== undefined) return byHost;
     const why = await vm.whyLost();
-    if (tellsNoRoom(why)) return this.#diskFull(`the builder VM ${why}`);
+    if (isDiskFullText(why)) return this.#diskFull(`the builder VM ${why}`);
     return new BuilderError("MACHINE_DIED", `the builder VM ${why} (${error.message})`, { cause: error });
   }
 }

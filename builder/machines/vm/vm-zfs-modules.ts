@@ -4,10 +4,10 @@
  */
 import { join } from "node:path";
 import type { Progress } from "../../../base/progress/progress.js";
-import { StageError } from "../../builder-error.js";
+import { limitSignal } from "../../../base/wait-at-most.js";
+import { overdue, StageError } from "../../builder-error.js";
 import type { LivelabHome } from "../../home/home.js";
-import { limitSignal } from "../../home/limit-signal.js";
-import { claimMaking } from "../../home/made-once.js";
+import { claimWork } from "../../home/made-once.js";
 import type { Lock } from "../../profile/lock.js";
 import { artifactKey, artifactPath, hasArtifact, keepArtifact } from "../../stages/artifacts.js";
 import { streamTree } from "../../stages/proto-tree.js";
@@ -16,7 +16,7 @@ import { zfsBuildPackages, zfsModules } from "../../stages/stages.js";
 import { createGateway } from "../../store/gateway.js";
 import type { Store } from "../../store/store.js";
 import { NO_RELEASE } from "../builder-machine.js";
-import type { Maker } from "../maker.js";
+import type { RootBuilder } from "../root-builder.js";
 import { lockedKernelVersion } from "./locked-kernel.js";
 
 export interface ZfsModulesRequest {
@@ -26,7 +26,7 @@ export interface ZfsModulesRequest {
   /** Folder of the stages' shell files. */
   readonly stageFolder: string;
   /** Starts a machine whose root is the sandbox's base. */
-  readonly openMaker: () => Promise<Maker>;
+  readonly openRootBuilder: () => Promise<RootBuilder>;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -36,26 +36,30 @@ const LIMIT_MS = 180 * 60_000;
 
 /** Finds the modules or compiles them. @returns path of the .deb in the store @throws StageError STAGE_FAILED */
 export async function ensureZfsModules(request: ZfsModulesRequest): Promise<string> {
-  const { home, store, lock, stageFolder, openMaker, progress } = request;
+  const { home, store, lock, stageFolder, openRootBuilder, progress } = request;
   const path = await artifactPath(home, zfsModules, { lock, stageFolder });
   if (await hasArtifact(path)) return path;
-  const signal = limitSignal(request.signal, LIMIT_MS, "compiling the builder VM's ZFS modules");
+  const signal = limitSignal({
+    limitMs: LIMIT_MS,
+    signal: request.signal,
+    onLimit: overdue("compiling the builder VM's ZFS modules", LIMIT_MS),
+  });
   await progress.step("ZFS modules for the builder VM", async (step) => {
-    await using _making = await claimMaking(home, await artifactKey(zfsModules, { lock, stageFolder }), step, signal);
+    await using _making = await claimWork(home, await artifactKey(zfsModules, { lock, stageFolder }), step, signal);
     if (await hasArtifact(path)) return;
     await using gateway = createGateway(lock, store);
-    await using maker = await openMaker();
-    await sendFiles(maker, await streamTree(stageFolder, lock.profile.epoch), STAGES_INSIDE, signal);
+    await using rootBuilder = await openRootBuilder();
+    await sendFiles(rootBuilder, await streamTree(stageFolder, lock.profile.epoch), STAGES_INSIDE, signal);
     const file = "/tmp/zfs-modules.deb";
     const logFile = join(home.vm, "zfs-modules.log");
     const tail = new LastLines(20);
-    const { status } = await runScript(maker, {
+    const { status } = await runScript(rootBuilder, {
       gateway,
       name: "the builder VM's ZFS modules",
       words: [`${STAGES_INSIDE}/${zfsModules.script}.sh`, lockedKernelVersion(lock), file],
       environment: { ...commonEnvironment(NO_RELEASE, lock), ZFS_BUILD_PACKAGES: zfsBuildPackages(lock) },
       logFile,
-      onLine: (line) => step.status(line),
+      step,
       tail,
       signal,
     });
@@ -65,7 +69,7 @@ export async function ensureZfsModules(request: ZfsModulesRequest): Promise<stri
         `the builder VM's ZFS modules could not be compiled, status ${status}:\n${tail}\nall of it: ${logFile}`,
       );
     }
-    await keepArtifact(maker.ssh, file, path, signal);
+    await keepArtifact(rootBuilder.ssh, file, path, signal);
   });
   return path;
 }

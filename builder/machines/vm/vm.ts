@@ -9,6 +9,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DisposableStack } from "../../../base/disposable-stack.js";
 import { firstError } from "../../../base/first-error.js";
+import { isThere } from "../../../base/is-there.js";
+import type { Progress } from "../../../base/progress/progress.js";
 import { LONGEST_SOCKET_PATH } from "../../../base/socket-path.js";
 import { TempDir } from "../../../base/temp-dir.js";
 import { waitAtMost } from "../../../base/wait-at-most.js";
@@ -35,8 +37,7 @@ import { makeVmKeys, OUTBOX_INSIDE, readVmKeys, type VmParts, vmSpec } from "./v
 export interface VmOptions extends VmParts {
   readonly home: LivelabHome;
   readonly signal: AbortSignal;
-  /** Told what a person should know, a line each. */
-  readonly note: (text: string) => void;
+  readonly progress: Progress;
 }
 
 /** From the start of the firmware to SSH, in milliseconds with KVM; it took 2 s there by estimate, 9 s emulated. */
@@ -126,7 +127,9 @@ export class BuilderVm implements BuilderMachine {
         options.signal.throwIfAborted();
         const error = firstError(thrown);
         if (!isOfTheState(error)) throw thrown;
-        options.note(`the builder VM's saved state is of no use and was dropped: ${error.message.split("\n")[0]}`);
+        options.progress.note(
+          `the builder VM's saved state is of no use and was dropped: ${error.message.split("\n")[0]}`,
+        );
         await rm(folder, { recursive: true, force: true });
       }
     }
@@ -137,7 +140,7 @@ export class BuilderVm implements BuilderMachine {
 
   /** Whether a state is saved from which such machines start. */
   static async isPrepared(options: VmOptions): Promise<boolean> {
-    return (await stat(await stateFolder(options)).catch(() => undefined)) !== undefined;
+    return await isThere(await stateFolder(options));
   }
 
   /**
@@ -167,7 +170,7 @@ export class BuilderVm implements BuilderMachine {
       if (!(error instanceof VmError && error.code === "STATE_NOT_SAVED")) {
         throw await notStarted(thrown, options.home);
       }
-      options.note(`builder VMs will boot each time: ${error.message}`);
+      options.progress.note(`builder VMs will boot each time: ${error.message}`);
     }
   }
 
@@ -193,7 +196,7 @@ export class BuilderVm implements BuilderMachine {
       isRestored: restoreFrom !== undefined,
     }).catch(async (error) => {
       signal.throwIfAborted();
-      throw (await whatKvmDid(machine, FAILED_START_LIMIT_MS)) ?? error;
+      throw (await kvmFailureAtEnd(machine, FAILED_START_LIMIT_MS)) ?? error;
     });
     cleanup.use(ssh);
     traces.move();
@@ -226,28 +229,15 @@ export class BuilderVm implements BuilderMachine {
 
   /** The error, where KVM failed under the machine; its verdict is dropped then. */
   async hostFailure(): Promise<VmError | undefined> {
-    const error = await whatKvmDid(this.#machine, EXIT_LIMIT_MS);
+    const error = await kvmFailureAtEnd(this.#machine, EXIT_LIMIT_MS);
     if (error !== undefined) await dropKvmVerdict(this.#home.root);
     return error;
   }
 
   async whyLost(): Promise<string> {
-    try {
-      const report = await waitAtMost(this.#machine.exited, {
-        limitMs: EXIT_LIMIT_MS,
-        onLimit: () => new Error("still there"),
-      });
-      return `ended: ${describeExit(report)}`;
-    } catch {
-      const told = "runs on, but answers no more";
-      const report = join(lastFailure(this.#home), "stall.txt");
-      return mkdir(lastFailure(this.#home), { recursive: true })
-        .then(() => this.#machine.writeStallReport(report))
-        .then(
-          () => `${told}; what QEMU knows of it: ${report}`,
-          () => told, // a full disk is no reason to tell less
-        );
-    }
+    const exit = await waitAtMost(this.#machine.exited, { limitMs: EXIT_LIMIT_MS });
+    if (exit !== undefined) return `ended: ${describeExit(exit)}`;
+    return "runs on, but answers no more";
   }
 
   copyOut(folder: string, target: string, signal: AbortSignal): Promise<void> {
@@ -260,10 +250,10 @@ export class BuilderVm implements BuilderMachine {
 }
 
 /** @param limitMs time for the machine to end, in milliseconds @returns undefined for one that runs on, or ended otherwise */
-async function whatKvmDid(machine: RunningMachine, limitMs: number): Promise<VmError | undefined> {
+async function kvmFailureAtEnd(machine: RunningMachine, limitMs: number): Promise<VmError | undefined> {
   if (machine.accelerator !== "kvm") return undefined;
-  const limits = { limitMs, onLimit: () => new Error("it runs on") };
-  return waitAtMost(machine.exited, limits).then(kvmFailureOf, () => undefined);
+  const exit = await waitAtMost(machine.exited, { limitMs });
+  return exit && kvmFailureOf(exit);
 }
 
 /**

@@ -1,4 +1,4 @@
 # shellcheck shell=sh
-# Triton's commands for login shells.
+# Puts Triton's commands on the PATH of login shells.
 PATH=$PATH:/usr/triton/bin:/usr/node/bin
 export PATH

@@ -1,11 +1,11 @@
 # shellcheck shell=sh
-# Replaces two functions of live-boot, sourced last, for a boot by iPXE with the booter's arguments
-# (BOOTIF=01-aa-bb-… ip=ADDRESS:::NETMASK:: or …:::NETMASK:::none), whatever other ip= and BOOTIF= come after them
-# (booter-arguments.sh). Any other boot keeps live-boot's own.
+# Replaces two functions of live-boot. live-boot sources this file last. The replacement applies to a boot by iPXE with the
+# booter's arguments (BOOTIF=01-aa-bb-… ip=ADDRESS:::NETMASK:: or …:::NETMASK:::none), even if other ip= and BOOTIF=
+# arguments follow them (booter-arguments.sh). Any other boot keeps live-boot's own functions.
 #
-# Why: live-boot 20230131 ignores ip= when it fetches the root. It sleeps for six seconds looking for a carrier, then asks
-# for an address by DHCP with a vendor class that Triton's booter does not answer. klibc's ipconfig with that ip= as it
-# stands, having no device in it, would give the one address to every NIC.
+# Why: live-boot 20230131 ignores ip= when it fetches the root. It waits six seconds for a carrier, then asks for an
+# address by DHCP with a vendor class that Triton's booter does not answer. klibc's ipconfig would give the address in that
+# ip= to every NIC, because the argument names no device.
 
 triton_boot_nic_timeout_seconds=60
 
@@ -22,7 +22,7 @@ triton_find_boot_nic () {
 	return 1
 }
 
-# triton_wait_for COMMAND...: polls COMMAND until it succeeds; fails when the time is up.
+# triton_wait_for COMMAND...: polls COMMAND until it succeeds; fails after triton_boot_nic_timeout_seconds.
 triton_wait_for () {
 	polls_left=$((triton_boot_nic_timeout_seconds * 10))
 	until "$@"
@@ -37,7 +37,8 @@ triton_has_carrier () {
 	{ read -r carrier < "${sysroot?}/sys/class/net/${DEVICE?}/carrier" ; } 2>/dev/null && [ "${carrier}" = 1 ]
 }
 
-# triton_set_bond BOND MODE: sets what networking-units.jq sets for a bond that systemd-networkd makes. The mode comes first.
+# triton_set_bond BOND MODE: sets the options that networking-units.jq sets for a bond of systemd-networkd. The kernel wants
+# the mode first.
 triton_set_bond () {
 	options="${sysroot?}/sys/class/net/${1}/bonding"
 	printf '%s\n' "${2}" > "${options}/mode" &&
@@ -46,9 +47,9 @@ triton_set_bond () {
 	[ "${2}" != 802.3ad ] || printf 'fast\n' > "${options}/lacp_rate"
 }
 
-# triton_join_bond MAC: where networking.json has the boot NIC in an aggregation, makes the bond with that one NIC in it, and
-# sets $DEVICE to the bond: many a switch lets nothing through before it has heard LACP. systemd-networkd takes the bond
-# over in the new root as it is, whatever its own file says, and adds the others. Without networking.json, or a bond, $DEVICE stays as it is.
+# triton_join_bond MAC: if networking.json puts the boot NIC into an aggregation, creates the bond with that one NIC and sets
+# $DEVICE to the bond, because many switches forward nothing before they receive LACP. In the new root systemd-networkd
+# takes over the bond unchanged, even if its own file differs, and adds the other members. Otherwise $DEVICE stays unchanged.
 triton_join_bond () {
 	[ -s "${state_dir?}/bonds" ] || return 0
 	while read -r bond mode bond_mac members
@@ -63,8 +64,8 @@ triton_join_bond () {
 					note "the boot NIC ${DEVICE} is in the bond ${bond}"
 					DEVICE="${bond}"
 				else
-					problem "the bond ${bond} of networking.json cannot be made yet, so ${DEVICE} fetches the root by itself" \
-						"see that the switch lets a single NIC through"
+					problem "the initramfs cannot create the bond ${bond} of networking.json, so ${DEVICE} fetches the root without it" \
+						"check that the switch forwards the traffic of a single NIC"
 				fi
 				;;
 		esac
@@ -76,7 +77,7 @@ triton_join_bond () {
 
 if find_bootif && find_booter_ip
 then
-	# The NIC is chosen in do_netsetup.
+	# do_netsetup chooses the NIC.
 	Select_eth_device ()
 	{
 		:
@@ -92,33 +93,33 @@ then
 		if [ -n "${ip_ignored}" ]
 		then
 			problem "the kernel argument ip=${ip_ignored} has no address and netmask, so the booter's ip=${ip} is used" \
-				"take ip= out of the server's kernel arguments in CNAPI"
+				"remove ip= from the server's kernel arguments in CNAPI"
 		fi
 		if [ "${BOOTIF-}" != "${bootif}" ]
 		then
 			problem "the kernel argument BOOTIF=${BOOTIF-} has no MAC, so the booter's BOOTIF=${bootif} is used" \
-				"take BOOTIF= out of the server's kernel arguments in CNAPI"
+				"remove BOOTIF= from the server's kernel arguments in CNAPI"
 		fi
 
 		if ! triton_wait_for triton_find_boot_nic "${mac}"
 		then
-			problem "no NIC has the MAC ${mac} of the kernel argument BOOTIF after ${triton_boot_nic_timeout_seconds} s" \
+			problem "no NIC with the MAC ${mac} of the kernel argument BOOTIF was found in ${triton_boot_nic_timeout_seconds} s" \
 				"check that the image has a driver for it"
 			return 1
 		fi
 
 		triton_join_bond "${mac}"
 
-		# live-boot and the rest of the initramfs go on with $DEVICE.
+		# live-boot and the rest of the initramfs use $DEVICE.
 		export DEVICE
-		# Or a router on the wire would give the NIC addresses that nobody asked for.
+		# Otherwise router advertisements would add addresses to the NIC.
 		printf '1\n' > "${sysroot}/proc/sys/net/ipv6/conf/${DEVICE}/disable_ipv6"
 		ip link set dev "${DEVICE}" up
 		if ip address add "${address}/${netmask}" dev "${DEVICE}"
 		then
 			printf '%s %s/%s\n' "${DEVICE}" "${address}" "${netmask}" > "${state_dir?}/boot-nic"
 		else
-			problem "the boot NIC ${DEVICE} (${mac}) does not take the address of the kernel argument ip=${ip}" \
+			problem "the boot NIC ${DEVICE} (${mac}) rejects the address of the kernel argument ip=${ip}" \
 				"correct the server's admin NIC in NAPI, and reboot"
 		fi
 

@@ -1,11 +1,13 @@
 # shellcheck shell=sh
-# Replaces live-boot's check of a medium's checksums, sourced last: the root that was fetched is compared with the SHA-1
-# that the booter delivered beside it (/filesystem.squashfs.hash: 40 hex digits and a newline). live-boot calls it between
-# fetch and mount. Its own check (kernel argument verify-checksums) wants lists of digests that no medium of ours has.
+# Replaces live-boot's check of a medium's checksums. live-boot sources this file last, and calls the function between
+# fetch and mount. It compares the fetched root with the SHA-1 that the booter delivered with it
+# (/filesystem.squashfs.hash: 40 hex digits and a newline). live-boot's own check (kernel argument verify-checksums) needs
+# lists of digests that our media do not have.
 #
-# A wrong root is the one thing that stops a boot. The machine then says why again and again, for whoever looks at a
-# console later; it opens no shell, and goes on only by a reset (Ctrl-Alt-Del does it), which fetches everything anew.
-# /initrd.hash, delivered too, is not looked at: an initrd that was changed would not tell.
+# A wrong root is the only thing that stops a boot. The machine then repeats the reason, so that it is on the screen when an
+# operator opens the console later. It opens no shell. Only a reset (for example Ctrl-Alt-Del) ends the loop, and everything
+# is then fetched again. The booter also delivers /initrd.hash, which is not checked: a modified initrd would not report
+# itself.
 
 triton_wrong_root_seconds=30
 
@@ -18,7 +20,7 @@ Verify_checksums ()
 
 	if [ ! -e "${delivered}" ]
 	then
-		note "no filesystem.squashfs.hash was delivered, so the root is taken as it is"
+		note "no filesystem.squashfs.hash was delivered, so the root is used unverified"
 		return 0
 	fi
 	expected="$(tr A-F a-f < "${delivered}")"
@@ -30,7 +32,7 @@ Verify_checksums ()
 	if [ "${#expected}" -ne 40 ]
 	then
 		problem "filesystem.squashfs.hash is not a SHA-1 digest, so the root is not verified" \
-			"install the platform image anew on the headnode"
+			"reinstall the platform image on the headnode"
 		return 0
 	fi
 
@@ -43,8 +45,8 @@ Verify_checksums ()
 	fi
 	while :
 	do
-		problem "filesystem.squashfs is not the one that its hash is for: expected sha1 ${expected}, got ${got:-none}; the boot stops here" \
-			"install the platform image anew on the headnode, and reset this machine"
+		problem "filesystem.squashfs is not the one that filesystem.squashfs.hash names: expected sha1 ${expected}, got ${got:-none}; the boot stops here" \
+			"reinstall the platform image on the headnode, and reset this machine"
 		sleep "${triton_wrong_root_seconds}"
 	done
 }

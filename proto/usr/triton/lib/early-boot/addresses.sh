@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# Whether a word is an address, as systemd's daemons take one: what they do not take they drop without a word on the console.
+# Check whether a word is an address that systemd's daemons accept. They drop other words without a message on the console.
 
-# is_ipv4 WORD: four numbers below 256 without leading zeros.
+# is_ipv4 WORD: succeeds for four numbers below 256 without leading zeros.
 is_ipv4() {
 	case $1 in
 	*[!0-9.]* | *.*.*.*.*) return 1 ;;
@@ -17,8 +17,8 @@ is_ipv4() {
 	done
 }
 
-# is_ipv6 WORD: eight groups of up to four hexadecimal digits, of which :: stands for one or more; the last two may be an
-# IPv4 address (RFC 4291, section 2.2).
+# is_ipv6 WORD: succeeds for eight groups of up to four hexadecimal digits. "::" stands for one or more groups, and the last
+# two groups may be an IPv4 address (RFC 4291, section 2.2).
 is_ipv6() {
 	groups_left=$1
 	case $groups_left in

@@ -1,25 +1,25 @@
 # shellcheck shell=sh
-# The booter's own kernel arguments ip= and BOOTIF=, where other arguments of these names come after them.
+# Finds the booter's own kernel arguments ip= and BOOTIF=, even if other arguments of these names follow them.
 #
-# The booter writes the server's kernel arguments from CNAPI behind its own. initramfs-tools takes the last argument of a name, so
-# ip=dhcp in CNAPI would replace the address that the booter gives, and by DHCP the booter does not answer a booted system.
-# So an argument counts if it has what the booter's has; of several the last.
+# The booter appends the server's kernel arguments from CNAPI to its own. initramfs-tools takes the last argument of a name,
+# so ip=dhcp in CNAPI would replace the address from the booter, and the booter's DHCP does not answer a booted system.
+# Therefore only arguments with the parts of the booter's count, and the last of them wins.
 
-# find_booter_ip: sets $ip to the last ip= that has an address and a netmask, $address and $netmask to these, and $ip_ignored to an
-# ip= that came later and has none, else to nothing. Fails if there is no ip= with an address and a netmask.
-# $IP is what initramfs-tools read: the last ip=.
+# find_booter_ip: sets $ip to the last ip= with an address and a netmask, and $address and $netmask to these. Sets
+# $ip_ignored to a later ip= without them, or to nothing. Fails if no ip= has an address and a netmask.
+# $IP is the last ip=, as initramfs-tools reads it.
 find_booter_ip() {
 	ip_ignored=
 	ip=${IP-}
 	if split_ip "$ip"; then return 0; fi
-	# shellcheck disable=SC2034 # for the caller
+	# shellcheck disable=SC2034 # the caller reads it
 	ip_ignored=$ip
 	ip=
 	for_each_argument take_ip
 	split_ip "$ip"
 }
 
-# split_ip ADDRESS:SERVER:GATEWAY:NETMASK[:...]: sets $address and $netmask, or fails where one is missing.
+# split_ip ADDRESS:SERVER:GATEWAY:NETMASK[:...]: sets $address and $netmask; fails if one is missing.
 split_ip() {
 	address=${1%%:*}
 	netmask=${1#*:*:*:}
@@ -38,8 +38,8 @@ take_ip() {
 	esac
 }
 
-# find_bootif: sets $bootif to the last BOOTIF= that is a hardware type and a MAC, as the firmware's PXE has it. Fails if no such argument is there.
-# $BOOTIF is what initramfs-tools read: the last BOOTIF=.
+# find_bootif: sets $bootif to the last BOOTIF= that is a hardware type and a MAC, the form of PXE. Fails without one.
+# $BOOTIF is the last BOOTIF=, as initramfs-tools reads it.
 find_bootif() {
 	bootif=
 	take_bootif "BOOTIF=${BOOTIF-}"
@@ -57,7 +57,7 @@ take_bootif() {
 # for_each_argument COMMAND: runs COMMAND with each word of the kernel command line.
 for_each_argument() {
 	read -r arguments <"${TRITON_SYSROOT-}/proc/cmdline"
-	set -f # no word is a pattern for file names
+	set -f # words must not expand as file name patterns
 	for argument in $arguments; do
 		"$1" "$argument"
 	done

@@ -1,9 +1,9 @@
 # shellcheck shell=sh
-# The hostid that ZFS knows this machine by: CRC-32/ISO-HDLC (zlib's crc32) of the 36 characters of the
+# Computes the hostid by which ZFS identifies this machine: CRC-32/ISO-HDLC (zlib's crc32) of the 36 characters of the
 # system UUID as dmidecode prints it. It must never change between image versions, or pools would need `import -f`.
 # Vector: 12345678-9abc-4def-8123-456789abcdef → 73cb1ae8, in the file as bytes e8 1a cb 73.
 
-# is_uuid TEXT: 36 characters, lower-case, as printed by dmidecode 3.2 and later and by the kernel.
+# is_uuid TEXT: succeeds for a lower-case UUID of 36 characters, as dmidecode 3.2 and later and the kernel print it.
 is_uuid() {
 	case $1 in
 	*[!0-9a-f-]*) return 1 ;;
@@ -15,9 +15,9 @@ is_uuid() {
 	esac
 }
 
-# read_system_uuid: sets $system_uuid, or fails with the first line of what dmidecode said in $uuid_seen.
-# dmidecode comes first because pools of older images were made with its spelling; where it says something
-# else ("Not Settable", a comment line) the kernel's own reading is used.
+# read_system_uuid: sets $system_uuid, or fails and sets $uuid_seen to the first line of dmidecode's output.
+# dmidecode takes precedence, because older images made their pools with its spelling. If it prints something else
+# ("Not Settable", a comment line), the kernel's value is used.
 read_system_uuid() {
 	uuid_seen=$(dmidecode -s system-uuid 2>/dev/null)
 	if is_uuid "$uuid_seen"; then
@@ -28,14 +28,14 @@ read_system_uuid() {
 "*}
 	note "dmidecode gives no system UUID: '$uuid_seen'"
 	if { read -r system_uuid <"${sysroot?}/sys/class/dmi/id/product_uuid"; } 2>/dev/null && is_uuid "$system_uuid"; then
-		console "system UUID $system_uuid taken from sysfs, as dmidecode gave none"
+		console "system UUID $system_uuid read from sysfs, because dmidecode has none"
 		return 0
 	fi
 	return 1
 }
 
-# crc32_of_uuid UUID: sets $crc32. Bit by bit: 36 characters do not repay a table.
-# Never 0, which means "no hostid" to ZFS: the one UUID in four thousand million that has it gets 1.
+# crc32_of_uuid UUID: sets $crc32, bit by bit, because a table does not pay off for 36 characters.
+# The result is never 0, which means "no hostid" to ZFS: one UUID in four thousand million has a CRC of 0, and gets 1.
 crc32_of_uuid() {
 	crc32=$((0xffffffff))
 	rest=$1
@@ -59,7 +59,7 @@ crc32_of_uuid() {
 	[ "$crc32" -ne 0 ] || crc32=1
 }
 
-# write_hostid FILE NUMBER: replaces FILE by the four bytes, least significant first.
+# write_hostid FILE NUMBER: writes the four bytes of NUMBER to FILE, least significant first.
 write_hostid() {
 	format=
 	for shift in 0 8 16 24; do

@@ -1,11 +1,11 @@
-# Which links a compute node has, after the file:
+# Derives the links of a compute node from networking.json:
 #   {bonds, vnics, nics, problems}
-# A link has a key: a physical NIC its MAC, a bond its name. A tag is provided by one link. A vnic is either that link
-# itself (`direct`), or a VLAN or macvlan over it; a second one of a VLAN is a macvlan over the first one's link.
-# Source: the meaning that SmartOS gives the file (its net-boot-config).
+# A link has a key: the MAC of a physical NIC, or the name of a bond. One link provides a tag. A vnic is either that link
+# itself (`direct`), or a VLAN or macvlan over it. The second vnic of a VLAN is a macvlan over the link of the first.
+# Source: SmartOS, which gives the file this meaning (net-boot-config).
 include "networking-values";
 
-# So many entries are looked at: far more than a server has, and few enough for a slow processor.
+# Limits of the entries that are read: far more than a server has, and few enough for a slow processor.
 def most_entries: 64;
 def most_members: 16;
 
@@ -16,12 +16,12 @@ def entries_of($name; $doc):
       list: $usable[:most_entries],
       problems: [
         if $given != null and ($given | type) != "array" then
-          problem("\($name) in networking.json is not a list"; "reboot, so that the booter writes it anew")
+          problem("\($name) in networking.json is not a list"; "reboot, so that the booter rewrites it")
         elif ($given // [] | length) != ($usable | length) then
-          problem("\($name) in networking.json has entries that are not objects"; "reboot, so that the booter writes it anew")
+          problem("\($name) in networking.json has entries that are not objects"; "reboot, so that the booter rewrites it")
         elif ($usable | length) > most_entries then
-          problem("\($name) in networking.json has \($usable | length) entries, of which the first \(most_entries) count";
-            "remove NICs that this server has not from NAPI")
+          problem("\($name) in networking.json has \($usable | length) entries, and only the first \(most_entries) are used";
+            "remove NICs that this server does not have from NAPI")
         else empty end
       ]
     };
@@ -36,14 +36,14 @@ def bonds_of($aggregations):
     | ($aggregation.name | tag) as $name
     | "aggregation \($name) in networking.json" as $where
     | if ($usable | length) != ($aggregation.macs | if type == "array" then length else -1 end) then
-        .problems += [problem("\($where) has MAC addresses that are not valid, another's, or more than \(most_members)";
+        .problems += [problem("\($where) has MAC addresses that are invalid or of another aggregation, or more than \(most_members)";
           "correct it in NAPI and reboot")]
       else . end
     | if $usable == [] then
         .problems += [problem("\($where) has no NIC, so it is not configured"; "correct it in NAPI and reboot")]
       else
         .bonds += [{
-          # As it is called on the kernel command line, where Linux can call it that.
+          # Its name on the kernel command line, if Linux allows that name.
           name: (if ($name | matches("[A-Za-z][A-Za-z0-9_-]{0,13}[0-9]") and (test("\\Aeth[0-9]+\\z") | not))
               and ($taken | index([$name]) | not)
             then $name else free_name($name | name_base; $taken) end),
@@ -57,7 +57,7 @@ def bonds_of($aggregations):
             "correct it in NAPI and reboot")] end
       end);
 
-# A vnic with its fields judged. → {vnic} or {problem}
+# Validates the fields of a vnic. → {vnic} or {problem}
 def judged($config):
   (.mac | mac) as $mac
   | (.nic_tag | tag) as $tag
@@ -83,7 +83,7 @@ def judged($config):
     }}
     end;
 
-# The good ones, each MAC and each address once.
+# Returns the valid vnics. Each MAC and each address is accepted once.
 def vnics_of($vnics; $config):
   reduce $vnics[] as $vnic ({vnics: [], problems: []};
     ($vnic | judged($config)) as $judged
@@ -96,21 +96,22 @@ def vnics_of($vnics; $config):
                 "vnic \($judged.vnic.mac) in networking.json has no valid mtu: \($vnic.mtu)";
                 "correct the network's MTU in NAPI and reboot")] end
           else .problems += [problem(
-            "vnic \($judged.vnic.mac) in networking.json has the MAC or the address of another, and is not configured: \($judged.vnic.ip)";
+            "vnic \($judged.vnic.mac) in networking.json has the MAC or the address of another, so it is not configured: \($judged.vnic.ip)";
             "correct the NIC in NAPI and reboot")] end
       end);
 
-# Tag → key of the link that provides it. An aggregation is named by nictags[].mac, or names the tag; else a NIC's MAC.
+# Maps each tag to the key of the link that provides it. For an aggregation, nictags[].mac is its name, or its own
+# nic_tags_provided lists the tag. Otherwise the key is the MAC of a NIC.
 def providers_of($nictags; $bonds; $raw_vnics):
   ([$raw_vnics[] | {mac: (.mac | mac), tags: (.nic_tags_provided | strings | map(tag))} | select(.mac | is_mac)
      | {key: .tags[], value: .mac}] | reverse | from_entries)
   + ([$nictags[] | .mac as $mac | select($mac | mac | is_mac) | {key: .name, value: ($mac | mac)}] | from_entries)
   + ([$bonds[] | {key: .tags[], value: .name}] | from_entries)
   + ([$nictags[] as $tag | $bonds[] | select(.given_name == $tag.mac) | {key: $tag.name, value: .name}] | from_entries)
-  # A member's tags are its bond's.
+  # The tags of a member belong to its bond.
   | map_values(. as $key | first(($bonds[] | select(.macs | index([$key])) | .name), $key));
 
-# Adds to each vnic how it is had: direct, vlan or macvlan; over: the link's key; name.
+# Adds to each vnic its kind (direct, vlan or macvlan), over (the key of the link below it), and its name.
 def placed($config; $providers; $bonds; $physical):
   reduce .[] as $vnic ([];
     . as $before
@@ -121,7 +122,7 @@ def placed($config; $providers; $bonds; $physical):
        elif $physical | index([$vnic.mac]) then {kind: "direct", over: $own}
        elif $provider == $own then {kind: "direct", over: $own}
        else {kind: "macvlan", over: $provider} end) as $place
-    # A link has one vnic of its own, and one link of each VLAN.
+    # A link has one direct vnic, and one link for each VLAN.
     | (if $place.kind == "vlan" then first($before[] | select(.kind == "vlan" and .over == $place.over and .vlan == $vnic.vlan))
        else null end // null) as $same_vlan
     | (if $same_vlan != null then {kind: "macvlan", over: $same_vlan.name} else $place end) as $place
@@ -130,7 +131,7 @@ def placed($config; $providers; $bonds; $physical):
     | (if $place.kind == "direct" and any($bonds[]; .name == $place.over) then $place.over
        else free_name($vnic | if .admin then "admin" else .tag | name_base end; $config.taken + [$before[].name]) end) as $name
     | . + [$vnic + $place + {$name, position: (length + 1)}])
-  # What is over a VLAN's link has frames no longer than it.
+  # A VLAN's link must carry the longest frames of the links over it.
   | . as $placed
   | map(.name as $name | .mtu = ([.mtu, ($placed[] | select(.over == $name) | .mtu)] | max));
 
@@ -142,7 +143,7 @@ def links($boot_mac):
   | entries_of("vnics"; $doc) as $given_vnics
   | ($given_tags.list | map(. + {name: (.name | tag)} | select(.name != ""))) as $nictags
   | bonds_of($aggregations.list) as {bonds: $bonds, problems: $bond_problems}
-  # Where the admin tag is a rack's (admin_rack_…), entries tagged plain "admin" are not this machine's: SmartOS.
+  # If the admin tag is that of a rack (admin_rack_…), entries with the tag "admin" belong to other machines. Source: SmartOS.
   | ($given_vnics.list | map(select($admin_tag == "admin" or .nic_tag != "admin"))) as $raw_vnics
   | {admin_tag: $admin_tag, nictags: $nictags} as $config
   | vnics_of($raw_vnics; $config) as {vnics: $vnics, problems: $vnic_problems}
@@ -150,14 +151,14 @@ def links($boot_mac):
   | ([$boot_mac, $bonds[].macs[], ($providers[] | select(is_mac)),
       ($raw_vnics[] | select(.nic_tags_provided | strings != []) | .mac | mac)] | distinct) as $physical
   | [$bonds[] | .name, (.name as $name | range(0; .macs | length) | "\($name | name_base)p\(.)")] as $bond_names
-  # A fabric's vnic has a link that this image cannot make.
+  # This image cannot create the link of a fabric's vnic.
   | ($doc.nictag_rules | fields | keys) as $fabrics
   | ($vnics | map(select((.tag | split("/")[0] as $base | $fabrics | index([$base]))
       and $providers[.tag] == null and (.mac as $mac | $physical | index([$mac]) | not))) | map(.mac)) as $on_fabric
   | ($vnics | map(select(.mac as $mac | $on_fabric | index([$mac]) | not))
       | placed($config + {taken: $bond_names}; $providers; $bonds; $physical)) as $placed
   | def tags_of($key): [$nictags[].name, ($providers | keys[])] | distinct | map(select($providers[.] == $key));
-    # 1500 is the least that NAPI lets a nic tag have, so it does not say that the network takes that much.
+    # 1500 is NAPI's minimum for a nic tag, so it does not mean that the network supports that MTU.
     def mtu_of($key): [($nictags[] | select($providers[.name] == $key) | .mtu | select(is_tag_mtu and . > 1500)),
       ($placed[] | select(.over == $key) | .mtu)] | max // 1500;
     def direct_of($key): first($placed[] | select(.kind == "direct" and .over == $key)) // null;
@@ -178,7 +179,7 @@ def links($boot_mac):
         key: .name,
         mtu: mtu_of(.name),
         tags: tags_of(.name),
-        # The address that the network knows, if it is one of the members'.
+        # The MAC that the network knows, if it is that of a member.
         mac: (if .macs | index([$vnic.mac]) then $vnic.mac else .macs[0] end),
         members: [.name as $name | .macs | to_entries[] | {name: "\($name | name_base)p\(.key)", mac: .value}]
       }],

@@ -1,26 +1,26 @@
-# The links (networking-links.jq) → files for systemd-networkd and udev, and the state that early boot needs.
+# Converts the links (networking-links.jq) to files for systemd-networkd and udev, and to the state that early boot needs.
 #
-# Every name begins with 50-: what has a lower number in /etc/systemd/network, which the system pool may bring, comes
-# before it, and what has the same name replaces it.
+# Every file name begins with 50-. The system pool may contain /etc/systemd/network: a file with a lower number there takes
+# precedence, and a file with the same name replaces ours.
 include "networking-values";
 
 def text(line): order("text"; line);
 def file(name): order("file"; "50-\(name)");
 def blank: text("");
 
-# A physical NIC is matched by its permanent address, which is its alone: a bond or a VLAN that borrows the MAC has none.
+# Matches a physical NIC by its permanent address, which is unique: a bond or a VLAN that uses the same MAC has none.
 def match_nic: text("[Match]", "PermanentMACAddress=\(.mac)");
 def match_name: text("[Match]", "Name=\(.name)");
 
 def alias_setting: if .alias == "" then empty else "Alias=\(.alias)" end;
 def nic_link: file("\(.name).link"), match_nic, blank, text("[Link]", "Name=\(.name)", alias_setting);
-# udev takes the first file that matches: its own default would give virtual links another MAC.
+# udev applies the first file that matches. Its own default would give virtual links another MAC.
 def virtual_link:
   file("\(.name).link"), text("[Match]", "OriginalName=\(.name)"), blank, text("[Link]", alias_setting);
 
 def no_autoconfiguration: text("LinkLocalAddressing=no", "IPv6AcceptRA=no", "LLMNR=no");
 
-# What a vnic says of its network, within [Network] and behind it.
+# The settings of a vnic: the rest of [Network], and the [Route] sections.
 def vnic_settings($config):
   . as $vnic
   | (if .admin then .resolvers + $config.resolvers | distinct else .resolvers end | map(select(is_ipv4))) as $dns
@@ -28,15 +28,16 @@ def vnic_settings($config):
     no_autoconfiguration,
     ($dns[] | text("DNS=\(.)")),
     (if .admin then $config.domains[] | text("Domains=\(.)") else empty end),
-    # A default route each, the primary NIC's first, so that which one is used does not depend on timing.
+    # Each gateway gives a default route. The primary NIC's has the lowest metric, so that the choice does not depend on timing.
     (if .default_gateway then
       blank, text("[Route]", "Gateway=\(.default_gateway)", "Metric=\(if .primary then 100 else 100 + .position end)")
     else empty end),
     ($config.routes[] | select(.mac == $vnic.mac)
       | blank, text("[Route]", "Destination=\(.destination)", if .gateway then "Gateway=\(.gateway)" else "Scope=link" end));
 
-# The .network file of a link, with what lies over it. Nobody waits for a link that only carries others. Where there is no
-# admin network at all, one of them may be what the root was fetched by, and keeps its address for repair.
+# The .network file of a link, which also lists the links over it. The boot does not wait for a link that only carries others.
+# Without an admin network, such a link may have fetched the root; it then keeps its address, so that an operator can reach
+# the machine.
 def network($config; match):
   (.key // "") as $key
   | file("\(.name).network"), match, blank,
@@ -61,7 +62,7 @@ def virtual_netdev:
 
 def idle_facts: "without an address, mtu \(.mtu)\(if .alias == "" then "" else ", for \(.alias)" end)";
 def facts: "\(.ip)/\(.prefix) mtu \(.mtu) gateway \(.default_gateway // "none")";
-# For the console: a name, the physical NICs that it needs one of, and what it is.
+# An order for the console: the link's name, the physical NICs of which it needs one, and its facts.
 def link_order($name; $nics; text): order("link"; "\($name) \($nics | join(",")) \(text)");
 
 def units($config):
@@ -80,7 +81,7 @@ def units($config):
       | . as $bond
       | order("bond"; "\(.name) \(if .lacp_mode == "off" then "balance-xor" else "802.3ad" end) \(.mac) \(.macs | join(" "))"),
         (if .lacp_mode == "passive" then
-          order("notice"; "aggregation \(.name) has lacp_mode passive, and speaks LACP first all the same: networkd knows no other")
+          order("notice"; "aggregation \(.name) has lacp_mode passive, but sends LACP actively: systemd-networkd has no passive mode")
         else empty end),
         bond_netdev,
         virtual_link,

@@ -1,20 +1,20 @@
-# networking.json (Triton's form) → the orders that live-premount/triton-networking carries out, one a line:
+# Converts networking.json (Triton's form) to orders for live-premount/triton-networking, one per line:
 #   file NAME        begin a file of that name for systemd-networkd or udev
 #   text LINE        add LINE to it
-#   nic NAME MAC WHAT…          a physical NIC that has been given a name
-#   bond NAME MODE MAC MAC…     a bond, its own address, then its members'
-#   link NAME NIC,NIC… FACTS…   a link, and the names of the NICs one of which it needs
+#   nic NAME MAC WHAT…          a physical NIC that gets a name
+#   bond NAME MODE MAC MAC…     a bond, its own address, then those of its members
+#   link NAME NIC,NIC… FACTS…   a link, and the names of the NICs of which it needs one
 #   hostname NAME, domain NAME
 #   no_admin_address true       no link has an address on the admin network
 #   notice WHAT
 #   problem WHAT|REMEDY
-# Anything in the input may be missing or of the wrong type; what cannot be used becomes a `problem`.
-# Run with --slurp, so that an empty file is seen, and with --arg boot_mac.
+# Any part of the input may be missing or of the wrong type; an unusable value becomes a `problem`.
+# Run with --slurp, so that an empty file is detected, and with --arg boot_mac.
 include "networking-values";
 include "networking-links";
 include "networking-units";
 
-# Adds the gateway of each vnic's default route, if it has a usable one. → {vnics, problems}
+# Adds default_gateway to each vnic with a usable gateway. → {vnics, problems}
 def with_gateways:
   reduce .[] as $vnic ({vnics: [], problems: []};
     if $vnic.gateway == "" then .vnics += [$vnic]
@@ -26,8 +26,8 @@ def with_gateways:
           "correct the network's gateway in NAPI and reboot")]
     end);
 
-# The static routes, each with the MAC of the vnic that it goes by. → {routes, problems}
-# A gateway may be macs[<mac>], which is NAPI's way to say that the destination is on that NIC's own wire.
+# The static routes, each with the MAC of its vnic. → {routes, problems}
+# A gateway may be macs[<mac>], by which NAPI means that the destination is on the same wire as that NIC.
 def routes_of($routes; $vnics):
   reduce ($routes | fields | to_entries[:most_entries])[] as $route ({routes: [], problems: []};
     ($route.key | destination) as $destination
@@ -39,20 +39,20 @@ def routes_of($routes; $vnics):
     | if $destination == null then
         .problems += [problem("\($where) has no valid destination"; "correct the network's routes in NAPI and reboot")]
       elif $vnic == null then
-        .problems += [problem("\($where) goes by nothing that is on a network of this server: \($route.value)";
+        .problems += [problem("\($where) has a gateway that is on no network of this server: \($route.value)";
           "correct the network's routes in NAPI and reboot")]
       elif any(.routes[]; .destination == $destination) then .
       else .routes += [{$destination, mac: $vnic.mac, gateway: (if $mac then null else $route.value end)}] end);
 
-# The booter lists a NIC's resolvers with the NIC and at the top, so what is wrong with one is in the file twice.
+# The booter lists a NIC's resolvers twice, with the NIC and at the top, so an invalid one is also in the file twice.
 def resolver_problems:
   [.resolvers, (.vnics | objects[:most_entries][].resolvers) | arrays[:most_entries][] | select(is_ipv4 | not)]
   | each_once[]
   | problem("resolver in networking.json is not valid: \(.)"; "correct the network's resolvers in NAPI and reboot");
 
-# What is of another type than the booter gives it, and is not used for that.
+# Reports values of another type than the booter writes. They are not used.
 def type_problems:
-  def wrong(what): problem("\(what), so it is not used"; "reboot, so that the booter writes it anew");
+  def wrong(what): problem("\(what), so it is not used"; "reboot, so that the booter rewrites it");
   def not_list($name; where): if .[$name] == null or (.[$name] | type) == "array" then empty
     else wrong("\($name) \(where) is not a list: \(.[$name])") end;
   not_list("resolvers"; "in networking.json"),
@@ -98,7 +98,7 @@ def orders:
     $links.problems[], $gateway_problems[], $route_problems[],
     ($links + {$vnics} | units($config));
 
-if length == 0 then problem("networking.json is empty"; "reboot, so that the booter writes it anew")
+if length == 0 then problem("networking.json is empty"; "reboot, so that the booter rewrites it")
 elif length > 1 or (first | type) != "object" then
-  problem("networking.json is not a JSON object"; "reboot, so that the booter writes it anew")
+  problem("networking.json is not a JSON object"; "reboot, so that the booter rewrites it")
 else first | orders end

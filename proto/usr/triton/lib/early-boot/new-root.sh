@@ -1,14 +1,14 @@
 # shellcheck shell=sh
-# Running programs of the new root in it, before it has taken over.
+# Runs programs of the new root in that root, before the switch to it.
 
-# in_root COMMAND...: runs a program of the new root in it, with messages in English and no standard input. What
-# initramfs-tools says to modprobe, to be quiet, is not for it.
+# in_root COMMAND...: runs a program of the new root in that root, with messages in English and an empty standard input.
+# It clears MODPROBE_OPTIONS, by which initramfs-tools makes modprobe quiet.
 in_root() {
 	MODPROBE_OPTIONS='' LC_ALL=C chroot "${rootmnt:?}" "$@" </dev/null
 }
 
-# enter_root, leave_root: what programs in the new root need of the kernel while in_root runs them. /run has the
-# hostid for the kernel module and udev's names of disks in it.
+# enter_root, leave_root: mount and unmount the kernel's file systems and /run for the programs of in_root. /run contains
+# the hostid for the kernel module and udev's names of disks.
 enter_root() {
 	for fs in proc sys dev run; do
 		mount -o bind "${sysroot?}/$fs" "${rootmnt:?}/$fs"

@@ -1,21 +1,21 @@
 # shellcheck shell=sh
-# Reading node.config. Its form is in docs/node-config.md of the image's sources; sysinfo (sysinfo/node-config.mjs) and the boot
-# test (harness/cn-files/node-config.ts) read it in the same way, which fixtures/node-config holds them to.
-# Values are never evaluated, and never logged.
+# Reads node.config. docs/node-config.md of the image's sources describes its form. sysinfo (sysinfo/node-config.mjs) and the
+# boot test (harness/cn-files/node-config.ts) read it in the same way; fixtures/node-config checks that all three agree.
+# Values are never evaluated and never logged.
 
 node_config_blanks=' 	' # a space and a tab
 node_config_cr=$(printf '\r')
 node_config_mark=$(printf '\357\273\277')
 node_config_controls=$(printf '[\001-\010\013-\037\177]')
 
-# node_config_trim: removes blanks from the beginning of $rest.
+# node_config_trim: removes spaces and tabs from the beginning of $rest.
 node_config_trim() {
 	rest=${rest#"${rest%%[!"$node_config_blanks"]*}"}
 }
 
-# read_node_config_line LINE: sets $key and $value to what LINE assigns.
-# Returns 1 if it assigns nothing: it is empty or a comment. Returns 2 if it is not of node.config's form, with $why to say so
-# and $key empty unless it is known.
+# read_node_config_line LINE: sets $key and $value to the assignment in LINE.
+# Returns 1 for an empty line or a comment. Returns 2 for a malformed line, with the reason in $why; $key is then set only if
+# it is known.
 read_node_config_line() {
 	key=
 	value=
@@ -43,7 +43,7 @@ read_node_config_line() {
 	rest=${rest#*=}
 	# shellcheck disable=SC2254 # a pattern
 	case $rest in
-	*$node_config_controls*) why="has a control character in it" ;;
+	*$node_config_controls*) why="contains a control character" ;;
 	"'"*) take_single_quoted ;;
 	'"'*) take_double_quoted ;;
 	*) take_bare ;;
@@ -51,7 +51,7 @@ read_node_config_line() {
 	[ -z "$why" ] || return 2
 	case $rest in
 	'' | ["$node_config_blanks"]*) node_config_trim ;;
-	*) why="has text right after its closing quote" ;;
+	*) why="has text directly after its closing quote" ;;
 	esac
 	case $why,$rest in
 	,'' | ,'#'*) return 0 ;;
@@ -60,7 +60,7 @@ read_node_config_line() {
 	return 2
 }
 
-# take_single_quoted, take_double_quoted, take_bare: move the value at the beginning of $rest to $value, or set $why.
+# take_single_quoted, take_double_quoted, take_bare: move the value from the beginning of $rest to $value, or set $why.
 take_single_quoted() {
 	rest=${rest#?}
 	while :; do
@@ -115,12 +115,12 @@ take_bare() {
 	value=${rest%%["$node_config_blanks"]*}
 	rest=${rest#"$value"}
 	case $value in
-	*[\'\"\\\;\&\|\<\>\(\)\`]*) why="has a character outside quotes that a shell would act upon" ;;
+	*[\'\"\\\;\&\|\<\>\(\)\`]*) why="has an unquoted character that is special to a shell" ;;
 	esac
 }
 
-# node_config_value FILE KEY: sets $value to what the last line of FILE that begins with KEY= gives it.
-# Returns 1 if KEY is absent or empty, 2 if that line is not of node.config's form.
+# node_config_value FILE KEY: sets $value to the value of KEY in the last line of FILE that assigns it.
+# Returns 1 if KEY is absent or empty, 2 if that line is malformed.
 node_config_value() {
 	found=
 	status=1

@@ -1,13 +1,13 @@
 # shellcheck shell=sh
-# Mounting the filesystems of the imported pools where the booted system has them.
-# Uses what new-root.sh and pools.sh define. Sources: zfs-mount(8), zfsprops(7).
+# Mounts the filesystems of the imported pools in the new root. Needs the functions of new-root.sh and pools.sh.
+# Sources: zfs-mount(8), zfsprops(7).
 
 : "${state_dir:?}" "${early_boot_log:?}" "${pools_imported:?}" "${system_pool?}" "${other_system_pools?}" "${tab:?}"
 
-# mount_pools: mounts, in the order of mountpoints and so parents first, each filesystem that has canmount=on and a
-# mountpoint of its own. Of two with one mountpoint the system pool's is mounted. If what the configuration is on may
-# not be mounted, sets $configuration_hidden to why.
-# shellcheck disable=SC2034 # configuration_hidden is for the caller
+# mount_pools: mounts each filesystem that has canmount=on and a mountpoint, in the order of mountpoints, so that parents
+# come first. If two filesystems have the same mountpoint, the system pool's is mounted. If the filesystem with the
+# configuration is not mounted, sets $configuration_hidden to the reason.
+# shellcheck disable=SC2034 # the caller reads configuration_hidden
 mount_pools() {
 	configuration_hidden=
 	filesystems=$state_dir/filesystems
@@ -26,8 +26,8 @@ mount_pools() {
 	done <"$filesystems.sorted"
 }
 
-# list_filesystems: writes to $filesystems mountpoint, rank (0 for the system pool), state of the key and name of each
-# filesystem that is to be mounted, with tabs between them. The mountpoint comes first, for sort.
+# list_filesystems: writes a line for each filesystem to mount to $filesystems: mountpoint, rank (0 for the system pool),
+# state of the key, and name, separated by tabs. The mountpoint is first, for sort.
 list_filesystems() {
 	: >"$filesystems"
 	while IFS= read -r pool; do
@@ -40,34 +40,34 @@ list_filesystems() {
 		if ! in_root zfs list -H -r -t filesystem -o mountpoint,canmount,keystatus,name "$pool" >"$listing" 2>"$listing.error"; then
 			why="the filesystems of pool $pool cannot be listed: $(one_line "$(cat "$listing.error")")"
 			problem "$why" "see 'zfs list -r $(quoted "$pool")'"
-			# shellcheck disable=SC2034 # for whoever calls mount_pools
+			# shellcheck disable=SC2034 # the caller of mount_pools reads it
 			[ "$rank" != 0 ] || configuration_hidden=$why
 		fi
 		while IFS=$tab read -r place canmount keystatus name; do
-			# A tab or a line break in a mountpoint makes lines that are not of this form.
+			# A line that a tab or a line break in a mountpoint has split does not match these patterns.
 			case $place,$canmount,$name/ in
-			/*,on,"$pool/lxdpool/"*) ;; # LXD mounts what is in its storage pool
+			/*,on,"$pool/lxdpool/"*) ;; # LXD mounts the filesystems of its storage pool
 			/*,on,"$pool/"*) printf '%s\t%s\t%s\t%s\n' "$place" "$rank" "$keystatus" "$name" >>"$filesystems" ;;
 			esac
 		done <"$listing"
 	done <"$pools_imported"
 }
 
-# mount_filesystem: mounts $dataset, or sets $why to why not and fails.
+# mount_filesystem: mounts $dataset, or sets $why to the reason and fails.
 mount_filesystem() {
 	why=
 	case $key,$mountpoint/ in
 	unavailable,*) why="it is encrypted, and its key is not loaded" ;;
-	*,"$taken"/) why="another filesystem is there" ;;
-	*,*/../*) why="that is not a plain path" ;;
+	*,"$taken"/) why="another filesystem is mounted there" ;;
+	*,*/../*) why="the path contains .." ;;
 	*,// | *,/etc/ | *,/usr/ | *,/usr/bin/ | *,/usr/sbin/ | *,/usr/lib/ | *,/bin/ | *,/sbin/ | *,/lib/ | *,/lib64/)
-		why="it would hide the image"
+		why="it would hide the image's files"
 		;;
-	*,/proc/* | *,/sys/* | *,/dev/* | *,/run/*) why="the kernel's file systems are there" ;;
+	*,/proc/* | *,/sys/* | *,/dev/* | *,/run/*) why="the kernel's file systems are mounted there" ;;
 	esac
-	# Only the system pool's may hide what the image has: any other is a guest.
+	# Only filesystems of the system pool may hide files of the image.
 	if [ -z "$why" ] && [ "$rank" != 0 ] && [ -n "$(in_root ls -A "$mountpoint" 2>/dev/null)" ]; then
-		why="that folder is not empty, and only the system pool's filesystems may hide what is in one"
+		why="the folder is not empty, and only filesystems of the system pool may hide files"
 	fi
 	[ -n "$why" ] || said=$(in_root zfs mount "$dataset" 2>&1) || why=$(one_line "$said")
 	[ -z "$why" ]

@@ -1,16 +1,15 @@
 /**
- * The command `sysinfo`: prints the machine's facts as JSON with an indent of two.
- * Nothing is cached: each call looks anew, so SmartOS' options about its cache have nothing to do here.
- * Not here: the facts (sysinfo.mjs).
+ * The command `sysinfo`: prints the machine's facts (sysinfo.mjs) as JSON with an indent of two.
+ * Each call reads the facts again; there is no cache. The options of SmartOS for its cache are accepted and do nothing.
  */
 
 import { openHost } from "./host.mjs";
 import { sysinfo } from "./sysinfo.mjs";
 
 const usage = `usage: sysinfo [-f] [-u]
-Prints what Triton wants to know of this machine, as JSON.
-  -f  look anew: it always does
-  -u  bring the cache up to date and print nothing: there is no cache
+Prints facts about this machine for Triton, as JSON.
+  -f  read the facts again; accepted for compatibility with SmartOS, and the default
+  -u  update the cache and print nothing; accepted for compatibility: there is no cache
 `;
 
 /** @param {readonly string[]} args */

@@ -1,22 +1,22 @@
 /**
- * How sysinfo looks at the machine: its files and what its commands say. What cannot be read is undefined, and never an
- * error: the one missing fact must not take the others along.
+ * How sysinfo reads the machine: its files and the output of its commands. An unreadable fact is undefined, never an error,
+ * so that one missing fact does not prevent the others.
  *
  * @typedef {object} Host
- * @property {(path: string) => string | undefined} read a file's text, or undefined
- * @property {(path: string) => string[]} list the names in a folder, sorted; none if there is no folder
- * @property {(program: string, ...args: string[]) => Promise<string | undefined>} run what a command prints, or undefined
- *   where it fails
- * @property {(what: string) => void} warn says on standard error what went wrong
+ * @property {(path: string) => string | undefined} read returns a file's text, or undefined
+ * @property {(path: string) => string[]} list returns the names in a folder, sorted; empty without the folder
+ * @property {(program: string, ...args: string[]) => Promise<string | undefined>} run returns the output of a command, or
+ *   undefined if it fails
+ * @property {(what: string) => void} warn writes a warning to standard error
  */
 
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Longest time that a command may take, in milliseconds: a disk that hangs must not hang the agent that asks. */
+/** Time limit of a command, in milliseconds, so that a disk that hangs does not block the calling agent. */
 const COMMAND_LIMIT_MS = 60_000;
 
-/** Commands speak English, whatever the caller's locale, and need none of the caller's environment. */
+/** Environment of the commands: their output is in English, independent of the caller's locale. */
 const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
 
 /** @returns {Host} */

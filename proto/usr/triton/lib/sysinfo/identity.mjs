@@ -1,4 +1,4 @@
-/** Which machine this is, what it runs, and since when. */
+/** Facts about the machine's identity, its image and its boot time. */
 
 const uuidForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -21,7 +21,7 @@ export async function identity({ host, networking, nodeConfig }) {
     UUID: tritonUuid((await systemUuid(host, dmi)) ?? ""),
     Manufacturer: dmi("sys_vendor"),
     Product: dmi("product_name"),
-    // Both spellings: the agents' on Linux, and SmartOS', which AdminUI shows.
+    // Both spellings: that of the agents on Linux, and that of SmartOS, which AdminUI shows.
     ...hardware,
     ...Object.fromEntries(Object.entries(hardware).map(([key, value]) => [key.replace("_", " "), value])),
   };
@@ -29,13 +29,13 @@ export async function identity({ host, networking, nodeConfig }) {
 
 const optional = (key, value) => (typeof value === "string" ? { [key]: value } : {});
 
-/** The source is the hostid's (/usr/triton/lib/early-boot/hostid.sh): dmidecode, and where it has none the kernel. */
+/** Reads the UUID from dmidecode, or else from the kernel, as /usr/triton/lib/early-boot/hostid.sh does. */
 async function systemUuid(host, dmi) {
   const said = (await host.run("/usr/sbin/dmidecode", "-s", "system-uuid")) ?? "";
   return [said, dmi("product_uuid")].map((text) => text.trim().toLowerCase()).find((text) => uuidForm.test(text));
 }
 
-/** Triton's spelling: SmartOS reads the first three fields, which are little-endian numbers, as bytes. */
+/** Converts to Triton's spelling: SmartOS reads the first three fields, which are little-endian numbers, as bytes. */
 function tritonUuid(uuid) {
   const [first, second, third, ...others] = uuid.split("-");
   const reversed = [first, second, third].map((field) => field?.match(/../g)?.reverse().join(""));

@@ -1,6 +1,6 @@
 /**
- * NICs, link aggregations and virtual NICs, as they are now, with the NIC tags that they provide.
- * Every name below "NIC Names" becomes a NIC tag in NAPI, so tags come from Triton's own data and from nowhere else.
+ * NICs, link aggregations and virtual NICs in their current state, with the NIC tags that they provide.
+ * Every name below "NIC Names" becomes a NIC tag in NAPI, so tags come only from Triton's own data.
  */
 
 import { json, objects } from "./parse.mjs";
@@ -20,7 +20,7 @@ export async function network({ host, networking, kernelArguments, bootNic }) {
     tags: owners.filter(({ owner }) => owner === macOf(link) || owner === names.get(link.ifname)).map(({ tag }) => tag),
   }));
   const admin = nics.find(({ tags }) => tags.includes(adminTag)) ?? linkOfBoot(nics, bootNic);
-  // The admin tag is on the NIC that the booter answered to, even where nobody says so.
+  // The NIC that the booter answered has the admin tag, even if no data names it.
   if (admin !== undefined && !admin.tags.includes(adminTag)) admin.tags.push(adminTag);
 
   const adminIp = (admin && ip4addr(admin)) || bootNic.ip;
@@ -46,7 +46,7 @@ const isKind =
     kinds.includes(link.linkinfo?.info_kind);
 const isMemberOf = (aggregation) => (link) => link.master === aggregation.ifname;
 
-/** A member of an aggregation has the aggregation's address; its own is the permanent one. */
+/** A member of an aggregation has the aggregation's address; its own address is the permanent one. */
 const macOf = (link) => (link.permaddr ?? link.address ?? "").toLowerCase();
 const ip4addr = (link) => objects(link.addr_info).find(({ family }) => family === "inet")?.local ?? "";
 const isUp = ({ operstate, flags = [] }) =>
@@ -57,7 +57,7 @@ const state = (link) => ({
   "Link Status": isUp(link) ? "up" : "down",
 });
 
-/** What Triton calls an aggregation: the one of networking.json that has its name, or a NIC of it. */
+/** Triton's name for an aggregation: that of the aggregation in networking.json with the same name, or with one of its NICs. */
 function aggregationName(link, links, { aggregations }) {
   const members = links.filter(isMemberOf(link)).map(macOf);
   const known = objects(aggregations);
@@ -74,8 +74,8 @@ function lacpMode({ linkinfo }) {
 }
 
 /**
- * Which NIC provides each tag, by its MAC or its name: networking.json knows, and without it the arguments
- * `<tag>_nic=<MAC or aggregation>` that booter gives the kernel.
+ * The NIC that provides each tag, by its MAC or its name. The source is networking.json, or without it the booter's kernel
+ * arguments `<tag>_nic=<MAC or aggregation>`.
  */
 function tagOwners({ nictags }, kernelArguments) {
   const told = objects(nictags).map(({ name, mac }) => ({ tag: name, owner: mac }));
@@ -87,15 +87,15 @@ function tagOwners({ nictags }, kernelArguments) {
     .map(({ tag, owner }) => ({ tag, owner: /^[0-9a-f:]+$/i.test(owner) ? owner.toLowerCase() : owner }));
 }
 
-/** The NIC that the firmware booted from, or the aggregation that it is part of. */
+/** The NIC that the firmware booted from, or the aggregation of that NIC. */
 function linkOfBoot(nics, { mac }) {
   const nic = nics.find((each) => macOf(each) === mac?.replaceAll("-", ":").toLowerCase());
   return nics.find(({ ifname }) => ifname === nic?.master) ?? nic;
 }
 
 /**
- * The virtual NICs that networking.json asked for; without it, all there are. A VLAN link that others are built upon has
- * the MAC of what it is on, so the MAC alone does not tell.
+ * The virtual NICs of networking.json, or without it all virtual NICs. A VLAN link that carries others has the MAC of the
+ * link below it, so the MAC alone does not identify a virtual NIC.
  */
 function virtualNics(links, { vnics }, nameOf) {
   const asked = objects(vnics);
@@ -122,7 +122,7 @@ function virtualNics(links, { vnics }, nameOf) {
   );
 }
 
-/** The NIC or aggregation that a link is on, through the links between, and the VLAN on the way; 0 is none. */
+/** The NIC or aggregation below a link, directly or through other links, and the VLAN on the way; 0 means no VLAN. */
 function below(link, links) {
   let vlan = 0;
   let at = link;

@@ -1,16 +1,16 @@
 /**
- * Reading node.config. Its form is in docs/node-config.md of the image's sources; early boot (early-boot/node-config.sh) and the
- * boot test (harness/cn-files/node-config.ts) read it in the same way, which fixtures/node-config holds them to.
+ * Reads node.config. docs/node-config.md of the image's sources describes its form. Early boot (early-boot/node-config.sh) and
+ * the boot test (harness/cn-files/node-config.ts) read it in the same way; fixtures/node-config checks that all three agree.
  */
 
 const assignment = /^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s;
-/** The value in single quotes, in double quotes or bare, and what may follow it. */
+/** The value in single quotes, in double quotes or bare, and an optional comment after it. */
 const word = /^(?:'([^']*(?:'\\''[^']*)*)'|"([^"\\]*(?:\\.[^"\\]*)*)"|([^ \t'"\\;&|<>()`]*))(?:[ \t]+(?:#.*)?)?$/s;
 const control = /[\x01-\x08\x0b-\x1f\x7f]/;
 
 /**
  * @param {string} text
- * @returns {Record<string, string>} the value that the last line of each key gives it; none if that line is not of the form
+ * @returns {Record<string, string>} the value of each key, from its last line; a key whose last line is malformed is left out
  */
 export function nodeConfig(text = "") {
   const values = new Map();

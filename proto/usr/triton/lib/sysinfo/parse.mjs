@@ -1,6 +1,6 @@
-/** Text of the forms that sysinfo reads → values. Text that is not of its form gives what can be used of it. */
+/** Parsers for the texts that sysinfo reads. From malformed text they return the usable part. */
 
-/** What JSON text says; undefined if it is none. */
+/** Parses JSON; undefined if the text is not JSON. */
 export function json(text) {
   try {
     return JSON.parse(text);
@@ -11,29 +11,29 @@ export function json(text) {
 
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** JSON that has to be an object; undefined for everything else. */
+/** Parses a JSON object; undefined for anything else. */
 export function jsonObject(text) {
   const value = json(text);
   return isObject(value) ? value : undefined;
 }
 
-/** The objects of a value that ought to be an array of them. */
+/** The objects in a value that should be an array of objects. */
 export const objects = (value) => (Array.isArray(value) ? value.filter(isObject) : []);
 
 /**
- * The kernel's arguments that have a value. Double quotes keep spaces together and are not part of the value, as the
- * kernel has it (lib/cmdline.c); of a key that is there twice the last counts.
+ * The kernel's arguments that have a value. Double quotes protect spaces and are not part of the value, as in the kernel
+ * (lib/cmdline.c). If a key occurs twice, the last one counts.
  */
 export function kernelArguments(text = "") {
   return Object.fromEntries(pairs(text));
 }
 
 /**
- * What the booter says of the boot NIC in ip= and BOOTIF=. Of several arguments the last that has what the booter's has
- * counts, as in early boot (early-boot/booter-arguments.sh).
+ * The booter's facts about the boot NIC from ip= and BOOTIF=. Only arguments with the parts of the booter's count, and the
+ * last of them wins, as in early boot (early-boot/booter-arguments.sh).
  *
  * @param {string} text the kernel command line
- * @returns {{ip?: string, netmask?: string, mac?: string}} `mac` as BOOTIF has it: with dashes
+ * @returns {{ip?: string, netmask?: string, mac?: string}} `mac` has dashes, as in BOOTIF
  */
 export function bootNicArguments(text = "") {
   const found = {};
@@ -47,7 +47,7 @@ export function bootNicArguments(text = "") {
 
 const isDotted = (address) => address?.split(".").length === 4;
 
-/** Arguments that have a value, with it, in their order. */
+/** The arguments that have a value, as pairs of key and value, in their order. */
 function pairs(text) {
   const words = text.match(/(?:"[^"]*"?|[^\s"])+/g) ?? [];
   return words

@@ -1,4 +1,4 @@
-/** Processors and memory, and what they can virtualise. */
+/** Facts about processors, memory and virtualisation. */
 
 export function processors({ host }) {
   const cpus = (host.read("/proc/cpuinfo") ?? "")
@@ -7,14 +7,14 @@ export function processors({ host }) {
       Object.fromEntries([...text.matchAll(/^([^\t:]+)\t*: ?(.*)$/gm)].map(([, key, value]) => [key, value])),
     )
     .filter((cpu) => cpu.processor !== undefined);
-  // Where the kernel tells no topology, each is its own socket and core.
+  // If the kernel reports no topology, each processor counts as its own socket and core.
   const socket = (cpu) => cpu["physical id"] ?? cpu.processor;
   const core = (cpu) => `${socket(cpu)}.${cpu["core id"] ?? cpu.processor}`;
   const flags = cpus[0]?.flags?.split(" ") ?? [];
   return {
     "CPU Type": cpus[0]?.["model name"] ?? "",
     "CPU Virtualization": ["vmx", "svm"].find((flag) => flags.includes(flag)) ?? "none",
-    // The names are SmartOS': these are sockets, cores and threads.
+    // The names come from SmartOS. The values are the numbers of sockets, cores and threads.
     "CPU Physical Cores": new Set(cpus.map(socket)).size,
     "CPU Core Count": new Set(cpus.map(core)).size,
     "CPU Total Cores": cpus.length,

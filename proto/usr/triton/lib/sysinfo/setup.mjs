@@ -1,27 +1,31 @@
 /**
- * Whether this server is set up. CNAPI believes it at once, and setup then makes a pool on the disks by force: so a
- * system pool that is there and cannot be looked at must never look like a server without one.
+ * Determines whether this server is set up. CNAPI relies on the answer, and setup then creates a pool on the disks by force.
+ * Therefore a server with an unreadable system pool must never look like a server without one.
  */
 
 import { jsonObject } from "./parse.mjs";
 
-/** @param {boolean} poolMembers whether a disk carries a ZFS label, be it that of a pool that was destroyed */
+/** @param {boolean} poolMembers whether a disk has a ZFS label, which may be that of a destroyed pool */
 export async function setUp({ host, configDir }, poolMembers) {
-  // Left by early boot; its first line: imported NAME, none, noimport, destroyed NAME, or failed REASON.
+  // Early boot writes this file. Its first line: imported NAME, none, noimport, destroyed NAME, or failed REASON.
   const [pool = ""] = (host.read("/run/triton/system-pool.state") ?? "").split("\n");
   if (/^failed\b/.test(pool)) {
-    host.warn(`the system pool could not be imported (${pool}): taken as set up`);
+    host.warn(`cannot read the system pool (${pool}); reporting the server as set up`);
     return true;
   }
   if (pool === "noimport" && poolMembers) {
-    host.warn("no pool was imported (kernel argument noimport=true) and the disks belong to one: taken as set up");
+    host.warn(
+      "the disks belong to a pool that noimport=true keeps from being imported; reporting the server as set up",
+    );
     return true;
   }
-  // Early boot waits for disks no longer than it must: some may have come since.
+  // Early boot waits for disks for a limited time only; some may have appeared since then.
   if (pool === "none" && poolMembers) {
     const [, late] = /^ {3}pool: (.*)$/m.exec((await host.run("/usr/sbin/zpool", "import")) ?? "") ?? [];
     if (late !== undefined) {
-      host.warn(`the disks of pool ${late} came after early boot had looked for them: taken as set up; reboot`);
+      host.warn(
+        `the disks of pool ${late} appeared after early boot; reporting the server as set up: reboot to import it`,
+      );
       return true;
     }
   }
@@ -30,7 +34,7 @@ export async function setUp({ host, configDir }, poolMembers) {
   if (text === undefined) return false;
   const state = jsonObject(text);
   if (state === undefined) {
-    host.warn(`${configDir}/triton-setup-state.json is not JSON: taken as set up`);
+    host.warn(`${configDir}/triton-setup-state.json is not JSON; reporting the server as set up`);
     return true;
   }
   return state.complete === true;

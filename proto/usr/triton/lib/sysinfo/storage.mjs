@@ -1,4 +1,4 @@
-/** Disks, and the system pool. */
+/** Facts about disks and the system pool. */
 
 import { jsonObject, objects } from "./parse.mjs";
 import { poolLayout } from "./pool-layout.mjs";
@@ -8,7 +8,7 @@ export async function storage({ host }) {
     host.run("/usr/bin/lsblk", "--json", "--bytes", "--output", "NAME,SIZE,TYPE,FSTYPE,KNAME"),
     host.run("/usr/sbin/zfs", "list", "-H", "-p", "-d", "0", "-o", "name,mountpoint,creation,used,available,mounted"),
   ]);
-  // zvols are the instances' and the pool's own; drives for media say that they are disks of no size.
+  // zvols belong to the instances and the pool. Drives for removable media appear as disks of size 0.
   const disks = objects(jsonObject(blocks)?.blockdevices).filter(
     ({ name, type, size }) => type === "disk" && Number(size) > 0 && !/^(zd|nbd|fd)\d/.test(name),
   );
@@ -19,10 +19,10 @@ export async function storage({ host }) {
   };
 }
 
-/** A ZFS label on a device or on a partition of it. */
+/** Whether a device or a partition of it has a ZFS label. */
 const isPoolMember = ({ fstype, children }) => fstype === "zfs_member" || objects(children).some(isPoolMember);
 
-/** The facts of the system pool; none if there is no system pool. */
+/** The facts of the system pool; an empty object without a system pool. */
 async function systemPool(host, datasets, disks) {
   const pools = datasets
     .split("\n")
@@ -36,7 +36,7 @@ async function systemPool(host, datasets, disks) {
   return {
     Zpool: name,
     "Zpool Disks": [...new Set(members.flatMap((path) => disksOf(path, disks)))].join(","),
-    // The names of the key on Linux and on SmartOS.
+    // The first key is the name on Linux, the second the name on SmartOS.
     Profile: profile,
     "Zpool Profile": profile,
     "Zpool Creation": Number(creation),
@@ -45,9 +45,9 @@ async function systemPool(host, datasets, disks) {
 }
 
 /**
- * The name of the pool that early boot (live-bottom/triton-system-pool) took for the system pool. It looks into each root
- * dataset, be it mounted later or not, so its word comes first. The link is there, too, where early boot found the pool
- * and could not mount all of it.
+ * The name of the system pool that early boot found (live-bottom/triton-system-pool). It takes precedence, because early boot
+ * looks into each root dataset, even if it is not mounted later. The link also exists if early boot found the pool but
+ * could not mount all of it.
  */
 async function poolOfEarlyBoot(host) {
   const [state = ""] = (host.read("/run/triton/system-pool.state") ?? "").split("\n");
@@ -57,9 +57,9 @@ async function poolOfEarlyBoot(host) {
   return /^\/([^/]+)\/\n?$/.exec(target)?.[1];
 }
 
-/** Whether a pool that came after early boot is one: its root dataset is mounted and has .system_pool in it. */
+/** Whether a pool that was imported later is a system pool: its root dataset is mounted and contains .system_pool. */
 function holdsMark(host, [, mountpoint = "", , , , mounted]) {
-  // Of a dataset that is not mounted the mountpoint may be a folder of another one; "none" and "legacy" are no paths.
+  // The mountpoint of an unmounted dataset may be a folder of another one. "none" and "legacy" are not paths.
   return (
     mounted !== "no" &&
     mountpoint.startsWith("/") &&
@@ -67,7 +67,7 @@ function holdsMark(host, [, mountpoint = "", , , , mounted]) {
   );
 }
 
-/** /dev/sda1 → sda, where sda has it, and /dev/dm-0 → all the disks that are below it; of a device unknown to lsblk its own name. */
+/** /dev/sda1 → sda, /dev/dm-0 → all disks below it; for a device that lsblk does not list, its own name. */
 function disksOf(path, disks) {
   const device = path.replace(/^\/dev\/(mapper\/)?/, "");
   const isOn = ({ name, kname, children }) => name === device || kname === device || objects(children).some(isOn);

@@ -1,6 +1,6 @@
 /**
- * All facts together, under the names that CNAPI, the agents and AdminUI read.
- * Source: sdc-cnapi lib/models/server.js and sdc-cn-agent docs/sysinfo.md, which say what each key means.
+ * Collects all facts, under the names that CNAPI, the agents and AdminUI read.
+ * Source: sdc-cnapi lib/models/server.js and sdc-cn-agent docs/sysinfo.md, which define each key.
  */
 
 import { identity } from "./identity.mjs";
@@ -22,7 +22,7 @@ export async function sysinfo(host) {
   const context = {
     host,
     configDir: CONFIG_DIR,
-    /** networking.json; without it, or with one that is no JSON, what is in it is known from elsewhere or not at all. */
+    /** networking.json, or an empty object if it is missing or not a JSON object; other sources then provide some facts. */
     networking: jsonObject(networkingText) ?? {},
     nodeConfig: nodeConfig(host.read(`${CONFIG_DIR}/node.config`)),
     kernelArguments: kernelArguments(host.read("/proc/cmdline")),
@@ -41,7 +41,7 @@ export async function sysinfo(host) {
   };
 }
 
-/** The kernel's arguments as agents know them: booter's ip= and BOOTIF= under the names of what they say. */
+/** The kernel's arguments under the names that agents read. The parts of the booter's ip= and BOOTIF= have their own names. */
 function bootParams({ kernelArguments: { ip: _, BOOTIF: __, ...others }, bootNic: { ip, netmask, mac } }) {
   return {
     ...others,

@@ -6,26 +6,25 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import { quoteWord } from "../../../base/command-line.js";
 import { DisposableStack } from "../../../base/disposable-stack.js";
 import type { Progress } from "../../../base/progress/progress.js";
+import { limitSignal, waitAtMost } from "../../../base/wait-at-most.js";
 import type { AcceleratorVerdict } from "../../../vm/accelerator/accelerator.js";
 import { kvmFailureOf } from "../../../vm/accelerator/kvm-failure.js";
-import { BuilderError } from "../../builder-error.js";
+import { BuilderError, overdue } from "../../builder-error.js";
 import { SshError } from "../../channel/ssh-connection.js";
 import { Draft } from "../../home/draft.js";
 import type { LivelabHome } from "../../home/home.js";
-import { limitSignal } from "../../home/limit-signal.js";
 import { createTar } from "../../home/tar-stream.js";
 import type { LockSet } from "../../profile/lock-set.js";
 import type { CloudImage } from "../../store/cloud-image.js";
 import type { Store } from "../../store/store.js";
 import { listDebs } from "../base.js";
-import type { Maker } from "../maker.js";
+import type { RootBuilder } from "../root-builder.js";
 import { startCloudMachine } from "./cloud-machine.js";
 
-export interface CloudMakerOptions {
+export interface CloudRootBuilderOptions {
   readonly image: CloudImage;
   readonly home: LivelabHome;
   readonly store: Store;
@@ -49,7 +48,7 @@ const FOLDER = "/var/lib/livelab";
 const ENTER = `cd ${FOLDER}/root; for fs in proc sys dev; do mount --rbind /$fs $fs; done; exec chroot . /bin/sh -c "$1"`;
 
 /** @throws VmError and SshError as startCloudMachine(); BuilderError BASE_FAILED */
-export async function openCloudMaker(options: CloudMakerOptions): Promise<Maker> {
+export async function openCloudRootBuilder(options: CloudRootBuilderOptions): Promise<RootBuilder> {
   const { image, home, store, set, scripts, verdict, progress, signal } = options;
   await using cleanup = new DisposableStack();
   const { path: workDir } = cleanup.use(await Draft.begin(join(home.machines, "cloud")));
@@ -62,16 +61,17 @@ export async function openCloudMaker(options: CloudMakerOptions): Promise<Maker>
         memoryMib: 2048,
         workDir,
         signal,
-        onProgress: (line) => step.status(line),
+        step,
       }),
     ),
   );
   await progress.step("builder machine's root in it", async (step) => {
-    const limit = limitSignal(signal, ROOT_LIMIT_MS * verdict.timeScale, `making the root in ${image.path}`);
+    const limitMs = ROOT_LIMIT_MS * verdict.timeScale;
+    const limit = limitSignal({ limitMs, signal, onLimit: overdue(`making the root in ${image.path}`, limitMs) });
     const run = async (command: string, stdin: Readable | string = ""): Promise<void> => {
       const { status, stdout, stderr } = await ssh.exec(command, { stdin, signal: limit }).catch(async (error) => {
         if (!(error instanceof SshError)) throw error;
-        const end = await Promise.race([machine.exited, sleep(END_LIMIT_MS)]);
+        const end = await waitAtMost(machine.exited, { limitMs: END_LIMIT_MS });
         throw (end && kvmFailureOf(end)) ?? error;
       });
       if (status === 0) return;

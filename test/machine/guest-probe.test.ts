@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { TempDir } from "../../base/temp-dir.js";
 import { within } from "../../fixtures/vm-deadline.js";
 import { reset, say, writeKernel } from "../../fixtures/vm-guest-code.js";
-import { type GuestProbeResult, probeGuest } from "./guest-probe.js";
+import { type GuestProbeResult, probeGuest } from "../../vm/accelerator/guest-probe.js";
 
 const test = suite("guest-probe");
 

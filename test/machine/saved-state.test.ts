@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { TempDir } from "../base/temp-dir.js";
-import { thrownBy, within } from "../fixtures/vm-deadline.js";
-import { countSlowly, writeBootDisk } from "../fixtures/vm-guest-code.js";
-import { smallMachine } from "../fixtures/vm-small-machine.js";
-import { skipTest } from "../test/runner/skip-test.js";
-import { launchMachine } from "./machine.js";
-import type { MachineSpec } from "./machine-spec.js";
-import { VmError } from "./vm-error.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import { countSlowly, writeBootDisk } from "../../fixtures/vm-guest-code.js";
+import { smallMachine } from "../../fixtures/vm-small-machine.js";
+import { launchMachine } from "../../vm/machine.js";
+import type { MachineSpec } from "../../vm/machine-spec.js";
+import { VmError } from "../../vm/vm-error.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("saved state");
 
@@ -139,26 +139,24 @@ test(
 );
 
 const DISK_FULL = "is not saved by half when the host's disk is full, and that is said";
-if (process.getuid?.() !== 0) {
-  skipTest(test, DISK_FULL, "needs root, to mount a small file system");
-} else {
-  test(
-    DISK_FULL,
-    within(10_000, async () => {
-      await using dir = await TempDir.create("state");
-      await using full = await TempDir.create("full");
-      execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", full.path]);
-      try {
-        await using machine = await launchCounting(dir.path);
-        const error = await thrownBy(machine.saveState(join(full.path, "state")));
-        assert.is((error as VmError).code, "STATE_NOT_SAVED");
-        assert.match(String(error), "no space left on device");
-        assert.equal(await readdir(full.path), []);
-      } finally {
-        execFileSync("umount", [full.path]);
-      }
-    }),
-  );
-}
+testUnless(
+  test,
+  DISK_FULL,
+  needsRoot("to mount a small file system"),
+  within(10_000, async () => {
+    await using dir = await TempDir.create("state");
+    await using full = await TempDir.create("full");
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", full.path]);
+    try {
+      await using machine = await launchCounting(dir.path);
+      const error = await thrownBy(machine.saveState(join(full.path, "state")));
+      assert.is((error as VmError).code, "STATE_NOT_SAVED");
+      assert.match(String(error), "no space left on device");
+      assert.equal(await readdir(full.path), []);
+    } finally {
+      execFileSync("umount", [full.path]);
+    }
+  }),
+);
 
 test.run();

@@ -5,21 +5,34 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, readlink, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { z } from "zod";
 
-export interface AcceleratorFindings {
+/** ISO 8601, UTC. */
+const foundAt = z.string();
+
+/** A finding that is not as it was written counts as none; the others stay. */
+const acceleratorFindings = z.object({
   /** What a guest under KVM did. */
-  readonly kvm?:
-    | { readonly works: true; readonly afterMs: number; readonly foundAt: string }
-    | { readonly works: false; readonly detail: string; readonly foundAt: string };
+  kvm: z
+    .discriminatedUnion("works", [
+      z.object({ works: z.literal(true), afterMs: z.number(), foundAt }),
+      z.object({ works: z.literal(false), detail: z.string(), foundAt }),
+    ])
+    .optional()
+    .catch(undefined),
   /** Milliseconds to the first line of a guest under emulation. */
-  readonly tcg?: { readonly afterMs: number; readonly foundAt: string };
-}
+  tcg: z.object({ afterMs: z.number(), foundAt }).optional().catch(undefined),
+});
+
+const cacheFile = z.object({ key: z.string(), findings: acceleratorFindings });
+
+export type AcceleratorFindings = Readonly<z.infer<typeof acceleratorFindings>>;
 
 /** For so long a finding holds, in milliseconds: what was found on a busy host, or before a driver was loaded, passes. */
 const LIFETIME_MS = 24 * 60 * 60 * 1000;
 const FILE_NAME = "accelerator.json";
 
-export class AcceleratorMemory {
+export class AcceleratorCache {
   readonly path: string;
   readonly #key: string;
 
@@ -29,7 +42,7 @@ export class AcceleratorMemory {
   }
 
   /** @param stateDir folder for the file; made when there is something to keep */
-  static async open(stateDir: string, qemuPath: string, qemuVersion: string): Promise<AcceleratorMemory> {
+  static async open(stateDir: string, qemuPath: string, qemuVersion: string): Promise<AcceleratorCache> {
     const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
     const { size, mtimeMs } = await stat(qemuPath);
     // Their numbers differ in a container, and from one container to the next.
@@ -37,17 +50,17 @@ export class AcceleratorMemory {
       ["user", "mnt"].map((kind) => readlink(`/proc/self/ns/${kind}`).catch(() => `${kind} unknown`)),
     );
     const key = [`boot ${bootId}`, `QEMU ${qemuVersion}`, `${qemuPath} ${size} ${mtimeMs}`, ...namespaces].join(", ");
-    return new AcceleratorMemory(join(stateDir, FILE_NAME), key);
+    return new AcceleratorCache(join(stateDir, FILE_NAME), key);
   }
 
   /** What is known and still holds; nothing when the file is of another key, or unreadable. */
-  async recall(): Promise<AcceleratorFindings> {
+  async load(): Promise<AcceleratorFindings> {
     return parseFindings(await readFile(this.path, "utf8").catch(() => ""), this.#key, Date.now());
   }
 
   /** Adds to what is known. A folder that cannot be written to keeps nothing: the next decision probes again. */
-  async keep(more: AcceleratorFindings): Promise<void> {
-    const content = { key: this.#key, findings: { ...(await this.recall()), ...more } };
+  async save(more: AcceleratorFindings): Promise<void> {
+    const content = { key: this.#key, findings: { ...(await this.load()), ...more } };
     await mkdir(dirname(this.path), { recursive: true })
       .then(() => replaceFile(this.path, content))
       .catch(() => undefined);
@@ -65,7 +78,7 @@ export async function forgetKvmFinding(stateDir: string): Promise<void> {
   const text = await readFile(path, "utf8").catch(() => undefined);
   if (text === undefined) return;
   try {
-    const { key, findings } = JSON.parse(text);
+    const { key, findings } = cacheFile.parse(JSON.parse(text));
     const { kvm, ...others } = findings;
     if (kvm !== undefined) await replaceFile(path, { key, findings: others });
   } catch {
@@ -85,26 +98,23 @@ async function replaceFile(path: string, content: object): Promise<void> {
   }
 }
 
-/** Nothing, where the text is no findings or its key is another; without those that have expired. */
+/** Findings are kept when they still hold; none when the file has another key. */
 function parseFindings(text: string, key: string, nowMs: number): AcceleratorFindings {
+  const file = cacheFile.safeParse(parseJson(text));
+  if (!file.success || file.data.key !== key) return {};
+  // A time to come is of a clock that was wrong.
+  const holds = ({ foundAt }: { readonly foundAt: string }): boolean => {
+    const ageMs = nowMs - Date.parse(foundAt);
+    return ageMs >= 0 && ageMs < LIFETIME_MS;
+  };
+  const { kvm, tcg } = file.data.findings;
+  return { ...(kvm && holds(kvm) && { kvm }), ...(tcg && holds(tcg) && { tcg }) };
+}
+
+function parseJson(text: string): unknown {
   try {
-    const { key: keptKey, findings } = JSON.parse(text);
-    if (keptKey !== key) return {};
-    const { kvm, tcg } = findings;
-    // A time to come is of a clock that was wrong.
-    const holds = ({ foundAt }: { foundAt: unknown }): boolean => {
-      const ageMs = nowMs - Date.parse(String(foundAt));
-      return ageMs >= 0 && ageMs < LIFETIME_MS;
-    };
-    return {
-      ...(typeof tcg?.afterMs === "number" && holds(tcg) && { tcg: { afterMs: tcg.afterMs, foundAt: tcg.foundAt } }),
-      ...(kvm?.works === true &&
-        typeof kvm.afterMs === "number" &&
-        holds(kvm) && { kvm: { works: true, afterMs: kvm.afterMs, foundAt: kvm.foundAt } }),
-      ...(kvm?.works === false &&
-        holds(kvm) && { kvm: { works: false, detail: String(kvm.detail), foundAt: kvm.foundAt } }),
-    };
+    return JSON.parse(text);
   } catch {
-    return {};
+    return undefined;
   }
 }

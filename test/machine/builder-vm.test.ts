@@ -2,13 +2,14 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { LivelabError } from "../../../base/livelab-error.js";
-import { ABORTS, FakeQemu, LATER } from "../../../fixtures/fake-qemu.js";
-import { thrownBy, within } from "../../../fixtures/vm-deadline.js";
-import { halt, writeKernel } from "../../../fixtures/vm-guest-code.js";
-import { createRawDisk } from "../../../vm/disk-image.js";
-import { openHome } from "../../home/home.js";
-import { BuilderVm, type VmOptions } from "./vm.js";
+import type { LivelabError } from "../../base/livelab-error.js";
+import { silentProgress } from "../../base/progress/progress.js";
+import { openHome } from "../../builder/home/home.js";
+import { BuilderVm, type VmOptions } from "../../builder/machines/vm/vm.js";
+import { ABORTS, FakeQemu, LATER } from "../../fixtures/fake-qemu.js";
+import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import { halt, writeKernel } from "../../fixtures/vm-guest-code.js";
+import { createRawDisk } from "../../vm/disk-image.js";
 
 const test = suite("builder VM");
 
@@ -33,7 +34,7 @@ async function startWith(kvm: string): Promise<{ error: LivelabError; findings: 
     disk,
     verdict: { accelerator: "kvm", reason: "a kernel ran under KVM", kvm: "works", timeScale: 1 },
     signal: new AbortController().signal,
-    note: () => {},
+    progress: silentProgress,
   };
   const error = (await thrownBy(BuilderVm.start(options))) as LivelabError;
   return { error, findings: JSON.parse(await readFile(memory, "utf8")).findings };

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { DisposableStack } from "../base/disposable-stack.js";
 import type { Progress } from "../base/progress/progress.js";
-import type { AcceleratorWish } from "../vm/accelerator/accelerator.js";
+import type { AcceleratorRequest } from "../vm/accelerator/accelerator.js";
 import { GATEWAY_PORT } from "./channel/sshd-config.js";
 import { checkCheckout } from "./checkout/checkout.js";
 import { type LivelabHome, openHome } from "./home/home.js";
@@ -31,7 +31,7 @@ import type { ProxySettings } from "./store/http-get.js";
 import { findMirrors, type Mirrors } from "./store/mirrors.js";
 import { Store } from "./store/store.js";
 
-export interface WorkshopOptions {
+export interface BuildContextOptions {
   /** $LIVELAB_HOME. */
   readonly homeRoot: string;
   /** Folder that holds package.json. */
@@ -40,7 +40,7 @@ export interface WorkshopOptions {
   /** Where stages run. */
   readonly machine: MachineKind;
   /** What the builder VM runs with. @default "auto" */
-  readonly accelerator?: AcceleratorWish["want"] | undefined;
+  readonly accelerator?: AcceleratorRequest["preference"] | undefined;
   /** A cloud image to make the builder VM's root in. @default the sandbox makes it, where the host has one */
   readonly cloudBase?: CloudImageSource | undefined;
   /** Of the squashfs, as on the command line. @default the profile's */
@@ -56,8 +56,8 @@ export interface WorkshopOptions {
   readonly signal: AbortSignal;
 }
 
-export class Workshop {
-  readonly options: WorkshopOptions;
+export class BuildContext {
+  readonly options: BuildContextOptions;
   readonly home: LivelabHome;
   readonly lock: Lock;
   readonly store: Store;
@@ -65,8 +65,8 @@ export class Workshop {
   readonly material: KeyMaterial;
 
   private constructor(
-    options: WorkshopOptions,
-    parts: Pick<Workshop, "home" | "lock" | "store" | "machines" | "material">,
+    options: BuildContextOptions,
+    parts: Pick<BuildContext, "home" | "lock" | "store" | "machines" | "material">,
   ) {
     this.options = options;
     this.home = parts.home;
@@ -80,7 +80,7 @@ export class Workshop {
    * @throws UsageError UNKNOWN_PROFILE; InputError BAD_CHECKOUT; NOT_FOUND, MALFORMED for its lock; BuilderError
    * NOT_WRITABLE, FOREIGN_HOME
    */
-  static async open(options: WorkshopOptions): Promise<Workshop> {
+  static async open(options: BuildContextOptions): Promise<BuildContext> {
     await checkCheckout(options.projectRoot);
     const lock = await loadLock(
       options.projectRoot,
@@ -112,7 +112,7 @@ export class Workshop {
     const protoDigest = await digestTree(join(projectRoot, "proto"));
     const gitStatus = formatGitStatus(await readSourceState(projectRoot));
     const material: KeyMaterial = { lock, stageFolder, baseKey: machines.baseKey, protoDigest, gitStatus };
-    return new Workshop(options, { home, lock, store, machines, material });
+    return new BuildContext(options, { home, lock, store, machines, material });
   }
 
   /** Downloads what the store lacks of the lock. */
@@ -182,7 +182,7 @@ export class Workshop {
       stamp,
       proto: join(this.options.projectRoot, "proto"),
       signal: this.options.signal,
-      note: (text) => this.options.progress.note(text),
+      progress: this.options.progress,
     };
   }
 }

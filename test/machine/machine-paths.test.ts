@@ -3,15 +3,15 @@ import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { DisposableStack } from "../base/disposable-stack.js";
-import { TempDir } from "../base/temp-dir.js";
-import { HOSTILE_NAME } from "../fixtures/hostile-paths.js";
-import { within } from "../fixtures/vm-deadline.js";
-import { halt, powerOff, say, writeBootDisk, writeKernel } from "../fixtures/vm-guest-code.js";
-import { smallMachine } from "../fixtures/vm-small-machine.js";
-import { createOverlay } from "./disk-image.js";
-import { launchMachine } from "./machine.js";
-import type { MachineSpec } from "./machine-spec.js";
+import { DisposableStack } from "../../base/disposable-stack.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { HOSTILE_NAME } from "../../fixtures/hostile-paths.js";
+import { within } from "../../fixtures/vm-deadline.js";
+import { halt, powerOff, say, writeBootDisk, writeKernel } from "../../fixtures/vm-guest-code.js";
+import { smallMachine } from "../../fixtures/vm-small-machine.js";
+import { createOverlay } from "../../vm/disk-image.js";
+import { launchMachine } from "../../vm/machine.js";
+import type { MachineSpec } from "../../vm/machine-spec.js";
 
 const test = suite("paths of a machine");
 

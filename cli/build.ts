@@ -1,0 +1,81 @@
+/** `livelab build` */
+import { resolve } from "node:path";
+import { build } from "../builder/build.js";
+import { type BuildMachineRequest, chooseBuildMachine } from "../builder/build-machine.js";
+import { describeBuild } from "../builder/release/describe.js";
+import { cloudBaseOf, findRelease } from "../builder/release/release.js";
+import { readCloudBase } from "../builder/store/cloud-image.js";
+import { pinnedCloudImages } from "../builder/store/cloud-images.js";
+import type { CommandContext } from "./command-context.js";
+import { type Command, Option } from "./commander.js";
+import { helpExamples } from "./help-examples.js";
+import { acceleratorOption, outputOption, profileOption } from "./options.js";
+
+interface BuildOptions {
+  readonly profile: string;
+  readonly release?: string;
+  readonly stamp?: string;
+  readonly machine?: BuildMachineRequest["machine"];
+  readonly accel: BuildMachineRequest["accelerator"];
+  readonly base?: string;
+  readonly baseDigest?: string;
+  readonly compression?: string;
+  readonly output: string;
+}
+
+export function addBuildCommand(program: Command, context: CommandContext): void {
+  program
+    .command("build")
+    .summary("build a platform image, or run stages of a release again")
+    .argument("[stage...]", "stages in order; ... stands for all that follow the one before it")
+    .addOption(profileOption().conflicts("release"))
+    .option("-r, --release <stamp>", "go on with this release from the first stage named")
+    .addOption(new Option("--stamp <stamp>", "stamp of the new release, instead of the time now").conflicts("release"))
+    .addOption(
+      new Option("--machine <kind>", "where stages run: a VM, or Linux namespaces").choices(["auto", "vm", "sandbox"]),
+    )
+    .addOption(acceleratorOption())
+    .option(
+      "--base <name|file>",
+      `make the VM's root in this cloud image: ${pinnedCloudImages.map(({ name }) => name).join(", ")}, or a file (default: in the sandbox)`,
+    )
+    .option("--base-digest <digest>", "of the --base file: sha256:... or sha512:...")
+    .addOption(
+      new Option(
+        "--compression <name[:level]>",
+        "of the squashfs: gzip, xz or zstd (default: the profile's; README.md compares them)",
+      ).conflicts("release"),
+    )
+    .addOption(outputOption(context.outRoot))
+    .addHelpText(
+      "after",
+      helpExamples(
+        ["livelab build", "a new release; whatever has not changed since another is reused"],
+        ["livelab build preflight_check", "only see whether the builder machine has what it needs"],
+        ["livelab build -r 20261123T010203Z install_proto ...", "that release again, from install_proto on"],
+        ["livelab build --machine vm", "every stage in a VM; without working KVM it is emulated, and slow"],
+      ),
+    )
+    .action(async (words: string[], options: BuildOptions) => {
+      const started = performance.now();
+      const release =
+        options.release === undefined ? undefined : await findRelease(await context.openHome(), options.release);
+      const profile = release?.profile ?? options.profile;
+      const cloudBase = readCloudBase(options.base, options.baseDigest) ?? (release && cloudBaseOf(release));
+      const request = { release, machine: options.machine, accelerator: options.accel, cloudBase };
+      const kind = await chooseBuildMachine(() => context.openBuildContext(profile), request);
+      const buildContext = await context.openBuildContext(profile, kind, {
+        accelerator: options.accel,
+        cloudBase,
+        compression: release?.compression ?? options.compression,
+      });
+      const result = await build(buildContext, {
+        words,
+        release: options.release,
+        newStamp: options.stamp,
+        outRoot: resolve(options.output),
+        now: new Date(),
+      });
+      context.print(describeBuild(result, performance.now() - started));
+    });
+}

@@ -1,0 +1,43 @@
+/** `livelab shell` */
+import { cloudBaseOf, findRelease } from "../builder/release/release.js";
+import { openShell } from "../builder/shell.js";
+import type { CommandContext } from "./command-context.js";
+import type { Command } from "./commander.js";
+import { helpExamples } from "./help-examples.js";
+
+interface ShellOptions {
+  readonly release: string;
+  readonly at?: string;
+}
+
+export function addShellCommand(program: Command, context: CommandContext): void {
+  program
+    .command("shell")
+    .summary("open a root shell in a release; what is changed there is thrown away")
+    .requiredOption("-r, --release <stamp>", "the release to look at")
+    .option("--at <stage>", "show it as it was before this stage (default: as it is now, or as a failed stage left it)")
+    .argument("[command...]", "run this instead of an interactive shell")
+    .addHelpText(
+      "after",
+      helpExamples(
+        ["livelab shell -r STAMP", "the release as it is now, or as the stage that failed left it"],
+        ["livelab shell -r STAMP --at install_proto", "as it was before install_proto"],
+        ["livelab shell -r STAMP -- chroot chroot dpkg -l", "one command, its output and status"],
+      ),
+    )
+    .action(async (command: string[], { release, at }: ShellOptions) => {
+      const found = await findRelease(await context.openHome(), release);
+      const buildContext = await context.openBuildContext(found.profile, found.machine, {
+        cloudBase: cloudBaseOf(found),
+      });
+      process.exitCode = await openShell(buildContext, {
+        release,
+        at,
+        command,
+        stdin: process.stdin,
+        stdout: process.stdout,
+        stderr: process.stderr,
+        term: process.env["TERM"] || "dumb",
+      });
+    });
+}

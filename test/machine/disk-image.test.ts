@@ -1,0 +1,110 @@
+import { execFileSync } from "node:child_process";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { TempDir } from "../../base/temp-dir.js";
+import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import { halt, say, writeBootDisk, writeDisk } from "../../fixtures/vm-guest-code.js";
+import { smallMachine } from "../../fixtures/vm-small-machine.js";
+import { createOverlay } from "../../vm/disk-image.js";
+import { launchMachine } from "../../vm/machine.js";
+import { SerialLine } from "../../vm/serial/serial-line.js";
+import type { VmError } from "../../vm/vm-error.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
+
+const test = suite("disk image");
+const MIB = 2 ** 20;
+
+/** What a guest sees of a qcow2 file. Source: QEMU docs/interop/qcow2, "Header". */
+async function readHeader(path: string) {
+  const header = await readFile(path);
+  const nameAt = Number(header.readBigUInt64BE(8));
+  return {
+    magic: header.toString("latin1", 0, 3),
+    backing: header.toString("utf8", nameAt, nameAt + header.readUInt32BE(16)),
+    bytes: Number(header.readBigUInt64BE(24)),
+  };
+}
+
+/** Boots a disk whose guest says that it did, and writes to it. */
+async function bootAndWrite(path: string, workDir: string): Promise<void> {
+  const disks = [{ path, format: "qcow2" }] as const;
+  await using machine = await launchMachine(smallMachine(path, { disks }), { workDir });
+  await using line = await SerialLine.open(machine.serialPath("ttyS1"));
+  const said = new Promise((resolve) => line.onData(resolve));
+  await machine.resume();
+  await said;
+}
+
+test(
+  "a guest boots from an overlay and writes there, not to the file below",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("overlay");
+    const backing = join(dir.path, "the backing, file");
+    await writeBootDisk(backing, writeDisk, say("ttyS1", "written"), halt);
+    const before = await readFile(backing);
+    const one = join(dir.path, "one");
+    await createOverlay(one, { backing, backingFormat: "raw" });
+    assert.equal(await readHeader(one), { magic: "QFI", backing, bytes: MIB });
+    const two = join(dir.path, "two");
+    await createOverlay(two, { backing: one, backingFormat: "qcow2", bytes: 3 * 1024 * MIB });
+    assert.equal(await readHeader(two), { magic: "QFI", backing: one, bytes: 3 * 1024 * MIB });
+    const empty = (await stat(two)).size;
+    await bootAndWrite(two, dir.path);
+    assert.ok((await stat(two)).size > empty, "the guest's sector is in the overlay");
+    assert.equal(await readFile(backing), before);
+  }),
+);
+
+test(
+  "an overlay is at least as large as the file below, in whole sectors",
+  within(5_000, async () => {
+    await using dir = await TempDir.create("overlay");
+    const backing = join(dir.path, "backing");
+    await writeFile(backing, Buffer.alloc(1000));
+    const path = join(dir.path, "overlay");
+    await createOverlay(path, { backing, backingFormat: "raw", bytes: 512 });
+    assert.is((await readHeader(path)).bytes, 1024);
+  }),
+);
+
+test(
+  "an overlay is refused, and nothing left, where the file below is missing or no qcow2, or the place is taken",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("overlay");
+    const path = join(dir.path, "overlay");
+    const backing = join(dir.path, "backing");
+    const make = async (at: string, backingFormat: "raw" | "qcow2") =>
+      ((await thrownBy(createOverlay(at, { backing, backingFormat }))) as VmError).code;
+    assert.is(await make(path, "raw"), "BACKING_UNUSABLE");
+    await writeFile(backing, Buffer.alloc(MIB));
+    assert.is(await make(path, "qcow2"), "BACKING_UNUSABLE");
+    assert.is(await make(backing, "raw"), "DISK_EXISTS");
+    assert.equal(await readdir(dir.path), ["backing"]);
+  }),
+);
+
+const DISK_FULL = "an overlay that the host has no room for is told, and removed";
+testUnless(
+  test,
+  DISK_FULL,
+  needsRoot("to mount a small file system"),
+  within(5_000, async () => {
+    await using dir = await TempDir.create("overlay");
+    await using full = await TempDir.create("full");
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", full.path]);
+    try {
+      const backing = join(dir.path, "backing");
+      await writeFile(backing, Buffer.alloc(MIB));
+      const error = await thrownBy(createOverlay(join(full.path, "disk"), { backing, backingFormat: "raw" }));
+      assert.is((error as VmError).code, "DISK_NOT_MADE");
+      assert.match((error as VmError).message, "No space left on device");
+      assert.equal(await readdir(full.path), []);
+    } finally {
+      execFileSync("umount", [full.path]);
+    }
+  }),
+);
+
+test.run();
