@@ -184,7 +184,7 @@ diskTest(
       `,
     );
     assert.is(seen["code"], "DISK_FULL");
-    assert.match(String(seen["message"]), new RegExp(`^no room in ${home.path}.*more needed, .* free$`));
+    assert.match(String(seen["message"]), new RegExp(`^no space left in ${home.path}.*more needed, .* free$`));
     assert.match(String(seen["hint"]), "LIVELAB_HOME");
     assert.is(seen["whole"], true);
     assert.is(seen["big"], false);
