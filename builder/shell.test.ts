@@ -114,12 +114,12 @@ test("an input that is not a terminal goes to a shell without a terminal", async
   assert.equal(ran, [`exec with input: ${ENTER} bash --norc`]);
 });
 
-test("a terminal gets an interactive shell whose prompt names the release, and a note that changes are discarded", async () => {
+test("a terminal gets an interactive shell whose prompt names the release, and a note that changes are thrown away", async () => {
   const { ran, status, notes } = await shellWith({}, { isTty: true });
   assert.is(status, 8);
   assert.match(ran[0] ?? "", `terminal vt220: ${ENTER} PS1=`);
   assert.match(ran[0] ?? "", STAMP);
-  assert.match(notes.join(), "your changes are discarded");
+  assert.match(notes.join(), "your changes are thrown away");
 });
 
 test("shell rejects an unknown release, an unknown stage and a stage not reached yet, and lists the valid ones", async () => {

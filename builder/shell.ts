@@ -1,6 +1,6 @@
 /**
- * `livelab shell`: a root shell in a builder machine that shows a release in the state after or before a stage.
- * Changes in the shell are discarded, so the release stays unchanged.
+ * `livelab shell`: a root shell in a builder machine that shows a release in its present state, or as it was before a stage.
+ * Changes in the shell are thrown away, so the release stays unchanged.
  */
 import { quoteWord } from "../base/command-line.js";
 import { UsageError } from "../base/livelab-error.js";
@@ -47,7 +47,7 @@ export async function openShell(buildContext: BuildContext, request: ShellReques
     return status;
   }
   buildContext.options.progress.note(
-    `${folder}: chroot/ is the image's root (to enter it: chroot chroot); your changes are discarded`,
+    `${folder}: chroot/ is the image's root (to enter it: chroot chroot); your changes are thrown away`,
   );
   const bash = `${enter} PS1=${quoteWord(`${release.stamp}:\\w# `)} bash --norc -i`;
   return await machine.ssh.terminal(bash, { stdin, stdout, term });

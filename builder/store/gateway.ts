@@ -6,8 +6,8 @@
  *   /npm/<name>/<version>.tgz                        the npm tarballs
  *   paths registered with serveFile() and serveBytes()
  *
- * All other requests are refused with 403 and recorded with the stage that made them. A refusal means that the lock is
- * incomplete: it fails the build, and never opens the network.
+ * All other requests are refused with 403 and recorded with the stage that made them. A refusal shows a defect of the lock or
+ * the store: it fails the build, and never opens the network.
  * Sources: sources.list(5) "flat repository"; wiki.debian.org/DebianRepository/Format.
  */
 import { createHash } from "node:crypto";
@@ -22,7 +22,7 @@ import type { Lock } from "../profile/lock.js";
 import type { LockSet } from "../profile/lock-set.js";
 import type { Store } from "./store.js";
 
-/** A request that the lock does not cover. */
+/** A request for a file that is not locked, or whose stored copy is missing or damaged. */
 export interface Refusal {
   /** The stage that was running. */
   readonly stage: string;
