@@ -90,7 +90,7 @@ export const builderVmGoesOn: KvmClaim = {
     const { lines, took } = await runToyStages(host, ["toy_write", "toy_tree"]);
     assert.ok(lines.includes(VM_UNDER_KVM), lines.join("\n"));
     assert.not(
-      lines.some((line) => line.startsWith("step: first boot") || line.includes("saved state is of no use")),
+      lines.some((line) => line.startsWith("step: first boot") || line.includes("unusable saved state")),
       lines.join("\n"),
     );
     assert.not(
