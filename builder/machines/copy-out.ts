@@ -53,7 +53,7 @@ export async function copyOverDisk(
 ): Promise<void> {
   const send = async ({ path, start, bytes }: Piece, half: number): Promise<void> => {
     if (bytes === 0) return;
-    // oflag=direct bypasses the machine's cache and needs whole blocks: conv=sync pads the last one. receive() skips the padding.
+    // oflag=direct bypasses the machine's cache and needs whole blocks: conv=sync pads the last one, receive() skips the pad.
     const sent = await ssh.exec(
       `dd if=${quoteWord(`${folder}/${path}`)} skip=${start / BLOCK_BYTES} of=${disk.inside} seek=${half * BLOCKS} ` +
         `bs=${BLOCK_BYTES} count=${BLOCKS} iflag=fullblock conv=sync oflag=direct status=none`,

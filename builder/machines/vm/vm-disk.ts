@@ -1,6 +1,6 @@
 /**
  * The builder VM's second disk: a sparse file with one partition, which contains the pool.
- * Source of the layout: the master boot record of the IBM PC (UEFI 2.10, 5.2.1): four 16-byte entries at byte 446, 55 AA at 510.
+ * Source of the layout: the master boot record (UEFI 2.10, 5.2.1): four 16-byte entries at byte 446, 55 AA at 510.
  */
 import { open } from "node:fs/promises";
 import { createRawDisk } from "../../../vm/disk-image.js";
