@@ -42,7 +42,7 @@ test("each text is parsed, each element of a list by itself, and an absent optio
 
 test("an element of a list that has no meaning is refused by name", () => {
   assert.is(refusal({ nics: ["52:54:00:99:00:39", "x"] }), "BAD_MAC: x is not the MAC address of a NIC");
-  assert.is(refusal({ peers: ["10.1.2"] }), 'BAD_PEER: "10.1.2" is not the address of a peer');
+  assert.is(refusal({ peers: ["10.1.2"] }), 'BAD_PEER: "10.1.2" is not a peer address');
   assert.is(refusal({ port: "0" }), 'BAD_COUNT: --port "0" is not a whole number, 1 or more');
   assert.is(refusal({ accelerator: "xen" }), 'UNKNOWN_ACCELERATOR: "xen" is not one of auto, kvm, tcg');
 });

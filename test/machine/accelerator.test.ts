@@ -201,6 +201,20 @@ test(
 );
 
 test(
+  "does not blame QEMU for a KVM that hangs when there is no time left to try QEMU without it",
+  within(10_000, () =>
+    withQemu({ kvm: HANGS }, async (request, qemu) => {
+      const error = await thrownBy(
+        decideAccelerator({ ...request, preference: "kvm", kvmLimitMs: 700, refusalLimitMs: 100 }),
+      );
+      assert.is((error as VmError).code, "KVM_UNUSABLE", String(error));
+      assert.match(String(error), "KVM is broken on this host: QEMU did not let its guest run");
+      assert.is(await startsOf(qemu, "tcg"), 0);
+    }),
+  ),
+);
+
+test(
   "does not believe in a KVM that nothing was tried with",
   within(5_000, () =>
     withQemu({}, async (request) => {

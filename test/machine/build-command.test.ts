@@ -75,7 +75,7 @@ test("a count that is none, and a digest of no file, are refused with a remedy",
     [["boot", "--port", "abc"], /--port "abc" is not a whole number, 1 or more\n.*try: .*leave --port out/],
     [["test", "-j", "0"], /--jobs "0" is not a whole number, 1 or more\n.*try: /],
     [["gc", "--keep", "1.5"], /--keep "1\.5" is not a whole number, 0 or more\n.*try: /],
-    [["build", "--base-digest", "sha256:00"], /--base-digest is of a --base file.*\n.*try: .*--base FILE/],
+    [["build", "--base-digest", "sha256:00"], /--base-digest needs a --base file.*\n.*try: .*--base FILE/],
   ];
   for (const [args, message] of cases) {
     const { status, stderr } = await livelab(dir.path, ...args);

@@ -12,7 +12,7 @@ import { findQemu, QEMU_INSTALL_HINT, readQemuVersion } from "../qemu/find-qemu.
 import { VmError } from "../vm-error.js";
 import { AcceleratorCache, forgetKvmFinding } from "./accelerator-cache.js";
 import { type GuestProbeResult, probeGuest } from "./guest-probe.js";
-import { kvmLimitMs } from "./kvm-limit.js";
+import { DEFAULT_KVM_LIMIT_MS, kvmLimitMs } from "./kvm-limit.js";
 import { findForeignKvmModule } from "./kvm-module.js";
 import { inspectKvmNode, KVM_BUSY_REMEDY } from "./kvm-node.js";
 
@@ -44,6 +44,8 @@ export interface AcceleratorRequest {
   readonly kvmDevice?: string | undefined;
   /** Longest wait for the first line of a kernel under KVM, in milliseconds. @default $LIVELAB_KVM_LIMIT_S, or 6_000 */
   readonly kvmLimitMs?: number | undefined;
+  /** Time for the whole refusal of a KVM that was asked for, in milliseconds. @default 8_500, and more where `kvmLimitMs` is raised */
+  readonly refusalLimitMs?: number | undefined;
 }
 
 /**
@@ -59,6 +61,8 @@ const KVM_START_LIMIT_MS = 1_000;
 const REFUSED_START_LIMIT_MS = 4_000;
 /** A refusal of KVM is known after so long, in milliseconds: the probe, and a look whether QEMU runs emulated. */
 const REFUSAL_LIMIT_MS = 8_500;
+/** A QEMU that does not start within less than this, in milliseconds, proves nothing. */
+const LEAST_START_LIMIT_MS = 2_000;
 const KVM_WORKS = "a kernel ran under KVM";
 const BROKEN_REMEDY =
   "if this host is itself a virtual machine, give it working nested virtualisation; emulation (--accel tcg) works without";
@@ -102,13 +106,14 @@ export async function dropKvmVerdict(stateDir: string): Promise<void> {
 }
 
 async function decide(request: AcceleratorRequest): Promise<AcceleratorVerdict> {
-  const deadlineMs = performance.now() + REFUSAL_LIMIT_MS;
+  const limitMs = request.kvmLimitMs ?? kvmLimitMs(process.env);
+  const deadlineMs = performance.now() + (request.refusalLimitMs ?? REFUSAL_LIMIT_MS * slowness(limitMs));
   const qemu = await findQemu();
   const cache = await AcceleratorCache.open(request.stateDir, qemu, await readQemuVersion(qemu));
   if (request.preference === "tcg")
     return emulated(await measureEmulation(request, cache), "emulation was asked for", "not-probed");
 
-  const kvm = await judgeKvm(request, cache);
+  const kvm = await judgeKvm(request, cache, limitMs);
   if (kvm.state === "works" || (kvm.state === "not-probed" && request.preference === "kvm")) return underKvm(kvm);
   if (request.preference === "kvm") {
     if (kvm.qemuFailed) await assertQemuRuns(request, deadlineMs);
@@ -130,6 +135,9 @@ async function decide(request: AcceleratorRequest): Promise<AcceleratorVerdict> 
     ...(kvm.remedy && { remedy: kvm.remedy }),
   };
 }
+
+/** How many times longer than the usual one the limit is that the user set. */
+const slowness = (limitMs: number): number => Math.max(1, limitMs / DEFAULT_KVM_LIMIT_MS);
 
 const underKvm = ({ reason, state, afterMs }: KvmJudgement): AcceleratorVerdict => ({
   accelerator: "kvm",
@@ -160,7 +168,7 @@ interface KvmJudgement {
   readonly overdueMs?: number;
 }
 
-async function judgeKvm(request: AcceleratorRequest, cache: AcceleratorCache): Promise<KvmJudgement> {
+async function judgeKvm(request: AcceleratorRequest, cache: AcceleratorCache, limitMs: number): Promise<KvmJudgement> {
   const node = await inspectKvmNode(request.kvmDevice ?? "/dev/kvm");
   if (node.kind !== "open") return { state: node.kind, reason: node.detail, remedy: node.remedy };
 
@@ -171,7 +179,7 @@ async function judgeKvm(request: AcceleratorRequest, cache: AcceleratorCache): P
   if (request.kernelPath === undefined) {
     return { state: "not-probed", reason: "there is no kernel yet to try KVM with" };
   }
-  return probeKvm(request, request.kernelPath, cache, request.kvmLimitMs ?? kvmLimitMs(process.env));
+  return probeKvm(request, request.kernelPath, cache, limitMs);
 }
 
 async function probeKvm(
@@ -183,7 +191,8 @@ async function probeKvm(
   for (let tries = 1; ; tries += 1) {
     const start = performance.now();
     const totalMs = limitMs + KVM_START_LIMIT_MS;
-    const startLimitMs = request.preference === "kvm" ? Math.min(REFUSED_START_LIMIT_MS, totalMs) : totalMs;
+    const refusedMs = REFUSED_START_LIMIT_MS * slowness(limitMs);
+    const startLimitMs = request.preference === "kvm" ? Math.min(refusedMs, totalMs) : totalMs;
     const result = await probe(request, { accelerator: "kvm", kernelPath, limitMs, startLimitMs, totalMs });
     if (result.kind === "printed") {
       await cache.save({ kvm: { works: true, afterMs: result.afterMs, foundAt: new Date().toISOString() } });
@@ -236,12 +245,16 @@ async function measureEmulation(request: AcceleratorRequest, cache: AcceleratorC
   }
 }
 
-/** Whether a KVM that was asked for is to blame, and not QEMU. @throws VmError when QEMU does not run emulated either */
+/**
+ * Asks whether a KVM that was asked for is to blame, and not QEMU. A host that has no time left for the question is too slow for an
+ * answer: KVM is then refused for what it did itself.
+ * @throws VmError when QEMU does not run emulated either
+ */
 async function assertQemuRuns(request: AcceleratorRequest, deadlineMs: number): Promise<void> {
   const { kernelPath } = request;
-  if (kernelPath === undefined) return;
+  const startLimitMs = deadlineMs - performance.now();
+  if (kernelPath === undefined || startLimitMs < LEAST_START_LIMIT_MS) return;
   // Whether the kernel prints is another question: a guest that runs is enough.
-  const startLimitMs = Math.max(1, deadlineMs - performance.now());
   const result = await probe(request, { accelerator: "tcg", kernelPath, limitMs: 1, startLimitMs });
   if (result.kind === "not-started") throw brokenQemu(result);
 }

@@ -2,8 +2,8 @@
 import { UsageError } from "../../base/livelab-error.js";
 
 const VARIABLE = "LIVELAB_KVM_LIMIT_S";
-/** A typical host needs 0.7 s. */
-const DEFAULT_S = 6;
+/** In milliseconds; a typical host needs 700. */
+export const DEFAULT_KVM_LIMIT_MS = 6_000;
 
 /**
  * Reads the limit.
@@ -13,7 +13,7 @@ const DEFAULT_S = 6;
  */
 export function kvmLimitMs(environment: Readonly<Record<string, string | undefined>>): number {
   const text = environment[VARIABLE];
-  if (text === undefined || text === "") return DEFAULT_S * 1_000;
+  if (text === undefined || text === "") return DEFAULT_KVM_LIMIT_MS;
   if (/^\d{1,4}$/.test(text) && Number(text) > 0) return Number(text) * 1_000;
   throw new UsageError("BAD_KVM_LIMIT", `${VARIABLE}=${JSON.stringify(text)} is not a number of seconds, 1 to 9999`, {
     hint: `set it to a whole number, e.g. ${VARIABLE}=30, or unset it`,
