@@ -95,7 +95,7 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
     if (status !== 0) {
       const output = Buffer.concat(log).toString("utf8");
       if (isDiskFullText(stderr + output)) {
-        throw new BuilderError("HOST_DISK_FULL", `disk full while making the builder machine's root in ${home.bases}`, {
+        throw new BuilderError("HOST_DISK_FULL", `no space left for the builder machine's root in ${home.bases}`, {
           hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
         });
       }

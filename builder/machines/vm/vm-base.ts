@@ -96,7 +96,7 @@ export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
         await draft.commit();
       } catch (error) {
         if (!isDiskFullError(firstError(error))) throw error;
-        throw new BuilderError("HOST_DISK_FULL", `disk full while making the builder VM's root in ${home.bases}`, {
+        throw new BuilderError("HOST_DISK_FULL", `no space left for the builder VM's root in ${home.bases}`, {
           hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
           cause: error,
         });
