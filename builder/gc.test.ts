@@ -240,7 +240,7 @@ test("without the builder VM's root, gc keeps its snapshots with a note, and mak
   assert.is(dropped, 0);
   assert.equal(recorded, stamps.slice(0, 2));
   assert.is(notes.length, 1);
-  assert.match(notes[0] ?? "", `the builder VM keeps the snapshots of ${stamps[0]}: there is no root to start it with`);
+  assert.match(notes[0] ?? "", `the builder VM keeps the snapshots of ${stamps[0]}: its root is missing`);
   assert.not(modules);
 });
 
