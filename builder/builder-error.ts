@@ -2,7 +2,6 @@
  * Errors of the builder: inputs that differ from the lock, stages that fail, machines that do not start.
  * Errors of the command line are UsageError, those of QEMU are in vm/vm-error.ts.
  */
-
 import { formatDuration } from "../base/format.js";
 import { type FailureKind, LivelabError, type LivelabErrorOptions } from "../base/livelab-error.js";
 

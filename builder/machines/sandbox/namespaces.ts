@@ -3,7 +3,6 @@
  * When that process or livelab ends, the kernel kills all processes in the namespaces and removes every mount.
  * Sources: unshare(1), namespaces(7), user_namespaces(7), setpriv(1), prctl(2) PR_SET_PDEATHSIG.
  */
-
 import { ProgramError, runProgram, type StartedProgram, startProgram } from "../../../base/run-program.js";
 import { explainSystemError } from "../../../base/system-error.js";
 import { BuilderError } from "../../builder-error.js";
