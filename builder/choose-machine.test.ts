@@ -57,7 +57,7 @@ test("a named machine or accelerator is chosen without a trial", async () => {
 });
 
 test("a named KVM that does not work is refused first, whatever machine is named", async () => {
-  const unusable = new VmError("KVM_UNUSABLE", "KVM was asked for, but it is broken");
+  const unusable = new VmError("KVM_UNUSABLE", "KVM was requested, but it is broken");
   for (const preference of ["auto", "vm", "sandbox"] as const) {
     const { choice, tried } = await choose({ preference, accelerator: "kvm", decide: refuse(unusable) });
     assert.is((choice as { error: unknown }).error, unusable, preference);

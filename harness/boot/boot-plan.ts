@@ -1,5 +1,5 @@
 /**
- * A boot as it was asked for, checked before anything starts: every file read, every word understood.
+ * Checks the options of a boot before anything starts: reads every file and parses every value.
  * The boot itself is run by running-cn.ts; boot-options.ts declares the options.
  */
 

@@ -133,7 +133,7 @@ for (const [what, kvm, reason] of BROKEN_KVMS) {
         const error = await thrownBy(decideAccelerator({ ...request, preference: "kvm", kvmLimitMs: limitOf(reason) }));
         assert.instance(error, VmError);
         assert.equal([(error as VmError).code, (error as VmError).kind], ["KVM_UNUSABLE", "host"]);
-        assert.match((error as VmError).message, /^KVM was asked for, but KVM is broken on this host: /);
+        assert.match((error as VmError).message, /^KVM was requested, but KVM is broken on this host: /);
         assert.match((error as VmError).message, reason);
       }),
     ),
