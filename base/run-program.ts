@@ -106,6 +106,7 @@ export async function runProgram(
     child.stdout?.destroy();
     child.stderr?.destroy();
   };
+  if (limit?.aborted) close();
   limit?.addEventListener("abort", close, { signal: ended.signal });
   const result = await child.finally(() => ended.abort());
   const { stdout, stderr, exitCode: status, signal: killedBy, cause } = result;

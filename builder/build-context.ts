@@ -1,6 +1,6 @@
 /**
- * What every command that runs builder machines needs of one profile: home, lock, store, machines.
- * Nothing is fetched or made before something asks for it.
+ * The context of all commands that run builder machines, for one profile: home, lock, store, machines.
+ * Files are fetched, and machines' roots made, only when a command needs them.
  */
 import { join } from "node:path";
 import { DisposableStack } from "../base/disposable-stack.js";
@@ -37,15 +37,15 @@ export interface BuildContextOptions {
   /** Folder that holds package.json. */
   readonly projectRoot: string;
   readonly profile: string;
-  /** Where stages run. */
+  /** Kind of the machine that runs the stages. */
   readonly machine: MachineKind;
-  /** What the builder VM runs with. @default "auto" */
+  /** Accelerator of the builder VM. @default "auto" */
   readonly accelerator?: AcceleratorRequest["preference"] | undefined;
-  /** A cloud image to make the builder VM's root in. @default the sandbox makes it, where the host has one */
+  /** Cloud image in which the builder VM's root is made. @default the sandbox makes it, if the host allows one */
   readonly cloudBase?: CloudImageSource | undefined;
-  /** Of the squashfs, as on the command line. @default the profile's */
+  /** Compression of the squashfs, as on the command line. @default the profile's */
   readonly compression?: string | undefined;
-  /** What becomes of sets without a lock file; see loadLock(). @default "refuse" */
+  /** Treatment of sets without a lock file; see loadLock(). @default "refuse" */
   readonly absentSets?: "refuse" | "leave out" | undefined;
   /** $LIVELAB_MIRROR. */
   readonly mirror: string | undefined;
@@ -115,7 +115,7 @@ export class BuildContext {
     return new BuildContext(options, { home, lock, store, machines, material });
   }
 
-  /** Downloads what the store lacks of the lock. */
+  /** Downloads the files of the lock that the store lacks. */
   async fetchInputs(): Promise<FetchReport> {
     await markInUse(this.home);
     const { proxy, progress, signal } = this.options;
@@ -129,12 +129,12 @@ export class BuildContext {
     });
   }
 
-  /** Where locked files may be fetched from. */
+  /** Finds the mirrors of locked files. */
   findMirrors(profile: Profile = this.lock.profile): Promise<Mirrors> {
     return findMirrors(profile, this.options.mirror, this.options.signal);
   }
 
-  /** A machine with the base's apt and no release, for recomputing and verifying the lock. */
+  /** Starts a machine with the base's apt and without a release, to recompute or verify the lock. */
   async openResolver(gateway: Gateway): Promise<ResolverMachine> {
     const { machines } = await this.ready(NO_RELEASE, gateway);
     await using cleanup = new DisposableStack();
@@ -148,26 +148,26 @@ export class BuildContext {
     };
   }
 
-  /** The lock's kernel as a file, for trying KVM. @param fetch whether what the store lacks may be fetched first */
+  /** The lock's kernel as a file, to try KVM with. @param fetch whether missing files may be fetched first */
   async findLockedKernel(fetch: boolean): Promise<string | undefined> {
     if (fetch) await this.fetchInputs();
     return findLockedKernel(this.home, this.store, this.lock);
   }
 
-  /** @throws BuilderError NO_NAMESPACES when this host refuses the sandbox */
+  /** @throws BuilderError NO_NAMESPACES if this host refuses the sandbox */
   assertSandbox(): Promise<void> {
     const { asRoot, projectRoot } = this.options;
     return assertNamespaces({ home: this.home, scripts: machineScripts(projectRoot), asRoot });
   }
 
-  /** A gateway that serves the lock. */
+  /** Makes a gateway that serves the lock's files. */
   createGateway(): Gateway {
     return createGateway(this.lock, this.store);
   }
 
   /**
-   * Readies all that a stage or a shell of release `stamp` needs: inputs and machines.
-   * @throws BuilderError NO_NAMESPACES, BASE_FAILED, HOST_DISK_FULL; InputError for what cannot be fetched
+   * Prepares the inputs and machines that a stage or a shell of release `stamp` needs.
+   * @throws BuilderError NO_NAMESPACES, BASE_FAILED, HOST_DISK_FULL; InputError for files that cannot be fetched
    */
   async ready(stamp: string, gateway: Gateway): Promise<StageContext> {
     await markInUse(this.home);

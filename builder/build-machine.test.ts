@@ -16,7 +16,7 @@ const release: Release = {
 };
 const cloudBase = { kind: "file", path: "/x.qcow2", digest: { algorithm: "sha256", hex: "00" } } as const;
 
-/** A buildContext on a host where the sandbox works. */
+/** A build context on a host where the sandbox works. */
 function fakeBuildContext() {
   const notes: string[] = [];
   const buildContext = {
@@ -41,7 +41,7 @@ const refusal = async (request: BuildMachineRequest): Promise<string> => {
   return `${code}: ${message}; ${hint}`;
 };
 
-test("a release goes on in the machine in which it began, and nothing is opened to find that out", async () => {
+test("a release continues in the machine in which it began, without opening a build context", async () => {
   assert.is(await chooseBuildMachine(never, { release }), "sandbox");
   assert.is(await chooseBuildMachine(never, { release, machine: "auto" }), "sandbox");
   assert.is(await chooseBuildMachine(never, { release: { ...release, machine: "vm" }, cloudBase }), "vm");
@@ -50,11 +50,11 @@ test("a release goes on in the machine in which it began, and nothing is opened 
 test("a release is refused in another machine, with the command for a new one", async () => {
   assert.match(
     await refusal({ release, machine: "vm" }),
-    /^OTHER_MACHINE: release 20260101T000000Z was begun in the sandbox, .*; a new release: livelab build --machine vm$/,
+    /^OTHER_MACHINE: release 20260101T000000Z was begun in the sandbox .*; make a new release: livelab build --machine vm$/,
   );
 });
 
-test("a machine that is named is taken without a word, and a cloud image names the VM", async () => {
+test("a named machine is used without a note, and a cloud image implies the VM", async () => {
   const { buildContext, notes } = fakeBuildContext();
   const open = async () => buildContext;
   assert.is(await chooseBuildMachine(open, { machine: "sandbox" }), "sandbox");
@@ -62,7 +62,7 @@ test("a machine that is named is taken without a word, and a cloud image names t
   assert.equal(notes, []);
 });
 
-test("a cloud image is refused where stages run in the sandbox", async () => {
+test("a cloud image is refused if the stages run in the sandbox", async () => {
   const { buildContext } = fakeBuildContext();
   const error = (await thrownBy(
     chooseBuildMachine(async () => buildContext, { machine: "sandbox", cloudBase }),

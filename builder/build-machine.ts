@@ -1,4 +1,4 @@
-/** The machine in which the stages of a build run: that of a release that goes on, or the one that this host runs best. */
+/** Chooses the machine for the stages of a build: for a continued release its own, else the one that this host runs best. */
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { release as kernelRelease } from "node:os";
@@ -11,19 +11,19 @@ import type { Release } from "./release/release.js";
 import type { CloudImageSource } from "./store/cloud-image.js";
 
 export interface BuildMachineRequest {
-  /** The release to go on with. @default a new one */
+  /** The release to continue. @default a new one */
   readonly release?: Release | undefined;
   /** The kind that the user names. @default the VM with a cloud image, else "auto" */
   readonly machine?: "auto" | MachineKind | undefined;
-  /** An accelerator that is named means the VM. @default "auto" */
+  /** A named accelerator implies the VM. @default "auto" */
   readonly accelerator?: MachineRequest["accelerator"] | undefined;
-  /** A cloud image to make the builder VM's root in. */
+  /** Cloud image in which the builder VM's root is made. */
   readonly cloudBase?: CloudImageSource | undefined;
 }
 
 /**
  * Chooses the machine, with a progress line when the user does not name it and it is the sandbox.
- * @param openBuildContext opens the profile's buildContext with the sandbox; a release that goes on needs none
+ * @param openBuildContext opens the profile's build context with the sandbox; not called for a continued release
  * @throws UsageError OTHER_MACHINE, BASE_WITHOUT_VM; VmError KVM_UNUSABLE
  */
 export async function chooseBuildMachine(
@@ -36,8 +36,8 @@ export async function chooseBuildMachine(
       ? await chooseForNew(await openBuildContext(), wanted, accelerator)
       : machineOf(release, wanted);
   if (cloudBase !== undefined && kind !== "vm") {
-    throw new UsageError("BASE_WITHOUT_VM", "--base is for the VM, and stages run in the sandbox here", {
-      hint: "a new release with --machine vm, or leave --base out",
+    throw new UsageError("BASE_WITHOUT_VM", "--base is for the VM, but the stages of this build run in the sandbox", {
+      hint: "make a new release with --machine vm, or leave --base out",
     });
   }
   return kind;
@@ -45,8 +45,8 @@ export async function chooseBuildMachine(
 
 function machineOf(release: Release, wanted: "auto" | MachineKind | undefined): MachineKind {
   if (wanted === undefined || wanted === "auto" || wanted === release.machine) return release.machine;
-  const message = `release ${release.stamp} was begun in the ${release.machine}, and goes on there`;
-  throw new UsageError("OTHER_MACHINE", message, { hint: `a new release: livelab build --machine ${wanted}` });
+  const message = `release ${release.stamp} was begun in the ${release.machine} and can only be continued there`;
+  throw new UsageError("OTHER_MACHINE", message, { hint: `make a new release: livelab build --machine ${wanted}` });
 }
 
 async function chooseForNew(
@@ -62,7 +62,7 @@ async function chooseForNew(
   return choice.kind;
 }
 
-/** @param fetch whether inputs may be fetched for a trial of KVM: a build needs them anyway */
+/** @param fetch whether inputs may be fetched for a trial of KVM; true for builds, which need them anyway */
 export const judgeMachines = (
   buildContext: BuildContext,
   { preference, accelerator, fetch }: Pick<MachineRequest, "preference" | "accelerator"> & { readonly fetch: boolean },
@@ -85,7 +85,7 @@ export async function findKvmKernel(buildContext: BuildContext, fetch: boolean):
   return buildContext.findLockedKernel(fetch);
 }
 
-/** /boot often has its kernels for root alone. */
+/** In /boot, kernels are often readable only by root. */
 const isReadable = (path: string): Promise<boolean> =>
   access(path, constants.R_OK).then(
     () => true,

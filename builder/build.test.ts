@@ -1,4 +1,4 @@
-/** What a build takes for unchanged, without any stage run: the stages' keys are real, the machines are not. */
+/** Tests which builds count as unchanged, without running a stage: the stages' keys are real, the machines are fakes. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -24,7 +24,7 @@ const status = (rev: string, dirty: boolean): string =>
 const OLD = status("a".repeat(40), true);
 const NEW = status("b".repeat(40), false);
 
-/** A home with one release whose outputs are there, made when gitstatus said OLD. */
+/** Makes a home with one release and its outputs, whose gitstatus was OLD. */
 async function makeRelease(folder: string): Promise<{ home: BuildContext["home"]; material: KeyMaterial }> {
   const root = findProjectRoot();
   const lock = await loadLock(root, loadProfile("bookworm"));
@@ -61,7 +61,7 @@ async function makeRelease(folder: string): Promise<{ home: BuildContext["home"]
 
 const NEEDED = "a stage has to run";
 
-/** Builds in that home, as far as that takes no machine. */
+/** Builds in that home; fails if a stage has to run. */
 function buildWith(folder: string, home: BuildContext["home"], material: KeyMaterial): Promise<BuildResult> {
   const buildContext = {
     home,
@@ -77,7 +77,7 @@ function buildWith(folder: string, home: BuildContext["home"], material: KeyMate
   return build(buildContext, { words: [], outRoot: join(folder, "out"), now: new Date() });
 }
 
-test("after a commit that changes nothing of the image it gives the release that is there, and says how it names the commit", async () => {
+test("after a commit that does not change the image, build reuses the release and says how its archives can name the commit", async () => {
   await using dir = await TempDir.create("build");
   const { home, material } = await makeRelease(dir.path);
   const result = await buildWith(dir.path, home, { ...material, gitStatus: NEW });
@@ -86,13 +86,13 @@ test("after a commit that changes nothing of the image it gives the release that
   const text = describeBuild(result, 1);
   assert.match(
     text,
-    "made from commit aaaaaaaaaaaa with changes that are not committed; here is commit bbbbbbbbbbbb\n",
+    "name commit aaaaaaaaaaaa with changes that are not committed as their source; the source is now commit bbbbbbbbbbbb\n",
   );
   assert.match(text, `livelab build -r ${STAMP} create_tgz ...`);
-  assert.not.match(describeBuild(await buildWith(dir.path, home, material), 1), "made from commit");
+  assert.not.match(describeBuild(await buildWith(dir.path, home, material), 1), "the source is now");
 });
 
-test("after a change of proto it does not take the old release for the new state", async () => {
+test("after a change of proto, build does not reuse the old release", async () => {
   await using dir = await TempDir.create("build");
   const { home, material } = await makeRelease(dir.path);
   try {

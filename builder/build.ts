@@ -1,6 +1,6 @@
 /**
- * A build: from words for stages to a release with its layers and outputs.
- * Not here: one stage (stage-run.ts), what is reused by which key (stage-key.ts), the inputs (inputs/).
+ * A build: runs the stages that the command line names, and exports the outputs of the release.
+ * stages/stage-run.ts runs one stage; stages/stage-key.ts decides which results can be reused.
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -34,23 +34,23 @@ import { parseStageWords, type Stage, stages } from "./stages/stages.js";
 import { formatCloudBase } from "./store/cloud-image.js";
 
 export interface BuildRequest {
-  /** Stages as on the command line; none means all. */
+  /** Stages as on the command line. @default all */
   readonly words: readonly string[];
-  /** Stamp of the release to go on with. */
+  /** Stamp of the release to continue. @default a new release */
   readonly release?: string | undefined;
-  /** Stamp of the release to make; by default the time now. */
+  /** Stamp of the new release. @default the current time */
   readonly newStamp?: string | undefined;
   /** Folder of the outputs. */
   readonly outRoot: string;
   readonly now: Date;
 }
 
-/** Place of the first stage that leaves something: preflight_check only looks. */
+/** Index of the first stage that writes files: preflight_check only checks. */
 const FIRST_THAT_WRITES = 1;
 
 /**
- * Builds.
- * @throws UsageError before anything runs; InputError, StageError, BuilderError from what runs
+ * Builds a release, or continues one.
+ * @throws UsageError before a stage runs; InputError, StageError, BuilderError from the stages
  */
 export async function build(buildContext: BuildContext, request: BuildRequest): Promise<BuildResult> {
   const { gitStatus } = buildContext.material;
@@ -59,10 +59,10 @@ export async function build(buildContext: BuildContext, request: BuildRequest): 
   const wantsOutputs = chosen.at(-1) === stages.at(-1);
   if (request.release === undefined && first !== stages[0]) {
     throw new UsageError("STAGE_ORDER", `a new build begins with ${stages[0]?.name}, not with ${first.name}`, {
-      hint: `to go on with a release: livelab build -r STAMP ${first.name} ...; \`livelab releases\` lists them`,
+      hint: `to continue a release: livelab build -r STAMP ${first.name} ...; to list the releases: livelab releases`,
     });
   }
-  await markInUse(buildContext.home); // before the first look: what is found is not to be collected meanwhile
+  await markInUse(buildContext.home); // before any lookup, so that gc cannot remove what it finds
   const old = request.release === undefined ? undefined : await findRelease(buildContext.home, request.release);
   if (old !== undefined) await assertReached(buildContext, old, first);
   if (wantsOutputs) await checkOutputFolder(request.outRoot);
@@ -77,7 +77,7 @@ export async function build(buildContext: BuildContext, request: BuildRequest): 
   const stamp = old?.stamp ?? (await claimStamp(buildContext, request));
   try {
     await using _lock = await OwnerLock.take(join(releaseFolder(buildContext.home, stamp), "lock"), `release ${stamp}`);
-    // Read again under the lock: another process may have gone on with it since.
+    // Read the record again under the lock: another process may have continued the release meanwhile.
     const current = old && (await findRelease(buildContext.home, stamp));
     if (current !== undefined) await assertReached(buildContext, current, first);
     await using gateway = buildContext.createGateway();
@@ -109,17 +109,17 @@ function diskFull(buildContext: BuildContext, stamp: string, cause: unknown): Bu
   );
 }
 
-/** A release that came to no stage is none: its folder goes. */
+/** Removes the folder of a release that completed no stage. */
 async function dropUnbegun(buildContext: BuildContext, stamp: string): Promise<void> {
   const folder = releaseFolder(buildContext.home, stamp);
   if (!(await isThere(join(folder, "release.json")))) {
     await removeTree(folder, buildContext.options.asRoot).catch((failure: Error) => {
-      buildContext.options.progress.note(`${folder} is left: ${failure.message}`);
+      buildContext.options.progress.note(`cannot remove ${folder}: ${failure.message}`);
     });
   }
 }
 
-/** Runs or reuses the stages one after the other; the record is saved after each, so that a killed build can go on. */
+/** Runs or reuses the stages one after the other. Saves the record after each, so that a killed build can be continued. */
 async function runStages(
   buildContext: BuildContext,
   context: StageContext,
@@ -163,11 +163,11 @@ async function runStages(
       } catch (error) {
         if (options.signal.aborted) {
           options.progress.note(
-            below.length === 0 ? "interrupted" : `interrupted; to go on: livelab build -r ${stamp}`,
+            below.length === 0 ? "interrupted" : `interrupted; to continue: livelab build -r ${stamp}`,
           );
         } else {
           await saveRelease(home, { ...release, failedStage: stage.name }).catch((failure: Error) => {
-            options.progress.note(`that stage ${stage.name} failed is not recorded: ${failure.message}`);
+            options.progress.note(`cannot record the failure of stage ${stage.name}: ${failure.message}`);
           });
         }
         throw error;
@@ -183,13 +183,13 @@ async function runStages(
   return release;
 }
 
-/** What a stage makes: the artifact that it may make first is the same in stages of different keys. */
+/** Key of the lock on a stage's work: that of its artifact, which stages with different keys share, else the stage's own. */
 const madeKey = async (stage: Stage, key: string, material: BuildContext["material"]): Promise<string> =>
   stage.artifact === undefined ? key : await artifactKey(stage.artifact, material);
 
 /**
- * The newest release whose every stage has the key that it would have now. The commit is not asked for: one that changes
- * nothing of the image is no reason to make a new release of it. What the old one's archives say of their source stays true.
+ * The newest release whose stages all have the keys that they would have now. The commit is not compared: a commit that does
+ * not change the image needs no new release. The archives of the old release still name the source that they were made from.
  */
 async function findEqualRelease(buildContext: BuildContext): Promise<Release | undefined> {
   for (const release of (await listReleases(buildContext.home)).reverse()) {
@@ -235,30 +235,30 @@ const exportWithStep = (
     exportOutputs(context, release, outRoot, step),
   );
 
-/** @throws UsageError STAGE_ORDER when the release has not come as far as `first`; BuilderError LAYER_GONE */
+/** @throws UsageError STAGE_ORDER if the release has not completed all stages before `first`; BuilderError LAYER_GONE */
 async function assertReached(buildContext: BuildContext, release: Release, first: Stage): Promise<void> {
   const index = stages.indexOf(first);
   if (release.stages.length < index) {
     const next = stages[release.stages.length]?.name;
     throw new UsageError(
       "STAGE_ORDER",
-      `release ${release.stamp} has not come as far as ${first.name}: its next stage is ${next}`,
-      { hint: `livelab build -r ${release.stamp} ${next} ...` },
+      `release ${release.stamp} has not reached stage ${first.name}: its next stage is ${next}`,
+      { hint: `run the stages before it first: livelab build -r ${release.stamp} ${next} ...` },
     );
   }
   for (const { name, key } of release.stages.slice(0, index)) {
     if ((await buildContext.machines.find(key)) !== undefined) continue;
     throw new BuilderError(
       "LAYER_GONE",
-      `what stage ${name} of release ${release.stamp} left is not in ${buildContext.home.root} any more`,
+      `the result of stage ${name} of release ${release.stamp} is no longer in ${buildContext.home.root}`,
       {
-        hint: `build it again from the first stage: livelab build -r ${release.stamp}`,
+        hint: `build the release again from the first stage: livelab build -r ${release.stamp}`,
       },
     );
   }
 }
 
-/** Makes the folder of a new release: of the stamp asked for, or of the first second from now on that no release has. */
+/** Makes the folder of a new release: with the requested stamp, or with the next free one from the current time on. */
 async function claimStamp(buildContext: BuildContext, request: BuildRequest): Promise<string> {
   const claim = (stamp: string): Promise<boolean> =>
     mkdir(releaseFolder(buildContext.home, stamp)).then(
@@ -271,8 +271,8 @@ async function claimStamp(buildContext: BuildContext, request: BuildRequest): Pr
   if (request.newStamp !== undefined) {
     const stamp = parseStamp(request.newStamp);
     if (await claim(stamp)) return stamp;
-    throw new UsageError("STAMP_TAKEN", `release ${stamp} is there already`, {
-      hint: `go on with it: livelab build -r ${stamp}`,
+    throw new UsageError("STAMP_TAKEN", `release ${stamp} exists already`, {
+      hint: `continue it: livelab build -r ${stamp}`,
     });
   }
   for (let time = request.now.getTime(); ; time += 1000) {

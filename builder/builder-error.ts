@@ -1,8 +1,7 @@
 /**
- * What can go wrong in the builder: inputs that are not what the lock says, stages that fail, machines that do not start.
- * Not here: the command line (UsageError), QEMU itself (vm/vm-error.ts).
+ * Errors of the builder: inputs that differ from the lock, stages that fail, machines that do not start.
+ * Errors of the command line are UsageError, those of QEMU are in vm/vm-error.ts.
  */
-
 import { formatDuration } from "../base/format.js";
 import { type FailureKind, LivelabError, type LivelabErrorOptions } from "../base/livelab-error.js";
 
@@ -17,9 +16,9 @@ export type InputErrorCode =
   | "WRONG_DIGEST"
   /** No source serves the file. */
   | "UNAVAILABLE"
-  /** There is no source to ask at all. */
+  /** No source is configured. */
   | "NO_MIRROR"
-  /** The store's file system has no room. */
+  /** The store's file system is full. */
   | "DISK_FULL"
   /** The store cannot be read or written. */
   | "STORE"
@@ -27,14 +26,14 @@ export type InputErrorCode =
   | "NOT_IN_STORE"
   /** A bundle is truncated, altered or made for another lock. */
   | "BAD_BUNDLE"
-  /** A stage asked the gateway for something that the lock does not name. */
+  /** A stage requested a file from the gateway that the lock does not name, or that is missing or damaged. */
   | "REFUSED"
-  /** Files of the checkout lost their line ends, links or executable bits on the way here. */
+  /** Files of the checkout lost their line ends, links or executable bits when they were cloned or unpacked. */
   | "BAD_CHECKOUT"
   /** Recomputing the lock failed: apt, gpgv or the machine it ran in. */
   | "UPDATE_FAILED";
 
-/** Digest, mirror, lock, store: the inputs of a build (exit 4). */
+/** The inputs of a build failed: digest, mirror, lock, store (exit 4). */
 export class InputError extends LivelabError {
   override readonly name = "InputError";
   override readonly kind = "inputs";
@@ -55,7 +54,7 @@ export type StageErrorCode =
   | "STAGE_DISK_FULL"
   /** The files of the stage changed while it ran. */
   | "INPUTS_CHANGED"
-  /** The stage left something that it must not, or did not leave what it must. */
+  /** The stage left a file that it must not leave, or did not make one that it must make. */
   | "STAGE_OUTPUT";
 
 /** A stage of the build failed (exit 5). */
@@ -70,7 +69,7 @@ export class StageError extends LivelabError {
   }
 }
 
-/** What each cause of a BuilderError is, and so how the command exits. */
+/** Kind of each code of BuilderError; it decides the command's exit status. */
 const builderErrorKinds = {
   /** The host has no user namespaces, or forbids them. */
   NO_NAMESPACES: "host",
@@ -88,15 +87,15 @@ const builderErrorKinds = {
   HOST_DISK_FULL: "host",
   /** The root of the builder machine could not be made from its packages. */
   BASE_FAILED: "stage",
-  /** What a stage of a release left was removed. */
+  /** The result of a stage of a release was removed. */
   LAYER_GONE: "host",
-  /** A record in LIVELAB_HOME is not what livelab writes. */
+  /** A record in LIVELAB_HOME does not have livelab's format. */
   BAD_RECORD: "host",
-  /** Another livelab process works on this build. */
+  /** Another livelab process uses this release or home. */
   BUSY: "host",
-  /** The builder VM's pool cannot be imported, or does not do what it is told. */
+  /** The builder VM's pool cannot be imported, or a command on it failed. */
   POOL_FAILED: "stage",
-  /** Something in the builder machine took longer than it may. */
+  /** Work in the builder machine exceeded its time limit. */
   OVERDUE: "stage",
   /** The builder machine ended while it was in use. */
   MACHINE_DIED: "stage",
@@ -117,6 +116,6 @@ export class BuilderError extends LivelabError {
   }
 }
 
-/** Makes the error of work that reached its limit. @param what the work, e.g. "compiling the modules" */
+/** Makes the error for work that exceeded its time limit. @param what the work, e.g. "compiling the modules" */
 export const overdue = (what: string, limitMs: number) => (): BuilderError =>
-  new BuilderError("OVERDUE", `${what} was not done within ${formatDuration(limitMs)}`);
+  new BuilderError("OVERDUE", `${what} did not end within ${formatDuration(limitMs)}`);

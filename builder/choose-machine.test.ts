@@ -15,11 +15,11 @@ const BROKEN: AcceleratorVerdict = {
   kvm: "broken",
   timeScale: 6,
 };
-/** A device that opens, whatever it is. */
+/** A device that can be opened. */
 const OPENS = "/dev/null";
 const ABSENT = "/dev/no-kvm";
 
-/** @returns the choice, or what was thrown, and what was tried on the way */
+/** @returns the choice or the error, and the trials made for it */
 async function choose(changes: Partial<MachineRequest>) {
   const tried: string[] = [];
   const request: MachineRequest = {
@@ -46,18 +46,18 @@ const refuse = (error: Error) => async (): Promise<never> => {
   throw error;
 };
 
-test("a machine or an accelerator that is named is taken, and nothing is tried for it", async () => {
+test("a named machine or accelerator is chosen without a trial", async () => {
   const named = await choose({ preference: "sandbox" });
-  assert.equal(named, { choice: { kind: "sandbox", reason: "it was asked for" }, tried: [] });
+  assert.equal(named, { choice: { kind: "sandbox", reason: "it was requested" }, tried: [] });
   assert.equal(await choose({ accelerator: "tcg" }), {
-    choice: { kind: "vm", reason: "tcg was asked for" },
+    choice: { kind: "vm", reason: "tcg was requested" },
     tried: [],
   });
   assert.is(((await choose({ preference: "sandbox", accelerator: "tcg" })).choice as { kind: string }).kind, "sandbox");
 });
 
-test("KVM that is named and does not work is refused before anything else, whatever machine is named", async () => {
-  const unusable = new VmError("KVM_UNUSABLE", "KVM was asked for, but it is broken");
+test("a named KVM that does not work is refused first, whatever machine is named", async () => {
+  const unusable = new VmError("KVM_UNUSABLE", "KVM was requested, but it is broken");
   for (const preference of ["auto", "vm", "sandbox"] as const) {
     const { choice, tried } = await choose({ preference, accelerator: "kvm", decide: refuse(unusable) });
     assert.is((choice as { error: unknown }).error, unusable, preference);
@@ -65,25 +65,25 @@ test("KVM that is named and does not work is refused before anything else, whate
   }
 });
 
-test("stages run in a VM where KVM works, and the sandbox is not tried", async () => {
+test("stages run in a VM if KVM works, and the sandbox is not tried", async () => {
   const { choice, tried } = await choose({});
   assert.equal(choice, { kind: "vm", reason: "a kernel ran under KVM" });
   assert.equal(tried, ["auto with /boot/vmlinuz"]);
 });
 
-test("without a working KVM stages run in the sandbox, with what a VM would run with", async () => {
+test("stages run in the sandbox if KVM does not work, and the reason says how a VM would run", async () => {
   const { choice } = await choose({ decide: async () => BROKEN });
   assert.equal(choice, { kind: "sandbox", reason: BROKEN.reason });
 });
 
-test("without a KVM device no kernel is looked for", async () => {
+test("no kernel is searched for if the KVM device is missing", async () => {
   const { choice, tried } = await choose({ kvmDevice: ABSENT });
   assert.equal(tried, ["sandbox"]);
   assert.is((choice as { kind: string }).kind, "sandbox");
   assert.match((choice as { reason: string }).reason, `emulation, because ${ABSENT} cannot be opened (ENOENT)`);
 });
 
-test("without KVM and sandbox, stages run in an emulated VM, and the choice names both reasons", async () => {
+test("stages run in an emulated VM if neither KVM nor the sandbox works, and the choice names both reasons", async () => {
   const { choice } = await choose({
     decide: async () => BROKEN,
     assertSandbox: refuse(new BuilderError("NO_NAMESPACES", "the host forbids namespaces")),
@@ -91,7 +91,7 @@ test("without KVM and sandbox, stages run in an emulated VM, and the choice name
   assert.equal(choice, { kind: "vm", reason: `${BROKEN.reason}, and the host forbids namespaces` });
 });
 
-test("a host that cannot try KVM is one without it; any other failure is thrown", async () => {
+test("a host that cannot try KVM counts as one without KVM; other failures are thrown", async () => {
   const noQemu = new VmError("QEMU_NOT_FOUND", "qemu-system-x86_64 is not in the PATH");
   assert.equal((await choose({ decide: refuse(noQemu) })).choice, { kind: "sandbox", reason: noQemu.message });
   for (const error of [new InputError("UNAVAILABLE", "no mirror"), new TypeError("a defect")]) {
@@ -103,7 +103,7 @@ test("a host that cannot try KVM is one without it; any other failure is thrown"
   assert.is((choice as { error?: unknown }).error, defect);
 });
 
-test("an interrupt is no verdict", async () => {
+test("an interrupt during the trial of KVM is thrown", async () => {
   const reason = new Error("livelab got SIGINT");
   const thrown = await thrownBy(
     chooseMachine({

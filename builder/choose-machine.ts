@@ -1,6 +1,6 @@
 /**
- * Where stages run when nobody said (DESIGN D5): in the VM where KVM works; else in the sandbox, which is 20 times
- * faster than an emulated VM; in that only where the host refuses the sandbox.
+ * The default machine of stages (DESIGN D5): the VM if KVM works; else the sandbox, which is 20 times faster than an
+ * emulated VM; the emulated VM only if the host refuses the sandbox.
  */
 
 import { LivelabError } from "../base/livelab-error.js";
@@ -10,13 +10,13 @@ import type { MachineKind } from "./machines/builder-machine.js";
 
 export interface MachineRequest {
   readonly preference: "auto" | MachineKind;
-  /** An accelerator that is named means the VM. */
+  /** A named accelerator implies the VM. */
   readonly accelerator: AcceleratorRequest["preference"];
-  /** Folder that keeps what was found out about KVM. */
+  /** Folder that caches the results of KVM trials. */
   readonly stateDir: string;
   /** A kernel to try KVM with. */
   readonly findKernel: () => Promise<string | undefined>;
-  /** @throws LivelabError when the sandbox cannot be had */
+  /** @throws LivelabError if the host refuses the sandbox */
   readonly assertSandbox: () => Promise<void>;
   readonly signal: AbortSignal;
   /** @default "/dev/kvm" */
@@ -27,16 +27,16 @@ export interface MachineRequest {
 
 export interface MachineChoice {
   readonly kind: MachineKind;
-  /** Why, in words: for "auto", what a VM would run with. */
+  /** Reason of the choice, for messages; for "auto", the accelerator that a VM would use. */
   readonly reason: string;
 }
 
-/** @throws VmError KVM_UNUSABLE when KVM was named and does not run a guest: before anything is fetched or made */
+/** @throws VmError KVM_UNUSABLE if KVM was named and cannot run a guest; before files are fetched or made */
 export async function chooseMachine(request: MachineRequest): Promise<MachineChoice> {
   const { preference, accelerator } = request;
   if (accelerator === "kvm") await decide(request, "kvm");
-  if (preference !== "auto") return { kind: preference, reason: "it was asked for" };
-  if (accelerator !== "auto") return { kind: "vm", reason: `${accelerator} was asked for` };
+  if (preference !== "auto") return { kind: preference, reason: "it was requested" };
+  if (accelerator !== "auto") return { kind: "vm", reason: `${accelerator} was requested` };
   const kvm = await judgeKvm(request);
   if (kvm.works) return { kind: "vm", reason: kvm.reason };
   try {

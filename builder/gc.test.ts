@@ -1,4 +1,4 @@
-/** What gc drops and keeps, with fake machines; and that gc builds nothing to clean up the builder VM. */
+/** Tests what gc removes and keeps, with fake machines, and that gc makes no root or modules to clean up the builder VM. */
 import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -37,7 +37,7 @@ const release = (stamp: string, machine: Release["machine"], ...keys: readonly s
   stages: keys.map((key) => ({ name: key, key, reused: false, durationMs: 1 })),
 });
 
-/** A home with a release at each of `stamps`. */
+/** Makes a home with a release at each of `stamps`. */
 async function openScene(
   dir: TempDir,
 ): Promise<{ home: LivelabHome; store: Store; material: BuildContext["material"] }> {
@@ -57,7 +57,7 @@ interface FakeMachines {
   readonly kept: string[][];
 }
 
-/** A build context whose machines only note which releases are kept, and say that they dropped two results. */
+/** Makes a build context whose machines only record the kept releases, and report two removed results. */
 function buildContextOf(
   scene: Awaited<ReturnType<typeof openScene>>,
   machines: FakeMachines,
@@ -79,7 +79,7 @@ function buildContextOf(
 
 const stampsIn = async (home: LivelabHome): Promise<string[]> => (await listReleases(home)).map(({ stamp }) => stamp);
 
-test("the newest releases stay, and each kind of machine is asked once to keep what they need", async () => {
+test("gc keeps the newest releases, and each kind of machine is called once to keep their results", async () => {
   await using dir = await TempDir.create("gc");
   const scene = await openScene(dir);
   const sandbox: FakeMachines = { kind: "sandbox", baseKey: "a", kept: [] };
@@ -92,7 +92,7 @@ test("the newest releases stay, and each kind of machine is asked once to keep w
   assert.equal([sandbox.kept, other.kept, vm.kept], [[stamps.slice(1)], [], [stamps.slice(1)]]);
 });
 
-test("to keep none drops them all, and to keep more than there are drops none", async () => {
+test("gc with keep 0 removes all releases, and with a keep above their number it removes none", async () => {
   for (const [keep, left] of [
     [0, []],
     [9, [...stamps]],
@@ -108,7 +108,7 @@ test("to keep none drops them all, and to keep more than there are drops none", 
   }
 });
 
-test("bases of every build context, inputs of every lock and artifacts of today's stages stay; others and saved states go", async () => {
+test("gc keeps bases of all build contexts, inputs of all locks and artifacts of present stages, and removes others", async () => {
   await using dir = await TempDir.create("gc");
   const scene = await openScene(dir);
   const { home, store, material } = scene;
@@ -142,14 +142,14 @@ test("bases of every build context, inputs of every lock and artifacts of today'
   assert.not(await isThere(join(home.vm, "states")));
 });
 
-test("gc without a build context is a defect, and removes nothing", async () => {
+test("gc without a build context throws and removes no file", async () => {
   assert.match(
     String(await thrownBy(collectGarbage({ keep: 0, buildContexts: [] } satisfies GcRequest))),
     "without a profile",
   );
 });
 
-/** What gc of the builder VM must not touch. */
+/** A sandbox that gc of the builder VM must not use. */
 const forbidden = new Proxy({} as BuilderMachines, {
   get: (_target, name) => {
     throw new Error(`gc used ${String(name)} of the sandbox, which makes bases`);
@@ -171,7 +171,10 @@ interface VmScene {
   readonly modules: boolean;
 }
 
-/** Runs gc of the builder VM where two releases have snapshots. @param kept whose stamp is kept @param base whether its root is there */
+/**
+ * Runs gc of the builder VM with snapshots of two releases.
+ * @param kept releases to keep @param base whether the VM's root exists
+ */
 async function collectVm(kept: readonly Release[], { base = false, disk = true } = {}): Promise<VmScene> {
   await using dir = await TempDir.create("gc-vm");
   const { home, store, material } = await openScene(dir);
@@ -207,7 +210,7 @@ async function collectVm(kept: readonly Release[], { base = false, disk = true }
     await mkdir(join(home.bases, vm.baseKey));
     for (const file of ["vmlinuz", "initrd", "root.squashfs"]) await writeFile(join(home.bases, vm.baseKey, file), "");
   }
-  // A QEMU that starts nothing.
+  // A QEMU that does not start a machine.
   await writeFile(
     join(dir.path, "qemu-system-x86_64"),
     '#!/bin/sh\ncase $1 in --version|-version) echo "QEMU emulator version 7.2.0" ;; *) echo refused >&2; exit 1 ;; esac\n',
@@ -232,16 +235,16 @@ async function collectVm(kept: readonly Release[], { base = false, disk = true }
 
 const keeping = [release(stamps[1], "vm", `of-${stamps[1]}`)];
 
-test("without the builder VM's root gc leaves its snapshots, says so, and compiles and makes nothing", async () => {
+test("without the builder VM's root, gc keeps its snapshots with a note, and makes neither root nor modules", async () => {
   const { dropped, notes, recorded, modules } = await collectVm(keeping);
   assert.is(dropped, 0);
   assert.equal(recorded, stamps.slice(0, 2));
   assert.is(notes.length, 1);
-  assert.match(notes[0] ?? "", `the builder VM keeps the snapshots of ${stamps[0]}: there is no root to start it with`);
+  assert.match(notes[0] ?? "", `the builder VM keeps the snapshots of ${stamps[0]}: its root is missing`);
   assert.not(modules);
 });
 
-test("with a root but no ZFS modules gc goes on to the VM at once, and a VM that does not start leaves the snapshots", async () => {
+test("with a root but no ZFS modules, gc starts the VM at once, and keeps the snapshots if the VM does not start", async () => {
   const { dropped, notes, recorded, modules } = await collectVm(keeping, { base: true });
   assert.is(dropped, 0);
   assert.equal(recorded, stamps.slice(0, 2));
@@ -253,17 +256,17 @@ test("with a root but no ZFS modules gc goes on to the VM at once, and a VM that
   assert.not(modules);
 });
 
-test("when no kept release is of the VM its whole disk goes, and no machine is started", async () => {
+test("gc removes the VM's disk without starting a machine if no kept release is of the VM", async () => {
   const { dropped, notes, recorded, disk } = await collectVm([release(stamps[1], "sandbox", "x")]);
   assert.equal([dropped, recorded, disk, notes], [2, [], false, []]);
 });
 
-test("a record of a disk that is gone goes too, and no disk is made", async () => {
+test("gc removes the record of a missing disk, and makes no disk", async () => {
   const { recorded, disk, notes } = await collectVm(keeping, { base: true, disk: false });
   assert.equal([recorded, disk, notes], [[], false, []]);
 });
 
-test("snapshots that all belong to kept releases are left as they are", async () => {
+test("gc does not touch the pool if all snapshots belong to kept releases", async () => {
   const both = [release(stamps[0], "vm", `of-${stamps[0]}`), ...keeping];
   const { dropped, notes, recorded } = await collectVm(both);
   assert.equal([dropped, notes, recorded], [0, [], stamps.slice(0, 2)]);

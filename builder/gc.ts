@@ -1,6 +1,6 @@
 /**
- * `livelab gc`: drops what no kept release, lock or artifact needs (layers, bases, artifacts, inputs of old locks).
- * It runs alone: not while anything builds, looks or downloads in the same home.
+ * `livelab gc`: removes layers, bases, artifacts and inputs that no kept release and no lock needs.
+ * It needs the home exclusively: no build, shell or download may run in it.
  */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,16 +21,16 @@ import { type CloudImageSource, parseBaseDigest } from "./store/cloud-image.js";
 import { pinnedCloudImages } from "./store/cloud-images.js";
 
 export interface GcRequest {
-  /** How many releases stay, the newest; at least 0. */
+  /** Number of releases to keep, the newest ones; at least 0. */
   readonly keep: number;
   /**
-   * Build contexts of all profiles that have a lock, with each kind of machine, and of releases with a base of their own:
-   * what their locks name stays, and what their machines start from.
+   * Build contexts of all profiles that have a lock, with each kind of machine, and of releases with their own cloud image.
+   * gc keeps the files that their locks name, and the bases of their machines.
    */
   readonly buildContexts: readonly BuildContext[];
 }
 
-/** Opens what a GcRequest wants of a home. @param open opens one buildContext */
+/** Opens the build contexts of a GcRequest for a home. @param open opens one build context */
 export async function openGcContexts(
   home: LivelabHome,
   projectRoot: string,
@@ -48,18 +48,18 @@ export async function openGcContexts(
 }
 
 export interface GcReport {
-  /** What was removed, by kind. */
+  /** All fields are numbers of removed items. */
   readonly releases: number;
-  /** Stages' results in the sandbox. */
+  /** Results of stages in the sandbox. */
   readonly layers: number;
-  /** Stages' results in the builder VM. */
+  /** Results of stages in the builder VM. */
   readonly snapshots: number;
   readonly bases: number;
   readonly inputs: number;
   readonly artifacts: number;
 }
 
-/** @throws BuilderError BUSY when another livelab uses the home; nothing is removed then */
+/** @throws BuilderError BUSY if another livelab uses the home, before a file is removed */
 export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   const [buildContext] = request.buildContexts;
   if (buildContext === undefined) throw new Error("gc without a profile");
@@ -85,7 +85,7 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
     await removeTree(join(home.bases, key), asRoot);
     dropped.bases += 1;
   }
-  // One is made in a boot; which QEMU and which host's size they are for is told by no release.
+  // Remove all saved states: a release does not record the QEMU and the host for which they are, and one boot makes a new one.
   await removeTree(savedStates(home), asRoot);
   const keptFiles = new Set(
     request.buildContexts.flatMap(({ lock, store }) =>
@@ -115,13 +115,13 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   return { releases: doomed.length, ...dropped };
 }
 
-/** What stages leave is kept for all profiles in one place a kind. */
+/** One build context for each kind of machine, because a kind keeps the results of all profiles in one place. */
 const onePerKind = (buildContexts: readonly BuildContext[]): BuildContext[] =>
   buildContexts.filter(
     ({ machines }, index) => buildContexts.findIndex((other) => other.machines.kind === machines.kind) === index,
   );
 
-/** Paths of all files below a folder, which may not exist. */
+/** Paths of all files below a folder, which may be missing. */
 async function filesBelow(folder: string): Promise<string[]> {
   if (!(await isThere(folder))) return [];
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });

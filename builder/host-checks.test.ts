@@ -1,4 +1,4 @@
-/** The builder's part of `livelab doctor`, on hosts that lack one thing each. */
+/** Tests the builder's checks of `livelab doctor`, on hosts that lack one requirement each. */
 import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -18,7 +18,7 @@ import { Store } from "./store/store.js";
 const test = suite("checks of the build host");
 const packages = smallPackages(["apt", "jq"], 100);
 
-/** Checks a home with these of the lock's two packages. @param path the PATH meanwhile. @default this host's */
+/** Checks a home that has the `stored` ones of the lock's two packages. @param path the PATH. @default this host's */
 async function check(
   { stored = packages, path = process.env["PATH"] }: { stored?: typeof packages; path?: string | undefined } = {},
   choice: MachineChoice = { kind: "sandbox", reason: "emulation, because there is no KVM" },
@@ -57,15 +57,15 @@ async function check(
   }
 }
 
-test("what is not ok has a remedy, and what is ok has none", async () => {
+test("exactly the checks that are not ok have a remedy", async () => {
   for (const { name, state, remedy } of (await check({ stored: [] })).values()) {
     assert.is(remedy !== undefined, state !== "ok", name);
   }
 });
 
-test("a program that is not in the PATH is missing, and the others are found where they are", async () => {
+test("a program outside the PATH is reported as missing, the others with their paths", async () => {
   await using bin = await TempDir.create("bin");
-  // The trial of namespaces has a PATH of its own.
+  // The trial of namespaces uses its own PATH.
   for (const name of ["unshare", "tar", "flock"])
     await symlink((await findProgram(name)) as string, join(bin.path, name));
   const checks = await check({ path: bin.path });
@@ -75,12 +75,12 @@ test("a program that is not in the PATH is missing, and the others are found whe
   assert.is(checks.get("tar")?.detail, join(bin.path, "tar"));
 });
 
-test("inputs that are all in the store are ok, and no mirror is looked for", async () => {
+test("inputs that are all in the store are ok, and no mirrors are searched for", async () => {
   const inputs = (await check()).get("inputs of profile bookworm");
   assert.equal([inputs?.state, inputs?.detail], ["ok", "all 2 files are in the store"]);
 });
 
-test("inputs that are not in the store yet are a warning that says how many, and which mirrors would be asked", async () => {
+test("inputs that are not in the store yield a warning with their number and the mirrors that have them", async () => {
   const inputs = (await check({ stored: packages.slice(0, 1) })).get("inputs of profile bookworm");
   assert.is(inputs?.state, "warning");
   assert.match(inputs?.detail ?? "", "1 of 2 files are not in the store yet");
@@ -88,7 +88,7 @@ test("inputs that are not in the store yet are a warning that says how many, and
   assert.match(inputs?.remedy ?? "", "livelab inputs fetch");
 });
 
-test("the check names the machine that builds run in, and the reason", async () => {
+test("the check of the builder machine names the machine and the reason", async () => {
   const sandbox = (await check()).get("builder machine");
   assert.match(sandbox?.detail ?? "", "the sandbox; a VM would run with emulation, because there is no KVM");
   const vm = (await check({}, { kind: "vm", reason: "a kernel ran under KVM" })).get("builder machine");

@@ -1,4 +1,4 @@
-/** What this host has for building, for `livelab doctor`. Not here: QEMU (vm/qemu/qemu-checks.ts). */
+/** Checks whether this host can build, for `livelab doctor`. vm/qemu/qemu-checks.ts checks QEMU. */
 import { statfs } from "node:fs/promises";
 import { findProgram } from "../base/find-program.js";
 import { formatBytes } from "../base/format.js";
@@ -8,10 +8,10 @@ import type { MachineChoice } from "./choose-machine.js";
 import { checkNamespaces } from "./machines/sandbox/namespace-check.js";
 import { missingFiles } from "./store/fetch.js";
 
-/** A cold build with its downloads took 4 GiB in LIVELAB_HOME (measured). */
+/** Space recommended in LIVELAB_HOME: a first build with its downloads took 4 GiB (measured). */
 const ROOM_NEEDED_BYTES = 6 * 1024 ** 3;
 
-/** @param choice where builds run on this host when nobody says */
+/** @param choice the default machine of this host */
 export async function checkBuildHost(buildContext: BuildContext, choice: MachineChoice): Promise<readonly HostCheck[]> {
   const { asRoot, projectRoot } = buildContext.options;
   return [
@@ -57,7 +57,7 @@ async function checkInputs(buildContext: BuildContext): Promise<HostCheck> {
   return {
     name,
     state: "warning",
-    detail: `${missing.length} of ${all.length} files are not in the store yet; they would be asked of ${debian.map(({ origin }) => origin).join(", then ")}`,
-    remedy: "livelab inputs fetch (a build does it by itself), or livelab inputs import FILE without a network",
+    detail: `${missing.length} of ${all.length} files are not in the store yet; a build fetches them from ${debian.map(({ origin }) => origin).join(", then ")}`,
+    remedy: "livelab inputs fetch, or without a network livelab inputs import FILE",
   };
 }

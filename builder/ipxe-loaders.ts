@@ -1,6 +1,6 @@
 /**
- * The iPXE that a booter hands to firmware, undionly.kpxe and snponly.efi, cut out of the locked package into a folder:
- * the harness serves what is in there.
+ * Extracts the iPXE loaders that a booter serves to firmware, undionly.kpxe and snponly.efi, from the locked package into a
+ * folder, which the harness serves.
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { fetchInputs } from "./store/fetch.js";
 const LOADERS = ["undionly.kpxe", "snponly.efi"] as const;
 
 /**
- * Fetches the package if the store lacks it. The folder is an artifact: gc removes it, and the next call makes it anew.
+ * Fetches the package if the store lacks it. The folder is an artifact: gc removes it, and the next call makes it again.
  * @returns the folder @throws InputError see fetchInputs() and extractFile()
  */
 export async function readyIpxeLoaders(

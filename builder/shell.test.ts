@@ -1,4 +1,4 @@
-/** What `livelab shell` asks of a machine, which is a fake here. */
+/** Tests the calls of `livelab shell` to a fake machine. */
 import { PassThrough } from "node:stream";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -20,13 +20,13 @@ const ENTER = `cd ${FOLDER} && exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HO
 
 interface Scene {
   readonly status: number;
-  /** How the release was shown. */
+  /** Arguments with which the release was shown. */
   readonly view: ReleaseView;
-  /** Command lines, with how they were run. */
+  /** Command lines, each with the way in which it ran. */
   readonly ran: readonly string[];
   readonly stderr: string;
   readonly notes: readonly string[];
-  /** Whether the machine was ended. */
+  /** Whether the machine has ended. */
   readonly ended: boolean;
 }
 
@@ -86,13 +86,13 @@ async function shellWith(changes: Partial<ShellRequest>, { isTty = false } = {})
 const refusalOf = async (changes: Partial<ShellRequest>): Promise<UsageError> =>
   (await thrownBy(shellWith(changes))) as UsageError;
 
-test("shows the release as it is now, with what the failed stage left, and ends the machine", async () => {
+test("shell shows the release in its present state, with the files of the failed stage, and ends the machine", async () => {
   const { view, ended } = await shellWith({});
   assert.equal(view, { stamp: STAMP, stages: ["key0", "key1", "key2"], failed: stageNames[3] });
   assert.ok(ended);
 });
 
-test("shows the release as it was before a stage, without what a later one left", async () => {
+test("shell --at shows the release as it was before a stage, without the files of later ones", async () => {
   assert.equal((await shellWith({ at: stageNames[2] as string })).view, {
     stamp: STAMP,
     stages: ["key0", "key1"],
@@ -102,27 +102,27 @@ test("shows the release as it was before a stage, without what a later one left"
   assert.equal((await shellWith({ at: stageNames[3] as string })).view.stages, ["key0", "key1", "key2"]);
 });
 
-test("runs a command word by word as it was given, without input, and hands on its errors and status", async () => {
+test("shell passes the words of a command unchanged, without input, and returns its errors and status", async () => {
   const { ran, status, stderr } = await shellWith({ command: ["echo", "a b", "$HOME", "it's"] }, { isTty: true });
   assert.equal(ran, [`exec: ${ENTER} echo 'a b' '$HOME' 'it'\\''s'`]);
   assert.is(status, 7);
   assert.is(stderr, "said");
 });
 
-test("an input that is no terminal goes to a shell without one", async () => {
+test("an input that is not a terminal goes to a shell without a terminal", async () => {
   const { ran } = await shellWith({});
   assert.equal(ran, [`exec with input: ${ENTER} bash --norc`]);
 });
 
-test("a terminal gets an interactive shell whose prompt names the release, and a note says that changes are thrown away", async () => {
+test("a terminal gets an interactive shell whose prompt names the release, and a note that changes are thrown away", async () => {
   const { ran, status, notes } = await shellWith({}, { isTty: true });
   assert.is(status, 8);
   assert.match(ran[0] ?? "", `terminal vt220: ${ENTER} PS1=`);
   assert.match(ran[0] ?? "", STAMP);
-  assert.match(notes.join(), "what you change is thrown away");
+  assert.match(notes.join(), "your changes are thrown away");
 });
 
-test("a release, a stage or a place in the release that is not there is refused, with what there is", async () => {
+test("shell rejects an unknown release, an unknown stage and a stage not reached yet, and lists the valid ones", async () => {
   const noRelease = await refusalOf({ release: "20270101T000000Z" });
   assert.is(noRelease.code, "UNKNOWN_RELEASE");
   assert.match(noRelease.hint ?? "", STAMP);
@@ -131,7 +131,7 @@ test("a release, a stage or a place in the release that is not there is refused,
   assert.match(noStage.hint ?? "", stageNames[0] as string);
   const tooFar = await refusalOf({ at: stageNames[4] as string });
   assert.is(tooFar.code, "STAGE_ORDER");
-  assert.match(tooFar.hint ?? "", `it has run: ${stageNames.slice(0, 3).join(", ")}`);
+  assert.match(tooFar.hint ?? "", `stages that it has run: ${stageNames.slice(0, 3).join(", ")}`);
 });
 
 test.run();

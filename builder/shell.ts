@@ -1,6 +1,6 @@
 /**
- * `livelab shell`: a root shell in a builder machine that shows a release as it was at some point.
- * What is changed there is thrown away, so that looking changes nothing.
+ * `livelab shell`: a root shell in a builder machine that shows a release in its present state, or as it was before a stage.
+ * Changes in the shell are thrown away, so the release stays unchanged.
  */
 import { quoteWord } from "../base/command-line.js";
 import { UsageError } from "../base/livelab-error.js";
@@ -12,9 +12,9 @@ import { stageNames } from "./stages/stages.js";
 export interface ShellRequest {
   /** Stamp of the release. */
   readonly release: string;
-  /** Show the release as it was before this stage; by default as it is now, with what a failed stage left. */
+  /** Shows the release as it was before this stage. @default its present state, with the files of a failed stage */
   readonly at?: string | undefined;
-  /** Run this instead of an interactive shell. */
+  /** Command to run in place of an interactive shell; empty for the shell. */
   readonly command: readonly string[];
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
@@ -36,7 +36,7 @@ export async function openShell(buildContext: BuildContext, request: ShellReques
   const enter = `cd ${folder} && exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=${quoteWord(request.term)}`;
   const { command, stdin, stdout, stderr, term } = request;
   if (command.length > 0 || !stdin.isTTY) {
-    // A pty would swallow the end of what a pipe or file gives.
+    // No pty: it would lose the end of the input from a pipe or file.
     const words = command.length > 0 ? command.map(quoteWord).join(" ") : "bash --norc";
     const { status } = await machine.ssh.exec(`${enter} ${words}`, {
       ...(command.length > 0 ? {} : { stdin }),
@@ -47,7 +47,7 @@ export async function openShell(buildContext: BuildContext, request: ShellReques
     return status;
   }
   buildContext.options.progress.note(
-    `${folder}: chroot/ is the image's root (chroot chroot); what you change is thrown away`,
+    `${folder}: chroot/ is the image's root (to enter it: chroot chroot); your changes are thrown away`,
   );
   const bash = `${enter} PS1=${quoteWord(`${release.stamp}:\\w# `)} bash --norc -i`;
   return await machine.ssh.terminal(bash, { stdin, stdout, term });
@@ -59,8 +59,8 @@ function stagesAt(release: Release, at: string | undefined): string[] {
   if (index === -1)
     throw new UsageError("UNKNOWN_STAGE", `there is no stage "${at}"`, { hint: `stages: ${stageNames.join(", ")}` });
   if (release.stages.length < index) {
-    throw new UsageError("STAGE_ORDER", `release ${release.stamp} has not come as far as ${at}`, {
-      hint: `it has run: ${release.stages.map((stage) => stage.name).join(", ")}`,
+    throw new UsageError("STAGE_ORDER", `release ${release.stamp} has not reached stage ${at}`, {
+      hint: `stages that it has run: ${release.stages.map((stage) => stage.name).join(", ")}`,
     });
   }
   return release.stages.slice(0, index).map((stage) => stage.key);

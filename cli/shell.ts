@@ -13,7 +13,7 @@ interface ShellOptions {
 export function addShellCommand(program: Command, context: CommandContext): void {
   program
     .command("shell")
-    .summary("open a root shell in a release; changes are discarded")
+    .summary("open a root shell in a release; changes are thrown away")
     .requiredOption("-r, --release <stamp>", "release to open")
     .option("--at <stage>", "open it as it was before this stage (default: as it is now, or as a failed stage left it)")
     .argument("[command...]", "run this command instead of an interactive shell")

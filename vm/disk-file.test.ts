@@ -20,7 +20,7 @@ const refusalOf = async (path: string): Promise<UsageError> => {
   throw new Error(`${path} is not refused`);
 };
 
-/** Bytes at their places in a file of zeros. */
+/** A file of zeros with parts at the given offsets. */
 function bytes(size: number, parts: Readonly<Record<number, string | Buffer>>): Buffer {
   const file = Buffer.alloc(size);
   for (const [at, part] of Object.entries(parts)) {
@@ -67,7 +67,7 @@ const foreign: readonly (readonly [name: string, content: Buffer, what: RegExp, 
   ["d.ova", bytes(10 * KIB, { 0: "d.ovf", 257: "ustar" }), /tar/, /tar -xf/],
 ];
 
-test("another program's disk, an archive or a compressed file is refused with the command that makes a disk of it", async () => {
+test("another program's disk, an archive or a compressed file is refused with the command that converts it", async () => {
   await using dir = await TempDir.create("disk-file");
   for (const [name, content, what, hint] of foreign) {
     const path = join(dir.path, name);
@@ -81,14 +81,14 @@ test("another program's disk, an archive or a compressed file is refused with th
   }
 });
 
-test("the command of a hint takes a path with spaces for one word", async () => {
+test("the command in a hint quotes a path with spaces", async () => {
   await using dir = await TempDir.create("disk-file");
   const path = join(dir.path, "my disk.vmdk");
   await writeFile(path, start("KDMV"));
   assert.match((await refusalOf(path)).hint ?? "", `-f vmdk -O qcow2 '${path}' disk.qcow2`);
 });
 
-test("a raw disk may hold anything: nothing, a partition table, a file system, LUKS, an ISO", async () => {
+test("a raw disk may contain zeros, a partition table, a file system, LUKS, an ISO or text", async () => {
   await using dir = await TempDir.create("disk-file");
   for (const [name, content] of [
     ["zeros", Buffer.alloc(512)],
@@ -106,7 +106,7 @@ test("a raw disk may hold anything: nothing, a partition table, a file system, L
   }
 });
 
-test("what is no file with whole sectors is refused: empty, cut short, a folder, a device, a pipe, a socket, nothing", async () => {
+test("an empty file, a partial sector, a folder, a device, a pipe, a socket and a missing file are refused", async () => {
   await using dir = await TempDir.create("disk-file");
   const inside = (name: string): string => join(dir.path, name);
   await writeFile(inside("empty"), "");
@@ -119,7 +119,7 @@ test("what is no file with whole sectors is refused: empty, cut short, a folder,
   try {
     for (const [name, code, why] of [
       ["empty", "DISK_UNUSABLE", /it is empty/],
-      ["odd", "DISK_UNUSABLE", /its 1000 bytes are no whole number of sectors/],
+      ["odd", "DISK_UNUSABLE", /its size, 1000 bytes, is not a multiple/],
       ["folder", "DISK_UNUSABLE", /it is a folder/],
       ["pipe", "DISK_UNUSABLE", /it is a pipe/],
       ["socket", "DISK_UNUSABLE", /it is a socket/],
@@ -145,7 +145,7 @@ interface Qcow2 {
   readonly dataFile?: string;
 }
 
-/** The header of a qcow2 file, as QEMU docs/interop/qcow2.rst has it. */
+/** The header of a qcow2 file. Source: QEMU docs/interop/qcow2.rst. */
 function qcow2({ version = 3, backing = "", encryption = 0, incompatible = 0n, dataFile }: Qcow2): Buffer {
   const file = Buffer.alloc(64 * KIB);
   file.write("QFI\xfb", 0, "latin1");
@@ -155,7 +155,7 @@ function qcow2({ version = 3, backing = "", encryption = 0, incompatible = 0n, d
   file.writeUInt32BE(encryption, 32);
   file.writeBigUInt64BE(incompatible, 72);
   file.writeUInt32BE(104, 100);
-  file.writeUInt32BE(0x6803f857, 104); // names of features, of which nobody asks
+  file.writeUInt32BE(0x6803f857, 104); // the feature name table, which the parser skips
   file.writeUInt32BE(5, 108);
   if (dataFile !== undefined) {
     file.writeUInt32BE(0x44415441, 120);
@@ -166,7 +166,7 @@ function qcow2({ version = 3, backing = "", encryption = 0, incompatible = 0n, d
   return file;
 }
 
-test("a qcow2 disk names the files that it needs besides itself", async () => {
+test("readDiskFile lists the backing files and the data file of a qcow2 disk", async () => {
   await using dir = await TempDir.create("disk-file");
   const inside = (name: string): string => join(dir.path, name);
   for (const [name, content] of [
@@ -189,10 +189,10 @@ test("a qcow2 disk names the files that it needs besides itself", async () => {
   assert.equal(await filesOf("file.qcow2"), [[inside("base.raw")], undefined]);
   assert.equal(await filesOf("data.qcow2"), [[], inside("base.raw")]);
   assert.equal(await filesOf("alone.qcow2"), [[], undefined]);
-  assert.equal(await filesOf("short.qcow2"), [[], undefined], "for QEMU to judge");
+  assert.equal(await filesOf("short.qcow2"), [[], undefined], "QEMU reports the error");
 });
 
-test("a qcow2 disk that a machine cannot write to as it is, or that is not all there, is refused", async () => {
+test("a qcow2 disk that a machine cannot write to, or whose files are missing, is refused", async () => {
   await using dir = await TempDir.create("disk-file");
   const path = join(dir.path, "disk");
   for (const [header, code, why, hint] of [
@@ -201,11 +201,11 @@ test("a qcow2 disk that a machine cannot write to as it is, or that is not all t
     [{ encryption: 2 }, "DISK_UNUSABLE", /it is encrypted/, /qemu-img convert/],
     [{ incompatible: 2n }, "DISK_UNUSABLE", /marked it as corrupt/, /qemu-img check -r all/],
     [{ backing: "gone.raw" }, "DISK_UNREADABLE", /is an overlay of .*gone\.raw: ENOENT/, /qemu-img rebase/],
-    [{ backing: "disk" }, "DISK_UNUSABLE", /a circle/, /qemu-img convert/],
-    [{ backing: "nbd://10.0.0.1/x" }, "DISK_UNUSABLE", /no file of this host: nbd:/, /qemu-img convert/],
-    [{ backing: 'json:{"driver":"http"}' }, "DISK_UNUSABLE", /no file of this host: json:/, /qemu-img convert/],
-    [{ incompatible: 4n }, "DISK_UNUSABLE", /its header names none/, /qemu-img convert/],
-    [{ incompatible: 4n, dataFile: "gone" }, "DISK_UNREADABLE", /keeps its data in .*gone/, /put that file back/],
+    [{ backing: "disk" }, "DISK_UNUSABLE", /form a loop/, /qemu-img convert/],
+    [{ backing: "nbd://10.0.0.1/x" }, "DISK_UNUSABLE", /not a file of this host: nbd:/, /qemu-img convert/],
+    [{ backing: 'json:{"driver":"http"}' }, "DISK_UNUSABLE", /not a file of this host: json:/, /qemu-img convert/],
+    [{ incompatible: 4n }, "DISK_UNUSABLE", /the header does not name it/, /qemu-img convert/],
+    [{ incompatible: 4n, dataFile: "gone" }, "DISK_UNREADABLE", /keeps its data in .*gone/, /restore that file/],
   ] as const) {
     await writeFile(path, qcow2(header));
     const error = await refusalOf(path);

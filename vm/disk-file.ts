@@ -1,6 +1,6 @@
 /**
- * A disk that the user names: a file that a machine can use as it is, or a reason why not.
- * The machine writes to it, so whatever is not surely a raw or qcow2 disk is refused.
+ * Checks a disk file that the user names. A machine writes to it, so any file that is not clearly a raw or qcow2 disk is
+ * refused, with the reason.
  */
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
@@ -11,25 +11,26 @@ import type { DiskSpec } from "./machine-spec.js";
 import { isQcow, parseQcow2Header, QCOW2_HEADER_BYTES, type Qcow2Header } from "./qcow2-header.js";
 
 export interface DiskFile extends DiskSpec {
-  /** Files below it, nearest first: read where this one holds nothing, never written to. */
+  /** Its backing files, nearest first. QEMU reads from them and never changes them. */
   readonly backing: readonly string[];
-  /** The file that has the data in its place, if there is one. */
+  /** Its external data file, if it has one. */
   readonly dataFile: string | undefined;
 }
 
-/** Longest chain of files that is followed. */
+/** The longest supported chain of backing files. */
 const MOST_BACKING_FILES = 64;
 const SECTOR_BYTES = 512;
 
 /**
- * @throws UsageError DISK_UNREADABLE when it cannot be opened for writing, or a file that it needs is not there;
- * DISK_UNUSABLE when it is no raw or qcow2 disk
+ * Checks a disk file and finds its format.
+ * @throws UsageError DISK_UNREADABLE if the disk cannot be opened for writing, or a file that it needs is missing;
+ * DISK_UNUSABLE if it is not a raw or qcow2 disk
  */
 export async function readDiskFile(path: string): Promise<DiskFile> {
   const { kind, size } = await look(path);
   if (kind !== "file") throw unusable(path, `it is ${kind}`, kindRemedies[kind](quoteWord(path)));
   if (size === 0) {
-    const hint = `give it a size, as a disk of zeros: truncate -s 8G ${quoteWord(path)}`;
+    const hint = `make it a disk of zeros: truncate -s 8G ${quoteWord(path)}`;
     throw unusable(path, "it is empty", hint);
   }
   await using file = await open(path, "r+").catch((cause) => {
@@ -40,13 +41,13 @@ export async function readDiskFile(path: string): Promise<DiskFile> {
 
   const foreign = await findForeignFormat(file, path);
   if (foreign !== undefined) {
-    throw unusable(path, `it is ${foreign.what}`, `make a raw or qcow2 disk of it: ${foreign.remedy}`);
+    throw unusable(path, `it is ${foreign.what}`, `convert it to a raw or qcow2 disk: ${foreign.remedy}`);
   }
   if (size % SECTOR_BYTES !== 0) {
     throw unusable(
       path,
-      `its ${size} bytes are no whole number of sectors of ${SECTOR_BYTES} bytes, so it is not a whole raw disk`,
-      `if it is one that was cut short: truncate -s %${SECTOR_BYTES} ${quoteWord(path)}`,
+      `its size, ${size} bytes, is not a multiple of the sector size of a raw disk, ${SECTOR_BYTES} bytes`,
+      `if it is a truncated raw disk, pad it: truncate -s %${SECTOR_BYTES} ${quoteWord(path)}`,
     );
   }
   return { path, format: "raw", backing: [], dataFile: undefined };
@@ -63,7 +64,7 @@ const kindRemedies = {
 } as const;
 type Kind = "file" | keyof typeof kindRemedies;
 
-/** Without opening it: to open a pipe or a device has effects. */
+/** Finds the kind of a file without opening it: opening a pipe or a device has side effects. */
 async function look(path: string): Promise<{ readonly kind: Kind; readonly size: number }> {
   const found = await stat(path).catch((cause) => {
     throw unreadable(path, cause);
@@ -89,7 +90,8 @@ async function followHeader(path: string, head: Buffer): Promise<Pick<DiskFile, 
       `qemu-img convert -f qcow -O qcow2 ${word} disk.qcow2`,
     );
   }
-  if (version > 3) throw unusable(path, `it is qcow2 of version ${version}, and QEMU knows 2 and 3`, copyRemedy(word));
+  if (version > 3)
+    throw unusable(path, `it is qcow2 of version ${version}; QEMU supports versions 2 and 3`, copyRemedy(word));
   if (isEncrypted) {
     throw unusable(
       path,
@@ -98,20 +100,24 @@ async function followHeader(path: string, head: Buffer): Promise<Pick<DiskFile, 
     );
   }
   if (isCorrupt) throw unusable(path, "QEMU has marked it as corrupt", `repair it: qemu-img check -r all ${word}`);
-  const dataFile = header.dataFile === undefined ? undefined : resolveName(path, header.dataFile, "data");
+  const dataFile = header.dataFile === undefined ? undefined : resolveName(path, header.dataFile, "data file");
   if (dataFile !== undefined) await mustBeThere(path, dataFile, "keeps its data in");
   return { backing: await followBacking(path, header), dataFile };
 }
 
-/** The files below, down to the last. @throws as readDiskFile */
+/** Lists all backing files, down to the last. @throws as readDiskFile */
 async function followBacking(path: string, header: Qcow2Header): Promise<readonly string[]> {
   const files: string[] = [];
   let [upper, next] = [path, header.backing];
   while (next !== undefined) {
-    const below = resolveName(upper, next, "what it does not hold itself");
+    const below = resolveName(upper, next, "backing file");
     await mustBeThere(path, below, "is an overlay of");
     if (files.includes(below) || files.length >= MOST_BACKING_FILES) {
-      throw unusable(path, `the files below it are a circle, or too many: ${below}`, copyRemedy(quoteWord(path)));
+      throw unusable(
+        path,
+        `its backing files form a loop, or are more than ${MOST_BACKING_FILES}: ${below}`,
+        copyRemedy(quoteWord(path)),
+      );
     }
     files.push(below);
     await using file = await open(below, "r").catch((cause) => {
@@ -122,13 +128,13 @@ async function followBacking(path: string, header: Qcow2Header): Promise<readonl
   return files;
 }
 
-/** A name in a qcow2 header as a path of this host. QEMU takes what is before a colon for a protocol. */
+/** Converts a name in a qcow2 header to a path of this host. QEMU reads the text before a colon as a protocol. */
 function resolveName(path: string, name: string, what: string): string {
   const protocol = /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(name)?.[1];
   if (name === "" || (protocol !== undefined && protocol !== "file")) {
     throw unusable(
       path,
-      `it has ${what} in no file of this host: ${name === "" ? "its header names none" : name}`,
+      `its ${what} is not a file of this host: ${name === "" ? "the header does not name it" : name}`,
       copyRemedy(quoteWord(path)),
     );
   }
@@ -139,7 +145,7 @@ async function mustBeThere(path: string, other: string, does: string): Promise<v
   await stat(other).catch((cause) => {
     throw new UsageError("DISK_UNREADABLE", `cannot use the disk ${path}: it ${does} ${other}: ${cause.message}`, {
       cause,
-      hint: `put that file back, or name where it is now: qemu-img rebase -u -b FILE ${quoteWord(path)}`,
+      hint: `restore that file, or set its new path: qemu-img rebase -u -b FILE ${quoteWord(path)}`,
     });
   });
 }
@@ -155,5 +161,5 @@ const unusable = (path: string, why: string, hint: string): UsageError =>
 const unreadable = (path: string, cause: Error): UsageError =>
   new UsageError("DISK_UNREADABLE", `cannot use the disk ${path}: ${cause.message}`, {
     cause,
-    hint: "name a raw or qcow2 file that can be written, e.g. one made with `qemu-img create -f qcow2 disk 8G`",
+    hint: "name a writable raw or qcow2 file, e.g. one made with: qemu-img create -f qcow2 disk 8G",
   });

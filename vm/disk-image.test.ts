@@ -1,4 +1,4 @@
-/** Raw disks; overlays, which QEMU makes, are in test/machine/disk-image.test.ts. */
+/** Tests of raw disks. Overlays need QEMU; their tests are in test/machine/disk-image.test.ts. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -11,7 +11,7 @@ import type { VmError } from "./vm-error.js";
 const test = suite("raw disk");
 const MIB = 1024 * 1024;
 
-test("a raw disk takes no room, and never the place of another file", async () => {
+test("a raw disk uses no space, and never overwrites another file", async () => {
   await using dir = await TempDir.create("disk");
   const path = join(dir.path, "disk");
   await createRawDisk(path, 64 * 1024 * MIB);

@@ -1,5 +1,5 @@
 /**
- * Disk images, made by Node and QEMU alone: qemu-img is a package of its own.
+ * Creates disk images with Node and QEMU alone, because qemu-img is a separate package.
  * Sources: QEMU docs/interop/qcow2, qapi/block-core.json ("blockdev-create"), qapi/job.json.
  */
 import { open, rm, stat } from "node:fs/promises";
@@ -14,31 +14,31 @@ import { CHANNEL_DESCRIPTOR } from "./qemu/tethered-process.js";
 import { VmError } from "./vm-error.js";
 
 export interface OverlaySpec {
-  /** The file below; never written to. It has to stay where it is. */
+  /** Path of the backing file. It is never changed, and must not be moved. */
   readonly backing: string;
   readonly backingFormat: "raw" | "qcow2";
-  /** What the guest sees, in bytes, where that is more than the file below has. @default the size of the file below */
+  /** Size of the disk in the guest, in bytes, at least that of the backing file. @default the size of the backing file */
   readonly bytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Longest wait for an image of a few hundred KiB, in milliseconds. */
+/** Time limit for creating an image of a few hundred KiB, in milliseconds. */
 const CREATE_LIMIT_MS = 10_000;
 
-/** Makes a raw disk of zeros that takes no room until it is written to. @throws VmError DISK_EXISTS, DISK_NOT_MADE */
+/** Creates a raw disk of zeros that uses no space until it is written to. @throws VmError DISK_EXISTS, DISK_NOT_MADE */
 export async function createRawDisk(path: string, bytes: number): Promise<void> {
   await createFile(path, bytes);
 }
 
 /**
- * Makes a qcow2 disk that holds what differs from the file below.
+ * Creates a qcow2 disk that contains only the differences from its backing file.
  * @throws VmError DISK_EXISTS, BACKING_UNUSABLE, DISK_NOT_MADE; QEMU_NOT_FOUND and others of QEMU's start
  */
 export async function createOverlay(path: string, overlay: OverlaySpec): Promise<void> {
   const { backingFormat, signal } = overlay;
   const backing = resolve(overlay.backing);
   await stat(backing).catch((cause) => {
-    throw new VmError("BACKING_UNUSABLE", `cannot lay a disk on ${backing}: ${cause.message}`, { cause });
+    throw new VmError("BACKING_UNUSABLE", `cannot create an overlay of ${backing}: ${cause.message}`, { cause });
   });
   const program = await findQemu();
   await using folder = await TempDir.create("overlay");
@@ -53,7 +53,7 @@ export async function createOverlay(path: string, overlay: OverlaySpec): Promise
   ];
   await using qemu = await startQemu(program, args, { logPath: join(folder.path, "qemu.log"), signal });
   const backingBytes = await readVirtualSize(qemu.qmp, backing, backingFormat).catch((cause) => {
-    throw new VmError("BACKING_UNUSABLE", `cannot lay a disk on ${backing}: ${cause.message}`, { cause });
+    throw new VmError("BACKING_UNUSABLE", `cannot create an overlay of ${backing}: ${cause.message}`, { cause });
   });
   await createFile(path, 0);
   try {
@@ -61,7 +61,7 @@ export async function createOverlay(path: string, overlay: OverlaySpec): Promise
     await create(qemu.qmp, signal, {
       driver: "qcow2",
       file: "overlay",
-      // In sectors, as QEMU wants it.
+      // QEMU requires a multiple of the sector size.
       size: Math.ceil(Math.max(overlay.bytes ?? 0, backingBytes) / 512) * 512,
       "backing-file": backing,
       "backing-fmt": backingFormat,
@@ -75,7 +75,8 @@ export async function createOverlay(path: string, overlay: OverlaySpec): Promise
 
 async function createFile(path: string, bytes: number): Promise<void> {
   const file = await open(path, "wx").catch((cause) => {
-    if (cause.code === "EEXIST") throw new VmError("DISK_EXISTS", `${path} is there already`, { cause });
+    if (cause.code === "EEXIST")
+      throw new VmError("DISK_EXISTS", `cannot create the disk ${path}: the file exists`, { cause });
     throw notMade(path, cause);
   });
   try {
@@ -89,23 +90,23 @@ async function createFile(path: string, bytes: number): Promise<void> {
 }
 
 const notMade = (path: string, cause: Error): VmError =>
-  new VmError("DISK_NOT_MADE", `could not make the disk ${path}: ${cause.message}`, {
-    hint: "see how much room is left there (df), and who may write there",
+  new VmError("DISK_NOT_MADE", `cannot create the disk ${path}: ${cause.message}`, {
+    hint: "check the free space (df) and the permissions of that folder",
     cause,
   });
 
-/** The size that a guest sees, in bytes. */
+/** The size of a disk in the guest, in bytes. */
 async function readVirtualSize(qmp: QmpSession, path: string, format: string): Promise<number> {
   const file = { driver: "file", filename: path };
   await qmp.execute("blockdev-add", { driver: format, "node-name": "backing", "read-only": true, file });
   const node = parseBlockNodes(await qmp.execute("query-named-block-nodes", { flat: true })).find(
     ({ name }) => name === "backing",
   );
-  if (node === undefined) throw new VmError("QMP_MALFORMED", "query-named-block-nodes does not tell of the node added");
+  if (node === undefined) throw new VmError("QMP_MALFORMED", "query-named-block-nodes does not list the added node");
   return node.virtualSize;
 }
 
-/** Runs a blockdev-create job to its end. @throws Error with QEMU's words */
+/** Runs a blockdev-create job to its end. @throws Error with QEMU's message */
 async function create(qmp: QmpSession, signal: AbortSignal | undefined, options: Record<string, unknown>) {
   const id = "create";
   await qmp.execute("blockdev-create", { "job-id": id, options });
@@ -117,5 +118,5 @@ async function create(qmp: QmpSession, signal: AbortSignal | undefined, options:
     }
     await sleep(10, undefined, { signal });
   }
-  throw new Error(`not done in ${CREATE_LIMIT_MS} ms`);
+  throw new Error(`not finished in ${CREATE_LIMIT_MS} ms`);
 }

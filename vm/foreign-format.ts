@@ -1,8 +1,8 @@
 /**
- * Files that hold a disk and are no raw or qcow2 image: other programs' formats, archives and compressed files. Taken for raw,
- * a guest would see garbage, and write into it.
- * Sources: qemu-img's block/{vmdk,vdi,vhdx,vpc,qed,parallels,qcow,cloop,bochs,dmg}.c; RFC 1952 (gzip); the xz, zstd, bzip2, lz4 and
- * 7z format descriptions; APPNOTE.TXT (zip); ustar(5); libewf (EWF); Android's sparse_format.h.
+ * Recognizes disk files that are not raw or qcow2 images: formats of other programs, archives and compressed files. Used as a
+ * raw disk, such a file would show garbage to the guest, and the guest would overwrite it.
+ * Sources: qemu-img's block/{vmdk,vdi,vhdx,vpc,qed,parallels,qcow,cloop,bochs,dmg}.c; RFC 1952 (gzip); the xz, zstd, bzip2, lz4
+ * and 7z format descriptions; APPNOTE.TXT (zip); ustar(5); libewf (EWF); Android's sparse_format.h.
  */
 import type { FileHandle } from "node:fs/promises";
 import { quoteWord } from "../base/command-line.js";
@@ -10,20 +10,20 @@ import { quoteWord } from "../base/command-line.js";
 export interface ForeignFormat {
   /** What the file is, e.g. "a VMware disk (vmdk)". */
   readonly what: string;
-  /** The command that makes a disk of it. */
+  /** The command that converts it to a disk. */
   readonly remedy: string;
 }
 
 interface Signature {
   readonly what: string;
-  /** @param path as a word of a shell */
+  /** @param path a word quoted for the shell */
   readonly remedy: (path: string) => string;
   readonly isIt: (head: Buffer, tail: Buffer) => boolean;
 }
 
-/** Read from the beginning of the file, in bytes. */
+/** Number of bytes that are read from the beginning of the file. */
 const HEAD_BYTES = 512;
-/** Read from the end, in bytes. A fixed VHD has its only header there, which old programs made one byte shorter. */
+/** Number of bytes that are read from the end. A fixed VHD has its only header there; old programs wrote one byte less. */
 const TAIL_BYTES = 512;
 
 const startsWith =
@@ -103,7 +103,7 @@ const signatures: readonly Signature[] = [
   {
     what: "compressed (zstd)",
     remedy: unpack("zstd -dc"),
-    // A frame, or one to be skipped before it.
+    // A frame, or a skippable frame before it.
     isIt: (head) =>
       head.length >= 4 && (head.readUInt32LE(0) === 0xfd2fb528 || head.readUInt32LE(0) >>> 4 === 0x184d2a5),
   },
@@ -127,7 +127,7 @@ const signatures: readonly Signature[] = [
   },
 ];
 
-/** Properties as encoders write them, a dictionary of a power of two, and a size that is unknown or below 256 TiB. */
+/** Checks for the usual properties, a dictionary size that is a power of two, and a size that is unknown or below 256 TiB. */
 function isLzma(head: Buffer): boolean {
   if (head.length < 14 || head[0] !== 0x5d) return false;
   const dictionary = head.readUInt32LE(1);
@@ -137,9 +137,9 @@ function isLzma(head: Buffer): boolean {
 }
 
 /**
- * Recognizes a file that is not what a machine's disk can be, by its first and last bytes.
- * A disk with a partition table, a file system, LUKS or an ISO 9660 on it is a raw disk, whatever is in it.
- * @param path how the remedy names the file
+ * Recognizes a file that cannot be a machine's disk, by its first and last bytes.
+ * A disk with a partition table, a file system, LUKS or an ISO 9660 is a raw disk.
+ * @param path the path in the remedy
  * @returns undefined for a raw or qcow2 disk
  */
 export async function findForeignFormat(file: FileHandle, path: string): Promise<ForeignFormat | undefined> {

@@ -1,4 +1,4 @@
-/** What needs no QEMU that runs a guest; the rest is in test/machine/machine.test.ts. */
+/** Tests that run no guest. The others are in test/machine/machine.test.ts. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -13,11 +13,11 @@ import { VmError } from "./vm-error.js";
 const test = suite("launch of a machine");
 
 test(
-  "says how QEMU is installed where it is missing",
+  "launchMachine without QEMU fails with the command that installs it",
   within(5_000, async () => {
     await using dir = await TempDir.create("machine");
     const spec = smallMachine(join(dir.path, "disk"));
-    const error = await thrownBy(launchMachine(spec, { workDir: dir.path, program: "qemu-system-of-nobody" }));
+    const error = await thrownBy(launchMachine(spec, { workDir: dir.path, program: "qemu-system-missing" }));
     assert.instance(error, VmError);
     assert.is((error as VmError).code, "QEMU_NOT_FOUND");
     assert.is((error as VmError).kind, "host");
@@ -26,7 +26,7 @@ test(
 );
 
 test(
-  "tells UEFI that is not there from a work folder that does not take its variables",
+  "launchMachine distinguishes a missing UEFI from a work folder that cannot store its variables",
   within(10_000, async () => {
     await using dir = await TempDir.create("machine");
     const template = join(dir.path, "template.fd");
@@ -42,7 +42,7 @@ test(
 );
 
 test(
-  "reports what QEMU wrote when it dies after its greeting",
+  "launchMachine reports the output of a QEMU that ends after its greeting",
   within(10_000, async () => {
     await using qemu = await FakeQemu.install({
       tcg: `${answers(1)}; read -r _ <&3; echo "qemu: initrd is too large" >&2; exit 1`,

@@ -1,6 +1,6 @@
 /**
- * A running machine: one QEMU process from its start, paused, to its end.
- * Not here: its arguments (qemu-argv.ts), its console (serial-line.ts), what its guest should do (harness).
+ * A running machine: one QEMU process from its paused start to its end.
+ * qemu-argv.ts makes its arguments; serial/serial-line.ts opens its console.
  */
 import { access, chmod, constants, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -29,30 +29,30 @@ import { loadState, openState, readStateUri, type StateOptions, writeState } fro
 import { VmError } from "./vm-error.js";
 
 export interface LaunchOptions {
-  /** Folder for what the machine leaves: argv.txt, qemu.log, ttyS<n>.log, uefi-vars.fd. Made where it is missing; never removed. */
+  /** Folder for argv.txt, qemu.log, ttyS<n>.log and uefi-vars.fd. Created if it is missing; never removed. */
   readonly workDir: string;
-  /** Ends the launch; a machine that runs is ended by stop() or by disposing of it. */
+  /** Aborts the launch. To end a running machine, call stop() or dispose of it. */
   readonly signal?: AbortSignal | undefined;
-  /** Takes one line for each step of the machine's life. @default nobody is told */
+  /** Called with one line for each step of the machine's life. @default no log */
   readonly log?: ((line: string) => void) | undefined;
   /** The QEMU to run, looked up in the PATH. @default "qemu-system-x86_64" */
   readonly program?: string | undefined;
-  /** A file that saveState() of a machine of the same spec wrote: the guest goes on from there. @default it boots */
+  /** A file that saveState() of a machine with the same spec wrote. The guest resumes from it. @default the guest boots */
   readonly restoreFrom?: string | undefined;
 }
 
-/** After the guest's end, time for the readers of its ptys to take what is in them: they lose it when QEMU goes. */
+/** Time after the guest's end for readers to empty its ptys, in milliseconds: the data is lost when QEMU ends. */
 const DRAIN_MS = 150;
-/** Each rung of the ladder that ends QEMU, in milliseconds. */
+/** Time limits of the steps that end QEMU, in milliseconds. */
 const QUIT_MS = 1_000;
 const TERM_MS = 1_000;
 const KILL_MS = 5_000;
-/** For QEMU to say why it stopped its guest, in milliseconds: the end is to be known within 2 s. */
+/** Time limit for asking QEMU why it stopped its guest, in milliseconds: the end must be known within 2 s. */
 const STATUS_MS = 1_500;
 
 /**
- * Starts a machine, paused: attach to its serial lines, then resume() it.
- * @throws VmError QEMU_NOT_FOUND, SETPRIV_NOT_FOUND, UEFI_NOT_FOUND, BAD_SPEC; those of startQemu(); STATE_REJECTED
+ * Starts a paused machine. Attach to its serial lines, then call resume().
+ * @throws VmError QEMU_NOT_FOUND, SETPRIV_NOT_FOUND, UEFI_NOT_FOUND, BAD_SPEC, STATE_REJECTED; errors of startQemu()
  */
 export async function launchMachine(spec: MachineSpec, options: LaunchOptions): Promise<RunningMachine> {
   const { workDir, signal, restoreFrom } = options;
@@ -64,7 +64,7 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
   const program = await findQemu(options.program);
   const argv = (control: "terminal" | { descriptor: number }, incoming: string | undefined) =>
     qemuArgv(spec, { workDir, control, incoming });
-  // Told later where its state is, so that a QEMU that does not start is not taken for a state that does not load.
+  // The state is passed later, so that a failed start is not mistaken for a bad state file.
   const args = argv({ descriptor: CHANNEL_DESCRIPTOR }, restoreFrom && "defer");
   await mkdir(workDir, { recursive: true });
   if (spec.firmware?.kind === "uefi") await layOutUefiVars(spec.firmware.varsTemplatePath, uefiVarsPath(workDir));
@@ -82,7 +82,7 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
       onPid: (pid) => log(`started QEMU, pid ${pid}`),
     }),
   );
-  // QEMU greets before it has read the kernel and the disks, and may end for one of them.
+  // QEMU sends its greeting before it reads the kernel and the disks, and may still end because of one of them.
   const chardevs = await qemu.qmp
     .execute("query-chardev", {}, { signal })
     .then(parseChardevs)
@@ -102,28 +102,28 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
   return new RunningMachine(spec, { qemu, serialPaths, log });
 }
 
-/** @throws VmError UEFI_NOT_FOUND without the template; what the work folder does not take, as it came */
+/** Copies UEFI's variables to the work folder. @throws VmError UEFI_NOT_FOUND without the template; errors of the copy */
 async function layOutUefiVars(template: string, path: string): Promise<void> {
   await access(template, constants.R_OK).catch((cause: Error) => {
-    throw new VmError("UEFI_NOT_FOUND", `cannot read UEFI's variables: ${cause.message}`, {
+    throw new VmError("UEFI_NOT_FOUND", `cannot read the template of UEFI's variables: ${cause.message}`, {
       hint: UEFI_INSTALL_HINT,
       cause,
     });
   });
   await copyFile(template, path);
-  await chmod(path, 0o600); // the template may be read-only, and a copy is as the original
+  await chmod(path, 0o600); // the template may be read-only, and a copy keeps its mode
 }
 
 const rerunnable = (program: string, args: readonly string[]): string =>
   [
-    "# The machine that livelab ran, with a monitor on this terminal in place of livelab's own channel.",
-    '# The guest starts paused: attach to the ptys that QEMU names, then type "cont".',
+    "# Starts the machine that livelab ran, with QEMU's monitor on this terminal instead of livelab's channel.",
+    '# The guest starts paused. Attach to the ptys that QEMU prints, then type "cont".',
     formatCommandLine(program, args),
   ].join("\n");
 
 interface MachineParts {
   readonly qemu: QemuProcess;
-  /** pty by name of serial line. */
+  /** Path of the pty, by name of the serial line. */
   readonly serialPaths: ReadonlyMap<string, string>;
   readonly log: (text: string) => void;
 }
@@ -134,7 +134,7 @@ export class RunningMachine implements AsyncDisposable {
   readonly qemuVersion: string;
   /** QEMU's process id. */
   readonly pid: number;
-  /** How it ended. Settles within 2 s of the guest's shutdown, reset or panic, or of KVM's failure; never rejects. */
+  /** How it ended. Settles within 2 s after the guest's shutdown, reset or panic, or after KVM's failure; never rejects. */
   readonly exited: Promise<ExitReport>;
   readonly #spec: MachineSpec;
   readonly #parts: MachineParts;
@@ -156,7 +156,7 @@ export class RunningMachine implements AsyncDisposable {
     this.exited = this.#report(watched);
   }
 
-  /** The device that is the host's end of a serial line. @param line e.g. "ttyS1" @throws VmError NO_SUCH_LINE */
+  /** The device of a serial line on the host. @param line e.g. "ttyS1" @throws VmError NO_SUCH_LINE */
   serialPath(line: string): string {
     const path = this.#parts.serialPaths.get(line);
     if (path !== undefined) return path;
@@ -164,20 +164,20 @@ export class RunningMachine implements AsyncDisposable {
     throw new VmError("NO_SUCH_LINE", `machine ${this.name} has no pty for ${line}; it has: ${lines}`);
   }
 
-  /** Lets the guest run. @throws VmError QMP_CLOSED when QEMU has ended */
+  /** Resumes the guest. @throws VmError QMP_CLOSED if QEMU has ended */
   async resume(): Promise<void> {
     await this.#parts.qemu.qmp.execute("cont");
     this.#parts.log("resumed");
   }
 
   /**
-   * Plugs a disk into a free slot of the running machine; the guest finds it as it finds any disk that comes late.
-   * @throws VmError NO_FREE_SLOT; QMP_ERROR with QEMU's words, e.g. on a file that another machine uses
+   * Plugs a disk into a free slot of the running machine. The guest detects it as a hot-plugged disk.
+   * @throws VmError NO_FREE_SLOT; QMP_ERROR with QEMU's message, e.g. if another machine uses the file
    */
   async plugDisk(disk: DiskSpec): Promise<void> {
     const slot = this.#plugged.length;
     if (slot >= (this.#spec.freeDiskSlots ?? 0)) {
-      throw new VmError("NO_FREE_SLOT", `machine ${this.name} has no slot left for the disk ${disk.path}`);
+      throw new VmError("NO_FREE_SLOT", `machine ${this.name} has no free slot for the disk ${disk.path}`);
     }
     this.#plugged.push(disk);
     const { qmp } = this.#parts.qemu;
@@ -201,8 +201,8 @@ export class RunningMachine implements AsyncDisposable {
   }
 
   /**
-   * Stops the guest and writes its state to a file, whole or not at all; launchMachine() loads it with the same spec.
-   * What the guest's disks hold must be the same then. After this the machine can only be stopped.
+   * Stops the guest and writes its state to a file, completely or not at all. launchMachine() loads it with the same spec and
+   * unchanged disks. After this call the machine can only be stopped.
    * @throws VmError STATE_NOT_SAVED
    */
   async saveState(path: string, options: StateOptions = {}): Promise<void> {
@@ -210,15 +210,15 @@ export class RunningMachine implements AsyncDisposable {
     this.#parts.log(`saved the state ${path}`);
   }
 
-  /** Ends the machine: QMP quit, SIGTERM, SIGKILL. A second call gets the same answer. @throws VmError STILL_RUNNING */
+  /** Ends the machine: QMP quit, SIGTERM, SIGKILL. A second call returns the same result. @throws VmError STILL_RUNNING */
   stop(): Promise<ExitReport> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
   }
 
   /**
-   * Ends the machine at once, for a guest that has nothing to lose. A process that the host's kernel holds is waited for
-   * one second and no longer. Never rejects.
+   * Kills the machine at once, for a guest without data to save. If the host's kernel does not end the process, waits at most
+   * one second. Never rejects.
    */
   async kill(): Promise<void> {
     const { process } = this.#parts.qemu;
@@ -235,7 +235,7 @@ export class RunningMachine implements AsyncDisposable {
     const { log } = this.#parts;
     const { process, qmp } = this.#parts.qemu;
     const rungs: readonly (readonly [name: string, limitMs: number, act: () => unknown])[] = [
-      // A QEMU that ends does not always answer first.
+      // QEMU may end without answering.
       ["quit", QUIT_MS, () => qmp.execute("quit").catch(() => {})],
       ["SIGTERM", TERM_MS, () => process.kill("SIGTERM")],
       ["SIGKILL", KILL_MS, () => process.kill("SIGKILL")],
@@ -247,25 +247,25 @@ export class RunningMachine implements AsyncDisposable {
       act();
       if (await within(process.exited, limitMs)) return this.exited;
     }
-    throw new VmError("STILL_RUNNING", `QEMU, pid ${process.pid}, outlived SIGKILL for ${KILL_MS} ms`);
+    throw new VmError("STILL_RUNNING", `QEMU (pid ${process.pid}) did not end in ${KILL_MS} ms after SIGKILL`);
   }
 
   async #watchEvents(): Promise<void> {
     try {
       for (;;) this.#take(await this.#parts.qemu.qmp.nextEvent());
     } catch {
-      // The channel closes when QEMU ends, which `exited` tells.
+      // The channel closes when QEMU ends; `exited` reports that.
     }
   }
 
-  /** A QEMU that stopped its guest says so in its log, and not always on QMP: it may hang. */
+  /** Watches QEMU's log: a QEMU that stopped its guest writes that there, but may hang and send no QMP event. */
   async #watchKvm(): Promise<void> {
     const { process, logPath } = this.#parts.qemu;
     const line = await awaitKvmStop(logPath, process.exited);
     if (line !== undefined && this.#stopping === undefined) this.#end("internal-error", line);
   }
 
-  /** A guest stops for many reasons, the host's among them; only QEMU's state shows which. */
+  /** Asks for QEMU's run state: a STOP event has many causes, and only the run state shows an internal error. */
   async #askWhyStopped(): Promise<void> {
     const state = await this.#parts.qemu.qmp
       .execute("query-status", {}, { limitMs: STATUS_MS })
@@ -287,7 +287,7 @@ export class RunningMachine implements AsyncDisposable {
     if (this.#guestEnd !== undefined) return;
     this.#guestEnd = kind;
     this.#parts.log(sign);
-    // Whoever owns the machine calls stop() too, and is told of its failure there.
+    // The owner of the machine calls stop() as well, and gets its error there.
     this.stop().catch(() => {});
   }
 
@@ -295,7 +295,7 @@ export class RunningMachine implements AsyncDisposable {
     const { process, qmp, logPath } = this.#parts.qemu;
     const exit = await process.exited;
     await qmp[Symbol.asyncDispose]();
-    // Events that QEMU sent last are read before it is judged.
+    // Read QEMU's last events before choosing the reason.
     await watched;
     const reason = this.#reason(exit.signal);
     const report = {
@@ -314,14 +314,14 @@ export class RunningMachine implements AsyncDisposable {
   }
 }
 
-/** Whether `work` is done in time. */
+/** Whether `work` finishes in time. */
 const within = async (work: Promise<unknown>, limitMs: number): Promise<boolean> =>
   (await waitAtMost(
     work.then(() => true),
     { limitMs },
   )) ?? false;
 
-/** Source: QEMU qapi/block-core.json, BLOCK_IO_ERROR; the nodes' names are of qemu-argv.ts. */
+/** Converts a BLOCK_IO_ERROR event. Source: QEMU qapi/block-core.json; qemu-drive-args.ts and plugDisk() name the nodes. */
 function diskError({ data }: QmpEvent, { disks }: MachineSpec, plugged: readonly DiskSpec[]): DiskError {
   const node = String(data["node-name"]);
   const [, kind, index] = /^(disk|plugged)(\d+)$/.exec(node) ?? [];
@@ -331,7 +331,7 @@ function diskError({ data }: QmpEvent, { disks }: MachineSpec, plugged: readonly
   };
 }
 
-/** Which events are the guest's end. Source: QEMU qapi/run-state.json and qapi/block-core.json. */
+/** The end of the guest that an event means, or undefined. Source: QEMU qapi/run-state.json and qapi/block-core.json. */
 function guestEnd({ name, data }: QmpEvent): GuestEnd | undefined {
   switch (name) {
     case "SHUTDOWN":

@@ -1,21 +1,21 @@
 /**
- * What the header of a qcow or qcow2 file says of its place among other files.
+ * Parses the header of a qcow or qcow2 file, as far as it names other files.
  * Source: QEMU docs/interop/qcow2.rst ("General", "Header extensions").
  */
 
 export interface Qcow2Header {
   /** 1 is qcow, 2 and 3 are qcow2. */
   readonly version: number;
-  /** Name of the file below, as it stands in the header: relative to this file's folder, or with a protocol. */
+  /** Name of the backing file, as in the header: relative to this file's folder, or with a protocol. */
   readonly backing: string | undefined;
-  /** Name of the file that has the guest's data in place of this one, in the same form; "" where the header does not name it. */
+  /** Name of the external data file, in the same form; "" if the header does not name it. */
   readonly dataFile: string | undefined;
   readonly isEncrypted: boolean;
-  /** QEMU opens such a file for reading only, until it is repaired. */
+  /** Whether the file is marked as corrupt. QEMU opens it only for reading until it is repaired. */
   readonly isCorrupt: boolean;
 }
 
-/** Enough for every header: what it names lies in the first cluster, and QEMU's default cluster has this size. */
+/** Enough for every header: all names are in the first cluster, and QEMU's default cluster has this size. */
 export const QCOW2_HEADER_BYTES = 64 * 1024;
 
 const V2_LENGTH = 72;
@@ -27,8 +27,8 @@ const EXTERNAL_DATA = 4n;
 export const isQcow = (head: Buffer): boolean => head.toString("latin1", 0, 4) === "QFI\xfb";
 
 /**
- * @param head the first QCOW2_HEADER_BYTES of the file, or all of it where it is shorter
- * @returns undefined where the header is cut short, so that QEMU itself has to say what is wrong
+ * @param head the first QCOW2_HEADER_BYTES of the file, or the whole file if it is shorter
+ * @returns undefined if the header is truncated, so that QEMU reports the error
  */
 export function parseQcow2Header(head: Buffer): Qcow2Header | undefined {
   if (!isQcow(head) || head.length < V2_LENGTH) return undefined;
@@ -47,7 +47,7 @@ export function parseQcow2Header(head: Buffer): Qcow2Header | undefined {
   };
 }
 
-/** Text of the extensions by type. */
+/** The texts of the header extensions, by type. */
 function readExtensions(head: Buffer, start: number): ReadonlyMap<number, string> {
   const found = new Map<number, string>();
   for (let at = start; at + 8 <= head.length; ) {

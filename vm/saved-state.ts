@@ -1,7 +1,7 @@
 /**
- * A guest's state in a file: written by one QEMU, loaded by another that was started with the same arguments.
+ * A guest's state in a file: one QEMU writes it, another QEMU with the same arguments loads it. The caller decides which
+ * states to keep, and checks that the machine is the same.
  * Sources: QEMU docs/devel/migration, qapi/migration.json.
- * Not here: when a state is worth keeping, and whether it is still of the same machine (the caller's matter).
  */
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
@@ -21,30 +21,30 @@ import type { QmpSession } from "./qemu/qmp-session.js";
 import { VmError } from "./vm-error.js";
 
 export interface StateOptions {
-  /** Longest wait for the whole state, in milliseconds. @default 120_000 */
+  /** Time limit for the whole state, in milliseconds. @default 120_000 */
   readonly limitMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 const STATE_LIMIT_MS = 120_000;
-/** Between two questions of how far QEMU is, in milliseconds. */
+/** Interval between queries of the progress, in milliseconds. */
 const POLL_MS = 20;
-/** In bytes a second: as fast as it goes. QEMU's own limit is 128 MiB. */
+/** Limit of the speed in bytes per second, practically unlimited. QEMU's default is 128 MiB. */
 const NO_BANDWIDTH_LIMIT = 2 ** 50;
 
-/** The migration URI that reads a state from a file, for a person's command line. `file:` is not known to QEMU < 8.2. */
+/** The migration URI that reads a state from a file, for the command line in argv.txt. QEMU < 8.2 does not support `file:`. */
 export const readStateUri = (path: string): string => `exec:exec cat ${quoteWord(path)}`;
 /**
- * The same for a QEMU whose standard input the file is. Nobody stands between: on a busy host each 64 KiB that went
- * through a pipe waited for two processes to get their turn (measured: more than 120 s for 360 MB).
+ * The same for a QEMU whose standard input is the file. Without a process in between it is faster: on a busy host each 64 KiB
+ * through a pipe waited until two processes had run (measured: more than 120 s for 360 MB).
  */
 const STDIN_URI = "fd:0";
 
-/** Opens a state for a QEMU to have as its standard input. @throws VmError STATE_REJECTED */
+/** Opens a state to pass as QEMU's standard input. @throws VmError STATE_REJECTED */
 export async function openState(path: string): Promise<FileHandle> {
   try {
     const file = await open(path);
-    // QEMU waits for the first byte of an empty stream for ever (7.2).
+    // QEMU 7.2 waits for ever for the first byte of an empty stream.
     if ((await file.stat()).size > 0) return file;
     await file.close();
     throw new Error("it is empty");
@@ -55,14 +55,14 @@ export async function openState(path: string): Promise<FileHandle> {
 
 const rejected = (path: string, why: string, cause: unknown): VmError =>
   new VmError("STATE_REJECTED", `QEMU did not load the state ${path}: ${why}`, {
-    hint: "remove it: a machine that boots makes another",
+    hint: "remove that file; the next boot saves a new one",
     cause,
   });
 
 /**
- * Stops the guest and writes its state. The file is there whole, readable by its owner alone, or not at all.
- * The stream comes here through a socket, not by `exec:cat >file`: so that a full disk is told in its own words, and
- * the last byte is known to be written (QEMU ends a program of its own 20 ms after it closed its pipe).
+ * Stops the guest and writes its state, completely or not at all. Only the owner can read the file.
+ * QEMU sends the state through a socket, not to `exec:cat >file`. So a full disk is reported with the system's own error, and
+ * the last byte is surely written: QEMU kills a program of its own 20 ms after it has closed the pipe.
  * @throws VmError STATE_NOT_SAVED
  */
 export async function writeState(qmp: QmpSession, path: string, options: StateOptions = {}): Promise<void> {
@@ -87,12 +87,12 @@ export async function writeState(qmp: QmpSession, path: string, options: StateOp
     await migrationDone(qmp, { limitMs, signal: abort.signal });
   };
   try {
-    // Checked again right before the work begins: a guest is not stopped for a caller that gave up.
+    // Check again before the work begins: do not stop the guest if the caller has given up.
     signal?.throwIfAborted();
     await waitAtMost(Promise.all([written, migrate()]), {
       limitMs,
       signal,
-      onLimit: () => new Error(`not done in ${limitMs} ms`),
+      onLimit: () => new Error(`not finished in ${limitMs} ms`),
     });
     await rename(draft, path);
   } catch (cause) {
@@ -100,17 +100,17 @@ export async function writeState(qmp: QmpSession, path: string, options: StateOp
     await written.catch(() => {});
     await rm(draft, { force: true }).catch(() => undefined); // the first error counts
     signal?.throwIfAborted();
-    throw new VmError("STATE_NOT_SAVED", `could not save the guest's state as ${path}: ${(cause as Error).message}`, {
-      hint: "see how much room is left where that file should lie (df)",
+    throw new VmError("STATE_NOT_SAVED", `cannot save the guest's state to ${path}: ${(cause as Error).message}`, {
+      hint: "check the free space in that folder (df)",
       cause,
     });
   }
 }
 
 /**
- * Loads the state that is the standard input of a QEMU that was started with `-incoming defer`; the guest stays paused.
- * @param path its file, for messages
- * @throws VmError STATE_REJECTED with QEMU's words
+ * Loads the state from the standard input of a QEMU that was started with `-incoming defer`. The guest stays paused.
+ * @param path path of the state in messages
+ * @throws VmError STATE_REJECTED with QEMU's message
  */
 export async function loadState(qemu: QemuProcess, path: string, options: StateOptions = {}): Promise<void> {
   const { limitMs = STATE_LIMIT_MS, signal } = options;
@@ -120,7 +120,7 @@ export async function loadState(qemu: QemuProcess, path: string, options: StateO
     await migrationDone(qmp, { limitMs, signal });
   } catch (cause) {
     signal?.throwIfAborted();
-    // A QEMU that cannot load a state says why on its log, and ends.
+    // A QEMU that cannot load a state writes the reason to its log, and ends.
     const ended = cause instanceof VmError && cause.code === "QMP_CLOSED";
     if (ended) await waitAtMost(process.exited, { limitMs: 500 });
     const said = (ended && (await readLogTail(logPath)).join("\n")) || (cause as Error).message;
@@ -128,18 +128,19 @@ export async function loadState(qemu: QemuProcess, path: string, options: StateO
   }
 }
 
-/** @throws Error with QEMU's words when it failed, or at the limit; VmError QMP_* */
+/** Waits for the end of a migration. @throws Error with QEMU's message if it failed, or at the limit; VmError QMP_* */
 async function migrationDone(
   qmp: QmpSession,
   wait: { limitMs: number; signal: AbortSignal | undefined },
 ): Promise<void> {
   const { limitMs, signal } = wait;
   for (const start = performance.now(); performance.now() - start < limitMs; ) {
-    // It answers late while it takes in much at once.
+    // QEMU answers late while it reads much data at once.
     const { status, error } = parseMigration(await qmp.execute("query-migrate", {}, wait));
     if (status === "completed") return;
-    if (status === "failed" || status === "cancelled") throw new Error(error ?? `QEMU says no more than "${status}"`);
+    if (status === "failed" || status === "cancelled")
+      throw new Error(error ?? `QEMU reports "${status}" without a reason`);
     await sleep(POLL_MS, undefined, { signal });
   }
-  throw new Error(`not done in ${limitMs} ms`);
+  throw new Error(`not finished in ${limitMs} ms`);
 }

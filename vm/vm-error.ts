@@ -1,64 +1,64 @@
 /**
- * What can go wrong between livelab and a machine it runs.
- * Not here: what a guest under test did wrong (harness), which is an expectation that failed.
+ * Errors between livelab and a machine that it runs. Faults of a guest under test are errors of the harness:
+ * an expectation that failed.
  */
 import { type FailureKind, LivelabError, type LivelabErrorOptions } from "../base/livelab-error.js";
 
-/** Each cause, and whose matter it is. */
+/** Each error code, with the kind that says where the fault lies. */
 const kinds = {
   /** qemu-system-x86_64 is not installed. */
   QEMU_NOT_FOUND: "host",
   /** setpriv of util-linux is not installed, or cannot be started. */
   SETPRIV_NOT_FOUND: "host",
-  /** QEMU ended before it could be spoken to; the message quotes what it wrote. */
+  /** QEMU ended before the QMP session started. The message quotes its output. */
   EXITED_EARLY: "host",
   /** QEMU has no iPXE ROM for the network card. */
   ROM_NOT_FOUND: "host",
   /** OVMF, the firmware for UEFI machines, is not installed. */
   UEFI_NOT_FOUND: "host",
-  /** No pseudo terminal could be made. */
+  /** QEMU could not create a pseudo terminal. */
   PTY_UNAVAILABLE: "host",
-  /** KVM was asked for and cannot run a guest. */
+  /** KVM was requested and cannot run a guest. */
   KVM_UNUSABLE: "host",
-  /** KVM failed under a guest that ran, or QEMU ended or hung at its start under KVM. */
+  /** KVM failed under a running guest, or QEMU ended or hung at its start under KVM. */
   KVM_FAILED: "host",
-  /** QEMU starts, but does not run a machine, not even an emulated one. */
+  /** QEMU starts, but cannot run a machine, not even an emulated one. */
   QEMU_BROKEN: "host",
   /** The description of the machine contradicts itself. */
   BAD_SPEC: "internal",
-  /** The machine was described with fewer free slots than disks are plugged in. */
+  /** The description of the machine has too few free slots for the disks to plug in. */
   NO_FREE_SLOT: "internal",
-  /** QEMU did not speak or answer in time. */
+  /** QEMU sent no greeting or no answer in time. */
   QMP_TIMEOUT: "host",
-  /** QEMU ended the conversation. */
+  /** QEMU closed the QMP channel. */
   QMP_CLOSED: "internal",
   /** QEMU refused a command. */
   QMP_ERROR: "internal",
-  /** QEMU said something that is not QMP. */
+  /** QEMU sent data that is not QMP. */
   QMP_MALFORMED: "host",
-  /** The machine has no serial line of that name, or keeps it to itself. */
+  /** The machine has no serial line of that name, or the line is not a pty. */
   NO_SUCH_LINE: "internal",
-  /** The serial device exists no more, or may not be opened. */
+  /** The serial device does not exist, or cannot be opened. */
   LINE_NOT_OPENED: "host",
   /** The far side of a serial line is gone. */
   LINE_CLOSED: "internal",
-  /** The guest did not offer its port in time; the message quotes what it sent last. */
+  /** The guest did not serve its port in time. The message quotes its last output. */
   GUEST_SILENT: "host",
-  /** The machine ended, or its port's socket is not there. */
+  /** The machine ended, or the socket of its port does not exist. */
   PORT_CLOSED: "internal",
-  /** The guest's state could not be written; as a rule the disk is full. */
+  /** The guest's state could not be written, usually because the disk is full. */
   STATE_NOT_SAVED: "host",
-  /** A saved state did not load: cut short, altered, or of another machine. */
+  /** A saved state did not load: it is truncated, changed, or of another machine. */
   STATE_REJECTED: "internal",
-  /** There is a file already where a disk image should come to be. */
+  /** The path of a new disk image is already in use. */
   DISK_EXISTS: "internal",
-  /** The file that a disk image should lie on is missing or cannot be read as what it should be. */
+  /** The backing file of a disk image is missing, or does not have the expected format. */
   BACKING_UNUSABLE: "host",
-  /** A disk image could not be written; as a rule the disk is full. */
+  /** A disk image could not be written, usually because the disk is full. */
   DISK_NOT_MADE: "host",
-  /** A cloud image does not boot, or has no cloud-init that could make it serve SSH. */
+  /** A cloud image does not boot, or has no cloud-init to start SSH. */
   IMAGE_UNFIT: "inputs",
-  /** QEMU outlived SIGKILL. */
+  /** QEMU did not end after SIGKILL. */
   STILL_RUNNING: "host",
 } as const satisfies Record<string, FailureKind>;
 

@@ -13,7 +13,7 @@ import { openGuestPort } from "./guest-port.js";
 
 const test = suite("guest port");
 
-/** A guest on a unix socket that does as told with each connection; `lines` are what it was sent. */
+/** A guest on a unix socket that handles each connection with `serve`; `lines` are the lines that it received. */
 async function fakeGuest(serve: (socket: Socket, lines: AsyncIterator<string>, nth: number) => Promise<void>) {
   const owned = new DisposableStack();
   const folder = owned.use(await TempDir.create("guest-port"));
@@ -50,7 +50,7 @@ async function nextTime(lines: AsyncIterator<string>): Promise<string | undefine
 
 const now = () => 1_700_000_000_250;
 
-/** Program of a guest whose QEMU has no turn before something comes to its standard input. */
+/** A program in the role of a busy QEMU: it accepts no connection until it reads from its standard input. */
 const BUSY_GUEST = `
   const server = require("node:net").createServer((socket) => {
     socket.on("error", () => {});
@@ -67,23 +67,23 @@ const BUSY_GUEST = `
   });`;
 
 test(
-  "gives the guest the time and hands over the stream from the banner's first byte",
+  "openGuestPort sends the time and returns the stream from the first byte of the banner",
   within(5_000, async () => {
-    let told: string | undefined;
+    let received: string | undefined;
     await using guest = await fakeGuest(async (socket, lines) => {
-      // What an older session left, blanks, and more than one greeting: one byte at a time.
+      // The rest of an older session, blanks, and two greetings, one byte at a time.
       for (const byte of Buffer.from("\u0013\u0088packet      \nlivelab ready\nlivelab ready\n", "latin1")) {
         socket.write(Buffer.of(byte));
         await new Promise(setImmediate);
       }
-      told = await nextTime(lines);
+      received = await nextTime(lines);
       socket.write("livelab ready\nSSH-2.0-Open");
       socket.write("SSH_9.2\r\n");
       const { value } = await lines.next();
       socket.end(`you said ${value}`);
     });
     const stream = await openGuestPort(guest.path, { limitMs: 4_000, now });
-    assert.is(told, "time 1700000000.250000");
+    assert.is(received, "time 1700000000.250000");
     stream.write("SSH-2.0-livelab\n");
     let text = "";
     for await (const chunk of stream) text += chunk;
@@ -92,7 +92,7 @@ test(
 );
 
 test(
-  "breaks an older session by closing the port, and takes no banner of it for its own",
+  "openGuestPort closes the port to end an older session, and ignores the banner of that session",
   within(8_000, async () => {
     const seen: number[] = [];
     await using guest = await fakeGuest(async (socket, lines, nth) => {
@@ -112,7 +112,7 @@ test(
 );
 
 test(
-  "says what the guest sent when it did not serve in time",
+  "the timeout of openGuestPort quotes the bytes that the guest sent",
   within(5_000, async () => {
     await using guest = await fakeGuest(async (socket) => {
       socket.write("sh: sshd: not found\n");
@@ -125,11 +125,11 @@ test(
 );
 
 test(
-  "waits for a QEMU that is too busy to take connections, and whose queue of them is full",
+  "openGuestPort waits for a busy QEMU that accepts no connections and whose queue is full",
   within(8_000, async () => {
     await using folder = await TempDir.create("guest-port");
     const path = join(folder.path, "port");
-    // It listens, and does nothing else until somebody speaks to it.
+    // It listens, but accepts no connection until it reads from its standard input.
     const busy = spawn(process.execPath, ["--eval", BUSY_GUEST, path], { stdio: ["pipe", "pipe", "inherit"] });
     await once(busy.stdout, "data");
     const queue = new DisposableStack();
@@ -152,9 +152,9 @@ test(
 );
 
 for (const [when, ends] of [
-  ["before it said anything", async (socket: Socket) => void socket.destroy()],
+  ["before it sends anything", async (socket: Socket) => void socket.destroy()],
   [
-    "after it was told the time",
+    "after it receives the time",
     async (socket: Socket, lines: AsyncIterator<string>) => {
       socket.write("livelab ready\n");
       await nextTime(lines);
@@ -163,7 +163,7 @@ for (const [when, ends] of [
   ],
 ] as const) {
   test(
-    `ends at once when the machine ends ${when}`,
+    `openGuestPort fails at once if the machine ends ${when}`,
     within(2_000, async () => {
       await using guest = await fakeGuest(ends);
       const error = await thrownBy(openGuestPort(guest.path, { limitMs: 60_000 }));
@@ -173,7 +173,7 @@ for (const [when, ends] of [
 }
 
 test(
-  "ends at once when there is no machine, and when it is given up",
+  "openGuestPort fails at once if the machine is missing, and if its signal aborts",
   within(2_000, async () => {
     const error = await thrownBy(openGuestPort("/nonexistent/port", { limitMs: 60_000 }));
     assert.is((error as VmError).code, "PORT_CLOSED");

@@ -1,6 +1,6 @@
 /**
- * The guest's virtio-serial port as a stream on which sshd speaks: the host's half of bases/serve-ssh.sh.
- * Not here: SSH itself (ssh-connection.ts), the guest's half.
+ * The guest's virtio-serial port as a stream to its sshd. serve-ssh.sh is the guest's half of the protocol; ssh-connection.ts
+ * speaks SSH on the stream.
  */
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -16,34 +16,34 @@ export interface GuestPortOptions {
   readonly now?: (() => number) | undefined;
 }
 
-/** What the guest says before each session. */
+/** The guest sends this line before each session. */
 const READY = "livelab ready\n";
-/** How an SSH server begins (RFC 4253, 4.2). */
+/** The first bytes of an SSH server (RFC 4253, 4.2). */
 const BANNER = "SSH-2.0-";
 /**
- * Ends what is left of an older session: sshd takes it for the length of an impossible packet, the serving shell for
- * a line that it answers.
+ * Ends an older session: its sshd reads these bytes as the length of an impossible packet and exits. If no session is left,
+ * serve-ssh.sh reads them as a line and answers it.
  */
 const NUDGE = `${" ".repeat(15)}\n`;
 /**
- * A guest that serves says so at once. After such a silence, in milliseconds, the port is closed and opened again, for
- * an sshd that awaits the rest of a packet minds no nudge, but the end of the file. The next silence may be twice as
- * long: a busy host's guest needs its time too.
+ * A guest that serves answers at once. After this silence, in milliseconds, the port is closed and opened again: an sshd that
+ * waits for the rest of a packet ignores the nudge, but not the end of the file. The limit doubles each time, because the
+ * guest of a busy host is slow.
  */
 const FIRST_SILENCE_MS = 1_000;
 const LONGEST_SILENCE_MS = 8_000;
-/** So long it stays closed, in milliseconds, that the guest notices. */
+/** How long the port stays closed, in milliseconds, so that the guest notices it. */
 const CLOSED_MS = 100;
-/** For sshd to start in an emulated guest, in milliseconds. */
+/** Time limit for sshd's start in an emulated guest, in milliseconds. */
 const SSHD_MS = 10_000;
-/** So much of what the guest sent last is quoted, in bytes. */
+/** Number of the guest's last bytes that an error quotes. */
 const QUOTED_BYTES = 200;
 
 /**
- * Waits until the guest serves SSH on its port, sets the guest's clock on the way, and hands over the stream from
- * the first byte of sshd's banner on. Ends at once when the machine ends.
- * @param socketPath of a PortSpec; nobody else is connected to it
- * @throws VmError GUEST_SILENT at the limit, PORT_CLOSED when the machine is gone
+ * Waits until the guest serves SSH on its port, and sets the guest's clock. Fails at once if the machine ends.
+ * @param socketPath the socket of a PortSpec, with no other peer connected
+ * @returns the stream, starting at the first byte of sshd's banner
+ * @throws VmError GUEST_SILENT at the limit, PORT_CLOSED if the machine has ended
  */
 export async function openGuestPort(socketPath: string, options: GuestPortOptions): Promise<Duplex> {
   const { limitMs, signal, now = Date.now } = options;
@@ -59,7 +59,7 @@ export async function openGuestPort(socketPath: string, options: GuestPortOption
       const socket = connect(socketPath);
       if (await hasBanner(socket, { now, record, silenceMs, signal: done.signal })) {
         if (!done.signal.aborted) return socket;
-        socket.destroy(); // nobody waits any more
+        socket.destroy(); // the caller has given up
       }
       await sleep(CLOSED_MS, undefined, { signal: done.signal });
     }
@@ -71,14 +71,14 @@ export async function openGuestPort(socketPath: string, options: GuestPortOption
       signal,
       onLimit: () =>
         new VmError("GUEST_SILENT", `the guest served no SSH on ${socketPath} in ${limitMs} ms; it sent: ${quoted()}`, {
-          hint: "see what it wrote on its serial line, in ttyS0.log",
+          hint: "read the guest's serial output in ttyS0.log",
         }),
     });
   } catch (cause) {
     if (cause instanceof VmError || signal?.aborted === true) throw cause;
     const why = (cause as Error).message;
     throw new VmError("PORT_CLOSED", `the machine closed ${socketPath} (${why}); the guest had sent: ${quoted()}`, {
-      hint: "see how the machine ended, in qemu.log and ttyS0.log",
+      hint: "read how the machine ended in qemu.log and ttyS0.log",
       cause,
     });
   } finally {
@@ -89,21 +89,21 @@ export async function openGuestPort(socketPath: string, options: GuestPortOption
 interface Conversation {
   readonly now: () => number;
   readonly record: (chunk: Buffer) => void;
-  /** For the guest to say that it is ready. */
+  /** Longest silence before the guest is ready, in milliseconds. */
   readonly silenceMs: number;
-  /** Destroys the socket, as long as the banner has not come. */
+  /** Destroys the socket if the banner has not arrived. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Brings one connection to the server's banner, which is left in it.
- * @returns false when the guest kept silent, or QEMU could take no further connection; then the socket is destroyed
- * @throws Error when the socket ends or does not open
+ * Advances one connection to the server's banner, which stays in the socket.
+ * @returns false if the guest was silent, or if QEMU could not accept another connection; then the socket is destroyed
+ * @throws Error if the socket closes or does not open
  */
 async function hasBanner(socket: Socket, { now, record, silenceMs, signal }: Conversation): Promise<boolean> {
   const abort = (): void => void socket.destroy();
   signal.addEventListener("abort", abort);
-  // Whoever gets the socket listens for errors himself, but not in between.
+  // Later the caller listens for errors. This listener covers the time until then.
   socket.on("error", () => {});
   let silence: NodeJS.Timeout | undefined;
   let found = false;
@@ -116,8 +116,8 @@ async function hasBanner(socket: Socket, { now, record, silenceMs, signal }: Con
       let greeted = false;
       let text = Buffer.alloc(0);
       socket.on("error", (error: NodeJS.ErrnoException) => {
-        // Connections that were given up still queue for a QEMU that had no turn since, and there is room for few
-        // (unix(7), connect: EAGAIN; seen on a busy host).
+        // Abandoned connections stay in the queue until QEMU accepts them, and the queue is short (unix(7), connect: EAGAIN;
+        // seen on a busy host).
         if (error.code === "EAGAIN") resolve(false);
         else reject(error);
       });

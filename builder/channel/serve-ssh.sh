@@ -1,13 +1,14 @@
 #!/bin/sh
-# Serves SSH on the virtio-serial port org.livelab.ssh, one session after the other, for as long as the guest runs.
+# Serves SSH on the virtio-serial port org.livelab.ssh, one session after the other, as long as the guest runs.
 #   serve-ssh.sh SSHD_CONFIG
-# A session begins with two lines: "livelab ready" from here, "time <seconds since 1970>" from livelab, by which the
-# guest sets its clock (one that was restored from a saved state is late). Any other line is answered by "livelab ready".
-# Blanks come first: where sshd died amid a packet, they fill that packet up, so that livelab sees at once that it is wrong.
-# The port can be opened once only, so one descriptor serves all; closing it drops what a broken session left in it
-# unread. What that had yet to send comes before the blanks.
-# Sources: Linux drivers/char/virtio_console.c (a write waits until the host side is connected, a read meets the
-# end of file where it is not); sshd(8) "-i".
+# A session begins with two lines: this script sends "livelab ready", livelab sends "time <seconds since 1970>". The guest
+# sets its clock to that time, because the clock is late after a restore from a saved state. This script answers any other
+# line with "livelab ready".
+# It sends blanks first: if sshd died within a packet, they fill that packet, so that livelab detects the error at once.
+# The port can be opened only once, so all processes share one descriptor. Closing it discards unread input of a broken
+# session. Unsent output of that session arrives before the blanks.
+# Sources: Linux drivers/char/virtio_console.c (without a connected host side a write waits, and a read returns end of
+# file); sshd(8) "-i".
 set -u
 
 find_port() {
@@ -18,10 +19,10 @@ find_port() {
   done
 }
 
-# Puts sshd between two pipes. On the port itself it would fall asleep over a request, once in some 300 commands: it asks
-# for input and for output of its connection in one poll(2), and where both are the port, what comes between the two
-# questions is taken off the queue by the second one, which is not about input; the interrupt then finds the queue
-# empty, and wakes nobody (Linux 6.1, virtio_console.c: port_fops_poll; virtio_ring.c: vring_interrupt).
+# Runs sshd between two pipes. Directly on the port, sshd would miss a request about once in 300 commands. It polls input and
+# output of its connection in one poll(2). If both are the port, the kernel checks the port twice, and the second check, for
+# output, removes data from the queue that arrived after the first. The interrupt then finds an empty queue and wakes no
+# process (Linux 6.1, virtio_console.c: port_fops_poll; virtio_ring.c: vring_interrupt).
 relay() {
   cat <&3 >/run/to-sshd &
   /usr/sbin/sshd -i -e -f "$1" </run/to-sshd 2>/dev/console | cat
@@ -46,6 +47,6 @@ mkfifo /run/to-sshd
 while :; do
   port=$(find_port)
   if [ -e "$port" ]; then (exec 3<>"$port" <&3 >&3 && serve_session "$1"); fi
-  # Not an endless rush where the port is missing, or its host side is gone while a line is awaited.
+  # Avoid a busy loop while the port is missing or its host side is not connected.
   sleep 0.1
 done

@@ -1,8 +1,7 @@
 /**
- * SSH over a byte stream (DESIGN D1): one connection gives commands with separate stdout, stderr and status,
- * terminals, and reverse port forwarding. The far end is `sshd -i` on a pipe or a virtio-serial port.
+ * SSH over a byte stream (DESIGN D1): one connection runs commands with separate stdout, stderr and status, opens terminals,
+ * and forwards ports in reverse. The far end is `sshd -i` on a pipe or a virtio-serial port.
  * Sources: RFC 4254 (exec, exit-status, exit-signal, tcpip-forward); sshd(8) "-i".
- * Not here: what runs at the far end (builder/machines).
  */
 import { generateKeyPairSync } from "node:crypto";
 import { setMaxListeners } from "node:events";
@@ -12,7 +11,7 @@ import ssh2 from "ssh2";
 import { LivelabError, type LivelabErrorOptions } from "../../base/livelab-error.js";
 import { waitAtMost } from "../../base/wait-at-most.js";
 
-/** The channel itself broke: not the command, not the guest. */
+/** The channel failed, not the command and not the guest. */
 export class SshError extends LivelabError {
   override readonly name = "SshError";
   override readonly kind = "internal";
@@ -24,15 +23,15 @@ export class SshError extends LivelabError {
   }
 }
 
-/** A key pair as sshd and ssh2 both read it: PEM (SEC 1, RFC 5915) and an authorized_keys line (RFC 5656). */
+/** A key pair in formats that sshd and ssh2 both read: PEM (SEC 1, RFC 5915) and an authorized_keys line (RFC 5656). */
 export interface SshKeyPair {
   readonly privateKey: string;
   readonly publicKey: string;
 }
 
 /**
- * A fresh ECDSA P-256 pair; made for each machine and never used again.
- * Not by ssh2's own generator: one in 200 of its Ed25519 keys cannot be read again (measured, ssh2 1.17.0).
+ * Makes an ECDSA P-256 pair, a new one for each machine.
+ * It does not use ssh2's own generator: one in 200 of its Ed25519 keys cannot be read back (measured, ssh2 1.17.0).
  */
 export function generateSshKeyPair(): SshKeyPair {
   const { privateKey } = generateKeyPairSync("ec", {
@@ -46,21 +45,21 @@ export function generateSshKeyPair(): SshKeyPair {
 }
 
 export interface ExecOptions {
-  /** Fed to the command's standard input, as fast as it takes it. @default an empty input */
+  /** The command's standard input, sent as fast as the command reads it. @default an empty input */
   readonly stdin?: Readable | string;
-  /** Receives standard output, as fast as it takes it; what goes there is not collected. It is not ended. */
+  /** Receives standard output, as fast as it accepts it, instead of the result. exec() does not end it. */
   readonly stdout?: Writable;
-  /** Called with each chunk of standard error, besides its being collected. */
+  /** Called with each chunk of standard error, which the result contains as well. */
   readonly onStderr?: (chunk: Buffer) => void;
   readonly signal?: AbortSignal;
 }
 
-/** How a command ended. One killed by a signal has status 128 and the signal's name: the protocol tells no number. */
+/** How a command ended. If a signal killed it, the status is 128: the protocol transmits the signal's name, not its number. */
 export interface ExecResult {
   readonly status: number;
   /** Name of the signal that ended the command, without "SIG", or undefined. */
   readonly killedBy: string | undefined;
-  /** Whole standard output, unless `stdout` was given. */
+  /** The whole standard output, or empty if `stdout` was given. */
   readonly stdout: Buffer;
   /** The last 256 KiB of standard error. */
   readonly stderr: string;
@@ -70,7 +69,7 @@ type CommandExit = Pick<ExecResult, "status" | "killedBy">;
 
 interface OpenedCommand {
   readonly channel: ssh2.ClientChannel;
-  /** How it ended, once the far end has told. */
+  /** How the command ended; undefined until the far end has reported it. */
   readonly exit: () => CommandExit | undefined;
 }
 
@@ -78,7 +77,7 @@ interface OpenedCommand {
 const CLOSE_TIMEOUT_MS = 2_000;
 /** Longest wait for the far end to start a command or to say whether it listens, in milliseconds. */
 const REQUEST_TIMEOUT_MS = 120_000;
-/** After so many keepalive times of silence the far end is gone. */
+/** After this number of keepalive intervals without data the far end counts as gone. */
 const SILENT_TIMES = 24;
 const STDERR_KEPT_BYTES = 256 * 1024;
 
@@ -90,34 +89,34 @@ const ANSWERED_IN_TIME = {
 export interface SshConnectOptions {
   readonly username: string;
   readonly privateKey: string;
-  /** The server's public key in OpenSSH format; any other is refused. */
+  /** The server's public key in OpenSSH format. Any other key is refused. */
   readonly hostKey: string;
   /** Longest wait for the handshake, in milliseconds. @default 20_000 */
   readonly handshakeTimeoutMs?: number;
   /**
-   * After each such time, in milliseconds, the far end is asked for a sign of life; when nothing at all came from it in
-   * 24 such times, it is gone. @default never: a pipe tells by itself
+   * Interval in milliseconds at which the far end is asked for an answer. If no data arrives in 24 intervals, the connection
+   * is closed. @default never: a pipe closes when its process ends
    */
   readonly keepaliveMs?: number;
   readonly signal?: AbortSignal;
 }
 
 export class SshConnection implements AsyncDisposable {
-  /** Resolves, with the reason if there was one, when the connection is gone; never rejects. */
+  /** Resolves when the connection is gone, with the reason if one is known. Never rejects. */
   readonly closed: Promise<Error | undefined>;
   readonly #client: ssh2.Client;
   readonly #stream: Duplex;
-  /** Aborted when the connection is gone. Unlike a promise's, its listeners can be taken off. */
+  /** Aborted when the connection is gone. Unlike the callbacks of a promise, its listeners can be removed. */
   readonly #gone = new AbortController();
-  /** Ports that the far end listens on, and who takes what comes from each. */
+  /** Ports on which the far end listens, with the function that accepts the connections of each. */
   readonly #forwards = new Map<number, { accept: (stream: Duplex) => void; readonly listening: Promise<void> }>();
 
   private constructor(client: ssh2.Client, stream: Duplex) {
     this.#client = client;
     this.#stream = stream;
-    // One listener for each command that runs.
+    // Every running command adds a listener.
     setMaxListeners(0, this.#gone.signal, stream);
-    // One for all ports: a listener for each would get the connections of the others too.
+    // One listener for all ports: a listener per port would also receive the connections of the other ports.
     client.on("tcp connection", ({ destPort }, accept, reject) => {
       const forward = this.#forwards.get(destPort);
       if (forward === undefined) reject();
@@ -131,20 +130,20 @@ export class SshConnection implements AsyncDisposable {
       };
       client.on("error", (error) => {
         reason ??= error;
-        // Whatever ssh2 tells here is the end, but after garbage it only half-closes and listens no more.
+        // Every error of ssh2 is final. After invalid data ssh2 only half-closes the stream and stops reading, so destroy it.
         stream.destroy();
       });
       client.on("close", gone);
-      // A stream that was destroyed under it makes ssh2 say nothing.
+      // ssh2 emits no event if its stream is destroyed.
       stream.on("close", gone);
-      // ssh2 stops listening when it is done, but a pipe may break after that.
+      // ssh2 removes its listeners at its end, but a pipe may fail after that.
       stream.on("error", (error) => {
         reason ??= error;
       });
     });
   }
 
-  /** Shakes hands over `stream`. @throws SshError HANDSHAKE_FAILED */
+  /** Opens an SSH session over `stream`. @throws SshError HANDSHAKE_FAILED */
   static async connect(stream: Duplex, options: SshConnectOptions): Promise<SshConnection> {
     const client = new ssh2.Client();
     const connection = new SshConnection(client, stream);
@@ -165,7 +164,7 @@ export class SshConnection implements AsyncDisposable {
           hostVerifier: (key: Buffer) => key.equals(expected),
           readyTimeout: options.handshakeTimeoutMs ?? 20_000,
           keepaliveInterval: options.keepaliveMs ?? 0,
-          // ssh2 would count answers only, which come late behind much data (measured: 50 uploads at once).
+          // ssh2 counts only keepalive answers, which are late behind much data (measured: 50 uploads at once).
           keepaliveCountMax: Number.POSITIVE_INFINITY,
           algorithms: { cipher: ["aes128-gcm@openssh.com"], compress: ["none"] },
         });
@@ -173,7 +172,7 @@ export class SshConnection implements AsyncDisposable {
     } catch (cause) {
       stream.destroy();
       options.signal?.throwIfAborted();
-      throw new SshError("HANDSHAKE_FAILED", `no SSH session came up: ${(cause as Error).message}`, { cause });
+      throw new SshError("HANDSHAKE_FAILED", `cannot open an SSH session: ${(cause as Error).message}`, { cause });
     } finally {
       options.signal?.removeEventListener("abort", onAbort);
     }
@@ -183,26 +182,25 @@ export class SshConnection implements AsyncDisposable {
 
   /**
    * Runs a command line in the far end's login shell.
-   * A status other than 0 is a result, not an error. When `stdin` or `stdout` fails, the command's channel is closed
-   * and that error is thrown.
-   * @throws SshError EXEC_REFUSED; CONNECTION_LOST when the far end went away before it told the status
+   * A status other than 0 is a result, not an error. If `stdin` or `stdout` fails, exec() closes the command's channel and
+   * throws that error.
+   * @throws SshError EXEC_REFUSED; CONNECTION_LOST if the connection ends before the far end has sent the status
    */
   async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
     const { stdin, stdout, onStderr } = options;
-    // Ends the pipe into the command, and takes off every listener on what outlives the command.
+    // Ends the pipe into the command, and removes every listener from objects that outlive the command.
     const done = new AbortController();
     const broken = new AbortController();
-    // A reader or writer that fails (a full disk) ends the command: half an input must not be taken for the whole. Listened
-    // for before anything is awaited, for a file that cannot be opened fails at once; its own error is the one to tell.
+    // A failed reader or writer (e.g. a full disk) ends the command: half an input must not pass as the whole. Listen before
+    // the first await: a file that cannot be opened fails at once, and its own error has to be thrown.
     for (const stream of [stdin, stdout]) {
       if (stream === undefined || typeof stream === "string") continue;
       const fail = (error: Error): void => broken.abort(error);
       if (stream.errored) fail(stream.errored);
       stream.on("error", fail);
-      // The input stays listened to: it may still fail while it is given up.
+      // Keep the listener on the input: it may still fail after exec() has ended.
       if (stream === stdout) done.signal.addEventListener("abort", () => stream.off("error", fail));
     }
-    // Any of them gives the command up.
     const signal = options.signal === undefined ? broken.signal : AbortSignal.any([options.signal, broken.signal]);
     const { channel, exit } = await this.#open(command, {}, signal).catch((error) => {
       done.abort();
@@ -223,17 +221,19 @@ export class SshConnection implements AsyncDisposable {
           const { aborted, reason: cause } = this.#gone.signal;
           const why = aborted ? (cause as Error).message : "the channel closed without a status";
           reject(
-            new SshError("CONNECTION_LOST", `the machine went away while it ran \`${command}\`: ${why}`, { cause }),
+            new SshError("CONNECTION_LOST", `lost the connection while the machine ran \`${command}\`: ${why}`, {
+              cause,
+            }),
           );
         };
-        // ssh2 closes channels of a lost connection too: their output may lack its end, whatever the status.
+        // ssh2 also closes the channels of a lost connection. Their output may be incomplete, even with a status.
         channel.on("close", () => {
           const ended = exit();
           if (ended === undefined || this.#gone.signal.aborted) lost();
           else resolve(ended);
         });
         this.#gone.signal.addEventListener("abort", lost, { signal: done.signal });
-        // What is given up is not waited for: a channel that nobody reads from never closes.
+        // Do not wait for an aborted command: a channel without a reader never closes.
         signal.addEventListener("abort", () => reject(signal.reason), { signal: done.signal });
         if (signal.aborted) reject(signal.reason);
 
@@ -241,7 +241,7 @@ export class SshConnection implements AsyncDisposable {
         else channel.pipe(stdout, { end: false });
         if (stdin === undefined || typeof stdin === "string") channel.end(stdin ?? "");
         else {
-          // The command may end without reading all of it: that shows in its status, not here.
+          // Ignore errors: the command may end before it has read all of its input, and its status says why.
           pipeline(stdin, this.#inputOf(channel), { signal: done.signal }).catch(() => undefined);
         }
       });
@@ -254,8 +254,8 @@ export class SshConnection implements AsyncDisposable {
   }
 
   /**
-   * Asks the far end to listen on 127.0.0.1:`port` and hands each connection made there to `accept` (RFC 4254, 7.1).
-   * A port that it listens on already goes to the new `accept` from then on.
+   * Makes the far end listen on 127.0.0.1:`port`, and passes each connection to `accept` (RFC 4254, 7.1).
+   * A second call for the same port replaces its `accept`.
    * @throws SshError FORWARD_REFUSED
    */
   async forwardFrom(port: number, accept: (stream: Duplex) => void): Promise<void> {
@@ -277,19 +277,19 @@ export class SshConnection implements AsyncDisposable {
       this.#client.forwardIn("127.0.0.1", port, (error) => (error ? reject(error) : resolve()));
     });
     await waitAtMost(listening, { ...ANSWERED_IN_TIME, signal: this.#gone.signal }).catch((cause: Error) => {
-      throw new SshError("FORWARD_REFUSED", `the machine would not listen on port ${port}: ${cause.message}`, {
+      throw new SshError("FORWARD_REFUSED", `the machine cannot listen on port ${port}: ${cause.message}`, {
         cause,
       });
     });
   }
 
-  /** Joins a terminal to a command run on a pty of the far end. @returns the command's status */
+  /** Runs a command on a pty of the far end, connected to a terminal. @returns the command's status */
   async terminal(
     command: string,
     terminal: { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; term: string },
   ): Promise<number> {
     const { stdin, stdout, term } = terminal;
-    // A terminal that was never given a size says 0 by 0, on which programs draw nothing.
+    // A terminal without a known size reports 0 by 0, on which programs draw nothing.
     const size = (): { rows: number; cols: number } => ({ rows: stdout.rows || 24, cols: stdout.columns || 80 });
     const { channel, exit } = await this.#open(command, { pty: { term, ...size() } });
     const onResize = (): void => channel.setWindow(size().rows, size().cols, 0, 0);
@@ -315,8 +315,8 @@ export class SshConnection implements AsyncDisposable {
   }
 
   /**
-   * Takes a command's input no faster than the connection does. ssh2 itself keeps what the connection does not take yet:
-   * 4 MiB for each command (measured: 50 uploads made 170 MB).
+   * A writer for a command's input that is as slow as the connection. ssh2 itself buffers data that the connection does not
+   * accept yet: 4 MiB per command (measured: 170 MB for 50 uploads).
    */
   #inputOf(channel: ssh2.ClientChannel): Writable {
     return new Writable({
@@ -340,7 +340,7 @@ export class SshConnection implements AsyncDisposable {
     });
     const timer = setInterval(() => {
       if (performance.now() - heardAt < limitMs) return;
-      this.#stream.destroy(new Error(`the far end gave no sign of life in ${limitMs} ms`));
+      this.#stream.destroy(new Error(`the far end sent nothing in ${limitMs} ms`));
     }, limitMs / SILENT_TIMES);
     this.closed.then(() => clearInterval(timer));
   }
@@ -351,7 +351,7 @@ export class SshConnection implements AsyncDisposable {
     const opening = new Promise<OpenedCommand>((resolve, reject) => {
       this.#client.exec(command, options, (error, channel) => {
         if (error) return reject(error);
-        // Listened for at once: that a command began and that it ended may come in one piece, before anybody else can.
+        // Listen at once: start and end of a command may arrive in one chunk, before the caller can listen.
         let exit: CommandExit | undefined;
         channel.on("exit", (code: number | null, signalName?: string) => {
           exit = { status: code ?? 128, killedBy: signalName?.replace(/^SIG/, "") };
@@ -366,12 +366,12 @@ export class SshConnection implements AsyncDisposable {
         signal: signal === undefined ? gone : AbortSignal.any([signal, gone]),
       });
     } catch (cause) {
-      // It may yet be started, for nobody.
+      // The command may still start. Close its channel.
       opening.then(({ channel }) => channel.destroy()).catch(() => undefined);
       signal?.throwIfAborted();
       const [code, what] = gone.aborted
-        ? (["CONNECTION_LOST", "the machine went away before it ran"] as const)
-        : (["EXEC_REFUSED", "could not start"] as const);
+        ? (["CONNECTION_LOST", "lost the connection before the machine ran"] as const)
+        : (["EXEC_REFUSED", "the machine cannot start"] as const);
       throw new SshError(code, `${what} \`${command}\`: ${(cause as Error).message}`, { cause });
     }
   }

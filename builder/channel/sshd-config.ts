@@ -1,6 +1,6 @@
 /**
- * What sshd in every builder machine is told. Its files lie in /run/livelab: host_key, authorized_keys, sshd_config.
- * Source: sshd_config(5); all of it is known since OpenSSH 7.8.
+ * The sshd configuration of every builder machine. Its files are in /run/livelab: host_key, authorized_keys, sshd_config.
+ * Source: sshd_config(5); OpenSSH 7.8 and later support all options.
  */
 
 /** The only port that a machine may ask livelab to listen on (DESIGN D2). */

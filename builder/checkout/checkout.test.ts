@@ -9,14 +9,14 @@ import { readSourceState } from "../release/git-status.js";
 import { checkCheckout } from "./checkout.js";
 
 const test = suite("the checkout");
-/** git as its user configured it: the settings are what a ~/.gitconfig would say. */
+/** Runs git with these settings, as from a ~/.gitconfig. */
 const git = async (folder: string, words: readonly string[], settings: readonly string[] = []): Promise<void> => {
   const who = ["user.name=A B", "user.email=a@b.example"];
   const config = [...who, ...settings].flatMap((setting) => ["-c", setting]);
   await runProgram("git", [...config, "-C", folder, ...words]);
 };
 
-/** A project in small: scripts, text and a link for the image, and a shell file of the builder. */
+/** Makes a small project: scripts, text and a link for the image, and a shell file of the builder. */
 async function makeProject(folder: string): Promise<string> {
   for (const part of ["proto/usr/bin", "proto/etc", "builder/stages", "harness", "vm"]) {
     await mkdir(join(folder, part), { recursive: true });
@@ -45,17 +45,17 @@ async function makeRepository(folder: string): Promise<string> {
 
 const refusalOf = (folder: string): Promise<InputError> =>
   checkCheckout(folder).then(
-    () => assert.unreachable("it was accepted") as never,
+    () => assert.unreachable("checkCheckout() accepted the files") as never,
     (error: InputError) => error,
   );
 
-test("is accepted as it was committed, as a clone and as an unpacked archive", async () => {
+test("a clone and an unpacked archive are accepted as committed", async () => {
   await using dir = await TempDir.create("checkout");
   await checkCheckout(await makeRepository(join(dir.path, "clone")));
   await checkCheckout(await makeProject(join(dir.path, "archive")));
 });
 
-test("is refused when core.autocrlf gave its lines other ends, and gitstatus is dirty", async () => {
+test("a checkout whose line ends core.autocrlf changed is refused, and its gitstatus is dirty", async () => {
   await using dir = await TempDir.create("checkout");
   const origin = await makeRepository(join(dir.path, "origin"));
   const clone = join(dir.path, "clone");
@@ -68,7 +68,7 @@ test("is refused when core.autocrlf gave its lines other ends, and gitstatus is 
   assert.is((await readSourceState(clone)).dirty, true);
 });
 
-test("has the committed line ends whatever core.autocrlf says, by the .gitattributes of livelab", async () => {
+test("livelab's .gitattributes keeps the committed line ends under any core.autocrlf", async () => {
   await using dir = await TempDir.create("checkout");
   const origin = await makeProject(join(dir.path, "origin"));
   await cp(".gitattributes", join(origin, ".gitattributes"));
@@ -83,7 +83,7 @@ test("has the committed line ends whatever core.autocrlf says, by the .gitattrib
   }
 });
 
-test("is refused for a shell file with CRLF that an archive or an editor brought, and not for one committed so", async () => {
+test("a shell file with CRLF from an archive or an editor is refused, one committed with CRLF is accepted", async () => {
   await using dir = await TempDir.create("checkout");
   const folder = await makeProject(join(dir.path, "archive"));
   await writeFile(join(folder, "builder/stages/toy.sh"), "#!/bin/sh\r\ntrue\r\n");
@@ -97,7 +97,7 @@ test("is refused for a shell file with CRLF that an archive or an editor brought
   await checkCheckout(folder);
 });
 
-test("is refused when core.symlinks=false made its links plain files, and the hint brings them back", async () => {
+test("a checkout whose links core.symlinks=false made plain files is refused, and the hint's command restores them", async () => {
   await using dir = await TempDir.create("checkout");
   const origin = await makeRepository(join(dir.path, "origin"));
   const clone = join(dir.path, "clone");
@@ -114,7 +114,7 @@ test("is refused when core.symlinks=false made its links plain files, and the hi
   assert.is((await readSourceState(clone)).dirty, false);
 });
 
-test("is refused without git, too, when links came as plain files", async () => {
+test("plain files in place of links are refused also without git", async () => {
   await using dir = await TempDir.create("checkout");
   const folder = await makeProject(join(dir.path, "archive"));
   for (const [path, target] of [
@@ -127,7 +127,7 @@ test("is refused without git, too, when links came as plain files", async () => 
   assert.match((await refusalOf(folder)).message, "proto/etc/masked, proto/usr/bin/alias");
 });
 
-test("is built, and dirty, when a person put a file in place of a link, or changed one mode", async () => {
+test("a deliberate file in place of a link, or one changed mode, is accepted, and gitstatus is dirty", async () => {
   await using dir = await TempDir.create("checkout");
   const folder = await makeRepository(join(dir.path, "clone"));
   await chmod(join(folder, "proto/usr/bin/two"), 0o644);
@@ -140,7 +140,7 @@ test("is built, and dirty, when a person put a file in place of a link, or chang
   assert.is((await readSourceState(folder)).dirty, true);
 });
 
-test("is refused when its executable bits are lost or on every file, with and without git", async () => {
+test("executable bits that are missing or set on every file are refused, with and without git", async () => {
   await using dir = await TempDir.create("checkout");
   for (const make of [makeRepository, makeProject]) {
     const folder = await make(join(dir.path, make.name));
@@ -153,7 +153,7 @@ test("is refused when its executable bits are lost or on every file, with and wi
   }
 });
 
-test("is refused for one executable bit, too, when core.fileMode=false keeps git from minding it", async () => {
+test("one wrong executable bit is refused if core.fileMode=false hides it from git, and the hint's command restores it", async () => {
   await using dir = await TempDir.create("checkout");
   const folder = await makeRepository(join(dir.path, "clone"));
   await git(folder, ["config", "core.fileMode", "false"]);
@@ -168,7 +168,7 @@ test("is refused for one executable bit, too, when core.fileMode=false keeps git
   assert.is((await lstat(join(folder, "proto/usr/bin/two"))).mode & 0o111, 0o111);
 });
 
-test("a clone of livelab itself has its links and bytes", async () => {
+test("a clone of livelab itself is accepted", async () => {
   await checkCheckout(".");
   assert.not.match(await readFile("builder/machines/sandbox/namespace-trial.sh", "utf8"), "\r");
 });

@@ -1,9 +1,9 @@
 /**
- * Whether the files that a build takes from the checkout came here as they were committed. Three things get lost on the
- * way without a word: line ends (core.autocrlf, archives made on Windows), links (core.symlinks=false, which git sets on
- * file systems without them) and executable bits (core.fileMode=false; VFAT, SMB and shared folders of virtual machines).
- * The shell then misreads scripts, and the image gets text files where it needs links. Changes that a person makes are
- * not lost: they are built, and gitstatus says `dirty`.
+ * Checks that a clone or an archive delivered the build's files as committed. Three properties can get lost silently: line
+ * ends (core.autocrlf, archives made on Windows), links (core.symlinks=false, which git sets on file systems without links)
+ * and executable bits (core.fileMode=false; VFAT, SMB and shared folders of virtual machines). The shell then misreads
+ * scripts, and the image contains text files in place of links. Deliberate changes are accepted: they are built, and
+ * gitstatus says `dirty`.
  * Source: git-config(1).
  */
 import { constants } from "node:fs";
@@ -14,19 +14,19 @@ import { InputError } from "../builder-error.js";
 import { blobId, type CommittedFiles, readCommittedFiles } from "./committed-files.js";
 import { readGit } from "./read-git.js";
 
-/** All below it goes into the image. */
+/** All files below it go into the image. */
 const IMAGE_FOLDER = "proto";
 
-/** Of these, livelab runs the shell files, hands them to guests, and reads the locks. TypeScript bears any line ends. */
+/** Folders whose shell files livelab runs here and in guests, and whose locks it reads. TypeScript accepts any line ends. */
 const PROGRAM_FOLDERS = ["builder", "harness", "vm"];
 const READ_AS_IS = /\.(sh|Packages)$/;
 
-/** How many files a message names. */
+/** Highest number of files that a message names. */
 const NAMED_FILES = 5;
 
-/** A plain file that is used as it is. */
+/** A plain file that is used unchanged. */
 interface PlainFile {
-  /** Below the project's root. */
+  /** Path below the project's root. */
   readonly path: string;
   readonly content: Buffer;
   readonly isProgram: boolean;
@@ -35,7 +35,7 @@ interface PlainFile {
 /** @param projectRoot folder that holds package.json @throws InputError BAD_CHECKOUT */
 export async function checkCheckout(projectRoot: string): Promise<void> {
   const root = await realpath(projectRoot);
-  // Without git, as in a tarball, the files alone have to show it.
+  // Without git, e.g. in a tarball, the checks use only the files.
   const committed = await readCommittedFiles(root).catch(() => undefined);
   const files = await readPlainFiles(root);
   assertLineEnds(files, committed);
@@ -70,7 +70,7 @@ function assertLineEnds(files: readonly PlainFile[], committed: CommittedFiles |
   if (altered.length === 0) return;
   throw badCheckout(`lines end in CRLF, as on Windows, in ${named(altered)}`, [
     "clone again with `git clone -c core.autocrlf=false`, or unpack the archive without conversion;",
-    "a file that an editor changed: sed -i 's/\\r$//' FILE",
+    "if an editor changed a file: sed -i 's/\\r$//' FILE",
   ]);
 }
 
@@ -90,13 +90,13 @@ async function assertLinks(
     if (isLink) links.push(file);
   }
   if (links.length === 0) return;
-  throw badCheckout(`links are plain files that hold their targets: ${named(links)}`, [
-    "git makes them so with core.symlinks=false; on a file system that has links:",
+  throw badCheckout(`links are plain files that contain their targets: ${named(links)}`, [
+    "git does this with core.symlinks=false; on a file system with links:",
     `git config core.symlinks true && git checkout HEAD -- ${IMAGE_FOLDER}`,
   ]);
 }
 
-/** Text files end in a newline; a target has none, and leads to a place in the image or beside the file. */
+/** Text files end in a newline. A link's target does not, and is an absolute path or an existing one relative to the file. */
 async function looksLikeLink(root: string, path: string, content: Buffer): Promise<boolean> {
   const text = content.toString("utf8");
   if (text === "" || /[\s\0]/.test(text) || content.length >= 4096) return false;
@@ -122,24 +122,24 @@ async function assertModes(
   if (others.length > 1 && others.every(({ isProgram }) => isProgram)) throw lostModes(others);
 }
 
-/** Whether git is configured to ignore modes here (core.fileMode), so that it neither sets nor compares them. */
+/** Whether git ignores modes in this checkout (core.fileMode=false), so that it neither sets nor compares them. */
 const ignoresModes = async (root: string): Promise<boolean> =>
   (await readGit(root, ["config", "--type=bool", "--default=true", "core.fileMode"])).trim() === "false";
 
 const lostModes = (files: readonly PlainFile[]): InputError =>
   badCheckout(`executable bits are not as committed: ${named(files)}`, [
-    "this file system, or core.fileMode=false, does not keep them; on one that does:",
+    "this file system or core.fileMode=false loses them; on a file system that keeps them:",
     `git config core.fileMode true && git checkout HEAD -- ${IMAGE_FOLDER}`,
   ]);
 
-/** Whether content is the committed one of its path: of a link, the target. */
+/** Whether content equals the committed content of its path; the content of a link is its target. */
 function isCommittedContent(committed: CommittedFiles | undefined, path: string, content: Buffer): boolean {
   const id = committed?.get(path)?.id;
   return id !== undefined && blobId(content, id) === id;
 }
 
 const badCheckout = (what: string, remedy: readonly string[]): InputError =>
-  new InputError("BAD_CHECKOUT", `this checkout of livelab is not what was committed: ${what}`, {
+  new InputError("BAD_CHECKOUT", `this checkout of livelab differs from its commit: ${what}`, {
     hint: remedy.join(" "),
   });
 

@@ -1,7 +1,7 @@
 /**
  * The files of a commit, and how files on disk differ from them: bytes, kind and executable bit.
- * git's own answer depends on settings (core.autocrlf, core.fileMode, core.symlinks) and on marks in its index
- * (assume-unchanged, skip-worktree), with which it passes over files that have changed. This module looks at the files.
+ * `git status` depends on settings (core.autocrlf, core.fileMode, core.symlinks) and on marks in the index
+ * (assume-unchanged, skip-worktree), which make it skip changed files. This module compares the files themselves.
  * Source: gitformat-index(5) for modes; git-hash-object(1), "blob".
  */
 import { createHash } from "node:crypto";
@@ -12,7 +12,7 @@ import { readGit } from "./read-git.js";
 /** One file of a commit. */
 export interface CommittedFile {
   readonly kind: "file" | "program" | "link" | "submodule";
-  /** Digest of its content, or of a link's target, as git names it. */
+  /** git's object id of the content, or of a link's target. */
   readonly id: string;
 }
 
@@ -26,7 +26,7 @@ const KINDS: Readonly<Record<string, CommittedFile["kind"]>> = {
   "160000": "submodule",
 };
 
-/** The files of a repository's HEAD. @throws Error of git without a repository, a commit or git */
+/** Lists the files of a repository's HEAD. @throws ProgramError if the repository, the commit or git is missing */
 export async function readCommittedFiles(root: string): Promise<CommittedFiles> {
   const listed = await readGit(root, ["ls-tree", "-r", "-z", "--full-tree", "HEAD"]);
   return new Map(
@@ -42,16 +42,16 @@ export async function readCommittedFiles(root: string): Promise<CommittedFiles> 
 
 /** How a path on disk differs from the commit. */
 export type Difference =
-  /** Nothing is there, or what is there is neither a file nor a link, or may not be read. */
+  /** The path is missing, is neither a file nor a link, or cannot be read. */
   | "absent"
   /** A file in place of a link, or the other way round. */
   | "kind"
   /** Other bytes, or another target. */
   | "content"
-  /** The executable bit alone. */
+  /** Only the executable bit. */
   | "mode";
 
-/** Undefined when the path is as committed. Synchronous: hundreds of small files take 30 ms so, and 200 ms otherwise. */
+/** Undefined if the path is as committed. Synchronous: hundreds of small files take 30 ms, and 200 ms asynchronously. */
 export function differenceOf(root: string, path: string, committed: CommittedFile): Difference | undefined {
   const full = join(root, path);
   let found: Stats;
@@ -69,7 +69,7 @@ export function differenceOf(root: string, path: string, committed: CommittedFil
   return committed.kind !== "link" && isProgram !== (committed.kind === "program") ? "mode" : undefined;
 }
 
-/** The id that git gives this content. @param like an id of the repository: its length tells SHA-1 from SHA-256 */
+/** The id that git gives this content. @param like an id of the repository: its length shows SHA-1 or SHA-256 */
 export function blobId(content: Buffer, like: string): string {
   const hash = createHash(like.length === 64 ? "sha256" : "sha1");
   return hash.update(`blob ${content.length}\0`).update(content).digest("hex");

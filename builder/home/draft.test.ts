@@ -12,7 +12,7 @@ import { formatOwner, thisProcess } from "./owner.js";
 
 const test = suite("draft");
 const IMPORTS = importLine("Draft, sweepDrafts", "./draft.js", import.meta.url);
-/** A program that makes a folder and is not done with it when it is killed. */
+/** A program that begins a folder and runs until it is killed. */
 const maker = (target: string): string => `${IMPORTS}
   import { mkdirSync } from "node:fs";
   const draft = await Draft.begin(${JSON.stringify(target)});
@@ -21,7 +21,7 @@ const maker = (target: string): string => `${IMPORTS}
   setInterval(() => {}, 1000);`;
 
 test(
-  "a file, a folder and a link appear whole under their names, and nothing else is left",
+  "a committed file, folder and link appear complete under their names, and no draft stays",
   within(10_000, async () => {
     await using dir = await TempDir.create("draft");
     await replaceFile(join(dir.path, "file"), "one");
@@ -43,7 +43,7 @@ test(
 );
 
 test(
-  "a name as long as a file system allows can be made",
+  "a draft accepts the longest name that the file system allows",
   within(10_000, async () => {
     await using dir = await TempDir.create("draft");
     const names = ["x".repeat(255), "ő".repeat(127)];
@@ -53,7 +53,7 @@ test(
 );
 
 test(
-  "sweeping removes what a killed process left, and not what runs",
+  "a sweep removes the draft of a killed process and keeps those of running ones",
   within(20_000, async () => {
     await using dir = await TempDir.create("draft");
     await using killed = await startProgram(maker(join(dir.path, "a")));
@@ -69,7 +69,7 @@ test(
   }),
 );
 
-const elsewhere = "sweeping leaves what a process in other PID, mount and network namespaces makes, until it is killed";
+const elsewhere = "a sweep keeps the draft of a process in other PID, mount and network namespaces until it is killed";
 const refused = await namespaceRefusal();
 testUnless(
   test,
@@ -86,7 +86,7 @@ testUnless(
   }),
 );
 
-/** What a user may have in the folder of the outputs: much of it looks like what some program names its own. */
+/** Names that a user may have in the output folder, many of them similar to livelab's own. */
 const USERS_NAMES = [
   "photos.2024-06",
   "20260102T030405Z.4711-12345",
@@ -103,7 +103,7 @@ const USERS_NAMES = [
 ];
 
 test(
-  "sweeping leaves every file, folder and link of a user, whatever its name",
+  "a sweep keeps every file, folder and link of a user, whatever its name",
   within(10_000, async () => {
     for (const kind of ["file", "folder", "empty folder", "link"] as const) {
       await using dir = await TempDir.create("draft");
@@ -127,7 +127,7 @@ test(
 );
 
 test(
-  "sweeping leaves to another user what is theirs",
+  "a sweep keeps the drafts of another user",
   within(20_000, async () => {
     await using dir = await TempDir.create("draft");
     await chmod(dir.path, 0o755);
@@ -143,14 +143,14 @@ test(
   }),
 );
 
-test("only a name that ends in the marker and its token is that of a draft", () => {
+test("isDraftName() accepts only names that end in the marker and a token", () => {
   assert.ok(isDraftName("a.livelab-0123456789abcdef"));
   for (const name of ["a.livelab-2024", "a.livelab-0123456789abcdef.tar", "photos.2024-06", "livelab-0123456789abcdef"])
     assert.not(isDraftName(name), name);
 });
 
 test(
-  "a folder in which nothing can be made is named, and nothing is left there",
+  "Draft.begin() names the folder that it cannot write, and leaves no file in it",
   within(10_000, async () => {
     await using dir = await TempDir.create("draft");
     const error = (await thrownBy(Draft.begin(join(dir.path, "absent", "a")))) as Error;
@@ -167,7 +167,7 @@ test(
 );
 
 test(
-  "no sweep, however many run at once, takes a draft from a process that makes it",
+  "concurrent sweeps never remove the draft of a running process",
   within(60_000, async () => {
     await using dir = await TempDir.create("draft");
     const sweeper = `${IMPORTS}

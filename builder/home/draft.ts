@@ -1,12 +1,12 @@
 /**
- * Things being made: a file, folder or link that appears under its name whole or not at all, and working folders that
- * go with their process. Each is made in a folder `<name>.livelab-<token>` beside its place:
+ * Drafts: a file, folder or link that appears under its name completely or not at all, and working folders that are removed
+ * with their process. Each is made in a folder `<name>.livelab-<token>` next to its final place:
  *
- *   owner   claimed by the process that makes the thing
- *   new     the thing
+ *   owner   claimed by the process that makes the content
+ *   new     the content
  *
- * What a killed process left is removed when somebody sweeps the folder: only folders with that name and with an owner file
- * that livelab wrote, and only once their owner's claim is free. Nothing that a user makes looks like that.
+ * A sweep of the parent folder removes the drafts of killed processes: only folders that have such a name and an owner file
+ * written by livelab, and only when the owner's claim is free. Files of a user do not look like that.
  */
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
@@ -18,16 +18,16 @@ import { removeTree } from "./remove-tree.js";
 
 const OWNER = "owner";
 const CONTENT = "new";
-/** Of the name of the thing, for people who look into the folder; the whole may be too long for a file name. */
+/** Longest part of the target's name in a draft's name, for the reader. The full name could make a file name too long. */
 const NAME_CHARACTERS = 40;
 
-/** Whether a name is that of a folder in which something is made. */
+/** Whether a name is that of a draft's folder. */
 export const isDraftName = (name: string): boolean => /\.livelab-[0-9a-f]{16}$/.test(name);
 
 export class Draft implements AsyncDisposable {
-  /** Where to make the thing. Nothing is there yet. */
+  /** Where the caller makes the content. The path does not exist at first. */
   readonly path: string;
-  /** The folder around it, for what else goes with the draft. */
+  /** The draft's folder; other files in it are removed with the draft. */
   readonly folder: string;
   readonly #target: string;
   readonly #claim: Claim;
@@ -42,10 +42,10 @@ export class Draft implements AsyncDisposable {
   }
 
   /**
-   * Begins a thing; disposing of it removes what was not committed.
-   * @param target where it goes, in a folder that exists
-   * @param asRoot false when its files may belong to ids of our user namespace; see removeTree()
-   * @throws BuilderError NO_LOCKS; the file system's error when the folder cannot be made
+   * Begins a draft. Its disposal removes everything that was not committed.
+   * @param target final path, in a folder that exists
+   * @param asRoot false if its files may belong to ids of our user namespace; see removeTree()
+   * @throws BuilderError NO_LOCKS; the file system's error if the folder cannot be made
    */
   static async begin(target: string, asRoot = true): Promise<Draft> {
     for (;;) {
@@ -60,40 +60,40 @@ export class Draft implements AsyncDisposable {
         await rm(folder, { recursive: true, force: true });
         throw error;
       }
-      // Somebody who sweeps came between the making of the file and its lock, and has removed the folder.
+      // A sweep removed the folder after the file was made and before it was claimed: try again.
     }
   }
 
-  /** Moves the thing to its place. A file, a link or an empty folder there is replaced, as rename(2) does. */
+  /** Moves the content to the target. Replaces a file, a link or an empty folder there, like rename(2). */
   async commit(): Promise<void> {
     await rename(this.path, this.#target);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // What the thing is for counts, not the tidying up: the next sweep removes the rest.
+    // A failed cleanup must not hide the caller's result: the next sweep removes the rest.
     await removeClaimed(this.folder, this.#claim, this.#asRoot).catch(() => undefined);
   }
 }
 
-/** Writes a file whole or not at all. */
+/** Writes a file completely or not at all. */
 export async function replaceFile(path: string, content: string): Promise<void> {
   await using draft = await Draft.begin(path);
   await writeFile(draft.path, content);
   await draft.commit();
 }
 
-/** Removes what killed processes of this user left half made in a folder. @param asRoot see removeTree() */
+/** Removes the drafts of this user's killed processes from a folder. @param asRoot see removeTree() */
 export async function sweepDrafts(folder: string, asRoot = true): Promise<void> {
   for (const draft of await draftsIn(folder)) {
     const claim = await claimExisting(join(draft, OWNER)).catch((error: unknown) => {
-      if (error instanceof BuilderError && error.code === "NOT_WRITABLE") return undefined; // another user's
+      if (error instanceof BuilderError && error.code === "NOT_WRITABLE") return undefined; // a draft of another user
       throw error;
     });
     if (claim !== undefined) await removeClaimed(draft, claim, asRoot);
   }
 }
 
-/** The drafts of a folder that a process makes now, each with its owner as far as known. */
+/** The drafts of a folder that a running process is making, each with its owner, if known. */
 export async function liveDrafts(folder: string): Promise<{ folder: string; owner: Owner | undefined }[]> {
   const found: { folder: string; owner: Owner | undefined }[] = [];
   for (const draft of await draftsIn(folder)) {
@@ -103,7 +103,7 @@ export async function liveDrafts(folder: string): Promise<{ folder: string; owne
   return found;
 }
 
-/** @param folder which may not exist */
+/** @param folder may be missing */
 async function draftsIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(ignoreAbsence);
   return entries
@@ -112,7 +112,7 @@ async function draftsIn(folder: string): Promise<string[]> {
     .filter((draft) => readOwner(join(draft, OWNER)) !== undefined);
 }
 
-/** The owner file goes last: a removal that is cut short is gone on with by the next sweep. */
+/** Removes the owner file last, so that the next sweep continues an interrupted removal. */
 async function removeClaimed(folder: string, claim: Claim, asRoot: boolean): Promise<void> {
   try {
     const names = await readdir(folder).catch(ignoreAbsence);

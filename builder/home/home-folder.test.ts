@@ -3,11 +3,11 @@ import * as assert from "uvu/assert";
 import type { BuilderError } from "../builder-error.js";
 import { homeFolder } from "./home-folder.js";
 
-const test = suite("the folder of LIVELAB_HOME");
-/** A user id that no /etc/passwd has. */
+const test = suite("homeFolder()");
+/** A user id without an entry in /etc/passwd. */
 const NUMBER = 54321;
 
-test("is LIVELAB_HOME, else below XDG_CACHE_HOME, else below HOME", () => {
+test("returns LIVELAB_HOME, else a folder below XDG_CACHE_HOME, else one below HOME", () => {
   const env = { LIVELAB_HOME: "/lab", XDG_CACHE_HOME: "/cache", HOME: "/home/me" };
   assert.is(homeFolder(env, NUMBER), "/lab");
   assert.is(homeFolder({ ...env, LIVELAB_HOME: "" }, NUMBER), "/cache/livelab");
@@ -15,12 +15,12 @@ test("is LIVELAB_HOME, else below XDG_CACHE_HOME, else below HOME", () => {
   assert.is(homeFolder({ LIVELAB_HOME: "lab" }, NUMBER), `${process.cwd()}/lab`);
 });
 
-test("ignores a XDG_CACHE_HOME and a HOME that are empty or not absolute, and asks /etc/passwd without HOME", () => {
+test("ignores XDG_CACHE_HOME and HOME if they are empty or not absolute, and reads /etc/passwd without HOME", () => {
   assert.is(homeFolder({ XDG_CACHE_HOME: "cache", HOME: "/home/me" }, NUMBER), "/home/me/.cache/livelab");
   for (const HOME of [undefined, "", "home"]) assert.is(homeFolder({ HOME }, 0), "/root/.cache/livelab");
 });
 
-test("is asked for in a sentence when its user has neither HOME nor an entry in /etc/passwd", () => {
+test("throws NO_HOME with a hint for a user without HOME and without an entry in /etc/passwd", () => {
   assert.throws(
     () => homeFolder({ HOME: "" }, NUMBER),
     (error: BuilderError) => {

@@ -1,15 +1,15 @@
 /**
- * Where $LIVELAB_HOME is when nobody says, by the XDG Base Directory Specification: $XDG_CACHE_HOME/livelab, which is
- * ~/.cache/livelab by default. Paths that are not absolute do not count there.
+ * The default of $LIVELAB_HOME, by the XDG Base Directory Specification: $XDG_CACHE_HOME/livelab, or ~/.cache/livelab if
+ * that variable is not set. The specification requires absolute paths; others are ignored.
  */
 import { isAbsolute, join, resolve } from "node:path";
 import { describeUser, passwdEntryOf } from "../../base/user-name.js";
 import { BuilderError } from "../builder-error.js";
 
 /**
- * The folder's absolute path; it need not exist.
- * @param env the environment: LIVELAB_HOME, XDG_CACHE_HOME, HOME @param uid whose home folder counts without HOME
- * @throws BuilderError NO_HOME for a user without a home folder, as in a container that runs as a bare number
+ * Returns the folder's absolute path; the folder may be missing.
+ * @param env the environment: LIVELAB_HOME, XDG_CACHE_HOME, HOME @param uid user whose home folder is used without HOME
+ * @throws BuilderError NO_HOME for a user without a home folder, e.g. in a container whose uid has no entry in /etc/passwd
  */
 export function homeFolder(env: NodeJS.ProcessEnv, uid: number = process.getuid?.() ?? -1): string {
   if (env["LIVELAB_HOME"]) return resolve(env["LIVELAB_HOME"]);

@@ -9,7 +9,7 @@ import { openHome } from "./home.js";
 
 const test = suite("name of the home");
 
-test("a home whose name is not UTF-8 is refused with its path, and no other folder is made in its stead", async () => {
+test("openHome() rejects a path that is not UTF-8 and makes no other folder instead", async () => {
   await using dir = await TempDir.create("home");
   const root = join(dir.path, Buffer.from([0x68, 0xff]).toString());
   const { kind, message } = (await thrownBy(openHome(root))) as LivelabError;

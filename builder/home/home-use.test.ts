@@ -33,11 +33,11 @@ async function assertBusy(work: Promise<unknown>, where: RegExp): Promise<void> 
 
 const refused = await namespaceRefusal();
 for (const elsewhere of [false, true]) {
-  const of = elsewhere ? "in other PID, mount and network namespaces" : "beside it";
+  const of = elsewhere ? "in other PID, mount and network namespaces" : "in the same namespaces";
   const where = elsewhere ? /another livelab in another container \(.*pid 1 there\)$/ : /another livelab \(pid \d+\)$/;
   const cases: [string, () => Promise<void>][] = [
     [
-      `gc is refused while a livelab ${of} uses the home, and not after that one was killed`,
+      `gc is refused while a livelab ${of} uses the home, and runs after that process was killed`,
       async () => {
         await using dir = await TempDir.create("home-use");
         const home = await openHome(dir.path);
@@ -52,7 +52,7 @@ for (const elsewhere of [false, true]) {
       },
     ],
     [
-      `while gc ${of} runs, gc and other use are refused, and not after it was killed`,
+      `while a gc ${of} runs, gc and other uses are refused; after it was killed, they are not`,
       async () => {
         await using dir = await TempDir.create("home-use");
         const home = await openHome(dir.path);
@@ -74,7 +74,7 @@ for (const elsewhere of [false, true]) {
 }
 
 test(
-  "a process that uses the home may collect in it by itself, and use it while it does",
+  "a process that uses the home may run gc in it, and use it meanwhile",
   within(10_000, async () => {
     await using dir = await TempDir.create("home-use");
     const home = await openHome(dir.path);
@@ -91,7 +91,7 @@ test(
 );
 
 test(
-  "gc is refused while a livelab of a former version uses the home, and not after its end",
+  "gc is refused while a livelab of a former version uses the home, and runs after its end",
   within(10_000, async () => {
     await using dir = await TempDir.create("home-use");
     const home = await openHome(dir.path);
@@ -105,7 +105,7 @@ test(
 );
 
 test(
-  "the mark goes with its process, and a killed one's with the next sweep",
+  "a mark is removed when its process ends, and by the next sweep if the process was killed",
   within(20_000, async () => {
     await using dir = await TempDir.create("home-use");
     const home = await openHome(dir.path);
@@ -122,11 +122,11 @@ test(
 );
 
 test(
-  "of many that begin to collect and to use the home at once, gc never runs beside another",
+  "of many processes that start gc or use the home at once, gc never runs together with another",
   within(60_000, async () => {
     await using dir = await TempDir.create("home-use");
     const log = JSON.stringify(join(dir.path, "log"));
-    // Between "in" and "out" of a gc no line of another may stand.
+    // No line of another process may be between "in" and "out" of a gc.
     const contend = (name: string, work: string): string =>
       `import { appendFileSync } from "node:fs";
       const log = (word) => appendFileSync(${log}, word + " ${name}\\n");
@@ -139,7 +139,7 @@ test(
         if (alone !== undefined) { log("in"); await pause(); log("out"); await alone[Symbol.asyncDispose](); }
         await pause();
       }`;
-    // A process uses a home to its end: so each turn is one of its own.
+    // A process uses a home until it ends, so each turn is a process.
     const use = `
       for (let turn = 0; turn < 20; turn++) {
         if (await tryTo(async () => { await markInUse(home); return true; })) { log("uses"); await pause(); log("uses"); break; }

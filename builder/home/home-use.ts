@@ -1,6 +1,6 @@
 /**
- * Who uses $LIVELAB_HOME now: builds, shells and downloads share it, gc wants it alone.
- * Each user keeps a draft "in-use" in machines/ for as long as its process lives; sweeping removes those of killed ones.
+ * Shared and exclusive use of $LIVELAB_HOME: builds, shells and downloads share it, gc needs it exclusively.
+ * Each process that uses the home keeps a draft "in-use" in machines/ while it lives; a sweep removes those of killed ones.
  */
 import { rmSync } from "node:fs";
 import { readdir } from "node:fs/promises";
@@ -14,9 +14,9 @@ const MARK = "in-use";
 
 /** This process's marks, by folder of machines. */
 const marks = new Map<string, Promise<Draft>>();
-/** Folders of the marks that are there. */
+/** Folders of the marks that this process has made. */
 const folders = new Set<string>();
-/** Homes that this process has for itself. */
+/** Homes that this process uses exclusively. */
 const alone = new Set<string>();
 
 function removeMarks(): void {
@@ -36,7 +36,7 @@ export async function markInUse(home: LivelabHome): Promise<void> {
 
 async function makeMark(home: LivelabHome): Promise<Draft> {
   const mark = await Draft.begin(join(home.machines, MARK));
-  // Looked for after the mark is there, as gc looks for marks after its lock is: one of the two sees the other.
+  // First mark, then check gc's lock; gc first locks, then checks for marks. So at least one of the two sees the other.
   if (!alone.has(home.root) && (await isHeld(gcLock(home)))) {
     const owner = readOwner(gcLock(home));
     await mark[Symbol.asyncDispose]();
@@ -47,7 +47,7 @@ async function makeMark(home: LivelabHome): Promise<Draft> {
   return mark;
 }
 
-/** Takes the home for one process alone. @throws BuilderError BUSY while another process uses it; NO_LOCKS, NOT_WRITABLE */
+/** Takes exclusive use of the home. @throws BuilderError BUSY while another process uses it; NO_LOCKS, NOT_WRITABLE */
 export async function takeAlone(home: LivelabHome): Promise<AsyncDisposable> {
   const lock = await OwnerLock.take(gcLock(home), home.root);
   const isOthers = ({ folder }: { folder: string }): boolean =>

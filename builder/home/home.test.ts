@@ -9,18 +9,18 @@ import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
 import type { BuilderError } from "../builder-error.js";
 import { openHome } from "./home.js";
 
-const test = suite("LIVELAB_HOME");
+const test = suite("openHome()");
 /** An ordinary user, with and without an entry in /etc/passwd. */
 const NOBODY = 65534;
 const NUMBER = 54321;
 
 const refusalOf = (root: string): Promise<BuilderError> =>
   openHome(root).then(
-    () => assert.unreachable("it was accepted") as never,
+    () => assert.unreachable("openHome() accepted the folder") as never,
     (error: BuilderError) => error,
   );
 
-/** Opens a home as another user. @returns what was thrown, or undefined */
+/** Opens a home as another user. @returns the error, or undefined */
 async function openAs(uid: number, root: string): Promise<Pick<BuilderError, "kind" | "message" | "hint"> | undefined> {
   const program = `
     import { openHome } from ${JSON.stringify(join(findProjectRoot(), "dist/builder/home/home.js"))};
@@ -38,7 +38,7 @@ async function openAs(uid: number, root: string): Promise<Pick<BuilderError, "ki
   return kind === undefined ? undefined : { kind, message, hint };
 }
 
-test("is made where it is missing, with all its folders, and opens again", async () => {
+test("makes a missing home with all its folders, and opens it again", async () => {
   await using dir = await TempDir.create("home");
   const root = join(dir.path, "a/b");
   await openHome(root);
@@ -46,7 +46,7 @@ test("is made where it is missing, with all its folders, and opens again", async
   assert.equal((await readdir(root)).sort(), ["bases", "builds", "layers", "locks", "machines", "store", "vm"]);
 });
 
-test("names the path when a file, a file above it, or a link to nothing is in its place", async () => {
+test("names the path and the reason if it is a file, below a file, a bad link or too long", async () => {
   await using dir = await TempDir.create("home");
   await writeFile(join(dir.path, "file"), "");
   await symlink("nowhere", join(dir.path, "link"));
@@ -69,7 +69,7 @@ test("names the path when a file, a file above it, or a link to nothing is in it
 const rootTest = (title: string, body: () => Promise<void>): void =>
   testUnless(test, title, needsRoot("to make files of several users"), body);
 
-rootTest("is refused with folder, owner and remedy when another user filled it, as a whole or in part", async () => {
+rootTest("rejects a home that another user filled, completely or in part, with folder, owner and remedy", async () => {
   await using dir = await TempDir.create("home");
   await chmod(dir.path, 0o755);
   const root = join(dir.path, "home");
@@ -96,7 +96,7 @@ rootTest("is refused with folder, owner and remedy when another user filled it, 
   await own(join(root, "store/sha256/ab"));
   await refused(join(root, "bases/key"));
   await own(join(root, "bases/key"));
-  await chmod(join(root, "layers/key"), 0o777); // it may be written, and has root's owners inside all the same
+  await chmod(join(root, "layers/key"), 0o777); // writable, but files below it still belong to root
   await refused(join(root, "layers/key"));
   await own(join(root, "layers/key"));
   await refused(join(root, "builds/one"));
@@ -110,7 +110,7 @@ rootTest("is refused with folder, owner and remedy when another user filled it, 
   assert.is(await openAs(NUMBER, root), undefined);
 });
 
-rootTest("a foreign home with a space in its name is quoted in the commands that take it over", async () => {
+rootTest("quotes a home with a space in its path in the commands that take it over", async () => {
   await using dir = await TempDir.create("home");
   await chmod(dir.path, 0o755);
   const root = join(dir.path, "my home");
@@ -121,7 +121,7 @@ rootTest("a foreign home with a space in its name is quoted in the commands that
   );
 });
 
-test("leaves the probe of another livelab alone that has the same pid, as in another container", async () => {
+test("keeps the probe of another livelab with the same pid, e.g. in another container", async () => {
   await using dir = await TempDir.create("home");
   const probe = `.probe.${process.pid}`;
   await writeFile(join(dir.path, probe), "");
@@ -132,7 +132,7 @@ test("leaves the probe of another livelab alone that has the same pid, as in ano
   );
 });
 
-rootTest("of an ordinary user is refused to root before root leaves anything there", async () => {
+rootTest("rejects an ordinary user's home for root, before root writes a file there", async () => {
   await using dir = await TempDir.create("home");
   const root = join(dir.path, "home");
   await mkdir(join(root, "store"), { recursive: true });
@@ -145,28 +145,25 @@ rootTest("of an ordinary user is refused to root before root leaves anything the
   assert.equal(await readdir(root), ["store"]);
 });
 
-rootTest("may be root's in a folder of another user, as in a container with a folder of its host", async () => {
+rootTest("accepts a home of root in another user's folder, e.g. in a container with a folder of its host", async () => {
   await using dir = await TempDir.create("home");
   await chown(dir.path, NUMBER, NUMBER);
   await openHome(dir.path);
   await openHome(dir.path);
 });
 
-rootTest(
-  "is refused when it would be made in another user's folder, and then not by chown of that folder",
-  async () => {
-    await using dir = await TempDir.create("home");
-    await chmod(dir.path, 0o755);
-    for (const root of [join(dir.path, "home"), dir.path]) {
-      const error = await openAs(NUMBER, root);
-      assert.is(error?.kind, "host");
-      assert.match(error?.message ?? "", `permission denied; ${dir.path} belongs to root`);
-      assert.not.match(error?.hint ?? "", "chown");
-    }
-  },
-);
+rootTest("does not suggest chown for a home that would be made in another user's folder", async () => {
+  await using dir = await TempDir.create("home");
+  await chmod(dir.path, 0o755);
+  for (const root of [join(dir.path, "home"), dir.path]) {
+    const error = await openAs(NUMBER, root);
+    assert.is(error?.kind, "host");
+    assert.match(error?.message ?? "", `permission denied; ${dir.path} belongs to root`);
+    assert.not.match(error?.hint ?? "", "chown");
+  }
+});
 
-rootTest("is refused on a read-only file system, in whole or in part, also to root", async () => {
+rootTest("rejects a home on a read-only file system, completely or in part, also for root", async () => {
   await using dir = await TempDir.create("home");
   const root = join(dir.path, "home");
   await openHome(root);

@@ -1,6 +1,6 @@
 /**
- * The folders of $LIVELAB_HOME, in one place, and the check that they are ours.
- * What is in them: store (inputs/store.ts), layers (layers.ts), vm (machines/vm-stages.ts), releases (release.ts).
+ * The folders of $LIVELAB_HOME, and the check that they belong to this user.
+ * Contents: store (store/store.ts), layers (machines/sandbox/), vm (machines/vm/vm-stages.ts), builds (release/release.ts).
  */
 import { constants } from "node:fs";
 import { access, mkdir, mkdtemp, readdir, rmdir, stat } from "node:fs/promises";
@@ -19,32 +19,32 @@ export interface LivelabHome {
   readonly store: string;
   /** Roots of builder machines by key. */
   readonly bases: string;
-  /** What each stage wrote, by stage key. */
+  /** Files that each stage wrote in the sandbox, by stage key. */
   readonly layers: string;
-  /** The builder VM's disk with what each stage wrote, and its saved states. */
+  /** The builder VM's disk, with the files that each stage wrote, and its saved states. */
   readonly vm: string;
-  /** A folder a release: record, logs, lock. */
+  /** One folder for each release: record, logs, lock. */
   readonly builds: string;
-  /** Folders of running machines; empty when none runs. */
+  /** Folders of running machines, and marks of processes that use the home. */
   readonly machines: string;
-  /** Locks on what is being made, by its key. */
+  /** Locks on work in progress, by its key. */
   readonly locks: string;
 }
 
 /** Folder of a release's record, logs and lock. */
 export const releaseFolder = (home: LivelabHome, stamp: string): string => join(home.builds, stamp);
-/** Folder of what a failed stage left in the release. */
+/** Folder of the files that a failed stage of the release wrote. */
 export const failedLayerFolder = (home: LivelabHome, stamp: string): string =>
   join(releaseFolder(home, stamp), "failed");
 
 /**
- * Makes the folders where they are missing, and checks that this user can work in them.
+ * Makes missing folders, and checks that this user can work in them.
  * @throws BuilderError NOT_WRITABLE, FOREIGN_HOME
  */
 export async function openHome(root: string): Promise<LivelabHome> {
   if (!hasReadableName(root)) {
-    throw new BuilderError("NOT_WRITABLE", `the name of LIVELAB_HOME, ${root}, has bytes that are not UTF-8`, {
-      hint: "set LIVELAB_HOME to a folder whose name is UTF-8",
+    throw new BuilderError("NOT_WRITABLE", `the path of LIVELAB_HOME, ${root}, has bytes that are not UTF-8`, {
+      hint: "set LIVELAB_HOME to a folder whose path is UTF-8",
     });
   }
   const home: LivelabHome = {
@@ -62,19 +62,19 @@ export async function openHome(root: string): Promise<LivelabHome> {
       throw await refused(home, folder, "make", cause);
     });
   await make(root);
-  await assertOurs(home); // before anything of ours is in it
+  await assertOurs(home); // before livelab writes to it
   for (const folder of Object.values(home)) await make(folder);
   return home;
 }
 
 /**
- * Fails for a home that another user filled: what that user made cannot be changed here, and roots of machines have the
- * owners that user could give them. Looks at every folder and file that livelab itself replaces, not into machines' roots.
+ * Rejects a home that another user filled: this user cannot change its files, and the roots of machines have owners that
+ * depend on the user who made them. Checks every folder and file that livelab itself replaces, not the machines' roots.
  */
 async function assertOurs(home: LivelabHome): Promise<void> {
   const { store, builds } = home;
   const ourUid = await uidOfNewFiles(home);
-  // The folder itself may be another's, as one that a container gets from its host.
+  // The home folder itself may belong to another user, e.g. one that a container gets from its host.
   for (const folder of Object.values(home)) {
     const entries = await entriesOf(folder);
     await assertEntries(entries, { home, ourUid });
@@ -83,11 +83,11 @@ async function assertOurs(home: LivelabHome): Promise<void> {
   }
 }
 
-/** Files get this owner here; on a network share or in a container that need not be who we are. */
+/** Owner of new files here. On a network share or in a container it may differ from the uid of this process. */
 async function uidOfNewFiles(home: LivelabHome): Promise<number> {
   const { root } = home;
   try {
-    // A name of its own: livelabs in two containers may have the same pid.
+    // A random name, because livelabs in two containers may have the same pid.
     const probe = await mkdtemp(join(root, ".livelab-probe-"));
     try {
       return (await stat(probe)).uid;
@@ -100,9 +100,9 @@ async function uidOfNewFiles(home: LivelabHome): Promise<number> {
 }
 
 const entriesOf = async (folder: string): Promise<string[]> =>
-  (await readdir(folder).catch(() => [])).sort().map((name) => join(folder, name)); // a file, or unreadable and so foreign
+  (await readdir(folder).catch(() => [])).sort().map((name) => join(folder, name)); // [] for a file, or a folder that another user made unreadable
 
-/** Entries that vanish meanwhile are another livelab's, which uses the same home. */
+/** Ignores entries that disappear meanwhile: another livelab that uses the same home removed them. */
 async function assertEntries(
   paths: readonly string[],
   { home, ourUid }: { home: LivelabHome; ourUid: number },
@@ -111,10 +111,10 @@ async function assertEntries(
     const found = await stat(path).catch(() => undefined);
     if (found === undefined) continue;
     const isRootOfMachines = path.startsWith(`${home.bases}/`) || path.startsWith(`${home.layers}/`);
-    // Root may write everywhere, and would leave files that the owner cannot remove.
+    // Root can write everywhere, but its files could not be removed by the owner of the home.
     const mayShare = process.geteuid?.() !== 0 && !isRootOfMachines;
     if (found.uid !== ourUid && !mayShare) throw foreign(home, path, found.uid);
-    if (found.isFile() && path.startsWith(`${home.store}/`)) continue; // read, and replaced by its name only
+    if (found.isFile() && path.startsWith(`${home.store}/`)) continue; // files of the store are read, or replaced by a rename
     try {
       await access(path, found.isDirectory() ? constants.R_OK | constants.W_OK | constants.X_OK : constants.W_OK);
     } catch (cause) {
@@ -125,7 +125,7 @@ async function assertEntries(
   }
 }
 
-/** @param what tried on the folder: "make" or "write" */
+/** @param what the action that failed: "make" or "write" */
 async function refused(
   home: LivelabHome,
   folder: string,
@@ -142,7 +142,7 @@ async function refused(
   });
 }
 
-/** Owners inside the roots of machines are part of what they are: these are made anew, not handed over. */
+/** The take-over command removes the roots of machines: their files must keep their owners, so a chown would spoil them. */
 function foreign({ root, bases, layers }: LivelabHome, path: string, owner: number): BuilderError {
   const us = process.geteuid?.() ?? -1;
   const ownerName = passwdEntryOf(owner)?.name ?? `#${owner}`;
@@ -150,7 +150,7 @@ function foreign({ root, bases, layers }: LivelabHome, path: string, owner: numb
   const takeOver = `sudo rm -rf ${words} && sudo chown -R ${us} ${quoteWord(root)}`;
   const hint =
     us === 0
-      ? `run livelab as that user (sudo -u ${ownerName} ...), or set LIVELAB_HOME to a folder of root's own`
-      : `set LIVELAB_HOME to a folder of your own, or take this one over: ${takeOver}`;
+      ? `run livelab as that user (sudo -u ${ownerName} ...), or set LIVELAB_HOME to a folder that belongs to root`
+      : `set LIVELAB_HOME to a folder that belongs to you, or take this one over: ${takeOver}`;
   return new BuilderError("FOREIGN_HOME", `${root} was filled by another user: ${whoseIs(path, owner)}`, { hint });
 }

@@ -1,10 +1,10 @@
-/** Limits of work in a builder machine, which grow with its slowness. */
+/** Time limits for work in a builder machine; a slower machine gets a longer limit. */
 import { limitSignal } from "../../base/wait-at-most.js";
 import { overdue } from "../builder-error.js";
 
 /**
- * A signal that aborts with `signal`, or at the limit with BuilderError OVERDUE.
- * @param nativeMs the limit in milliseconds of native speed @param what the work, in words
+ * Returns a signal that aborts with `signal`, or at the limit with BuilderError OVERDUE.
+ * @param nativeMs the limit at native speed, in milliseconds @param what the work, for the message
  */
 export function limited(
   { signal, machines }: { readonly signal?: AbortSignal; readonly machines: { readonly timeScale: number } },

@@ -11,7 +11,7 @@ import { lineSink } from "./line-sink.js";
 
 const test = suite("line sink");
 
-test("passes bytes on and tells whole lines, torn or redrawn or without an end", async () => {
+test("passes bytes on and reports complete lines, also torn or redrawn ones and a last one without an end", async () => {
   const target = new PassThrough();
   const lines: string[] = [];
   const sink = lineSink(target, (line) => lines.push(line));
@@ -22,7 +22,7 @@ test("passes bytes on and tells whole lines, torn or redrawn or without an end",
   assert.equal(lines, ["one", "two", "done", "rest"]);
 });
 
-test("a character cut in two by the chunks is one character", async () => {
+test("decodes a character that is split between two chunks", async () => {
   const lines: string[] = [];
   const sink = lineSink(new PassThrough().resume(), (line) => lines.push(line));
   const bytes = Buffer.from("naïve\n");
@@ -32,7 +32,7 @@ test("a character cut in two by the chunks is one character", async () => {
   assert.equal(lines, ["naïve"]);
 });
 
-test("a full disk behind it is told", async () => {
+test("fails with the target's error if the disk is full", async () => {
   const target = new Writable({
     write: (_chunk, _encoding, done) => done(Object.assign(new Error("full"), { code: "ENOSPC" })),
   });
@@ -45,7 +45,7 @@ test("a full disk behind it is told", async () => {
   assert.is(await failure, "full");
 });
 
-test("a target that fails before anybody listens fails the sink, and ends no process", async () => {
+test("a target that fails before a listener is added fails the sink, and does not end the process", async () => {
   await using dir = await TempDir.create("line-sink");
   const sink = lineSink(createWriteStream(join(dir.path, "missing/log")), () => {});
   await sleep(50);
@@ -54,7 +54,7 @@ test("a target that fails before anybody listens fails the sink, and ends no pro
   sink.end("late");
 });
 
-test("a sink that is given up takes its target with it", async () => {
+test("destroying the sink destroys its target", async () => {
   const target = new PassThrough();
   const ended = finished(target).catch((error: Error) => error.message);
   lineSink(target, () => {}).destroy(new Error("given up"));

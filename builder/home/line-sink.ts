@@ -1,12 +1,12 @@
-/** A writable that passes bytes on unchanged and calls back with each whole line, without its line end. */
+/** A writable that passes bytes on unchanged and calls back with each complete line, without its line end. */
 import { pipeline, Transform, type Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 
 const LONGEST_LINE = 4096;
 
 /**
- * A failure of `target` fails the sink, also one that comes before anybody writes to it: a later writer finds it `errored`.
- * A sink that is destroyed takes `target` with it.
+ * An error of `target` fails the sink, even before the first write: a later writer finds the sink `errored`.
+ * Destroying the sink destroys `target`.
  * @param onLine gets at most the first 4096 characters of a line
  */
 export function lineSink(target: Writable, onLine: (line: string) => void): Transform {
@@ -14,7 +14,7 @@ export function lineSink(target: Writable, onLine: (line: string) => void): Tran
   let rest = "";
   const sink = new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      // apt and mksquashfs redraw a line with a carriage return: what stands last counts.
+      // apt and mksquashfs redraw a line with a carriage return: pass only the last text of the line.
       const lines = (rest + decoder.write(chunk)).split("\n");
       rest = (lines.pop() ?? "").slice(0, LONGEST_LINE);
       for (const line of lines) onLine(line.slice(0, LONGEST_LINE).split("\r").filter(Boolean).at(-1) ?? "");
@@ -25,7 +25,7 @@ export function lineSink(target: Writable, onLine: (line: string) => void): Tran
       done();
     },
   });
-  pipeline(sink, target, () => undefined); // both know how it ended
-  sink.on("error", () => undefined); // a listener from the first tick on: nobody else may have come yet
+  pipeline(sink, target, () => undefined); // the callers of both streams see the error themselves
+  sink.on("error", () => undefined); // without a listener, an early error would end the process
   return sink;
 }

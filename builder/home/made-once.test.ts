@@ -8,7 +8,7 @@ import { OwnerLock } from "./owner.js";
 
 const test = suite("made once");
 
-test("the second maker waits, with the first one's pid as its status, until its turn comes or its signal is raised", async () => {
+test("a second claim waits, with the first one's pid as its status, until it gets the lock or its signal aborts", async () => {
   await using dir = await TempDir.create("made-once");
   const home = await openHome(dir.path);
   const statuses: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * What is made once and used by all: of two livelabs that need the same thing at the same time, one makes it and the
- * other waits. Side by side each would take twice as long for what one of them then throws away.
+ * Work that one process does for all: if two livelabs need the same result at the same time, one makes it and the other
+ * waits. In parallel each would take twice as long, and one result would be thrown away.
  */
 import { join } from "node:path";
 import type { Step } from "../../base/progress/progress.js";
@@ -8,8 +8,8 @@ import type { LivelabHome } from "./home.js";
 import { describeOwner, OwnerLock } from "./owner.js";
 
 /**
- * Takes the making of a thing, after the process that makes it now: look whether it is there before making it.
- * @param key what is made, as a file name
+ * Claims the work, after waiting for another process that does it now. Callers check afterwards whether the result exists.
+ * @param key identifies the work; must be a valid file name
  * @throws BuilderError NO_LOCKS, NOT_WRITABLE; the signal's reason
  */
 export function claimWork(home: LivelabHome, key: string, step: Step, signal?: AbortSignal): Promise<OwnerLock> {

@@ -22,7 +22,7 @@ const holder = (path: string): string => `${IMPORTS}
 const refusalOf = async (work: Promise<unknown>): Promise<LivelabError> => (await thrownBy(work)) as LivelabError;
 
 test(
-  "a lock that a process holds is refused to others with its pid and how to end it; given back, its file is gone",
+  "a held lock is refused to others with the holder's pid and how to end it; its release removes the file",
   within(10_000, async () => {
     await using dir = await TempDir.create("owner");
     const path = join(dir.path, "lock");
@@ -39,7 +39,7 @@ test(
 );
 
 test(
-  "a killed process holds nothing, even while a program that it started lives on",
+  "a killed process holds no lock, even while a program that it started still runs",
   within(20_000, async () => {
     await using dir = await TempDir.create("owner");
     const path = join(dir.path, "lock");
@@ -62,7 +62,7 @@ test(
   }),
 );
 
-test("a holder elsewhere is named with where it is, and one that is gone is not named", () => {
+test("describeOwner() says where a holder in another container or on another host is, and gives no pid of an ended one", () => {
   const self = thisProcess();
   assert.is(describeOwner(self), `another livelab (pid ${self.pid})`);
   assert.is(
@@ -78,7 +78,7 @@ test("a holder elsewhere is named with where it is, and one that is gone is not 
 });
 
 test(
-  "what an earlier process wrote into a lock file says nothing of who holds it",
+  "the content of a lock file does not decide whether it is held",
   within(10_000, async () => {
     await using dir = await TempDir.create("owner");
     const path = join(dir.path, "lock");
@@ -90,7 +90,7 @@ test(
   }),
 );
 
-const elsewhere = "a process in other PID, mount and network namespaces keeps its lock, and loses it when it is killed";
+const elsewhere = "a process in other PID, mount and network namespaces keeps its lock until it is killed";
 const refused = await namespaceRefusal();
 testUnless(
   test,
@@ -127,7 +127,7 @@ test(
       assert.equal([absent.code, absent.kind], ["NO_LOCKS", "host"]);
       assert.match(absent.hint ?? "", "install util-linux");
 
-      // As util-linux says it of a file system without locks, and as busybox does, whose status is that of a held lock.
+      // Messages for a file system without locks: of util-linux, and of busybox, whose status equals that of a held lock.
       for (const [status, said] of [
         [71, "flock: 3: No locks available"],
         [1, "flock: Function not implemented"],
@@ -147,7 +147,7 @@ test(
 );
 
 test(
-  "a lock file that is a link is refused, and what it points at stays as it is",
+  "a lock file that is a link is refused, and its target is unchanged",
   within(10_000, async () => {
     await using dir = await TempDir.create("owner");
     await writeFile(join(dir.path, "precious"), "words");
@@ -159,8 +159,8 @@ test(
 );
 
 /**
- * Takes the lock again and again. "in X" and "out X" go to a log, the count of turns into a file, without any care but
- * the lock's. Half of the programs never leave their third turn: they are killed in it.
+ * Takes the lock repeatedly. Writes "in X" and "out X" to a log and the count of turns to a file, protected only by the
+ * lock. Half of the programs hang in their third turn and are killed in it.
  */
 const contender = (dir: string, name: string, hangs: boolean): string => `${IMPORTS}
   import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
@@ -181,7 +181,7 @@ const contender = (dir: string, name: string, hangs: boolean): string => `${IMPO
   }`;
 
 test(
-  "of many processes that contend, one at a time holds the lock, also when holders are killed",
+  "only one of many contending processes holds the lock at a time, also when holders are killed",
   within(60_000, async () => {
     await using dir = await TempDir.create("owner");
     await writeFile(join(dir.path, "count"), "0");

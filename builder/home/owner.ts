@@ -1,6 +1,6 @@
 /**
- * What one livelab process owns while it lives: locks, here; things being made, in draft.ts; the home itself, in
- * home-use.ts. All of them rest on one claim, which the kernel releases (setup/kernel-claim.mjs).
+ * Locks that one livelab process holds while it lives. Drafts (draft.ts) and the use of the home (home-use.ts) are built on
+ * the same claim, which the kernel releases at the process's end (setup/kernel-claim.mjs).
  */
 import {
   type Claim,
@@ -18,15 +18,15 @@ import { BuilderError } from "../builder-error.js";
 
 export { type Claim, formatOwner, type Owner, readOwner, startTimeOf, thisProcess } from "#kernel-claim";
 
-/** A claim's failure in the builder's words: the path, and what the reader can do. */
+/** Converts a claim's error to a BuilderError with the path and a hint. */
 function claimFailure(error: unknown, path: string): unknown {
   if (error instanceof ClaimError) {
     return new BuilderError("NO_LOCKS", error.message, { hint: error.hint, cause: error });
   }
   const { code, message } = error as NodeJS.ErrnoException;
   if (code !== "EACCES" && code !== "EPERM" && code !== "EROFS" && code !== "ELOOP") return error;
-  return new BuilderError("NOT_WRITABLE", `${path} cannot be claimed: ${message}`, {
-    hint: "check the owner and the mode of its folder, or set LIVELAB_HOME to a folder that you may write to",
+  return new BuilderError("NOT_WRITABLE", `cannot lock ${path}: ${message}`, {
+    hint: "check owner and mode of its folder (ls -ld), or set LIVELAB_HOME to a folder that you may write to",
     cause: error,
   });
 }
@@ -40,14 +40,14 @@ async function inBuildersWords<T>(path: string, work: () => Promise<T>): Promise
   }
 }
 
-/** Claims a lock file that is there. @returns undefined while another process holds it, or when it is gone */
+/** Claims an existing lock file. @returns undefined while another process holds it, or if the file is gone */
 export const claimExisting = (path: string): Promise<Claim | undefined> =>
   inBuildersWords(path, () => tryClaim(path, { mustExist: true }));
 
 /** Whether a process holds the claim on a lock file. */
 export const isHeld = (path: string): Promise<boolean> => inBuildersWords(path, () => isClaimed(path));
 
-/** Locks an open file until it is closed. @returns false when another process has locked, moved or removed it */
+/** Locks an open file until it is closed. @returns false if another process has locked, moved or removed it */
 export const lockFile = (fd: number, path: string): Promise<boolean> =>
   inBuildersWords(path, () => lockOpenFile(fd, path));
 
@@ -57,11 +57,11 @@ function whereIs(owner: Owner | undefined): "here" | "another container" | "anot
   const self = thisProcess();
   if (owner.boot !== self.boot) return "another host";
   if (owner.pidNamespace !== self.pidNamespace) return "another container";
-  // A file names its last holder until the next one has written its own name.
+  // A lock file names its last holder until the next holder has written its own name.
   return startTimeOf(owner.pid) === owner.startTime ? "here" : "unknown";
 }
 
-/** "another livelab (pid 4711)", or where it is if its pid means nothing here. */
+/** Returns "another livelab (pid 4711)", or its place if the pid has no meaning on this host or in this container. */
 export function describeOwner(owner: Owner | undefined): string {
   const where = whereIs(owner);
   if (owner === undefined || where === "unknown") return "another livelab";
@@ -70,7 +70,7 @@ export function describeOwner(owner: Owner | undefined): string {
   return `another livelab ${preposition} ${where} (host name ${owner.host}, pid ${owner.pid} there)`;
 }
 
-/** The error for what another process holds. @param what its name in the message */
+/** Makes the error for a lock that another process holds. @param what the locked thing, for the message */
 export function busy(what: string, owner: Owner | undefined): BuilderError {
   const ways = {
     here: `wait for it to end, or end it: kill ${owner?.pid}`,
@@ -82,9 +82,9 @@ export function busy(what: string, owner: Owner | undefined): BuilderError {
 }
 
 /**
- * The process that a name ends in, "<name>.<pid>-<start time>", as livelab marked its own until November 2026: such a name
- * does not say in which PID namespace that pid is, so it is trusted only in the home, and only by gc.
- * @returns undefined for another name
+ * Reads the process from a name "<name>.<pid>-<start time>", the form that livelab used until November 2026. Such a name
+ * does not contain the PID namespace of the pid, so it is trusted only in the home, and only by gc.
+ * @returns undefined for other names
  */
 export function formerOwner(name: string): { readonly owner: Owner; readonly isRunning: boolean } | undefined {
   const [, pid, startTime] = /\.(\d+)-(\d+)$/.exec(name) ?? [];
@@ -93,7 +93,7 @@ export function formerOwner(name: string): { readonly owner: Owner; readonly isR
   return { owner, isRunning: startTimeOf(owner.pid) === startTime };
 }
 
-/** A lock file held by this process; disposing of it, or the end of the process, gives it back. */
+/** A lock file that this process holds. Its disposal, or the end of the process, releases it. */
 export class OwnerLock implements AsyncDisposable {
   readonly #claim: Claim;
 
@@ -102,9 +102,9 @@ export class OwnerLock implements AsyncDisposable {
   }
 
   /**
-   * Takes a lock that nobody holds.
-   * @param what what is locked, for the message
-   * @throws BuilderError BUSY when another process holds it; NO_LOCKS, NOT_WRITABLE
+   * Takes a free lock.
+   * @param what the locked thing, for the message
+   * @throws BuilderError BUSY if another process holds it; NO_LOCKS, NOT_WRITABLE
    */
   static async take(path: string, what: string): Promise<OwnerLock> {
     const claim = await inBuildersWords(path, () => tryClaim(path));
@@ -113,8 +113,8 @@ export class OwnerLock implements AsyncDisposable {
   }
 
   /**
-   * Takes a lock, after its holder if it has one.
-   * @param onWait called once with the holder
+   * Takes a lock, and waits for another holder to release it.
+   * @param onWait called once with the holder, before the wait
    * @throws BuilderError NO_LOCKS, NOT_WRITABLE; the signal's reason
    */
   static async wait(

@@ -7,7 +7,7 @@ import { assertFreeSpace } from "./room.js";
 
 const test = suite("room");
 
-test("too little is told with how much there is, where, and how the release goes on", async () => {
+test("too little space is reported with free space, path and the command to resume", async () => {
   await using dir = await TempDir.create("room");
   await assertFreeSpace(dir.path, 1, "20260102T030405Z");
   const error = (await thrownBy(assertFreeSpace(dir.path, 2 ** 60, "20260102T030405Z"))) as BuilderError;

@@ -1,18 +1,18 @@
-/** Room on the disk that holds LIVELAB_HOME: asked for before a stage runs, so that it does not end halfway. */
+/** Free space on the disk of LIVELAB_HOME: checked before a stage runs, so that the stage does not fail halfway. */
 import { statfs } from "node:fs/promises";
 import { formatBytes } from "../../base/format.js";
 import { BuilderError } from "../builder-error.js";
 
-/** For a release from its first stage on, in bytes: 3 GiB stay (measured), the rest is needed on the way. */
+/** Space for a release from its first stage on, in bytes: 3 GiB stay (measured), the rest is temporary. */
 export const RELEASE_BYTES = 4 * 2 ** 30;
-/** For one stage, in bytes. */
+/** Space for one stage, in bytes. */
 export const STAGE_BYTES = 2 ** 30;
 
-/** What to do about a disk that is full, for whoever makes that release. */
+/** Hint of errors about a full disk. @param stamp the release that is being built */
 export const freeSpaceHint = (stamp: string): string =>
-  `free some space there (livelab gc), then go on: livelab build -r ${stamp}, or livelab build if it has no stage yet`;
+  `free some space there (livelab gc), then resume: livelab build -r ${stamp}, or livelab build if it has no stage yet`;
 
-/** @param stamp the release that needs it @throws BuilderError HOST_DISK_FULL */
+/** @param stamp the release that needs the space @throws BuilderError HOST_DISK_FULL */
 export async function assertFreeSpace(folder: string, bytes: number, stamp: string): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize >= bytes) return;

@@ -12,7 +12,7 @@ import { savedStates, sweepHome, sweepHomeAlone } from "./sweep.js";
 const test = suite("sweep");
 
 test(
-  "a sweep reaches every folder of the home in which something is made",
+  "a sweep covers every folder of the home that can contain drafts",
   within(20_000, async () => {
     await using dir = await TempDir.create("sweep");
     const home = await openHome(dir.path);
@@ -41,7 +41,7 @@ test(
 );
 
 test(
-  "what former versions left is removed by gc alone; what their processes still make stays",
+  "only gc removes drafts of former versions, and keeps those of running processes",
   within(10_000, async () => {
     await using dir = await TempDir.create("sweep");
     const home = await openHome(dir.path);
@@ -59,7 +59,7 @@ test(
 );
 
 test(
-  "gc removes lock files that nobody holds",
+  "gc removes free lock files and keeps held ones",
   within(10_000, async () => {
     await using dir = await TempDir.create("sweep");
     const home = await openHome(dir.path);

@@ -1,4 +1,4 @@
-/** Removes what killed processes left half made in $LIVELAB_HOME. */
+/** Removes drafts of killed processes from $LIVELAB_HOME. */
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { sweepDrafts } from "./draft.js";
@@ -9,7 +9,7 @@ import { removeTree } from "./remove-tree.js";
 /** Folder of the builder VM's saved states. */
 export const savedStates = (home: LivelabHome): string => join(home.vm, "states");
 
-/** Leaves alone what a running process makes, in whatever container it runs. @param asRoot whether livelab runs as root */
+/** Keeps the drafts of running processes, also of those in other containers. @param asRoot whether livelab runs as root */
 export async function sweepHome(home: LivelabHome, asRoot: boolean): Promise<void> {
   await mkdir(savedStates(home), { recursive: true });
   const folders = [home.layers, home.machines, home.bases, home.vm, savedStates(home), join(home.store, "tmp")];
@@ -18,8 +18,8 @@ export async function sweepHome(home: LivelabHome, asRoot: boolean): Promise<voi
 }
 
 /**
- * Removes besides what only a process that has the home for itself can judge: lock files that nobody holds, and
- * what former versions left half made.
+ * In addition removes free lock files, and drafts of former versions. The caller must use the home exclusively: otherwise
+ * these look like files in use.
  */
 export async function sweepHomeAlone(home: LivelabHome, asRoot: boolean): Promise<void> {
   await sweepHome(home, asRoot);
@@ -31,7 +31,7 @@ export async function sweepHomeAlone(home: LivelabHome, asRoot: boolean): Promis
   }
 }
 
-/** Paths of the folders in a folder, which may not exist. */
+/** Paths of the folders in a folder, which may be missing. */
 async function foldersIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];

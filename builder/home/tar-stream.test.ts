@@ -8,7 +8,7 @@ import { createTar, extractTar } from "./tar-stream.js";
 
 const test = suite("tar stream");
 
-test("files come out as they went in", async () => {
+test("extractTar() unpacks the files that createTar() packed", async () => {
   await using dir = await TempDir.create("tar-stream");
   await using target = await TempDir.create("tar-stream");
   await writeFile(join(dir.path, "a"), "text");
@@ -18,7 +18,7 @@ test("files come out as they went in", async () => {
   assert.is(await readFile(join(target.path, "a"), "utf8"), "text");
 });
 
-test("a file that cannot be written fails the stream, and is not just warned of", async () => {
+test("extractTar() fails if a file cannot be written", async () => {
   await using dir = await TempDir.create("tar-stream");
   await writeFile(join(dir.path, "a"), "text");
   const unpack = extractTar("/proc/livelab-cannot-be-here");

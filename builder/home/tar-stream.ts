@@ -1,4 +1,4 @@
-/** Tar streams in and out, by the `tar` package: bulk goes to and from machines as one stream (DESIGN D1). */
+/** Packs and unpacks tar streams with the `tar` package: files go to and from machines as one stream (DESIGN D1). */
 import { Readable, type Writable } from "node:stream";
 import { create, extract } from "tar";
 
@@ -11,7 +11,7 @@ export function createTar(folder: string, paths: readonly string[], epoch: numbe
       noPax: true,
       mtime: new Date(epoch * 1000),
       filter: (_path, stat) => {
-        // The entry is written from this very object: a checkout's umask must not show in the image.
+        // tar writes the entry from this object. The umask of a checkout must not affect the image.
         if ("mode" in stat && stat.mode) stat.mode = (stat.mode & ~0o777) | ((stat.mode & 0o100) === 0 ? 0o644 : 0o755);
         return true;
       },
@@ -21,7 +21,7 @@ export function createTar(folder: string, paths: readonly string[], epoch: numbe
   return Readable.from(pack as AsyncIterable<Buffer>);
 }
 
-/** A stream that unpacks what is written to it below `folder`; fails where it cannot (a full disk), not just warns. */
+/** Returns a stream that unpacks its input below `folder`. It fails, not only warns, if a file cannot be written. */
 export function extractTar(folder: string): Writable {
   return extract({ cwd: folder, preserveOwner: false, strict: true }) as unknown as Writable;
 }

@@ -1,4 +1,4 @@
-/** What the builder's writers say when the host takes no file, or no more of one. */
+/** Errors of the builder's writers for a path that cannot be written and for a full disk. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -20,12 +20,12 @@ import { writeFailure } from "./write-failure.js";
 
 const test = suite("write failures");
 
-test("an error that no system call gave stays as it is", () => {
+test("writeFailure() returns an error that is not of a system call unchanged", () => {
   const error = new TypeError("a defect");
   assert.is(writeFailure("/x", error), error);
 });
 
-/** Each writer, made to write to `target`. */
+/** Each writer, with `target` as its file. */
 const writers = (dir: string, target: string): Readonly<Record<string, () => Promise<unknown>>> => ({
   "a script's log": () =>
     runScript(localRootBuilder, {
@@ -42,7 +42,7 @@ const writers = (dir: string, target: string): Readonly<Record<string, () => Pro
   "a file of a .deb": async () => extractFile(await makeDeb(dir, "file", "content"), "./file", target),
 });
 
-test("a path below a file is refused with that path, and ends no process", async () => {
+test("each writer rejects a path below a file, with that path, and the process does not end", async () => {
   await using dir = await TempDir.create("write");
   await writeFile(join(dir.path, "print.sh"), "echo printed");
   await writeFile(join(dir.path, "file"), "");
@@ -55,7 +55,7 @@ test("a path below a file is refused with that path, and ends no process", async
   }
 });
 
-test("a folder in place of the file is refused with its path", async () => {
+test("each writer rejects a folder in place of the file, with its path", async () => {
   await using dir = await TempDir.create("write");
   await writeFile(join(dir.path, "print.sh"), "echo printed");
   const target = join(dir.path, "folder");
@@ -67,7 +67,8 @@ test("a folder in place of the file is refused with its path", async () => {
   }
 });
 
-const fullDisk = "a full disk is reported with the path and a remedy, and nothing half written looks whole";
+const fullDisk =
+  "each writer reports a full disk with path and remedy, and leaves no partial file under the final name";
 testUnless(test, fullDisk, needsRoot("to mount the small file system"), fillDisk);
 
 async function fillDisk(): Promise<void> {
@@ -90,7 +91,7 @@ async function fillDisk(): Promise<void> {
     assert.match(message, join(full, file), name);
     assert.match(hint, "livelab gc", name);
   }
-  assert.equal(entries, ["log"]); // which fills the disk for the others
+  assert.equal(entries, ["log"]); // the log fills the disk before the others write
 }
 
 test.run();

@@ -1,7 +1,6 @@
 /**
- * The base of the sandbox: the root that its machines start from, made of the lock set "base" alone.
- * Keyed by that set and by how it is made; never written to afterwards.
- * Not here: the shell part (make-base.sh), machines upon it (sandbox.ts).
+ * The base of the sandbox: the root file system that its machines start from. make-base.sh makes it from the lock set "base"
+ * alone. Its key is a digest of that set and of the script. A finished base is never changed.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -32,7 +31,7 @@ export interface BaseRequest {
   readonly signal?: AbortSignal;
 }
 
-/** Key of the base made of a lock set. Owners and overlay's own marks differ in a user namespace, so `asRoot` is part of it. */
+/** Key of a lock set's base. File owners and overlayfs attributes differ in a user namespace, so `asRoot` is part of it. */
 export async function baseKey(set: LockSet, scripts: string, asRoot: boolean): Promise<string> {
   return digestOf({
     set: formatDigest(set.digest),
@@ -41,7 +40,7 @@ export async function baseKey(set: LockSet, scripts: string, asRoot: boolean): P
   });
 }
 
-/** What make-base.sh reads: a line for each package, its file below the store and where in it the file tree lies. */
+/** The list that make-base.sh reads: for each package a line with its path in the store and the position of its file tree. */
 export async function listDebs(set: LockSet, store: Store, storeFolder: string): Promise<string> {
   const lines: string[] = [];
   for (const deb of set.packages) {
@@ -52,10 +51,14 @@ export async function listDebs(set: LockSet, store: Store, storeFolder: string):
   return lines.join("");
 }
 
-/** Longest making of a base, in milliseconds; it took 16 s (measured). */
+/** Time limit for making a base, in milliseconds; it took 16 s (measured). */
 const LIMIT_MS = 10 * 60_000;
 
-/** Finds the base or makes it. @returns folder of its root @throws BuilderError NO_NAMESPACES, HOST_DISK_FULL, BASE_FAILED, OVERDUE */
+/**
+ * Makes the base unless it exists.
+ * @returns folder of its root
+ * @throws BuilderError NO_NAMESPACES, HOST_DISK_FULL, BASE_FAILED, OVERDUE
+ */
 export async function ensureBase(request: BaseRequest): Promise<string> {
   const { home, store, set, asRoot, signal } = request;
   const key = await baseKey(set, request.scripts, asRoot);
@@ -92,11 +95,11 @@ export async function ensureBase(request: BaseRequest): Promise<string> {
     if (status !== 0) {
       const output = Buffer.concat(log).toString("utf8");
       if (isDiskFullText(stderr + output)) {
-        throw new BuilderError("HOST_DISK_FULL", `no room for the builder machine's root in ${home.bases}`, {
+        throw new BuilderError("HOST_DISK_FULL", `no space left for the builder machine's root in ${home.bases}`, {
           hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
         });
       }
-      if (output === "") throw namespaceError("making the builder machine's root failed at its start", stderr, cause);
+      if (output === "") throw namespaceError("cannot start making the builder machine's root", stderr, cause);
       throw new BuilderError(
         "BASE_FAILED",
         `making the builder machine's root failed, status ${status}:\n${output.split("\n").slice(-20).join("\n")}${stderr.split("\n").slice(-20).join("\n")}`,

@@ -1,7 +1,7 @@
 /**
- * The contract of builder machines (DESIGN D5): a root with the base's tools and nothing of the machine before it,
- * one release at /data/debian-live/<stamp>, SSH, and no network but what livelab forwards.
- * Two keep it: the sandbox (sandbox-stages.ts) and the VM (vm-stages.ts). Who uses them need not know which it is.
+ * The interface of builder machines (DESIGN D5). A machine has a fresh root with the base's tools, one release at
+ * /data/debian-live/<stamp>, SSH, and no network except the ports that livelab forwards.
+ * The sandbox (sandbox-stages.ts) and the VM (vm-stages.ts) implement it. Callers do not need to know which one they use.
  */
 import type { LivelabError } from "../../base/livelab-error.js";
 import type { Step } from "../../base/progress/progress.js";
@@ -10,7 +10,7 @@ import type { SshConnection } from "../channel/ssh-connection.js";
 export const machineKinds = ["sandbox", "vm"] as const;
 export type MachineKind = (typeof machineKinds)[number];
 
-/** Stands for no release where a machine is wanted for its tools alone. */
+/** The stamp of a machine that is started only for its tools, without a release. */
 export const NO_RELEASE = "19700101T000000Z";
 
 /** Folder of a release in a machine. */
@@ -18,33 +18,33 @@ export const releaseInside = (stamp: string): string => `/data/debian-live/${sta
 
 export interface BuilderMachine extends AsyncDisposable {
   readonly ssh: SshConnection;
-  /** Why the connection was lost, in words that follow "the machine": to be asked after it was. */
+  /** Why the connection was lost, as words that follow "the machine". Call it only after the connection was lost. */
   whyLost(): Promise<string>;
-  /** The error, where the host ended the machine and not the stage: KVM failed under it. @default it cannot */
+  /** The error if the host ended the machine, not the stage: KVM failed. @default the host cannot end this machine */
   hostFailure?(): Promise<LivelabError | undefined>;
   /**
-   * Copies the regular files of a folder in the machine, and of those below it, to a folder of the host that is there.
-   * @throws StageError STAGE_OUTPUT when they cannot be read; BuilderError MACHINE_DIED; what the host says, e.g. ENOSPC
+   * Copies the regular files of a folder in the machine and of its subfolders to an existing folder of the host.
+   * @throws StageError STAGE_OUTPUT if they cannot be read; BuilderError MACHINE_DIED; errors of the host, e.g. ENOSPC
    */
   copyOut(folder: string, target: string, signal: AbortSignal): Promise<void>;
 }
 
-/** A machine for one stage. What the stage writes is thrown away unless it is committed. */
+/** A machine for one stage. The files that the stage writes are discarded unless they are committed. */
 export interface StageMachine extends BuilderMachine {
-  /** Ends the machine and keeps what the stage wrote, under its key. */
+  /** Ends the machine and keeps the files that the stage wrote, under its key. */
   commit(took: StageResult): Promise<void>;
-  /** Ends the machine and keeps what the stage wrote so far, to be looked at. */
+  /** Ends the machine and keeps the files that the failed stage wrote, for inspection. */
   keepFailed(): Promise<void>;
 }
 
-/** What is known of a stage that ended well. */
+/** The record of a stage that succeeded. */
 export interface StageResult {
   readonly stage: string;
   /** How long it took, in milliseconds. */
   readonly durationMs: number;
 }
 
-/** The stage that is to run. */
+/** The stage to run. */
 export interface StagePlace {
   readonly stamp: string;
   readonly stage: string;
@@ -53,37 +53,37 @@ export interface StagePlace {
   readonly below: readonly string[];
 }
 
-/** The release that is to be shown. */
+/** The release to show. */
 export interface ReleaseView {
   readonly stamp: string;
   /** Keys of its stages, oldest first. */
   readonly stages: readonly string[];
-  /** The stage that failed after these: what it left is shown, if that is still there. */
+  /** The stage that failed after these. Its files are shown if they still exist. */
   readonly failed?: string | undefined;
 }
 
-/** A release whose stages `livelab gc` leaves in place. */
+/** A release whose stages `livelab gc` keeps. */
 export interface KeptRelease {
   readonly stamp: string;
   readonly machine: MachineKind;
   readonly stages: readonly { readonly key: string }[];
 }
 
-/** Starts machines of one kind, and keeps what stages leave in them. */
+/** Starts machines of one kind, and stores the results of their stages. */
 export interface BuilderMachines {
   readonly kind: MachineKind;
-  /** Key of the base whose tools the stages use: part of the first stage's key. */
+  /** Key of the base whose tools the stages use. It is part of the first stage's key. */
   readonly baseKey: string;
-  /** How many times longer than at native speed work may take in it. */
+  /** Factor for time limits: how much longer work may take in the machine than at native speed. */
   readonly timeScale: number;
-  /** What is known of a stage that was run and kept, or undefined. */
+  /** The record of a stored stage, or undefined. */
   find(key: string): Promise<StageResult | undefined>;
-  /** Readies base, disks and whatever else machines need. To be called before begin() and show(). */
+  /** Prepares the base, the disks and everything else that machines need. Call it before begin() and show(). */
   ready(): Promise<void>;
-  /** Starts a machine in which a stage can run upon those below it. */
+  /** Starts a machine in which a stage can run on the results of the stages below it. */
   begin(place: StagePlace, step: Step): Promise<StageMachine>;
-  /** Starts a machine that shows a release; what is changed in it is thrown away. */
+  /** Starts a machine that shows a release. Changes in it are discarded. */
   show(view: ReleaseView): Promise<BuilderMachine>;
-  /** Drops what no kept release needs. To be called while nobody else uses the home. @returns how many stages' results */
+  /** Removes results that no kept release needs. No other process may use the home. @returns number of removed results */
   collectGarbage(kept: readonly KeptRelease[]): Promise<number>;
 }

@@ -16,7 +16,7 @@ const test = suite("copying out of a machine");
 const never = new AbortController().signal;
 type Shell = Pick<SshConnection, "exec">;
 
-/** This host as the machine. A file takes no whole blocks past the cache as a disk does, and is not to be cut. */
+/** This host in the role of the machine. The disk is a file: it does not need direct writes, and dd must not truncate it. */
 const here: Shell = {
   exec: async (command, { stdout } = {}) => {
     const words = command.replace("conv=sync oflag=direct", "conv=sync,notrunc");
@@ -50,7 +50,7 @@ const digestOf = async (file: string): Promise<string> =>
     .update(await readFile(file))
     .digest("hex");
 
-test("over a disk: pieces that end anywhere, empty files, names of all kinds", async () => {
+test("copyOverDisk copies files of any size, empty files, and names with any characters", async () => {
   await using dir = await TempDir.create("copy-out");
   const { source, target, disk } = await makePlace(dir.path);
   const half = OUTBOX_BYTES / 2;
@@ -71,7 +71,7 @@ test("over a disk: pieces that end anywhere, empty files, names of all kinds", a
   assert.is((await readdir(target)).length, sizes.length);
 });
 
-test("a machine cannot have anything written outside the folder", async () => {
+test("copyOverDisk refuses file names that lead outside the target folder", async () => {
   await using dir = await TempDir.create("copy-out");
   const { target, disk } = await makePlace(dir.path);
   for (const line of ["1 ../outside", "1 sub/../../outside", "1 ", "no number"]) {
@@ -86,18 +86,18 @@ test("a machine cannot have anything written outside the folder", async () => {
 });
 
 for (const [way, copy] of [
-  ["a disk", ({ source, target, disk }: Place) => copyOverDisk(here, disk, `${source}/none`, target, never)],
-  ["SSH", ({ source, target }: Place) => copyOverSsh(here, `${source}/none`, target, never)],
+  ["copyOverDisk", ({ source, target, disk }: Place) => copyOverDisk(here, disk, `${source}/none`, target, never)],
+  ["copyOverSsh", ({ source, target }: Place) => copyOverSsh(here, `${source}/none`, target, never)],
 ] as const) {
-  test(`over ${way}: a folder that is not there is told with the machine's own words`, async () => {
+  test(`${way} reports a missing folder with the machine's own error message`, async () => {
     await using dir = await TempDir.create("copy-out");
     const error = (await thrownBy(copy(await makePlace(dir.path)))) as StageError;
     assert.is(error.code, "STAGE_OUTPUT");
-    assert.match(error.message, /none could not be copied out of the builder machine: .*No such file or directory/);
+    assert.match(error.message, /^cannot copy .*none out of the builder machine: .*No such file or directory/);
   });
 }
 
-test("what ended the copying is told as its reason", async () => {
+test("an aborted copy fails with the reason of its signal", async () => {
   await using dir = await TempDir.create("copy-out");
   const { source, target, disk } = await makePlace(dir.path);
   await writeFile(join(source, "zeros"), Buffer.alloc(OUTBOX_BYTES));

@@ -1,6 +1,6 @@
 /**
- * Copies the files of a folder of a builder machine to the host: as one tar stream through SSH, or over a disk that
- * both can reach. The disk is the VM's way: an emulated processor enciphers 30 MB/s, and writes 250 MB/s to a disk.
+ * Copies the files of a folder in a builder machine to the host: as one tar stream through SSH, or over a disk that both
+ * can access. The VM uses the disk: an emulated processor encrypts 30 MB/s, but writes 250 MB/s to a disk.
  */
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -13,13 +13,13 @@ import { extractTar } from "../home/tar-stream.js";
 
 type Shell = Pick<SshConnection, "exec">;
 
-/** For BuilderMachine.copyOut. */
+/** Copies a folder as one tar stream through SSH. Implements BuilderMachine.copyOut. */
 export async function copyOverSsh(ssh: Shell, folder: string, target: string, signal: AbortSignal): Promise<void> {
   const unpack = extractTar(target);
   const unpacked = finished(unpack);
-  unpacked.catch(() => undefined); // exec() tells of it first
+  unpacked.catch(() => undefined); // exec() reports this error first
   const sent = await ssh.exec(`tar -c -C ${quoteWord(folder)} .`, { stdout: unpack, signal });
-  // Before its end is told: half a tar stream is an error of its own, which would tell less.
+  // Check the status before ending the stream: the error for an incomplete tar stream would say less.
   if (sent.status !== 0) throw unreadable(folder, sent.stderr);
   unpack.end();
   await unpacked;
@@ -28,21 +28,21 @@ export async function copyOverSsh(ssh: Shell, folder: string, target: string, si
 const BLOCK_BYTES = 2 ** 20;
 const BLOCKS = 64;
 const PIECE_BYTES = BLOCKS * BLOCK_BYTES;
-/** The disk holds two pieces: the machine writes one while the other is read here. */
+/** Size of the disk in bytes. It holds two pieces: the machine writes one while livelab reads the other. */
 export const OUTBOX_BYTES = 2 * PIECE_BYTES;
 
 interface Piece {
-  /** Below the folder. */
+  /** Path of the file, relative to the folder. */
   readonly path: string;
-  /** Where in the file it begins. */
+  /** Offset of the piece in the file, in bytes. */
   readonly start: number;
   readonly bytes: number;
 }
 
 /**
- * For BuilderMachine.copyOut. Piece by piece, always over the same places of the disk: so it stays in the host's memory,
- * and is in neither's way however much is copied.
- * @param disk of OUTBOX_BYTES: its path here, and its device in the machine; what it held is lost
+ * Copies a folder piece by piece over a disk. Implements BuilderMachine.copyOut. The pieces always use the same areas of the
+ * disk, so that it stays in the host's page cache and needs no more memory for more files.
+ * @param disk a disk of OUTBOX_BYTES: its path on the host and its device in the machine. Its contents are overwritten.
  */
 export async function copyOverDisk(
   ssh: Shell,
@@ -53,7 +53,7 @@ export async function copyOverDisk(
 ): Promise<void> {
   const send = async ({ path, start, bytes }: Piece, half: number): Promise<void> => {
     if (bytes === 0) return;
-    // Past the machine's own cache, hence whole blocks: what is too much of the last one nobody reads.
+    // oflag=direct bypasses the machine's cache and needs whole blocks: conv=sync pads the last one, receive() skips the pad.
     const sent = await ssh.exec(
       `dd if=${quoteWord(`${folder}/${path}`)} skip=${start / BLOCK_BYTES} of=${disk.inside} seek=${half * BLOCKS} ` +
         `bs=${BLOCK_BYTES} count=${BLOCKS} iflag=fullblock conv=sync oflag=direct status=none`,
@@ -65,13 +65,13 @@ export async function copyOverDisk(
     const file = join(target, path);
     await mkdir(dirname(file), { recursive: true });
     const from = half * PIECE_BYTES;
-    // "end" is the last byte, so nothing is asked for by one that is before the first.
+    // "end" is the last byte, inclusive, so it cannot express an empty range.
     const source =
       bytes === 0
         ? []
         : createReadStream(disk.path, { start: from, end: from + bytes - 1, highWaterMark: BLOCK_BYTES });
     await pipeline(source, createWriteStream(file, { flags: start === 0 ? "w" : "a" }), { signal }).catch((error) => {
-      signal.throwIfAborted(); // pipeline() has an error of its own for that
+      signal.throwIfAborted(); // pipeline() would throw its own AbortError instead of the reason
       throw error;
     });
   };
@@ -82,7 +82,7 @@ export async function copyOverDisk(
     await sending;
     const next = pieces[index + 1];
     sending = next && send(next, (index + 1) % 2);
-    sending?.catch(() => undefined); // told in the next round, unless this one fails
+    sending?.catch(() => undefined); // the next round reports it, unless this one fails
     await receive(piece, index % 2);
   }
 }
@@ -96,8 +96,9 @@ async function listPieces(ssh: Shell, folder: string, signal: AbortSignal): Prom
     .slice(0, -1)
     .flatMap((line) => {
       const [, size, path] = /^(\d+) (.+)$/s.exec(line) ?? [];
-      // The machine says what is written where, and must not say anything outside the target.
-      if (path === undefined || path.split("/").includes("..")) throw unreadable(folder, `it has a file "${line}"`);
+      // The machine chooses the paths. Refuse any path outside the target.
+      if (path === undefined || path.split("/").includes(".."))
+        throw unreadable(folder, `unexpected file name "${line}"`);
       const count = Math.max(1, Math.ceil(Number(size) / PIECE_BYTES));
       return Array.from({ length: count }, (_, index): Piece => {
         const start = index * PIECE_BYTES;
@@ -107,4 +108,4 @@ async function listPieces(ssh: Shell, folder: string, signal: AbortSignal): Prom
 }
 
 const unreadable = (folder: string, stderr: string): StageError =>
-  new StageError("STAGE_OUTPUT", `${folder} could not be copied out of the builder machine: ${stderr.trim()}`);
+  new StageError("STAGE_OUTPUT", `cannot copy ${folder} out of the builder machine: ${stderr.trim()}`);

@@ -14,14 +14,14 @@ const LOADER = "usr/lib/x/loader.efi";
 const failureOf = (work: Promise<unknown>): Promise<LivelabError & { code: string }> =>
   thrownBy(work) as Promise<LivelabError & { code: string }>;
 
-test("cuts a file out of the package", async () => {
+test("extractFile writes one file of a package to its target", async () => {
   await using dir = await TempDir.create("deb");
   const target = join(dir.path, "out.efi");
   await extractFile(await makeDeb(dir.path, LOADER, "loader"), "./usr/lib/x/loader.efi", target);
   assert.is(await readFile(target, "utf8"), "loader");
 });
 
-test("leaves nothing of a file that the package has not, nor of a package cut short", async () => {
+test("extractFile leaves no file behind if the package lacks the member or is truncated", async () => {
   await using dir = await TempDir.create("deb");
   const deb = await makeDeb(dir.path, LOADER, "loader");
   const target = join(dir.path, "out");
@@ -35,7 +35,7 @@ test("leaves nothing of a file that the package has not, nor of a package cut sh
   assert.equal((await readdir(dir.path)).sort(), ["tree", "x.deb"]);
 });
 
-test("what is no .deb, or not a whole one, is refused as such, with the package and its path", async () => {
+test("a file that is not a .deb, and a truncated .deb, are rejected with the name and the path of the package", async () => {
   await using dir = await TempDir.create("deb");
   const deb = join(dir.path, "y.deb");
   const data = arMember("data.tar.xz", Buffer.from("123456"));
@@ -47,7 +47,7 @@ test("what is no .deb, or not a whole one, is refused as such, with the package 
     [/no data member/, arArchive(...debHead)],
     [/ends before its data member/, arArchive(...debHead, data.subarray(0, 59))],
     [/ends before its data member/, arArchive(debHead[0] as Buffer, (debHead[1] as Buffer).subarray(0, 61))],
-    [/data.tar.xz is cut short/, arArchive(...debHead, data.subarray(0, 63))],
+    [/data.tar.xz is truncated/, arArchive(...debHead, data.subarray(0, 63))],
     [/data.tar.lzma has an unknown compression/, arArchive(arMember("data.tar.lzma", Buffer.from("x")))],
     [/bad header at byte 8/, arArchive(Buffer.alloc(60, "x"))],
     [/bad header at byte 8/, arArchive(arMember("long", Buffer.from("x"), "-60"))],
@@ -63,22 +63,22 @@ test("what is no .deb, or not a whole one, is refused as such, with the package 
       assert.instance(error, InputError, why.source);
       assert.is(error.code, "MALFORMED", why.source);
       assert.match(error.message, why);
-      assert.ok(error.message.startsWith(`y 2 (${deb}) is not a whole .deb: `), error.message);
+      assert.ok(error.message.startsWith(`y 2 (${deb}) is not a valid .deb: `), error.message);
       assert.match(error.hint ?? "", "livelab inputs fetch");
     }
   }
 });
 
-test("a data member that does not unpack is refused as damaged", async () => {
+test("a package whose data member does not unpack is rejected as invalid", async () => {
   await using dir = await TempDir.create("deb");
   const deb = join(dir.path, "y.deb");
   await writeFile(deb, arArchive(...debHead, arMember("data.tar.xz", Buffer.from("no xz at all"))));
   const error = await failureOf(extractFile(deb, "./x", join(dir.path, "out")));
   assert.is(error.code, "MALFORMED");
-  assert.match(error.message, `${deb} is not a whole .deb: `);
+  assert.match(error.message, `${deb} is not a valid .deb: `);
 });
 
-test("a package that is not there, and a folder in its place, are refused with their path", async () => {
+test("findDataMember rejects a missing package, and a folder in its place, with the path", async () => {
   await using dir = await TempDir.create("deb");
   const absent = await failureOf(findDataMember(join(dir.path, "none.deb"), "z 3"));
   assert.is(absent.code, "NOT_IN_STORE");
@@ -86,7 +86,7 @@ test("a package that is not there, and a folder in its place, are refused with t
   assert.is((await failureOf(findDataMember(dir.path))).code, "MALFORMED");
 });
 
-test("a host without the package's decompressor is named as that", async () => {
+test("extractFile names the program that the host lacks", async () => {
   await using dir = await TempDir.create("deb");
   const deb = await makeDeb(dir.path, LOADER, "loader");
   const path = process.env["PATH"];
@@ -94,7 +94,7 @@ test("a host without the package's decompressor is named as that", async () => {
   try {
     const error = await failureOf(extractFile(deb, `./${LOADER}`, join(dir.path, "out")));
     assert.equal([error.code, error.kind], ["PROGRAM_MISSING", "host"]);
-    assert.match(error.message, "tar is needed");
+    assert.match(error.message, "tar is not in the PATH");
   } finally {
     process.env["PATH"] = path;
   }

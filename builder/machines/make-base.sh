@@ -1,14 +1,14 @@
 #!/bin/sh
 # Makes the root of a builder machine from locked .deb files, in fresh namespaces, with the host's tar and xz only.
-# Environment: TARGET (empty folder), STORE (the store's folder of files), LIST (file: a line for each package,
+# Environment: TARGET (empty folder), STORE (the store's folder of files), LIST (file with a line for each package:
 #   "<path below STORE> <offset of data member> <its size> <its decompressor>").
-# Source: Debian Policy 6 (maintainer scripts) and deb(5); the order "unpack all, then let dpkg install all" is
-# what makes dpkg run in a root that has no dpkg yet.
+# Source: Debian Policy 6 (maintainer scripts) and deb(5). First tar unpacks all packages, then dpkg installs all: this order
+# lets dpkg run in a root that had no dpkg.
 set -eu
 umask 022
 
 cd "$TARGET"
-# Debian 12 has a merged /usr (usrmerge): the links come first, and tar is told to keep them.
+# Debian 12 has a merged /usr (usrmerge): create the links first, and let tar keep them (--keep-directory-symlink).
 mkdir -p usr/bin usr/sbin usr/lib usr/lib64
 for dir in bin sbin lib lib64; do ln -s "usr/$dir" "$dir"; done
 while read -r deb offset size decompressor; do
@@ -25,8 +25,9 @@ printf '#!/bin/sh\nexit 101\n' >usr/sbin/policy-rc.d
 chmod 755 usr/sbin/policy-rc.d
 
 mount -t proc proc proc
-# Not tmpfs's own mode 1777: in a sticky folder the kernel lets nobody open for writing with O_CREAT what neither
-# they nor the folder's owner own, and in a user namespace the host's nodes are nobody's (fs.protected_regular).
+# Mode 755, not tmpfs's default 1777. In a sticky folder the kernel refuses to open a file for writing with O_CREAT if it
+# belongs neither to the process nor to the folder's owner (fs.protected_regular). In a user namespace the host's nodes belong
+# to the user nobody.
 mount -t tmpfs -o mode=755 tmpfs dev
 for node in null zero full random urandom tty; do
   : >"dev/$node"
@@ -35,7 +36,7 @@ done
 mount --bind "$STORE" run/debs
 cut -d' ' -f1 "$LIST" | sed 's|^|/run/debs/|' >run/list
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
-# shellcheck disable=SC2046 # one argument a line; store paths hold no spaces
+# shellcheck disable=SC2046 # one argument per line; store paths contain no spaces
 chroot . dpkg --install --force-depends --force-unsafe-io $(cat run/list)
 chroot . dpkg --configure --pending
 chroot . dpkg --audit

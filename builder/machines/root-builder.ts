@@ -1,6 +1,6 @@
 /**
- * A throw-away machine whose root is the sandbox's base: what the builder VM boots is made in one.
- * The sandbox gives it, or a VM from a cloud image where the host refuses the sandbox (cloud-root-builder.ts).
+ * A temporary machine whose root is the sandbox's base. The root of the builder VM is made in it.
+ * It is a sandbox, or a VM from a cloud image if the host refuses the sandbox (cloud-root-builder.ts).
  */
 import type { SshConnection } from "../channel/ssh-connection.js";
 

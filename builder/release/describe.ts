@@ -1,4 +1,4 @@
-/** What the builder's commands print: plain text for stdout. */
+/** Text that the builder's commands print to stdout. */
 import { join } from "node:path";
 import { formatBytes, formatDuration } from "../../base/format.js";
 import { stages } from "../stages/stages.js";
@@ -6,7 +6,7 @@ import { describeSource } from "./git-status.js";
 import type { BuildResult } from "./outputs.js";
 import type { Release } from "./release.js";
 
-/** Columns padded to their widest cell, two spaces apart. */
+/** Formats rows as a table: each column as wide as its widest cell, two spaces between columns. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows
@@ -24,14 +24,14 @@ export function describeStages(): string {
   return table(stages.map(({ name, summary }) => [name, summary]));
 }
 
-/** The snapshots that stages left in the builder VM's pool. */
+/** Snapshots of stages in the builder VM's pool. */
 interface PoolSnapshots {
   readonly stages: readonly { readonly key: string; readonly snapshot: string }[];
 }
 
-/** Each release with what its stages left: snapshots of the builder VM's pool, or layers of the sandbox. */
+/** Lists each release with the results of its stages: snapshots of the builder VM's pool, or layers of the sandbox. */
 export function describeReleases(releases: readonly Release[], pool: PoolSnapshots): string {
-  if (releases.length === 0) return "no releases yet; `livelab build` makes one";
+  if (releases.length === 0) return "no releases yet; to make one: livelab build";
   const kept = (machine: Release["machine"], key: string): string =>
     machine === "sandbox"
       ? `layer ${key.slice(0, 12)}`
@@ -45,7 +45,7 @@ export function describeReleases(releases: readonly Release[], pool: PoolSnapsho
     .join("\n");
 }
 
-/** What a build did: stages with times, outputs with sizes, where they are. @param durationMs of the whole command */
+/** Summarizes a build: stages with times, outputs with paths and sizes. @param durationMs duration of the whole command */
 export function describeBuild(result: BuildResult, durationMs: number): string {
   const { release, outputs, unchanged, gitStatus } = result;
   const lines = [
@@ -57,17 +57,17 @@ export function describeBuild(result: BuildResult, durationMs: number): string {
     ),
     "",
   ];
-  if (unchanged) lines.push(`nothing has changed since release ${release.stamp}: all of it is reused`);
+  if (unchanged) lines.push(`nothing has changed since release ${release.stamp}: all its stages are reused`);
   if (unchanged && release.gitStatus !== undefined && release.gitStatus !== gitStatus) {
     lines.push(
-      `its archives say that they were made from ${describeSource(release.gitStatus)}; here is ${describeSource(gitStatus)}`,
-      `to have them say that: livelab build -r ${release.stamp} create_tgz ...`,
+      `its archives name ${describeSource(release.gitStatus)} as their source; the source is now ${describeSource(gitStatus)}`,
+      `to update the archives: livelab build -r ${release.stamp} create_tgz ...`,
     );
   }
   if (outputs === undefined) {
     const next = stages[release.stages.length]?.name;
-    lines.push(`release ${release.stamp} has come as far as ${release.stages.at(-1)?.name}`);
-    if (next !== undefined) lines.push(`go on: livelab build -r ${release.stamp} ${next} ...`);
+    lines.push(`release ${release.stamp} has completed stage ${release.stages.at(-1)?.name}`);
+    if (next !== undefined) lines.push(`to continue: livelab build -r ${release.stamp} ${next} ...`);
   } else {
     lines.push(table(outputs.report.files.map((file) => [join(outputs.folder, file.name), formatBytes(file.bytes)])));
     lines.push(

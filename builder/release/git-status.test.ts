@@ -21,7 +21,7 @@ async function makeRepository(folder: string): Promise<void> {
   await git("commit", "--quiet", "--message", MESSAGE);
 }
 
-test("names the commit and its time, in a checkout without a remote", async () => {
+test("gitstatus names the commit and its time in a checkout without a remote", async () => {
   await using dir = await TempDir.create("git-status");
   await makeRepository(dir.path);
   const { stdout } = await runProgram("git", ["-C", dir.path, "rev-parse", "HEAD"]);
@@ -37,7 +37,7 @@ test("names the commit and its time, in a checkout without a remote", async () =
   assert.not.match(formatGitStatus(state), "\n");
 });
 
-test("is the same in two checkouts of one commit, whatever their paths, branches and remotes", async () => {
+test("gitstatus is the same in two checkouts of one commit with other paths, branches and remotes", async () => {
   await using dir = await TempDir.create("git-status");
   const one = join(dir.path, "one");
   const two = join(dir.path, 'tw"o');
@@ -48,7 +48,7 @@ test("is the same in two checkouts of one commit, whatever their paths, branches
   assert.equal(await readSourceState(two), await readSourceState(one));
 });
 
-test("tells a changed file and one that was never added, but not one that is ignored", async () => {
+test("gitstatus is dirty for a changed file and for one that was never added, not for an ignored one", async () => {
   await using dir = await TempDir.create("git-status");
   await makeRepository(dir.path);
   await writeFile(join(dir.path, ".git/info/exclude"), "out\n");
@@ -66,7 +66,7 @@ test("tells a changed file and one that was never added, but not one that is ign
   assert.is((await readSourceState(dir.path)).dirty, true);
 });
 
-test("names no commit in a tarball, in a tarball inside another repository, and before the first commit", async () => {
+test("gitstatus names no commit in a tarball, in a tarball inside another repository, and before the first commit", async () => {
   await using dir = await TempDir.create("git-status");
   const tarball = join(dir.path, "livelab");
   await mkdir(tarball);
@@ -79,7 +79,7 @@ test("names no commit in a tarball, in a tarball inside another repository, and 
   assert.is(describeSource(formatGitStatus(none as never)), "no commit");
 });
 
-test("is that of the project, not of the repository that a hook runs for, and follows a link to the project", async () => {
+test("gitstatus is of the project, not of the repository whose hook runs livelab, and follows a link to the project", async () => {
   await using dir = await TempDir.create("git-status");
   await makeRepository(join(dir.path, "project"));
   await symlink("project", join(dir.path, "link"));
@@ -93,8 +93,8 @@ test("is that of the project, not of the repository that a hook runs for, and fo
   assert.is(state.rev?.length, 40);
 });
 
-/** Ways to keep git from looking at files, or from minding what it sees; each names its settings of ~/.gitconfig. */
-test("is dirty for other bytes, modes and links, whatever settings and marks keep git from seeing them", async () => {
+/** Settings of ~/.gitconfig and marks in the index with which git ignores changed files. */
+test("gitstatus is dirty for other bytes, modes and links, even if settings or marks hide them from git", async () => {
   const settings = ["core.autocrlf=true", "core.fileMode=false", "core.symlinks=false", "core.ignoreStat=true"];
   const changes: [name: string, change: (file: string) => Promise<unknown>][] = [
     ["other bytes", (file) => writeFile(file, "two\n")],
@@ -116,7 +116,7 @@ test("is dirty for other bytes, modes and links, whatever settings and marks kee
   }
 });
 
-test("is dirty for a new file, also in the index, and in proto/ also for one that git is to ignore", async () => {
+test("gitstatus is dirty for a new file, also in the index, and for an ignored file in proto/", async () => {
   await using dir = await TempDir.create("git-status");
   await makeRepository(dir.path);
   await writeFile(join(dir.path, "staged"), "");
@@ -136,14 +136,14 @@ test("is dirty for a new file, also in the index, and in proto/ also for one tha
   assert.is((await readSourceState(dir.path)).dirty, true, "ignored by core.excludesFile");
 });
 
-test("is not dirty for other times, or for an index that was never refreshed", async () => {
+test("gitstatus is not dirty for other times of files, or for an index that was never refreshed", async () => {
   await using dir = await TempDir.create("git-status");
   await makeRepository(dir.path);
   await utimes(join(dir.path, "file"), 1, 1);
   assert.is((await readSourceState(dir.path)).dirty, false);
 });
 
-test("is read in a repository of another user, which git itself refuses", async () => {
+test("gitstatus is read in a repository of another user, which git itself refuses", async () => {
   await using dir = await TempDir.create("git-status");
   await makeRepository(dir.path);
   const { rev } = await readSourceState(dir.path);
@@ -157,7 +157,7 @@ test("is read in a repository of another user, which git itself refuses", async 
   }
 });
 
-test("names no commit, and is dirty, when a repository is there and no git reads it", async () => {
+test("gitstatus names no commit and is dirty if git is missing or cannot read the repository", async () => {
   await using dir = await TempDir.create("git-status");
   await makeRepository(dir.path);
   const path = process.env["PATH"];
@@ -175,7 +175,7 @@ test("names no commit, and is dirty, when a repository is there and no git reads
   }
 });
 
-test("is that of a linked worktree", async () => {
+test("gitstatus is of the linked worktree in which livelab runs", async () => {
   await using dir = await TempDir.create("git-status");
   await makeRepository(join(dir.path, "one"));
   await runProgram("git", [

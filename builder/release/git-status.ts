@@ -1,8 +1,8 @@
 /**
- * What etc/version/gitstatus of a platform archive says: the source that it was made from, in the form of Triton's other
+ * Contents of etc/version/gitstatus in a platform archive: the source of the archive, in the format of Triton's other
  * images, an array with an object for each repository.
- * Only what the commit itself says is in it. The names of branch and remote are the checkout's: with them two checkouts of
- * one commit would not make the same bytes, and an address may hold a password or a path of this host.
+ * It contains only properties of the commit. Names of branch and remote depend on the checkout: with them two checkouts of
+ * one commit would not give the same bytes, and an address may contain a password or a path of this host.
  */
 import { lstat, realpath } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,27 +13,27 @@ import { readGit } from "../checkout/read-git.js";
 /** One repository in gitstatus. */
 export interface SourceState {
   readonly repo: string;
-  /** Always null: see above. */
+  /** Always null, see the file's comment. */
   readonly branch: null;
-  /** The commit, or null where the source is in no repository of its own (a release tarball) or git is missing. */
+  /** The commit, or null if the source has no repository of its own (a release tarball) or git is missing. */
   readonly rev: string | null;
-  /** Seconds since 1970, as Triton has it: in a string. */
+  /** Seconds since 1970; a string, as in Triton's own files. */
   readonly commit_date: string | null;
   /**
-   * Whether files differ from that commit or are not in it, in bytes, kind or executable bit. True, too, where a
-   * repository is there and cannot be read: nothing vouches for the files then.
+   * Whether files are not in that commit, or differ from it in bytes, kind or executable bit. Also true if the repository
+   * cannot be read, because the files cannot be checked then.
    */
   readonly dirty: boolean;
 }
 
 /**
- * The source of livelab itself, wherever it is called from.
+ * Reads the state of livelab's own source; the current directory does not matter.
  * @param projectRoot folder that holds package.json
  */
 export async function readSourceState(projectRoot: string): Promise<SourceState> {
   const root = await realpath(projectRoot);
   const none: SourceState = { repo: "livelab", branch: null, rev: null, commit_date: null, dirty: false };
-  // An unpacked tarball has no .git, though it may lie in a repository that is not livelab's.
+  // An unpacked tarball has no .git of its own, but may lie inside another project's repository.
   if (!(await isThere(join(root, ".git")))) return none;
   try {
     if (await isUnborn(root)) return none;
@@ -64,24 +64,24 @@ async function isChanged(root: string): Promise<boolean> {
   return await hasMore(root, committed);
 }
 
-/** Whether files are there that the commit lacks: new ones, unless .gitignore names them; in proto/ those, too. */
+/** Whether files exist that the commit lacks: new files, except those in .gitignore; in proto/ ignored files count, too. */
 async function hasMore(root: string, committed: CommittedFiles): Promise<boolean> {
   const list = async (...words: string[]): Promise<string[]> =>
     (await readGit(root, ["ls-files", "-z", ...words])).split("\0").filter(Boolean);
   const isNew = (await list("--others", "--exclude-standard")).length > 0;
-  // All of proto/ goes into the image, whatever git is to ignore.
+  // All files of proto/ go into the image, including those that git ignores.
   if (isNew || (await list("--others", "--", "proto")).length > 0) return true;
   for (const path of await list("--cached")) {
-    // lstat, not access: links of the image lead nowhere here.
+    // lstat, not access: the targets of the image's links do not exist here.
     if (!committed.has(path) && (await lstat(join(root, path)).catch(() => undefined)) !== undefined) return true;
   }
   return false;
 }
 
-/** The file's one line, without its end. */
+/** The only line of gitstatus, without its line end. */
 export const formatGitStatus = (state: SourceState): string => JSON.stringify([state]);
 
-/** "commit 0123456789ab", for people. */
+/** Returns "commit 0123456789ab" for messages. */
 export function describeSource(gitStatus: string): string {
   const [state] = JSON.parse(gitStatus) as [SourceState];
   if (state.rev === null) return "no commit";

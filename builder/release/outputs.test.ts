@@ -31,14 +31,14 @@ async function makeOutputs(outRoot: string, key: string): Promise<void> {
   );
 }
 
-test("are found when they are whole and made by the release's stages", async () => {
+test("findOutputs() finds complete outputs that the release's stages made", async () => {
   await using dir = await TempDir.create("outputs");
   assert.is(await findOutputs(dir.path, release("one")), undefined);
   await makeOutputs(dir.path, "one");
   assert.is((await findOutputs(dir.path, release("one")))?.packages, 1);
 });
 
-test("of another run of the stages, cut short, or with a file missing count as none", async () => {
+test("findOutputs() ignores outputs of another run of the stages, truncated ones, and those that lack a file", async () => {
   await using dir = await TempDir.create("outputs");
   await makeOutputs(dir.path, "one");
   assert.is(await findOutputs(dir.path, release("two")), undefined);
@@ -52,7 +52,7 @@ test("of another run of the stages, cut short, or with a file missing count as n
   assert.is(await findOutputs(dir.path, release("one")), undefined);
 });
 
-test("out/latest moves even where it points at a folder", async () => {
+test("linkLatest() replaces out/latest, also if it points at a folder", async () => {
   await using dir = await TempDir.create("outputs");
   await mkdir(join(dir.path, "20250101T000000Z"));
   await symlink("20250101T000000Z", join(dir.path, "latest"));
@@ -60,7 +60,7 @@ test("out/latest moves even where it points at a folder", async () => {
   assert.is(await readlink(join(dir.path, "latest")), STAMP);
 });
 
-test("a folder that cannot be made is told with its path", async () => {
+test("checkOutputFolder() names the folder that it cannot make", async () => {
   await using dir = await TempDir.create("outputs");
   await writeFile(join(dir.path, "file"), "");
   try {
@@ -74,7 +74,7 @@ test("a folder that cannot be made is told with its path", async () => {
 
 const EXPORT = join(findProjectRoot(), "dist/fixtures/full-disk-outputs.js");
 
-test("go beside a user's files and folders, whatever their names, and leave them as they are", async () => {
+test("outputs leave a user's files and folders in the same folder unchanged, whatever their names", async () => {
   await using dir = await TempDir.create("outputs");
   const out = join(dir.path, "out");
   const users = ["photos.2024-06", "notes.1-2", "a.livelab-2024", "a.livelab-0123456789abcdef", `${STAMP}.old.4711-1`];
@@ -94,7 +94,7 @@ test("go beside a user's files and folders, whatever their names, and leave them
   for (const name of users.slice(0, 5)) assert.equal(await readdir(join(out, name)), ["precious"]);
 });
 
-/** Runs fixtures/full-disk-outputs.ts with a file system of its own at out/, which only it sees. */
+/** Runs fixtures/full-disk-outputs.ts with a private file system at out/. */
 async function exportTo(
   folder: string,
   mountOptions: string,
@@ -114,7 +114,7 @@ async function exportTo(
 
 const cases: [string, () => Promise<void>][] = [
   [
-    "of a disk that is full leave nothing half there, and those of before stay",
+    "exportOutputs() on a full disk leaves no partial outputs, and keeps the previous ones",
     async () => {
       await using dir = await TempDir.create("outputs");
       const { told, entries } = await exportTo(dir.path, "size=2m");
@@ -125,7 +125,7 @@ const cases: [string, () => Promise<void>][] = [
     },
   ],
   [
-    "of a disk with room are whole, and those of before are gone",
+    "exportOutputs() on a disk with enough space replaces the previous outputs",
     async () => {
       await using dir = await TempDir.create("outputs");
       const { told, entries } = await exportTo(dir.path, "size=20m");
@@ -135,7 +135,7 @@ const cases: [string, () => Promise<void>][] = [
     },
   ],
   [
-    "go to no folder that is mounted read-only, even where root asks",
+    "checkOutputFolder() rejects a folder on a read-only file system, also for root",
     async () => {
       await using dir = await TempDir.create("outputs");
       const { told } = await exportTo(dir.path, "ro");

@@ -1,7 +1,4 @@
-/**
- * The outputs of a release: out/<stamp>/ and the link out/latest.
- * Not here: making them (stages), checking archives.
- */
+/** The outputs of a release: out/<stamp>/ and the link out/latest. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
@@ -20,10 +17,10 @@ import { releaseInside } from "../machines/builder-machine.js";
 import type { StageContext } from "../stages/stage-run.js";
 import { type Release, stageRecord } from "./release.js";
 
-/** Digests of all outputs, as sha256sum(1) -c reads them. Not of build.json, which tells how long the stages took. */
+/** Digests of all outputs, in the format of sha256sum(1) -c. build.json is left out, because it contains durations. */
 export const SUMS = "SHA256SUMS";
 
-/** What out/<stamp>/build.json tells. */
+/** Contents of out/<stamp>/build.json. */
 const outputReport = z.object({
   version: z.literal(1),
   stamp: z.string(),
@@ -38,26 +35,26 @@ export type OutputReport = z.infer<typeof outputReport>;
 
 export interface BuildResult {
   readonly release: Release;
-  /** out/<stamp>, when the last stage was among those run. */
+  /** out/<stamp>, if the last stage was among the stages run. */
   readonly outputs: { readonly folder: string; readonly report: OutputReport } | undefined;
-  /** True when a release with equal inputs was there already and nothing had to be done. */
+  /** True if a release with equal inputs existed, so that no stage had to run. */
   readonly unchanged: boolean;
-  /** What gitstatus would say of the source as it is now. */
+  /** gitstatus of the source in its present state. */
   readonly gitStatus: string;
 }
 
 /** Longest copy of the outputs, in milliseconds. */
 const EXPORT_LIMIT_MS = 10 * 60_000;
 
-/** In one piece from an output, in bytes; in Node's own 64 KiB a digest takes half as long again. */
+/** Size of one read of an output, in bytes. With Node's default of 64 KiB a digest takes 1.5 times as long. */
 const READ_BYTES = 2 ** 20;
 
-/** What makes the outputs of a release anew. */
+/** Command that makes the outputs of a release again. */
 export const OUTPUTS_REMEDY = "livelab build -r STAMP create_tgz ...";
 
 const outputFolder = (outRoot: string, stamp: string): string => join(outRoot, stamp);
 
-/** Fails before the build rather than after it. @throws BuilderError NOT_WRITABLE */
+/** Checks before the build that the outputs can be written after it. @throws BuilderError NOT_WRITABLE */
 export async function checkOutputFolder(outRoot: string): Promise<void> {
   try {
     await makeWritableFolder(outRoot);
@@ -68,14 +65,14 @@ export async function checkOutputFolder(outRoot: string): Promise<void> {
       "NOT_WRITABLE",
       `the output folder ${outRoot} cannot be written: ${(cause as Error).message}`,
       {
-        hint: "make it writable, or name another one: livelab build -o DIR",
+        hint: "make it writable, or use another folder: livelab build -o DIR",
         cause,
       },
     );
   }
 }
 
-/** The report of the outputs that a release's stages made, or undefined when there are none, or not these or not all. */
+/** The report of a release's outputs; undefined if they are missing, incomplete, or of another run of its stages. */
 export async function findOutputs(outRoot: string, release: Release): Promise<OutputReport | undefined> {
   const folder = outputFolder(outRoot, release.stamp);
   const report = await readOutputReport(folder);
@@ -91,7 +88,7 @@ export async function findOutputs(outRoot: string, release: Release): Promise<Ou
 const formatSums = (files: OutputReport["files"]): string =>
   files.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join("");
 
-/** The report in a folder of outputs; one that was cut short is as good as none. */
+/** The report in a folder of outputs; undefined if it is missing or incomplete. */
 export async function readOutputReport(folder: string): Promise<OutputReport | undefined> {
   try {
     return outputReport.parse(JSON.parse(await readFile(join(folder, "build.json"), "utf8")));
@@ -100,7 +97,7 @@ export async function readOutputReport(folder: string): Promise<OutputReport | u
   }
 }
 
-/** Copies image/ of a release to out/<stamp>/, whole or not at all. */
+/** Copies image/ of a release to out/<stamp>/, completely or not at all. */
 export async function exportOutputs(
   context: StageContext,
   release: Release,
@@ -121,7 +118,7 @@ export async function exportOutputs(
 
     const files: { name: string; bytes: number; sha256: string }[] = [];
     for (const name of (await readdir(part)).sort()) {
-      step.status(`digest of ${name}`);
+      step.status(`computing the digest of ${name}`);
       const hash = createHash("sha256");
       await pipeline(createReadStream(join(part, name), { highWaterMark: READ_BYTES }), hash, {
         ...(context.signal && { signal: context.signal }),
@@ -146,8 +143,8 @@ export async function exportOutputs(
     return report;
   } catch (error) {
     if (isDiskFullError(firstError(error))) {
-      throw new BuilderError("HOST_DISK_FULL", `no room for the outputs in ${outRoot}`, {
-        hint: `free about 2 GiB there, then: livelab build -r ${release.stamp}`,
+      throw new BuilderError("HOST_DISK_FULL", `no space left for the outputs in ${outRoot}`, {
+        hint: `free about 2 GiB there, then resume: livelab build -r ${release.stamp}`,
         cause: error,
       });
     }
@@ -159,7 +156,7 @@ function ignoreAbsence(error: NodeJS.ErrnoException): void {
   if (error.code !== "ENOENT") throw error;
 }
 
-/** Points out/latest at a release. A rename replaces the link itself; `ln -sf` would follow it. */
+/** Points out/latest at a release. A rename replaces the link itself; `ln -sf` would follow it into its folder. */
 export async function linkLatest(outRoot: string, stamp: string): Promise<void> {
   await using link = await Draft.begin(join(outRoot, "latest"));
   await symlink(stamp, link.path);

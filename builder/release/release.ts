@@ -1,6 +1,6 @@
 /**
- * Releases on this host: builds/<stamp>/release.json says which stages make one, and how each came about.
- * Not here: what the stages left (machines/), making them (build.ts).
+ * Records of the releases on this host: builds/<stamp>/release.json lists the stages of a release, and how each ran.
+ * The files that stages wrote are kept by machines/; build.ts runs the stages.
  */
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ import { type CloudImageSource, cloudBaseWords, parseCloudBase } from "../store/
 export const stageRecord = z.object({
   name: z.string(),
   key: z.string(),
-  /** The layer was there before this build came to the stage. */
+  /** Whether the result of the stage existed before this build reached it. */
   reused: z.boolean(),
   /** How long the stage took when it ran, in milliseconds. */
   durationMs: z.number(),
@@ -27,24 +27,24 @@ const releaseRecord = z.object({
   version: z.literal(1),
   stamp: z.string(),
   profile: z.string(),
-  /** Where its stages ran: what they left is kept there. */
+  /** Kind of the machine that ran its stages and keeps their results. */
   machine: z.enum(machineKinds).default("sandbox"),
-  /** The cloud image in which the builder VM's root was made, where one was asked for: --base and --base-digest. */
+  /** Cloud image in which the builder VM's root was made, if --base (and --base-digest) named one. */
   base: cloudBaseWords.optional(),
-  /** In the order run; each layer lies upon the one before it. */
+  /** In the order in which they ran; each layer is on top of the previous one. */
   stages: z.array(stageRecord),
-  /** Of its squashfs, where another than the profile's was asked for. */
+  /** Compression of its squashfs, if the command line named another than the profile. */
   compression: z.string().optional(),
-  /** What gitstatus of its archives says, once they were made. */
+  /** gitstatus of its archives, once they are made. */
   gitStatus: z.string().optional(),
-  /** The stage that failed last, if none ended well since; its machine kept what it left. */
+  /** The stage that failed last, if no stage succeeded since. Its machine keeps the files that it wrote. */
   failedStage: z.string().optional(),
 });
 
 export type StageRecord = z.infer<typeof stageRecord>;
 export type Release = z.infer<typeof releaseRecord>;
 
-/** The cloud image in which the root of a release's builder VM was made, if one was asked for: its stages go on upon the same root. */
+/** The cloud image that made the root of a release's builder VM, if --base named one: further stages run on the same root. */
 export const cloudBaseOf = ({ base }: Release): CloudImageSource | undefined =>
   base && parseCloudBase(base.image, base.digest);
 
@@ -72,13 +72,13 @@ async function readRelease(home: LivelabHome, stamp: string): Promise<Release | 
     return releaseRecord.parse(JSON.parse(text)) as Release;
   } catch (cause) {
     throw new BuilderError("BAD_RECORD", `${file} is not a release record`, {
-      hint: `remove ${releaseFolder(home, stamp)}; its layers are used again by the next build`,
+      hint: `remove it: rm -r ${releaseFolder(home, stamp)}; the next build reuses its layers`,
       cause,
     });
   }
 }
 
-/** A release by its stamp. @throws UsageError BAD_STAMP, UNKNOWN_RELEASE: never a silent new build */
+/** Returns the release with a stamp. @throws UsageError BAD_STAMP, UNKNOWN_RELEASE */
 export async function findRelease(home: LivelabHome, text: string): Promise<Release> {
   const stamp = parseStamp(text);
   const release = await readRelease(home, stamp);
@@ -87,12 +87,12 @@ export async function findRelease(home: LivelabHome, text: string): Promise<Rele
   throw new UsageError("UNKNOWN_RELEASE", `there is no release ${stamp} in ${home.builds}`, {
     hint:
       known.length === 0
-        ? "there are none on this host yet: `livelab build` makes one"
+        ? "this host has no releases yet; to make one: livelab build"
         : `releases here, newest first: ${known.slice(0, 5).join(", ")}`,
   });
 }
 
-/** Writes the record whole or not at all. */
+/** Writes the record completely or not at all. */
 export async function saveRelease(home: LivelabHome, release: Release): Promise<void> {
   const folder = releaseFolder(home, release.stamp);
   await mkdir(join(folder, "logs"), { recursive: true });

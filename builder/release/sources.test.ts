@@ -9,7 +9,7 @@ import { describeSources, listDscs, readSources } from "./sources.js";
 
 const test = suite("sources");
 
-/** dpkg's answer for an image of four packages; jq is the host's. */
+/** Answers dpkg's queries for an image of four packages; jq is the host's. */
 const IN_CHROOT = `in_chroot() {
   case $1 in
     dpkg-query) cat "$SCRATCH/dpkg" ;;
@@ -34,7 +34,7 @@ const image: Readonly<Record<string, string>> = {
   "chroot/usr/triton/lib/node_modules/json/package.json": '{"name": "json", "version": "11.0.0"}',
 };
 
-test("are collected from the image: licences in Debian's form by name, of others the place", async () => {
+test("sources.sh lists licences in Debian's format by name, and other licences by their file", async () => {
   await using dir = await TempDir.create("sources");
   for (const [path, content] of Object.entries(image)) {
     await mkdir(dirname(join(dir.path, path)), { recursive: true });
@@ -58,10 +58,10 @@ test("are collected from the image: licences in Debian's form by name, of others
   assert.match(text, /^json +11\.0\.0 +npm json 11\.0\.0 /m);
 });
 
-test("a folder without them, and a line that is cut short, are told with what to do", async () => {
+test("readSources() rejects a folder without the list and a truncated line, with a hint", async () => {
   await using dir = await TempDir.create("sources");
   for (const [content, code, hint] of [
-    [undefined, "NO_RELEASE", "livelab build makes it"],
+    [undefined, "NO_RELEASE", "make it: livelab build"],
     ["apt\t2.6.1\tapt", "BAD_SOURCES", "livelab build -r STAMP create_tgz ..."],
   ] as const) {
     if (content !== undefined) await writeFile(join(dir.path, "filesystem.sources"), content);

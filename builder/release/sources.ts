@@ -1,7 +1,7 @@
 /**
- * `livelab sources`: what whoever passes an image on has to offer with it. The image holds GPL parts, and ZFS under the CDDL;
- * both licences ask for the source of what is passed on, of exactly that version.
- * The list is collected from the image itself when it is built (builder/stages/sources.sh).
+ * `livelab sources`: lists the sources that you must offer if you distribute an image. The image contains software under the
+ * GPL, and ZFS under the CDDL; both licences require the source of exactly the distributed version.
+ * The build collects the list from the image itself (builder/stages/sources.sh).
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,12 +18,12 @@ export interface PackageSource {
   readonly licences: string;
 }
 
-/** @param folder of a release's outputs @throws UsageError NO_RELEASE, BAD_SOURCES */
+/** Reads the list of sources. @param folder outputs of a release @throws UsageError NO_RELEASE, BAD_SOURCES */
 export async function readSources(folder: string): Promise<PackageSource[]> {
   const file = join(folder, "filesystem.sources");
   const text = await readFile(file, "utf8").catch((cause: Error) => {
     throw new UsageError("NO_RELEASE", `cannot read ${file}: ${cause.message}`, {
-      hint: "livelab build makes it; another release: livelab sources out/STAMP",
+      hint: "make it: livelab build; or name another release: livelab sources out/STAMP",
       cause,
     });
   });
@@ -36,7 +36,7 @@ export async function readSources(folder: string): Promise<PackageSource[]> {
         throw new UsageError(
           "BAD_SOURCES",
           `${file}:${index + 1} is not a package with its source and licences: ${line}`,
-          { hint: `bring the outputs back: ${OUTPUTS_REMEDY}` },
+          { hint: `make the outputs again: ${OUTPUTS_REMEDY}` },
         );
       }
       return { name, version, source, sourceVersion, licences };
@@ -45,11 +45,11 @@ export async function readSources(folder: string): Promise<PackageSource[]> {
 
 const isOfNpm = ({ source }: PackageSource): boolean => source.startsWith("npm ");
 
-/** Name of the file that a source package of Debian begins with; an epoch is not part of it (Debian Policy 5.6.12). */
+/** Name of the .dsc file of a Debian source package; it does not contain the epoch (Debian Policy 5.6.12). */
 const dscName = (one: PackageSource): string =>
   isOfNpm(one) ? `${one.source} ${one.sourceVersion}` : `${one.source}_${one.sourceVersion.replace(/^\d+:/, "")}.dsc`;
 
-/** Debian's source packages, each once, as `apt-get source` takes them: it wants the whole version, with its epoch. */
+/** Debian's source packages, each once, as arguments of `apt-get source`: these contain the epoch of the version. */
 export function listDscs(packages: readonly PackageSource[]): string[] {
   const ofDebian = packages.filter((one) => !isOfNpm(one));
   return [...new Set(ofDebian.map(({ source, sourceVersion }) => `${source}=${sourceVersion}`))].sort();
@@ -61,8 +61,8 @@ export function describeSources(packages: readonly PackageSource[]): string {
   return [
     table([["package", "version", "source", "licences"], ...rows]),
     "",
-    `${packages.length} packages from ${sources.size} sources. Whoever passes the image on offers these with it: the GPL`,
-    "and the CDDL (ZFS) ask for the source of just these versions. `livelab sources --dsc` lists Debian's for",
-    "`apt-get source --download-only`; what the ZFS modules were compiled from lies in build.tgz.",
+    `${packages.length} packages from ${sources.size} sources. If you distribute the image, offer these sources: the GPL`,
+    "and the CDDL (ZFS) require the source of exactly these versions. `livelab sources --dsc` lists Debian's for",
+    "`apt-get source --download-only`; build.tgz contains the source of the ZFS modules.",
   ].join("\n");
 }

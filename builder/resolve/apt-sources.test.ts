@@ -22,14 +22,14 @@ const projectRoot = findProjectRoot();
 const archive = join(projectRoot, "fixtures/archived-suite");
 const buster = loadProfile("buster");
 
-/** The suites of profile buster, each with the fixture's suite of the same place in its stead. */
+/** The suites of profile buster, each replaced by the fixture's suite at the same position. */
 const oldSuites = buster.suites.map((real): Suite => {
   const distribution = real.distribution.replace("buster", "old");
   const sources = real.onlySources === undefined ? {} : { onlySources: ["linux"] };
   return { ...real, distribution, components: ["main"], ...sources };
 });
 
-/** Profile buster upon the fixture's archive. */
+/** Profile buster with the fixture's archive. */
 const oldProfile = (packages: readonly string[], suites: readonly Suite[] = oldSuites): Profile => ({
   ...buster,
   suites,
@@ -37,7 +37,7 @@ const oldProfile = (packages: readonly string[], suites: readonly Suite[] = oldS
   sets: [{ name: "image", packages }],
 });
 
-/** Has apt resolve against the fixture's archive, served by a mirror. */
+/** Resolves with apt against the fixture's archive, which a mirror serves. */
 async function resolve(profile: Profile): Promise<LockSet[]> {
   await using home = await TempDir.create("apt-sources");
   await using mirror = await MisbehavingMirror.start();
@@ -60,7 +60,7 @@ const namesOf = ([set]: readonly LockSet[]): string[] | undefined =>
   set?.packages.map(({ name, version }) => `${name} ${version}`);
 
 aptTest(
-  "of backports only the sources named come in, although they have newer versions of others",
+  "apt takes only the named sources from backports, also if backports has newer versions of others",
   within(20_000, async () => {
     const sets = await resolve(oldProfile(["kernel", "tool"]));
     assert.equal(namesOf(sets), ["helper 1.1", "kernel 5.10", "kernel-parts 5.10", "tool 1.0"]);
@@ -68,7 +68,7 @@ aptTest(
 );
 
 aptTest(
-  "what only backports have, of another source, is not there",
+  "apt does not find a package that only backports has and whose source is not named",
   within(20_000, async () => {
     const error = (await thrownBy(resolve(oldProfile(["novelty"])))) as InputError;
     assert.is(error.code, "UPDATE_FAILED");
@@ -77,7 +77,7 @@ aptTest(
 );
 
 aptTest(
-  "a date of validity that has passed is refused where the suite is not archived",
+  "apt refuses an expired Release file of a suite that is not archived",
   within(20_000, async () => {
     const suites = oldSuites.map(({ archived: _, ...suite }): Suite => suite);
     const error = (await thrownBy(resolve(oldProfile(["kernel"], suites)))) as InputError;
@@ -87,7 +87,7 @@ aptTest(
 );
 
 aptTest(
-  "an archived suite must be signed by the profile's keys like any other",
+  "apt refuses an archived suite that the profile's keys did not sign",
   within(20_000, async () => {
     const error = (await thrownBy(resolve({ ...oldProfile(["kernel"]), keyrings: buster.keyrings }))) as InputError;
     assert.is(error.code, "UPDATE_FAILED");
@@ -95,7 +95,7 @@ aptTest(
   }),
 );
 
-test("only archived suites are exempt from their date", () => {
+test("aptSources() switches off the check of the date only for archived suites", () => {
   const lines = (name: string): string[] => aptSources(loadProfile(name), "http://gateway").trimEnd().split("\n");
   const keyrings = "/usr/share/keyrings/debian-archive-keyring.gpg";
   assert.equal(lines("bookworm-security"), [
@@ -110,7 +110,7 @@ test("only archived suites are exempt from their date", () => {
   ]);
 });
 
-test("a profile that takes whole suites pins nothing", () => {
+test("aptPreferences() is empty for a profile that uses complete suites", () => {
   assert.is(aptPreferences(loadProfile("bookworm-security")), "");
   assert.match(aptPreferences(buster), /^Package: \*\nPin: release n=buster-backports\nPin-Priority: -1\n/);
 });

@@ -1,11 +1,10 @@
 /**
- * What apt is told of a profile's suites when it resolves a lock anew: where they are, and what it may take from them.
+ * apt's configuration for a profile's suites when it resolves a new lock: their addresses, and the packages to use from them.
  * Sources: sources.list(5) "Options", apt_preferences(5) "Pinning by source package".
- * Not here: the machine in which it resolves (resolver.ts).
  */
 import type { Profile } from "../profile/profiles.js";
 
-/** The profile's suites in the form of sources.list(5). @param base address below which each archive has a folder */
+/** The profile's suites in the format of sources.list(5). @param base address below which each archive has a folder */
 export function aptSources({ suites, keyrings }: Profile, base: string): string {
   return suites
     .map(({ archive, distribution, components, archived }) => {
@@ -15,7 +14,7 @@ export function aptSources({ suites, keyrings }: Profile, base: string): string 
     .join("");
 }
 
-/** Priorities in the form of apt_preferences(5): of a suite with `onlySources` nothing else is seen. */
+/** Priorities in the format of apt_preferences(5): from a suite with `onlySources` apt uses only these source packages. */
 export function aptPreferences({ suites }: Profile): string {
   return suites
     .map(({ distribution, onlySources = [] }) => {

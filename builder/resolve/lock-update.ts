@@ -1,7 +1,7 @@
 /**
  * Recomputes the lock of a profile: `livelab lock update`.
- * Indexes come from a mirror, apt in a builder machine verifies and resolves them, and the answer is the lock.
- * The npm lock is not touched: its package.json pins versions, and `npm install --package-lock-only` writes the rest.
+ * A mirror serves the indexes; apt in a builder machine verifies them and resolves each set; the result is the new lock.
+ * The npm lock stays unchanged: package.json pins versions there, and `npm install --package-lock-only` writes the rest.
  */
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ export interface UpdateRequest extends ResolveRequest {
   readonly profile: Profile;
 }
 
-/** How one package of a set differs from the lock before: `from` is absent for an added one, `to` for a removed one. */
+/** A difference to the previous lock in one package: `from` is absent for an added one, `to` for a removed one. */
 export interface LockChange {
   readonly set: string;
   readonly name: string;
@@ -26,9 +26,9 @@ export interface LockChange {
 }
 
 /**
- * Writes new lock files; all sets or none.
- * @returns what changed, in order of set and name
- * @throws InputError UPDATE_FAILED with apt's words (a bad signature among them), UNAVAILABLE, WRONG_DIGEST, DISK_FULL
+ * Writes new lock files, for all sets or for none.
+ * @returns the changes, in order of set and name
+ * @throws InputError UPDATE_FAILED with apt's output (e.g. a bad signature), UNAVAILABLE, WRONG_DIGEST, DISK_FULL
  */
 export async function updateLock(request: UpdateRequest): Promise<LockChange[]> {
   const sets = await resolveSets(request);
@@ -45,7 +45,7 @@ export async function updateLock(request: UpdateRequest): Promise<LockChange[]> 
   return changes;
 }
 
-/** What apt says now of each set of a profile; writes nothing. @throws InputError see updateLock() */
+/** Resolves each set of a profile with apt; does not write files. @throws InputError see updateLock() */
 export async function resolveSets(request: UpdateRequest): Promise<LockSet[]> {
   const { projectRoot, profile, store, mirrors, progress, proxy, signal } = request;
   await using gateway = new Gateway();
@@ -73,7 +73,7 @@ export async function resolveSets(request: UpdateRequest): Promise<LockSet[]> {
   return sets;
 }
 
-/** What differs between a set and the one before. */
+/** Lists the differences between a set and its previous version. */
 export function compareSets(before: LockSet | undefined, after: LockSet): LockChange[] {
   const old = new Map(before?.packages.map(({ name, version }) => [name, version]));
   const changes: LockChange[] = [];
@@ -87,7 +87,7 @@ export function compareSets(before: LockSet | undefined, after: LockSet): LockCh
   return changes.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** "image: + jq 1.6-2.1", "image: curl 7.88.1 → 7.88.2" and so on. */
+/** Returns e.g. "image: + jq 1.6-2.1" or "image: curl 7.88.1 → 7.88.2". */
 export function describeChange({ set, name, from, to }: LockChange): string {
   if (from === undefined) return `${set}: + ${name} ${to}`;
   return to === undefined ? `${set}: - ${name} ${from}` : `${set}: ${name} ${from} → ${to}`;

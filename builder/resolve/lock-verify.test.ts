@@ -22,7 +22,7 @@ const test = suite("lock update and verify");
 const aptTest = hostHasApt ? test : test.skip;
 const projectRoot = findProjectRoot();
 
-/** Verifies a lock against a mirror that has these packages. */
+/** Verifies a lock with a mirror that has these packages. */
 async function verify(lock: Lock, packages: readonly SmallPackage[]): Promise<void> {
   await using home = await TempDir.create("verify-test");
   await using mirror = await MisbehavingMirror.start();
@@ -45,10 +45,10 @@ function related(relations: Readonly<Record<string, string | undefined>>): Small
 }
 
 aptTest(
-  "apt itself finds nothing missing and nothing too much in the lock of bookworm",
+  "apt needs exactly the packages in the lock of bookworm",
   within(120_000, async () => {
     const lock = await loadLock(projectRoot, loadProfile("bookworm"));
-    // No mirror has anything, so what is left of the verdict is that all of the files are unavailable.
+    // The mirror has no files: if the sets resolve, the only error is that all files are unavailable.
     const error = (await thrownBy(verify(lock, []))) as InputError;
     assert.is(error.code, "UNAVAILABLE", error.message);
     assert.is(error.message.split("\n").length - 1, lock.files().length);
@@ -56,18 +56,18 @@ aptTest(
 );
 
 aptTest(
-  "a good lock passes; a file that neither store nor mirror has is named",
+  "a valid lock passes; a file that is neither in the store nor at a mirror is named",
   within(10_000, async () => {
     const packages = related({ app: "lib (>= 1.0)", lib: undefined });
     await verify(smallLock(packages, ["app"]), packages);
     const error = (await thrownBy(verify(smallLock(packages, ["app"]), packages.slice(0, 1)))) as InputError;
     assert.is(error.code, "UNAVAILABLE");
-    assert.is(error.message, "neither in the store nor at any mirror:\n  lib 1.0");
+    assert.is(error.message, "files that are neither in the store nor at a mirror:\n  lib 1.0");
   }),
 );
 
 aptTest(
-  "a relation that the set cannot satisfy is told in apt's words",
+  "a relation that the set cannot satisfy is reported with apt's output",
   within(10_000, async () => {
     const packages = related({ app: "lib (>= 2.0)", lib: undefined });
     const error = (await thrownBy(verify(smallLock(packages, ["app"]), packages))) as InputError;
@@ -79,19 +79,19 @@ aptTest(
 );
 
 aptTest(
-  "a package that nothing asks for is named",
+  "a locked package that no other package needs is named",
   within(10_000, async () => {
     const packages = related({ app: undefined, stray: undefined });
     const error = (await thrownBy(verify(smallLock(packages, ["app"]), packages))) as InputError;
     assert.is(
       error.message,
-      "set image of profile bookworm: apt needs other packages than are locked:\n  image: - stray 1.0",
+      "set image of profile bookworm: apt needs other packages than those in the lock:\n  image: - stray 1.0",
     );
   }),
 );
 
 aptTest(
-  "indexes that Debian's key did not sign make no lock",
+  "lock update refuses indexes that Debian's key did not sign, and writes no lock",
   within(10_000, async () => {
     await using home = await TempDir.create("update-test");
     await using mirror = await MisbehavingMirror.start();
@@ -122,7 +122,7 @@ aptTest(
   }),
 );
 
-test("says what was added, removed and upgraded", () => {
+test("compareSets() reports added, removed and upgraded packages", () => {
   const set = (versions: Readonly<Record<string, string>>) =>
     parseLockSet(
       "image",
@@ -138,7 +138,7 @@ test("says what was added, removed and upgraded", () => {
   assert.equal(changes.map(describeChange), ["image: curl 1 → 2", "image: - jq 1", "image: + zsh 1"]);
 });
 
-test("reads digests out of a signed Release file, and refuses one without a signature", () => {
+test("parseInRelease() reads digests from a signed Release file, and rejects one without a signature", () => {
   const text = `Codename: bookworm\nMD5Sum:\n 00 1 main/x\nSHA256:\n ${emptySha256}        0 main/binary-amd64/Packages.xz\n`;
   assert.equal(
     [...parseInRelease(clearSigned(text), "x")],
@@ -152,7 +152,7 @@ test("reads digests out of a signed Release file, and refuses one without a sign
 
 const emptySha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/** Looks signed, and is not: the signature is no packet of OpenPGP. */
+/** Text with the format of a signed message, whose signature is not an OpenPGP packet. */
 const clearSigned = (text: string): string =>
   `-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n${text}-----BEGIN PGP SIGNATURE-----\n\nAAAA\n=AAAA\n-----END PGP SIGNATURE-----\n`;
 

@@ -1,6 +1,6 @@
 /**
- * Checks the lock of a profile: `livelab lock verify`. That it is well-formed, loadLock has proved by reading it;
- * here apt resolves each set from nothing but the lock, and every file is in the store or at a mirror.
+ * Checks the lock of a profile: `livelab lock verify`. loadLock() has checked the format already. These checks prove that
+ * apt can resolve each set from the lock alone, and that every file is in the store or at a mirror.
  */
 import { LivelabError } from "../../base/livelab-error.js";
 import { InputError } from "../builder-error.js";
@@ -20,28 +20,28 @@ export interface VerifyRequest extends ResolveRequest {
 const PARALLEL_REQUESTS = 8;
 
 /**
- * Resolves: the lock is good.
- * @throws InputError UNSATISFIED when apt cannot install a set from its lock, or the lock holds other packages than
- *   the profile asks for; UNAVAILABLE with every file that is neither in the store nor at a mirror
+ * Resolves if the lock passes all checks.
+ * @throws InputError UNSATISFIED if apt cannot install a set from its lock, or the lock has other packages than
+ *   the profile needs; UNAVAILABLE with every file that is neither in the store nor at a mirror
  */
 export async function verifyLock(request: VerifyRequest): Promise<void> {
   const { progress, lock, store } = request;
-  await progress.step("resolve from the lock alone", () => resolveFromLock(request));
+  await progress.step("resolve the sets from the lock", () => resolveFromLock(request));
   await progress.step("find every file", async (step) => {
     const missing = await missingFiles(lock.files(), store);
     const queue = [...missing];
     const unavailable: LockedFile[] = [];
     const work = async (): Promise<void> => {
       for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-        step.status(`${missing.length - queue.length}/${missing.length} at mirrors`);
+        step.status(`checking mirrors: ${missing.length - queue.length}/${missing.length} files`);
         if (!(await isAtMirror(file, request))) unavailable.push(file);
       }
     };
     await Promise.all(Array.from({ length: PARALLEL_REQUESTS }, work));
     if (unavailable.length === 0) return;
     const names = unavailable.map((file) => `\n  ${describeLockedFile(file)}`).sort();
-    throw new InputError("UNAVAILABLE", `neither in the store nor at any mirror:${names.join("")}`, {
-      hint: "set LIVELAB_MIRROR to a mirror that has them, or run livelab lock update",
+    throw new InputError("UNAVAILABLE", `files that are neither in the store nor at a mirror:${names.join("")}`, {
+      hint: "set LIVELAB_MIRROR to a mirror that has them, or make a new lock: livelab lock update",
     });
   });
 }
@@ -68,7 +68,7 @@ async function resolveFromLock({ projectRoot, lock, store, openMachine, signal }
     const changes = compareSets(locked, parseLockSet(spec.name, text, `${spec.name}.Packages as apt resolves it`));
     if (changes.length > 0)
       throw unsatisfied(
-        `apt needs other packages than are locked:${changes.map((c) => `\n  ${describeChange(c)}`).join("")}`,
+        `apt needs other packages than those in the lock:${changes.map((c) => `\n  ${describeChange(c)}`).join("")}`,
       );
   }
 }
@@ -84,7 +84,7 @@ async function isAtMirror(file: LockedFile, { lock, mirrors, proxy, signal }: Ve
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof LivelabError) throw error;
-      // Otherwise this mirror does not answer: the next one may.
+      // This mirror does not answer: try the next one.
     }
   }
   return false;

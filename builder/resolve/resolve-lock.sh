@@ -1,15 +1,15 @@
 #!/bin/sh
-# Asks apt which packages a set needs, and writes their stanzas as a lock file.
+# Resolves a set of packages with apt, and writes the stanzas of all packages that it needs to a lock file.
 #
 #   resolve-lock.sh DIR SET ON PACKAGE...
 #
-# DIR      working folder: holds sources.list, preferences and provided.Packages (stanzas of the packages that the build
-#          makes itself; they count as installed); gets apt/ (indexes, verified by apt) and SET.Packages
+# DIR      working folder. Input: sources.list, preferences and provided.Packages (stanzas of the packages that the build
+#          makes itself; they count as installed). Output: apt/ (indexes, verified by apt) and SET.Packages
 # SET      name of the set to write
-# ON       name of a set written before, whose packages count as installed; "-" for an empty machine
-# PACKAGE  what apt is asked for: names, name=version or apt patterns such as ?essential
+# ON       name of a set written earlier, whose packages count as installed; "-" for an empty machine
+# PACKAGE  a package that the set must have: a name, name=version or an apt pattern such as ?essential
 #
-# Nothing is installed and nothing of the machine's own apt or dpkg is read or changed.
+# Installs no package, and neither reads nor changes the state of the machine's own apt and dpkg.
 # Source: apt-get(8), apt.conf(5) "Directories", apt-patterns(7), deb-control(5).
 set -eu
 export LC_ALL=C
@@ -20,13 +20,13 @@ shift 3
 state=$dir/apt
 mkdir -p "$state/lists/partial" "$state/archives/partial" "$state/etc/preferences.d"
 
-# What is installed already: what the build makes and the set below, in the form of dpkg's status file.
+# Packages that count as installed, in the format of dpkg's status file: those that the build makes, and the set ON.
 status=$state/status-$set_name
 below=/dev/null
 if [ "$on" != - ]; then below=$dir/$on.Packages; fi
 awk '{ print } /^Package:/ { print "Status: install ok installed" }' "$dir/provided.Packages" "$below" >"$status"
 
-# apt reads this first, and so nothing of the machine's own configuration after it.
+# apt reads this file first; it keeps apt from reading the machine's own configuration afterwards.
 cat >"$state/apt.conf" <<CONF
 Dir::Etc::Main "/dev/null";
 Dir::Etc::Parts "/dev/null";
@@ -35,10 +35,10 @@ APT::Architectures { "amd64"; };
 APT::Install-Recommends "false";
 APT::Install-Suggests "false";
 APT::Sandbox::User "root";
-Acquire::http::Proxy "false"; // the gateway is on this side of any proxy
+Acquire::http::Proxy "false"; // the gateway is reached without a proxy
 Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-Acquire::By-Hash "no"; // the gateway has the indexes under their plain names only
+Acquire::By-Hash "no"; // the gateway serves the indexes only under their plain names
 Acquire::Check-Date "true";
 Acquire::Check-Valid-Until "true"; // a mirror that holds updates back is refused; sources.list exempts archived suites
 Dir::Etc::SourceList "$dir/sources.list";
@@ -61,7 +61,7 @@ if [ ! -e "$state/updated" ]; then
 fi
 
 apt-get install -q --simulate -- "$@" >"$state/plan-$set_name" || {
-  cat "$state/plan-$set_name" >&2 # what cannot be satisfied stands there
+  cat "$state/plan-$set_name" >&2 # names the relations that apt cannot satisfy
   exit 1
 }
 if grep -E '^(Remv|Purg) ' "$state/plan-$set_name" >&2; then
@@ -73,7 +73,7 @@ fi
 awk '$1 == "Inst" { v = ($3 ~ /^\[/) ? $4 : $3; sub(/^\(/, "", v); sub(/:.*$/, "", $2); print $2 "=" v }' \
   "$state/plan-$set_name" | sort -u >"$state/wanted-$set_name"
 
-# One stanza a package, in a fixed order of fields; what no build reads (descriptions, tags) is left out.
+# Writes one stanza for each package, with fields in a fixed order. Leaves out fields that no build reads (descriptions, tags).
 xargs apt-cache show --no-all-versions <"$state/wanted-$set_name" | awk '
   BEGIN {
     n = split("Package Version Architecture Multi-Arch Essential Protected Important Priority Installed-Size " \
@@ -88,7 +88,7 @@ xargs apt-cache show --no-all-versions <"$state/wanted-$set_name" | awk '
     split("", field)
   }
   /^$/ { flush(); next }
-  /^[ \t]/ { next } # none of the fields kept has continuation lines in a Packages file
+  /^[ \t]/ { next } # the fields in the lock have no continuation lines in a Packages file
   { name = $0; sub(/:.*/, "", name); value = $0; sub(/^[^:]*:[ \t]*/, "", value); field[name] = value }
   END { flush() }
 ' >"$dir/$set_name.Packages.part"
@@ -96,7 +96,7 @@ xargs apt-cache show --no-all-versions <"$state/wanted-$set_name" | awk '
 written=$(grep -c '^Package:' "$dir/$set_name.Packages.part")
 wanted=$(wc -l <"$state/wanted-$set_name")
 if [ "$written" -ne "$wanted" ]; then
-  echo "resolve-lock: $wanted packages wanted, $written stanzas found" >&2
+  echo "resolve-lock: set $set_name needs $wanted packages, but apt has stanzas of $written" >&2
   exit 1
 fi
 mv "$dir/$set_name.Packages.part" "$dir/$set_name.Packages"

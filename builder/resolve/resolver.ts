@@ -1,6 +1,6 @@
 /**
- * Runs resolve-lock.sh in a machine that has apt: apt itself says which packages a set needs (DESIGN D3).
- * Not here: which indexes apt sees there (lock-update.ts, lock-verify.ts).
+ * Runs resolve-lock.sh in a machine that has apt, so that apt itself decides which packages a set needs (DESIGN D3).
+ * The callers choose the indexes that apt reads (lock-update.ts, lock-verify.ts).
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -22,16 +22,16 @@ export interface ResolverMachine extends AsyncDisposable {
     command: string,
     options?: { stdin?: string; signal?: AbortSignal },
   ): Promise<{ readonly status: number; readonly stdout: Buffer; readonly stderr: string }>;
-  /** Where the gateway is inside, without a slash at the end: "http://127.0.0.1:3142". */
+  /** Address of the gateway inside the machine, without a slash at the end: "http://127.0.0.1:3142". */
   readonly gatewayUrl: string;
 }
 
-/** What recomputing and verifying a lock both need. */
+/** Options of both updateLock() and verifyLock(). */
 export interface ResolveRequest {
   readonly projectRoot: string;
   readonly store: Store;
   readonly mirrors: Mirrors;
-  /** Starts a machine that reaches this gateway and nothing else. */
+  /** Starts a machine that can reach only this gateway. */
   readonly openMachine: (gateway: Gateway) => Promise<ResolverMachine>;
   readonly progress: Progress;
   /** @default no proxy */
@@ -62,7 +62,8 @@ export class Resolver implements AsyncDisposable {
   ): Promise<Resolver> {
     const script = await readFile(join(options.projectRoot, "builder/resolve/resolve-lock.sh"), "utf8");
     const { status, stdout, stderr } = await machine.exec("mktemp -d");
-    if (status !== 0) throw new InputError("UPDATE_FAILED", `no working folder in the machine: ${stderr}`);
+    if (status !== 0)
+      throw new InputError("UPDATE_FAILED", `cannot make a working folder in the builder machine: ${stderr}`);
     const resolver = new Resolver(machine, stdout.toString().trim(), options.signal);
     await resolver.writeFile("resolve-lock.sh", script);
     await resolver.writeFile("sources.list", options.sources);
@@ -71,15 +72,15 @@ export class Resolver implements AsyncDisposable {
     return resolver;
   }
 
-  /** Writes a file into the working folder; "<set>.Packages" makes that set one to resolve on. */
+  /** Writes a file into the working folder. With "<set>.Packages" other sets can be resolved on top of that set. */
   async writeFile(name: string, text: string): Promise<void> {
     await this.#run(`cat >${quoteWord(`${this.#folder}/${name}`)}`, text);
   }
 
   /**
-   * Asks apt for a set. A set named in `spec.on` was resolved or written before.
-   * @returns the lock file
-   * @throws InputError UPDATE_FAILED with apt's words
+   * Resolves a set with apt. The set that `spec.on` names must have been resolved or written before.
+   * @returns text of the lock file
+   * @throws InputError UPDATE_FAILED with apt's output
    */
   async resolve(spec: SetSpec): Promise<string> {
     const args = [`${this.#folder}/resolve-lock.sh`, this.#folder, spec.name, spec.on ?? "-", ...spec.packages];
@@ -98,17 +99,13 @@ export class Resolver implements AsyncDisposable {
       ...(this.#signal === undefined ? {} : { signal: this.#signal }),
     });
     if (status === 0) return stdout.toString();
-    throw new InputError(
-      "UPDATE_FAILED",
-      `apt could not tell what is needed (status ${status}):\n${stderr.trimEnd()}`,
-      {
-        hint: "a bad signature: try another LIVELAB_MIRROR; an unknown package: correct builder/profile/profiles.ts",
-      },
-    );
+    throw new InputError("UPDATE_FAILED", `apt cannot resolve the packages (status ${status}):\n${stderr.trimEnd()}`, {
+      hint: "for a bad signature, set another LIVELAB_MIRROR; for an unknown package, correct builder/profile/profiles.ts",
+    });
   }
 }
 
-/** What the build makes itself, as stanzas that dpkg's status file can hold. */
+/** Packages that the build makes itself, as stanzas in the format of dpkg's status file. */
 function providedStanzas(profile: Profile): string {
   return formatDeb822(
     profile.made.map(({ name, provides }) => ({

@@ -1,6 +1,6 @@
 /**
- * The indexes of a suite: InRelease and the Packages.xz files that it names, fetched for a machine that verifies them.
- * The signature is checked by apt in that machine with debian-archive-keyring; here only digests are compared.
+ * Fetches the indexes of a suite: InRelease and the Packages.xz files that it names.
+ * apt in the builder machine verifies the signature with debian-archive-keyring; this module checks only digests.
  * Sources: wiki.debian.org/DebianRepository/Format; RFC 9580 7 (cleartext signatures).
  */
 import { createReadStream } from "node:fs";
@@ -14,14 +14,14 @@ import { type DownloadOptions, download } from "../store/download.js";
 import { httpGet, ProxyFailure } from "../store/http-get.js";
 import { addressesInArchive, type Mirrors, proxyWith } from "../store/mirrors.js";
 
-/** A file of a suite, by its path below the archive's base. */
+/** A file of a suite, with its path below the archive's base. */
 export interface IndexFile {
   readonly path: string;
   readonly bytes: Buffer;
 }
 
 /**
- * Fetches what apt needs to know a suite.
+ * Fetches the files that apt needs of a suite.
  * @throws InputError UNAVAILABLE, WRONG_DIGEST, MALFORMED; UsageError BAD_PROXY
  */
 export async function fetchSuiteIndexes(
@@ -44,7 +44,7 @@ export async function fetchSuiteIndexes(
     const entry = digests.get(name);
     if (entry === undefined)
       throw new InputError("MALFORMED", `InRelease of ${suite.distribution} does not name ${name}`);
-    // Under its digest the file stays the same while a mirror is being updated.
+    // First by digest: under that path the file does not change while a mirror is being updated.
     const byHash = `${component}/binary-${profile.architecture}/by-hash/SHA256/${entry.digest.hex}`;
     const addresses = [byHash, name].flatMap((path) => addressesInArchive(mirrors, suite.archive, `${folder}/${path}`));
     if (!(await options.store.has(entry.digest, entry.size)))
@@ -55,10 +55,10 @@ export async function fetchSuiteIndexes(
   return files;
 }
 
-/** The first InRelease that a mirror gives: it changes, so it has no digest to be asked by. */
+/** Returns the first InRelease that a mirror serves. The file changes often, so no digest of it is known. */
 async function fetchInRelease(suite: Suite, addresses: readonly string[], options: DownloadOptions): Promise<Buffer> {
   const answers: string[] = [];
-  let hint = "LIVELAB_MIRROR=http://mirror.example/debian";
+  let hint = "set a mirror that has it: LIVELAB_MIRROR=http://mirror.example/debian";
   for (const address of addresses) {
     try {
       const { proxy = {}, signal } = options;
@@ -78,7 +78,7 @@ async function fetchInRelease(suite: Suite, addresses: readonly string[], option
   });
 }
 
-/** The files that an InRelease names, by path below its folder. @throws InputError MALFORMED */
+/** Reads the files that an InRelease names, by path below its folder. @throws InputError MALFORMED */
 export function parseInRelease(text: string, name: string): Map<string, { digest: Digest; size: number }> {
   const signed = /^-----BEGIN PGP SIGNED MESSAGE-----\n(?:.+\n)*\n([\s\S]*?)\n-----BEGIN PGP SIGNATURE-----$/m.exec(
     text,

@@ -22,7 +22,7 @@ async function proxiesOf(
   return Promise.all(addresses.map((address) => aptProxyFor(address, parseAptOptions(dump), detect)));
 }
 
-test("a proxy of a scheme holds for all its hosts, but for those that have one of their own, or none", async () => {
+test("a scheme's proxy is used for all hosts except those with their own proxy or with DIRECT", async () => {
   const dump = [
     "Acquire::http::Proxy http://general.example:3128/",
     "Acquire::HTTP::Proxy::Own.Example socks5h://own.example:1080",
@@ -47,7 +47,7 @@ test("https falls back to the options of http", async () => {
   assert.equal(await proxiesOf(["http://any.example/"], https), [undefined]);
 });
 
-test("a detector is asked for hosts without a proxy of their own; where it says nothing the general one holds", async () => {
+test("the detector runs for hosts without their own proxy; if it prints no proxy, the general one is used", async () => {
   const dump = [
     "Acquire::http::Proxy http://general.example:1",
     "Acquire::http::Proxy-Auto-Detect /usr/local/bin/detect",
@@ -72,7 +72,7 @@ test("a detector is asked for hosts without a proxy of their own; where it says 
   );
 });
 
-test("options without a proxy, and those that switch it off, mean none", async () => {
+test("no proxy is used without a proxy option, and with one that switches it off", async () => {
   for (const dump of [
     "",
     "APT::Architecture amd64\n",
@@ -83,10 +83,10 @@ test("options without a proxy, and those that switch it off, mean none", async (
   }
 });
 
-aptTest("a mirror of the host's apt is asked through apt's proxy unless the environment names one", async () => {
+aptTest("requests to a mirror of the host's apt use apt's proxy unless the environment names one", async () => {
   await using dir = await TempDir.create("apt-proxies");
   const detector = join(dir.path, "detect proxy");
-  // Real apt shows sources that were never updated only at times; what it says of proxies is its own.
+  // apt-get is replaced, because real apt does not always list sources that were never updated. apt-config is real.
   for (const [program, says] of [
     [join(dir.path, "apt-get"), "http://apt.invalid/debian/ bookworm"],
     [detector, "http://found.invalid:3142/?$1"],

@@ -1,7 +1,7 @@
 /**
  * The proxies that the host's apt uses for its mirrors.
  * Sources: apt.conf(5) "Acquire::http::Proxy", "Proxy-Auto-Detect"; apt-transport-https(1), whose options fall back to
- * those of http; apt-config(8) for the form of the dump; apt-pkg/contrib/proxy.cc for the detector's answer.
+ * those of http; apt-config(8) for the format of the dump; apt-pkg/contrib/proxy.cc for the detector's output.
  */
 
 /** Options of apt by lower-case name. */
@@ -17,7 +17,7 @@ export function parseAptOptions(dump: string): AptOptions {
 
 /**
  * The proxy that apt uses for an address of one of its mirrors, or undefined for none.
- * @param detect runs a program with the address as its argument: its output, or "" where it fails
+ * @param detect runs a program with the address as its argument; returns its output, or "" if it fails
  */
 export async function aptProxyFor(
   address: string,
@@ -37,6 +37,6 @@ export async function aptProxyFor(
   return asProxy(detected === "" ? option("proxy") : detected);
 }
 
-/** apt writes "DIRECT" where it uses none; "false" is an older way to say it. */
+/** "DIRECT" means no proxy in apt; "false" is the older word for it. */
 const asProxy = (value: string | undefined): string | undefined =>
   value === undefined || /^(direct|false|)$/i.test(value.trim()) ? undefined : value.trim();

@@ -45,7 +45,7 @@ async function fill(store: Store, lock: Lock, packages: readonly SmallPackage[])
 }
 
 test(
-  "carries every file of the lock into an empty store, and leaves nothing beside",
+  "import fills an empty store with every file of the lock, and leaves no other file",
   within(5_000, async () => {
     await using here = await scene();
     await here.import();
@@ -56,7 +56,7 @@ test(
 );
 
 test(
-  "the same lock gives the same bundle",
+  "export writes the same bundle for the same lock",
   within(5_000, async () => {
     await using here = await scene();
     const again = join(here.home, "again.tar");
@@ -68,20 +68,20 @@ test(
 );
 
 test(
-  "does not export what the store lacks, and keeps the bundle that was there",
+  "export fails if the store lacks a file, and keeps an existing bundle",
   within(5_000, async () => {
     await using here = await scene();
     await writeFile(here.file, "an older bundle");
     const request = { lock: here.lock, store: here.to, file: here.file, progress: silentProgress };
     const error = (await thrownBy(exportInputs(request))) as InputError;
     assert.is(error.code, "NOT_IN_STORE");
-    assert.is(error.hint, "livelab inputs fetch");
+    assert.is(error.hint, "fetch them: livelab inputs fetch");
     assert.is(await readFile(here.file, "utf8"), "an older bundle");
   }),
 );
 
 test(
-  "a truncated bundle is refused wherever it ends, and never leaves a bad file",
+  "import rejects a bundle truncated at any point, and leaves no bad file in the store",
   within(10_000, async () => {
     await using here = await scene();
     const whole = (await readFile(here.file)).length;
@@ -98,7 +98,7 @@ test(
 );
 
 test(
-  "an altered file is named, and not taken in",
+  "import names an altered file and does not store it",
   within(5_000, async () => {
     await using here = await scene();
     const [apt] = here.lock.set("image").packages;
@@ -114,7 +114,7 @@ test(
 );
 
 test(
-  "a file that is no bundle is told so, and so is one that is not there",
+  "import rejects a file that is not a bundle, and a missing file",
   within(5_000, async () => {
     await using here = await scene();
     await writeFile(here.file, Buffer.alloc(100_000, "no tar"));
@@ -126,7 +126,7 @@ test(
 );
 
 test(
-  "a bundle for another lock says so, and what it lacks",
+  "import rejects a bundle for another lock, and names a file that it lacks",
   within(5_000, async () => {
     await using here = await scene();
     const other = smallLock([...here.packages, ...smallPackages(["vim"])]);

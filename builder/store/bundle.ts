@@ -1,7 +1,7 @@
 /**
- * Bundles: one tar with every file that a lock names, to carry to a machine without network.
- * First comes `bundle`, a control stanza that says for which lock it was made; then `<algorithm>-<base64url>` for each file.
- * A bundle is not trusted: only bytes whose digest the importing machine's own lock names are taken in.
+ * Bundles: one tar with every file that a lock names, for a host without network.
+ * The first entry is `bundle`, a control stanza that names the lock; then `<algorithm>-<base64url>` for each file.
+ * A bundle is not trusted: import accepts only bytes whose digest the importing host's own lock names.
  */
 import { createReadStream, createWriteStream } from "node:fs";
 import { link, lstat, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
@@ -32,12 +32,12 @@ export interface BundleRequest {
 }
 
 const HEADER_NAME = "bundle";
-/** A plain tar header holds names of 100 characters: enough for a sha512 in base64, too few for one in hexadecimal. */
+/** A plain tar header has names of at most 100 characters: enough for a sha512 in base64, too few for hexadecimal. */
 const entryName = ({ algorithm, hex }: Digest): string =>
   `${algorithm}-${Buffer.from(hex, "hex").toString("base64url")}`;
 
 /**
- * Writes a bundle; whatever was under that name is replaced only by a whole one.
+ * Writes a bundle. An existing file of that name is replaced only by a complete one.
  * @throws InputError NOT_IN_STORE, DISK_FULL, STORE
  */
 export async function exportInputs({ lock, store, file, progress, signal }: BundleRequest): Promise<void> {
@@ -47,7 +47,7 @@ export async function exportInputs({ lock, store, file, progress, signal }: Bund
       "NOT_IN_STORE",
       `the store lacks ${describeLockedFile(missing)} and ${others.length} more files`,
       {
-        hint: "livelab inputs fetch",
+        hint: "fetch them: livelab inputs fetch",
       },
     );
   await progress.step(`export inputs to ${file}`, async (step) => {
@@ -73,13 +73,14 @@ export async function exportInputs({ lock, store, file, progress, signal }: Bund
 }
 
 /**
- * Takes what the lock names and the store lacks out of a bundle. Files that were good stay even if others were not.
- * @throws InputError BAD_BUNDLE when it is no bundle, is truncated or altered, or was made for another lock; DISK_FULL, STORE
+ * Imports the files that the lock names and the store lacks. Valid files stay in the store even if others are bad.
+ * @throws InputError BAD_BUNDLE if the file is not a bundle, is truncated or altered, or was made for another lock;
+ * DISK_FULL, STORE
  */
 export async function importInputs({ lock, store, file, progress, signal }: BundleRequest): Promise<void> {
   const badBundle = (why: string, cause?: unknown): InputError =>
     new InputError("BAD_BUNDLE", `${file}: ${why}`, {
-      hint: `make it anew: livelab inputs export ${quoteWord(file)}`,
+      hint: `make it again: livelab inputs export ${quoteWord(file)}`,
       cause,
     });
   await progress.step(`import inputs from ${file}`, async (step) => {
@@ -94,10 +95,10 @@ export async function importInputs({ lock, store, file, progress, signal }: Bund
     } catch (cause) {
       signal?.throwIfAborted();
       if (isDiskError(cause)) throw await writeError(folder.path, cause);
-      throw badBundle(`is not a whole tar archive: ${(cause as Error).message}`, cause);
+      throw badBundle(`is not a complete tar archive: ${(cause as Error).message}`, cause);
     }
     const header = await readFile(join(folder.path, HEADER_NAME), "utf8").catch((cause: unknown) => {
-      throw badBundle("is not a bundle of livelab, or its beginning is lost", cause);
+      throw badBundle("is not a bundle of livelab, or lacks its first entry", cause);
     });
     const madeFor = parseHeader(header, file);
 
@@ -127,11 +128,11 @@ export async function importInputs({ lock, store, file, progress, signal }: Bund
       if (madeFor.lock === formatDigest(lockDigest(lock))) throw badBundle(`is truncated: ${lacks}`);
       throw badBundle(`was made for another lock (profile ${madeFor.profile}): ${lacks}`);
     }
-    step.result(`${missing.length} files taken in`);
+    step.result(`${missing.length} files imported`);
   });
 }
 
-/** A folder of the store's file system, that links to its files can be made in. */
+/** Makes a folder on the store's file system, for hard links to the store's files. */
 async function openWorkFolder(store: Store): Promise<Draft> {
   await using cleanup = new DisposableStack();
   const folder = cleanup.use(await Draft.begin(join(store.root, "tmp", "bundle")));
@@ -155,7 +156,7 @@ function formatHeader(lock: Lock): string {
 function parseHeader(text: string, file: string): { readonly profile: string; readonly lock: string } {
   const [stanza] = parseDeb822(text, `${file} (${HEADER_NAME})`);
   if (stanza?.get("Format") !== "livelab bundle 1")
-    throw new InputError("BAD_BUNDLE", `${file}: this livelab does not know the bundle's format`);
+    throw new InputError("BAD_BUNDLE", `${file}: this version of livelab cannot read the bundle's format`);
   return { profile: stanza.require("Profile"), lock: stanza.require("Lock") };
 }
 
@@ -165,7 +166,7 @@ const isDiskError = (cause: unknown): boolean =>
 async function writeError(folder: string, cause: unknown): Promise<InputError> {
   if (isDiskFullError(cause)) return await diskFullError(folder, 0, cause);
   return new InputError("STORE", `${folder} cannot be written: ${(cause as Error).message}`, {
-    hint: "check the folder and its owner",
+    hint: "check owner and mode of the folder (ls -ld)",
     cause,
   });
 }

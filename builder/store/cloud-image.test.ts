@@ -21,7 +21,7 @@ const sha512: { algorithm: "sha512"; hex: string } = {
   hex: createHash("sha512").update(image).digest("hex"),
 };
 
-/** A store, and a server that has the image. */
+/** Makes a store, and a server that has the image. */
 async function scene(behaviour: Behaviour) {
   const dir = await TempDir.create("cloud-image");
   const store = await Store.open(join(dir.path, "store"));
@@ -49,7 +49,7 @@ async function scene(behaviour: Behaviour) {
 }
 
 test(
-  "a file of another program's disk, or a compressed one, is refused with the command that converts it",
+  "a disk of another program, or a compressed one, is refused with the command that converts it",
   within(5_000, async () => {
     await using here = await scene("serve");
     for (const [name, start, hint] of [
@@ -67,7 +67,7 @@ test(
 );
 
 test(
-  "an image is fetched once, checked, and known as qcow2",
+  "an image is fetched once, checked, and detected as qcow2",
   within(5_000, async () => {
     await using here = await scene("serve");
     const fetched = await here.fetch();
@@ -79,7 +79,7 @@ test(
 );
 
 test(
-  "bytes with another digest are refused by name, and nothing of them is kept",
+  "an image with a wrong digest is refused by name, and its bytes are not kept",
   within(5_000, async () => {
     await using here = await scene("alter");
     const error = (await thrownBy(here.fetch())) as InputError;
@@ -93,7 +93,7 @@ test(
 );
 
 test(
-  "an image cut short by its server is refused like any other wrong one",
+  "an image that the server truncated is refused",
   within(5_000, async () => {
     await using here = await scene("shorten");
     const error = (await thrownBy(here.fetch())) as InputError;
@@ -103,7 +103,7 @@ test(
 );
 
 test(
-  "a transfer that broke off goes on where it was, and tells bytes of the whole",
+  "an interrupted transfer is resumed, and its progress counts the bytes of the complete image",
   within(5_000, async () => {
     await using here = await scene("cut-once");
     const told: string[] = [];
@@ -118,7 +118,7 @@ test(
 );
 
 test(
-  "what an aborted fetch left is used by the next",
+  "the next fetch uses the bytes of a failed one",
   within(5_000, async () => {
     await using here = await scene("cut-always");
     assert.is(((await thrownBy(here.fetch())) as InputError).code, "UNAVAILABLE");
@@ -130,7 +130,7 @@ test(
 );
 
 test(
-  "a redirect is followed to where the image is",
+  "a redirect to the image is followed",
   within(5_000, async () => {
     await using here = await scene("serve");
     const redirecting = http.createServer((_request, response) => {
@@ -150,7 +150,7 @@ test(
 );
 
 test(
-  "a file of one's own is used where it lies, if it has the digest",
+  "a user's file is used in place if it has the digest",
   within(5_000, async () => {
     await using here = await scene("serve");
     const path = join(here.dir, "own.img");
@@ -167,7 +167,7 @@ test(
   }),
 );
 
-test("--base takes a pinned name by itself and a file with its digest", () => {
+test("--base accepts a pinned name alone, and a file with its digest", () => {
   const pinned = parseCloudBase("debian-12-cloud", undefined);
   assert.is(pinned.kind, "address");
   assert.is(pinned.digest.algorithm, "sha512");
@@ -180,11 +180,14 @@ test("--base takes a pinned name by itself and a file with its digest", () => {
   });
 });
 
-test("--base without a digest, with one too many or with a bad one says what it takes", () => {
+test("--base is refused for a file without a digest, for a pinned image with one, and with a bad digest", () => {
   const refused = (base: string, digest?: string) => () => parseCloudBase(base, digest);
   const saying = (text: string) => (error: Error) => error.message.includes(text);
   assert.throws(refused("my.qcow2"), saying("a file needs --base-digest"));
-  assert.throws(refused("debian-12-cloud", `sha256:${"ab".repeat(32)}`), saying("takes no --base-digest"));
+  assert.throws(
+    refused("debian-12-cloud", `sha256:${"ab".repeat(32)}`),
+    saying("is a pinned image and takes no --base-digest"),
+  );
   assert.throws(refused("my.qcow2", "sha256:abcd"), saying('"sha256:abcd" is not a digest'));
   assert.throws(refused("my.qcow2", `md5:${"ab".repeat(16)}`), saying("is not a digest"));
 });

@@ -1,7 +1,6 @@
 /**
- * A cloud image to start from: one of the pinned ones, fetched into the store, or a file of the user's own.
- * Either is what its digest says, or it is not used.
- * Not here: which images are pinned (builder/store/cloud-images.ts), starting one (builder/machines/cloud/cloud-machine.ts).
+ * A cloud image as base: a pinned one, which is fetched into the store, or a file of the user.
+ * An image is used only if it has its digest. cloud-images.ts has the pinned ones; machines/cloud/cloud-machine.ts starts one.
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -23,11 +22,11 @@ export type CloudImageSource =
   | { readonly kind: "address"; readonly name: string; readonly address: string; readonly digest: Digest }
   | { readonly kind: "file"; readonly path: string; readonly digest: Digest };
 
-/** A source as the command line names it. */
+/** A source in the words of the command line. */
 export const cloudBaseWords = z.object({
-  /** Of --base: a pinned image's name, or a path. */
+  /** Value of --base: a pinned image's name, or a path. */
   image: z.string(),
-  /** Of --base-digest, for a file. */
+  /** Value of --base-digest, for a file. */
   digest: z.string().optional(),
 });
 
@@ -51,27 +50,27 @@ export function parseCloudBase(base: string, digest: string | undefined): CloudI
   const names = pinnedCloudImages.map(({ name }) => name).join(", ");
   const pinned = pinnedCloudImages.find(({ name }) => name === base);
   if (pinned !== undefined && digest !== undefined)
-    throw new UsageError("BAD_BASE", `--base ${base} is pinned: it takes no --base-digest`, {
-      hint: `a file of that name: --base ./${base}`,
+    throw new UsageError("BAD_BASE", `--base ${base} is a pinned image and takes no --base-digest`, {
+      hint: `leave --base-digest out; for a file of that name use --base ./${base}`,
     });
   if (pinned !== undefined) return { ...pinned, kind: "address", digest: parseBaseDigest(pinned.digest) };
   if (digest === undefined)
-    throw new UsageError("BAD_BASE", `--base ${base} is no pinned image, and a file needs --base-digest`, {
-      hint: `pinned images: ${names}; for a file --base-digest sha256:…`,
+    throw new UsageError("BAD_BASE", `--base ${base} is not a pinned image, and a file needs --base-digest`, {
+      hint: `name a pinned image (${names}), or add --base-digest sha256:… for a file`,
     });
   return { kind: "file", path: base, digest: parseBaseDigest(digest) };
 }
 
-/** The same, where either may be left out. @throws UsageError BAD_BASE, BAD_DIGEST */
+/** Like parseCloudBase(), but both options may be absent. @throws UsageError BAD_BASE, BAD_DIGEST */
 export function readCloudBase(base: string | undefined, digest: string | undefined): CloudImageSource | undefined {
   if (base !== undefined) return parseCloudBase(base, digest);
   if (digest === undefined) return undefined;
-  throw new UsageError("BAD_BASE", "--base-digest is of a --base file, and none is named", {
-    hint: "name it with --base FILE, or leave --base-digest out",
+  throw new UsageError("BAD_BASE", "--base-digest needs a --base file", {
+    hint: "add --base FILE, or leave --base-digest out",
   });
 }
 
-/** What parseCloudBase() reads, wherever it runs. */
+/** The words for parseCloudBase(), independent of the current directory. */
 export const formatCloudBase = (source: CloudImageSource): z.infer<typeof cloudBaseWords> =>
   source.kind === "address"
     ? { image: source.name }
@@ -82,14 +81,14 @@ export function parseBaseDigest(text: string): Digest {
   const digest = parseDigest(text.toLowerCase());
   if (digest !== undefined) return digest;
   throw new UsageError("BAD_DIGEST", `"${text}" is not a digest`, {
-    hint: "sha256: and 64 hexadecimal digits, or sha512: and 128, as sha256sum and sha512sum print them",
+    hint: "write sha256: with 64 hexadecimal digits, or sha512: with 128, as sha256sum and sha512sum print them",
   });
 }
 
 /**
- * Brings an image here: into the store, or only through its check where it is a file.
+ * Fetches an image into the store, or checks a file in place.
  * @throws InputError WRONG_DIGEST with file, expected and got; UNAVAILABLE, NOT_FOUND, DISK_FULL, STORE
- * @throws UsageError BAD_BASE where it is a disk of another program, or compressed
+ * @throws UsageError BAD_BASE if the image is a disk of another program, or compressed
  */
 export async function fetchCloudImage(source: CloudImageSource, options: FetchCloudImageOptions): Promise<CloudImage> {
   const { digest } = source;
@@ -110,9 +109,9 @@ async function fetchInto(
       await download({ name, digest, addresses: [address] }, { ...options, onBytes });
     } catch (error) {
       if (!(error instanceof InputError && ["UNAVAILABLE", "WRONG_DIGEST"].includes(error.code))) throw error;
-      // Mirrors of packages have no images.
+      // download() hints at LIVELAB_MIRROR, but mirrors of packages have no images.
       throw new InputError(error.code, error.message, {
-        hint: `fetch it in another way, then --base FILE --base-digest ${formatDigest(digest)}`,
+        hint: `fetch it in another way, then use --base FILE --base-digest ${formatDigest(digest)}`,
         cause: error,
       });
     }
@@ -137,16 +136,16 @@ async function checkFile(path: string, digest: Digest, { progress, signal }: Fet
   throw new InputError(
     "WRONG_DIGEST",
     `${path}: wrong digest\n  expected ${formatDigest(digest)}\n  got      ${formatDigest(got)}`,
-    { hint: "the file is not the one that --base-digest names: get it again, or correct the digest" },
+    { hint: "fetch the file again, or correct --base-digest" },
   );
 }
 
-/** By the first bytes (QEMU docs/interop/qcow2.txt, "magic"). @throws UsageError BAD_BASE */
+/** Detects the format by the first bytes (QEMU docs/interop/qcow2.txt, "magic"). @throws UsageError BAD_BASE */
 async function formatOf(path: string): Promise<CloudImage["format"]> {
   await using file = await open(path);
   const foreign = await findForeignFormat(file, path);
   if (foreign !== undefined) {
-    throw new UsageError("BAD_BASE", `${path} is ${foreign.what}, and a base is a raw or qcow2 disk`, {
+    throw new UsageError("BAD_BASE", `${path} is ${foreign.what}, but a base must be a raw or qcow2 disk`, {
       hint: `convert it: ${foreign.remedy}`,
     });
   }

@@ -1,11 +1,10 @@
 /**
- * Debian's own cloud images, pinned by digest: base roots for hosts that cannot make one of locked packages.
- * "genericcloud" has the drivers of virtual machines only and, among Debian's images, the smallest size.
+ * Debian's own cloud images, pinned by digest: bases for hosts that cannot make a root from locked packages.
+ * "genericcloud" has only drivers for virtual machines and is the smallest of Debian's images.
  * Sources: cloud.debian.org/images/cloud, each folder's SHA512SUMS; the digests are those of issue 3.
- * Not here: fetching one (builder/store/cloud-image.ts), starting one (cloud-machine.ts).
  */
 export interface PinnedCloudImage {
-  /** For `--base`. */
+  /** Name for `--base`. */
   readonly name: string;
   readonly address: string;
   /** "sha256:…" or "sha512:…", hexadecimal. */

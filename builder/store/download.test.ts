@@ -20,7 +20,7 @@ const PATH = "pool/main/j/jq/jq_1.6_amd64.deb";
 const deb = randomBytes(400_000);
 const digest = sha256Of(deb);
 
-/** A store, and a mirror for each behaviour; all of them have the file. */
+/** Makes a store, and a mirror for each behaviour. Each mirror has the file. */
 async function scene(...behaviours: Behaviour[]) {
   const home = await TempDir.create("download-test");
   const store = await Store.open(home.path);
@@ -47,7 +47,7 @@ async function scene(...behaviours: Behaviour[]) {
 }
 
 test(
-  "puts the file into the store and counts its bytes",
+  "download() stores the file and counts its bytes",
   within(5_000, async () => {
     await using here = await scene("serve");
     let bytes = 0;
@@ -59,7 +59,7 @@ test(
 );
 
 test(
-  "goes on from where the connection broke",
+  "download() resumes at the byte where the connection broke",
   within(5_000, async () => {
     await using here = await scene("cut-once");
     await here.run();
@@ -71,7 +71,7 @@ test(
 );
 
 test(
-  "starts over at a mirror that knows no ranges",
+  "download() starts again at a mirror without support for ranges",
   within(5_000, async () => {
     await using here = await scene("cut-always", "no-ranges");
     await here.run();
@@ -80,12 +80,12 @@ test(
 );
 
 test(
-  "a mirror that always cuts is given up after its retries, and its part is kept for a better one",
+  "download() gives up a mirror that always cuts the connection, and keeps the bytes for a later try",
   within(5_000, async () => {
     await using here = await scene("cut-always");
     const error = (await thrownBy(here.run())) as InputError;
     assert.is(error.code, "UNAVAILABLE");
-    assert.match(error.message, "the connection broke off");
+    assert.match(error.message, "the connection was lost");
     assert.equal(await here.partials(), [`sha256-${digest.hex}.part`]);
     assert.not(await here.store.has(digest));
     const [mirror] = here.mirrors;
@@ -96,7 +96,7 @@ test(
 );
 
 test(
-  "a wrong digest names file, expected, got and source, and nothing is kept",
+  "the error for a wrong digest names file, expected, got and source, and no bytes are kept",
   within(5_000, async () => {
     await using here = await scene("alter");
     const error = (await thrownBy(here.run())) as InputError;
@@ -105,12 +105,12 @@ test(
     for (const part of ["jq 1.6", digest.hex, got, here.request.addresses[0] ?? "none"])
       assert.match(error.message, part);
     assert.equal(await here.partials(), []);
-    assert.is(here.mirrors[0]?.requests.length, 1, "a wrong answer is not asked for again");
+    assert.is(here.mirrors[0]?.requests.length, 1, "a mirror with wrong bytes is not tried again");
   }),
 );
 
 test(
-  "takes the right bytes from the next mirror, and tells of the one that had wrong ones",
+  "download() takes the right bytes from the next mirror, and notes the mirror with wrong ones",
   within(5_000, async () => {
     await using here = await scene("alter", "serve");
     const warnings: string[] = [];
@@ -122,7 +122,7 @@ test(
 );
 
 test(
-  "a truncated .deb is told from a broken connection",
+  "a .deb that the mirror truncated is not taken for a broken connection",
   within(5_000, async () => {
     await using here = await scene("shorten");
     const error = (await thrownBy(here.run())) as InputError;
@@ -133,7 +133,7 @@ test(
 );
 
 test(
-  "stops at a file that is longer than the lock says",
+  "download() stops at a file that is longer than its size in the lock",
   within(5_000, async () => {
     await using here = await scene("lengthen");
     const error = (await thrownBy(here.run())) as InputError;
@@ -143,7 +143,7 @@ test(
 );
 
 test(
-  "a file that no mirror has lists each mirror and its answer, without waiting",
+  "the error for a file that no mirror has lists each mirror's answer, without retries",
   within(5_000, async () => {
     await using here = await scene("missing", "missing");
     const started = performance.now();
@@ -156,7 +156,7 @@ test(
 );
 
 test(
-  "waits for a mirror that is down and comes back",
+  "download() waits for a mirror that is down and comes back",
   within(5_000, async () => {
     await using here = await scene("serve");
     const [mirror] = here.mirrors;
@@ -167,7 +167,7 @@ test(
 );
 
 test(
-  "asks an overloaded mirror again, and says in the end what it answered",
+  "download() retries an overloaded mirror, and reports its answer at the end",
   within(5_000, async () => {
     await using here = await scene("overloaded");
     const error = (await thrownBy(here.run())) as InputError;
@@ -177,7 +177,7 @@ test(
 );
 
 test(
-  "leaves a mirror that falls silent, and gets the rest from the next",
+  "download() leaves a mirror that stops sending, and fetches the rest from the next",
   within(5_000, async () => {
     await using here = await scene("stall", "serve");
     await here.run({ idleMs: 150 });
@@ -187,7 +187,7 @@ test(
 );
 
 test(
-  "a wrong beginning left by an earlier try does not spoil a good mirror",
+  "download() starts again if the bytes of an earlier try were wrong",
   within(5_000, async () => {
     await using here = await scene("serve");
     {
@@ -200,7 +200,7 @@ test(
 );
 
 test(
-  "ends at once when cancelled, and keeps what came",
+  "download() ends at once when cancelled, and keeps the received bytes",
   within(5_000, async () => {
     await using here = await scene("stall");
     const cancel = new AbortController();
@@ -213,7 +213,7 @@ test(
 );
 
 test(
-  "asks mirrors that failed before after the others",
+  "download() tries mirrors that failed before after the others",
   within(5_000, async () => {
     await using here = await scene("overloaded", "serve");
     const health = new MirrorHealth();
@@ -227,7 +227,7 @@ test(
 );
 
 test(
-  "says that no mirror is known when there is none to ask",
+  "download() throws NO_MIRROR if no mirror is configured",
   within(5_000, async () => {
     await using here = await scene();
     assert.is(((await thrownBy(here.run())) as InputError).code, "NO_MIRROR");
@@ -235,7 +235,7 @@ test(
 );
 
 test(
-  "goes through an HTTP proxy with the whole address, and through CONNECT for https",
+  "download() uses an HTTP proxy with the full address, and with CONNECT for https",
   within(5_000, async () => {
     await using here = await scene("serve");
     const seen: string[] = [];
@@ -278,7 +278,7 @@ test(
 );
 
 test(
-  "a proxy that wants credentials is not asked again, and the error says what to do about the proxy",
+  "a proxy that requires credentials is not tried again, and the hint says how to give them",
   within(5_000, async () => {
     await using here = await scene("serve");
     await using proxy = await startHttpProxy({ credentials: "user:secret" });
@@ -292,7 +292,7 @@ test(
 );
 
 test(
-  "a proxy that livelab cannot use is an error of its own, not a mirror's answer",
+  "a proxy that livelab cannot use is reported as such, not as a mirror's answer",
   within(5_000, async () => {
     await using here = await scene("serve");
     const error = (await thrownBy(here.run({ proxy: { httpProxy: "socks4://proxy.example" } }))) as LivelabError;

@@ -1,8 +1,7 @@
 /**
- * Downloads one locked file into the store: from the first of its addresses that has the right bytes.
- * A broken transfer is resumed, a mirror that is down is asked again later, a wrong digest is never kept.
+ * Downloads one locked file into the store, from the first of its addresses that has the right bytes.
+ * Resumes a broken transfer, retries a mirror that is down, and never keeps bytes with a wrong digest.
  * Sources: RFC 9110 14.2 (Range), 15.3.7 (206), 15.5.17 (416).
- * Not here: which files (fetch.ts), which addresses (mirrors.ts).
  */
 import pRetry from "p-retry";
 import { LivelabError } from "../../base/livelab-error.js";
@@ -14,43 +13,43 @@ import type { PartialFile } from "./partial-file.js";
 import type { Store } from "./store.js";
 
 export interface DownloadRequest {
-  /** For messages. */
+  /** Name for messages. */
   readonly name: string;
   readonly digest: Digest;
-  /** In bytes, where the lock knows it. */
+  /** Size in bytes, if the lock has it. */
   readonly size?: number | undefined;
-  /** In the order in which they are asked. */
+  /** In the order in which they are tried. */
   readonly addresses: readonly string[];
 }
 
-/** How much of a file is there. */
+/** How much of a file has arrived. */
 export interface FileProgress {
-  /** Those of earlier tries included. */
+  /** Including those of earlier tries. */
   readonly bytes: number;
-  /** Undefined when neither the lock nor the mirror says. */
+  /** Undefined if neither the lock nor the mirror has the size. */
   readonly ofBytes: number | undefined;
 }
 
 export interface DownloadOptions {
   readonly store: Store;
-  /** How the mirrors have done so far; downloads that share one do not all wait for the same dead mirror. */
+  /** Failures of the mirrors so far. Downloads that share it do not all wait for the same dead mirror. */
   readonly health?: MirrorHealth;
   /** @default no proxy */
   readonly proxy?: ProxySettings | undefined;
-  /** Rounds over the mirrors after the first one has failed. @default 5 */
+  /** Number of further rounds over the mirrors after the first one failed. @default 5 */
   readonly retries?: number | undefined;
   /** Wait before the second round, in milliseconds; doubles each round, at most 10 s. @default 500 */
   readonly retryMs?: number | undefined;
   /** Longest silence of a mirror, in milliseconds. @default 20_000 */
   readonly idleMs?: number | undefined;
-  /** Called for each chunk that arrives, with its size and with how much of the file is there now. */
+  /** Called for each chunk that arrives, with its size and the progress of the file. */
   readonly onBytes?: ((bytes: number, file: FileProgress) => void) | undefined;
-  /** Gets a note of each mirror that gave wrong bytes, though another may have had the right ones. */
+  /** Gets a note of each mirror that served wrong bytes, even if another mirror serves the right ones. */
   readonly progress?: Pick<Progress, "note"> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Counts the failures of each mirror, by host, to ask the better ones first. */
+/** Counts the failures of each mirror, by host, so that those with fewer failures are tried first. */
 export class MirrorHealth {
   #failures = new Map<string, number>();
 
@@ -66,7 +65,7 @@ export class MirrorHealth {
   }
 }
 
-/** What an address had to say. `later` may be asked again; the others have given their last answer. */
+/** The result of one address. An address with `later` is tried again, the others are not. */
 type Answer =
   | { readonly kind: "done" }
   | { readonly kind: "later" | "never"; readonly why: string; readonly hint?: string }
@@ -81,14 +80,14 @@ export async function download(request: DownloadRequest, options: DownloadOption
   const { name, addresses } = request;
   const { retries = 5, retryMs = 500, health = new MirrorHealth(), progress, signal } = options;
   if (addresses.length === 0)
-    throw new InputError("NO_MIRROR", `${name}: no mirror is known`, {
-      hint: "for a .deb LIVELAB_MIRROR=http://mirror.example/debian; for an npm package a registry in npm's own settings",
+    throw new InputError("NO_MIRROR", `${name}: no mirror is configured`, {
+      hint: "for a .deb, set LIVELAB_MIRROR=http://mirror.example/debian; for an npm package, npm config set registry URL",
     });
   await using partial = await options.store.begin(request.digest);
   const answers = new Map<string, Answer>();
   let furthest = partial.size;
 
-  /** Asks every mirror that may still have the file. */
+  /** Tries every mirror that may still have the file. */
   const round = async (): Promise<void> => {
     for (const address of health.sort(addresses)) {
       const before = answers.get(address)?.kind;
@@ -106,7 +105,7 @@ export async function download(request: DownloadRequest, options: DownloadOption
     minTimeout: retryMs,
     maxTimeout: 10_000,
     signal,
-    // A round that got further costs nothing: a big file may come over a poor line in any number of pieces.
+    // A round that received bytes does not count as a retry: over a bad line a big file may need many pieces.
     shouldConsumeRetry: () => {
       const gotFurther = partial.size > furthest;
       furthest = Math.max(furthest, partial.size);
@@ -123,7 +122,7 @@ function unavailable(name: string, answers: ReadonlyMap<string, Answer>): InputE
   const lines: string[] = [];
   let proxyHint: string | undefined;
   for (const [address, answer] of answers) {
-    if (answer.kind === "wrong") return answer.error; // the graver finding: somebody serves altered bytes
+    if (answer.kind === "wrong") return answer.error; // altered bytes are more serious than a missing file
     if (answer.kind === "done") continue;
     lines.push(`\n  ${address}: ${answer.why}`);
     proxyHint ??= answer.hint;
@@ -154,12 +153,12 @@ async function ask(
     if (!(error instanceof LivelabError)) return { kind: "later", why: (error as Error).message };
     if (!(error instanceof InputError && error.code === "WRONG_DIGEST")) throw error;
     if (!resumed) return { kind: "wrong", error };
-    // The bad bytes may be those that an earlier try left: this mirror gets one more chance, from the start.
+    // The bad bytes may come from an earlier try: try this mirror once more, from the start.
     return await ask(address, partial, request, options);
   }
 }
 
-/** Brings the partial file to its full length. @returns undefined when it is there, or why it is not */
+/** Completes the partial file. @returns undefined on success, or the reason of the failure */
 async function transfer(
   address: string,
   partial: PartialFile,
@@ -167,7 +166,7 @@ async function transfer(
   { proxy = {}, idleMs = 20_000, onBytes, signal }: DownloadOptions,
 ): Promise<Answer | undefined> {
   if (size !== undefined && partial.size > size) await partial.restart();
-  if (size !== undefined && partial.size === size) return undefined; // whole already; the process died before the commit
+  if (size !== undefined && partial.size === size) return undefined; // complete; the process died before the commit
   const offset = partial.size;
   const headers: Record<string, string> = offset > 0 ? { Range: `bytes=${offset}-` } : {};
   const response = await httpGet(address, { headers, proxy, idleMs, signal });
@@ -175,19 +174,19 @@ async function transfer(
     const { status } = response;
     if (status === 416) {
       await partial.restart();
-      return { kind: "later", why: "416 (what an earlier try left was longer than the file)" };
+      return { kind: "later", why: "416 (the bytes of an earlier try were longer than the file)" };
     }
     if (status !== 200 && status !== 206) {
       const busy = status >= 500 || status === 429 || status === 408;
       return { kind: busy ? "later" : "never", why: response.statusLine };
     }
     const resumes = status === 206 && response.headers["content-range"]?.startsWith(`bytes ${offset}-`) === true;
-    if (status === 206 && !resumes) return { kind: "never", why: "206 with another range than was asked for" };
+    if (status === 206 && !resumes) return { kind: "never", why: "206 with another range than the requested one" };
     if (!resumes && offset > 0) await partial.restart();
     const wrong = (why: string): Answer => ({
       kind: "wrong",
       error: new InputError("WRONG_DIGEST", `${name}: ${why}, from ${address}\n  expected ${formatDigest(digest)}`, {
-        hint: "the source altered the file; nothing of it was kept. Try another LIVELAB_MIRROR",
+        hint: "the source altered the file, and none of its bytes are kept; set LIVELAB_MIRROR to another mirror",
       }),
     });
     const length = response.headers["content-length"];
@@ -202,8 +201,8 @@ async function transfer(
     }
     const got = partial.size;
     if (size !== undefined && got < size) {
-      // Without a length the end of the connection looks like the end of the file: the rest may still come.
-      if (length === undefined) return { kind: "later", why: `broke off at ${got} of ${size} bytes` };
+      // Without a length, the end of the connection looks like the end of the file: the rest can still be fetched.
+      if (length === undefined) return { kind: "later", why: `the connection ended after ${got} of ${size} bytes` };
       await partial.restart();
       return wrong(`truncated, ${got} of ${size} bytes`);
     }

@@ -15,7 +15,7 @@ import { Store } from "./store.js";
 const test = suite("fetch");
 const retry = { retries: 1, retryMs: 10, idleMs: 2_000 };
 
-/** A mirror, a store and a lock of 20 packages. */
+/** Makes a mirror, a store and a lock of 20 packages. */
 async function scene() {
   const home = await TempDir.create("fetch-test");
   const store = await Store.open(home.path);
@@ -37,7 +37,7 @@ async function scene() {
 }
 
 test(
-  "fetches what is missing, once, and asks nobody when all is there",
+  "fetchInputs() fetches missing files once, and needs no mirror if the store has all",
   within(5_000, async () => {
     await using here = await scene();
     assert.equal(await here.fetch(), { files: 20, fetched: 20, fetchedBytes: 400_000 });
@@ -49,7 +49,7 @@ test(
 );
 
 test(
-  "says how far it is, in files and bytes and rate, and what came of it",
+  "fetchInputs() shows progress in files, bytes and rate, and the result",
   within(5_000, async () => {
     await using here = await scene();
     const statuses: string[] = [];
@@ -66,7 +66,7 @@ test(
 );
 
 test(
-  "one package that no mirror has ends the fetch, names the package, and what is whole stays",
+  "a package that no mirror has ends the fetch and is named; complete files stay in the store",
   within(5_000, async () => {
     await using here = await scene();
     const gone = here.lock.set("image").packages[7];
@@ -76,14 +76,14 @@ test(
     assert.match(error.message, `${gone?.name} 1.0: no mirror has it`);
     assert.match(error.message, "404 Not Found");
     for (const { digest } of here.lock.files()) {
-      if (await here.store.has(digest)) return; // some were fetched before the failure and are whole
+      if (await here.store.has(digest)) return; // a complete file from before the failure
     }
     assert.unreachable("nothing was kept");
   }),
 );
 
 test(
-  "says the first failure, not the cancellations that it caused",
+  "fetchInputs() reports the first failure, not the cancellations that it caused",
   within(5_000, async () => {
     await using here = await scene();
     here.mirror.behaviour = "alter";
@@ -92,7 +92,7 @@ test(
 );
 
 test(
-  "ends when cancelled, and writes nothing to the store afterwards",
+  "fetchInputs() ends when cancelled, and does not write to the store afterwards",
   within(5_000, async () => {
     await using here = await scene();
     here.mirror.behaviour = "stall";
@@ -106,7 +106,7 @@ test(
   }),
 );
 
-// A disk that fills up while a file is written: a small tmpfs in a mount namespace of its own.
+// The full disk of these tests is a small tmpfs in a private mount namespace.
 const unshare = ["unshare", ...(process.getuid?.() === 0 ? ["--mount"] : ["--mount", "--map-root-user"])];
 const canMount = await runProgram("unshare", [...unshare.slice(1), "mount", "-t", "tmpfs", "none", "/mnt"]).then(
   () => true,
@@ -140,7 +140,7 @@ async function fetchIntoFullDisk(home: string, program: string): Promise<Record<
 const diskTest = canMount ? test : test.skip;
 
 diskTest(
-  "refuses before the first byte when the lock cannot fit on the disk",
+  "fetchInputs() fails before the first byte if the lock's files do not fit on the disk",
   within(10_000, async () => {
     await using home = await TempDir.create("full-disk-test");
     const seen = await fetchIntoFullDisk(
@@ -158,7 +158,7 @@ diskTest(
 );
 
 diskTest(
-  "a disk that fills up during the download is named with its remedy, and the store stays valid",
+  "a disk that fills up during the download is named with a remedy, and the store stays valid",
   within(10_000, async () => {
     await using home = await TempDir.create("full-disk-test");
     const seen = await fetchIntoFullDisk(
@@ -166,7 +166,7 @@ diskTest(
       `
       const packages = smallPackages(["a1"], 100_000);
       const mirrors = mirrorsWith(packages, mirror);
-      const big = randomBytes(3_000_000); // npm's lock tells no size, so only the write finds that it does not fit
+      const big = randomBytes(3_000_000); // npm's lock has no sizes, so only the write can fail
       mirror.files.set("big/-/big-1.0.0.tgz", big);
       const digest = { algorithm: "sha512", hex: createHash("sha512").update(big).digest("hex") };
       const { profile, sets } = smallLock(packages);
@@ -184,7 +184,7 @@ diskTest(
       `,
     );
     assert.is(seen["code"], "DISK_FULL");
-    assert.match(String(seen["message"]), new RegExp(`^no room in ${home.path}.*more needed, .* free$`));
+    assert.match(String(seen["message"]), new RegExp(`^no space left in ${home.path}.*more needed, .* free$`));
     assert.match(String(seen["hint"]), "LIVELAB_HOME");
     assert.is(seen["whole"], true);
     assert.is(seen["big"], false);

@@ -1,6 +1,5 @@
 /**
- * Fills the store with what a lock names: several downloads at once, with progress in bytes and rate.
- * Not here: how one file is downloaded (download.ts).
+ * Downloads the files of a lock into the store, several at once, with progress in bytes and rate. download.ts downloads one.
  */
 import { formatBytes } from "../../base/format.js";
 import type { Progress, Step } from "../../base/progress/progress.js";
@@ -13,12 +12,12 @@ import type { Store } from "./store.js";
 export interface FetchRequest {
   readonly lock: Lock;
   readonly store: Store;
-  /** Called only if something is missing, since finding mirrors takes a second. */
+  /** Called only if a file is missing, because finding mirrors takes a second. */
   readonly mirrors: () => Promise<Mirrors>;
   readonly progress: Progress;
   /** @default no proxy */
   readonly proxy?: ProxySettings | undefined;
-  /** How long mirrors are waited for; see DownloadOptions. */
+  /** Retries and longest silence of mirrors; see DownloadOptions. */
   readonly retry?: Pick<DownloadOptions, "retries" | "retryMs" | "idleMs">;
   readonly signal?: AbortSignal | undefined;
 }
@@ -35,7 +34,8 @@ export interface FetchReport {
 const PARALLEL_DOWNLOADS = 8;
 
 /**
- * Downloads what the store lacks of a lock. The first failure ends the others; whole and begun files stay for the next try.
+ * Downloads the files of a lock that the store lacks. The first failure ends all downloads; complete and partial files stay
+ * for the next try.
  * @throws InputError see download()
  */
 export async function fetchInputs(request: FetchRequest): Promise<FetchReport> {
@@ -69,11 +69,11 @@ export async function fetchInputs(request: FetchRequest): Promise<FetchReport> {
     };
     const workers = Array.from({ length: PARALLEL_DOWNLOADS }, () =>
       work().catch((error: unknown) => {
-        if (!failed.signal.aborted) failed.abort(error); // the first failure is the one that is told
+        if (!failed.signal.aborted) failed.abort(error); // later failures are only cancellations
         throw error;
       }),
     );
-    // All workers have ended before this returns, so nothing writes to the store afterwards.
+    // Wait for all workers, so that none writes to the store after this function returns.
     await Promise.allSettled(workers);
     signal?.throwIfAborted();
     failed.signal.throwIfAborted();
@@ -83,8 +83,8 @@ export async function fetchInputs(request: FetchRequest): Promise<FetchReport> {
 }
 
 /**
- * The files that are not in the store, those of unknown size first and then the largest:
- * a big one that comes last would leave the other lines idle.
+ * The files that are not in the store: those of unknown size first, then by size, largest first.
+ * A big file at the end would leave the other downloads idle.
  */
 export async function missingFiles(files: readonly LockedFile[], store: Store): Promise<LockedFile[]> {
   const there = await Promise.all(files.map((file) => store.has(file.digest, sizeOf(file))));
@@ -92,10 +92,10 @@ export async function missingFiles(files: readonly LockedFile[], store: Store): 
   return files.filter((_, index) => there[index] === false).sort((a, b) => order(b) - order(a));
 }
 
-/** In bytes; npm's lock tells no sizes. */
+/** Size in bytes; npm's lock has no sizes. */
 const sizeOf = (file: LockedFile): number | undefined => (file.kind === "deb" ? file.size : undefined);
 
-/** Counts files and bytes, and says so at most five times a second. */
+/** Counts files and bytes, and updates the step's status at most five times a second. */
 class Meter {
   bytes = 0;
   readonly #step: Step;

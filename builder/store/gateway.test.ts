@@ -17,7 +17,7 @@ import { Store } from "./store.js";
 
 const test = suite("gateway");
 
-/** A gateway for two packages, both in the store. */
+/** Makes a gateway for two packages, both in the store. */
 async function scene() {
   const home = await TempDir.create("gateway-test");
   const store = await Store.open(join(home.path, "store"));
@@ -34,7 +34,7 @@ async function scene() {
     packages,
     lock,
     gateway,
-    /** One request over a stream of its own: no socket, no port. */
+    /** Sends one request over its own stream, without socket and port. */
     async ask(path: string, method = "GET") {
       const [near, far] = duplexPair();
       gateway.accept(far);
@@ -58,7 +58,7 @@ async function answerOn(stream: Duplex, path: string, method: string): Promise<{
 }
 
 test(
-  "serves a set as a repository: its Packages as locked, its debs from the store",
+  "the gateway serves a set as a repository: Packages from the lock, debs from the store",
   within(5_000, async () => {
     await using here = await scene();
     assert.equal(await here.ask("/image/Packages"), { status: 200, body: packagesText(here.packages) });
@@ -70,7 +70,7 @@ test(
 );
 
 test(
-  "what apt looks for and does without is absent, which is no refusal",
+  "the gateway answers 404 to apt's requests for optional files, and does not count them as refusals",
   within(5_000, async () => {
     await using here = await scene();
     for (const name of ["InRelease", "Release.gpg", "Packages.xz"])
@@ -80,7 +80,7 @@ test(
 );
 
 test(
-  "refuses what the lock does not name with 403, and fails the build with the stage and the path",
+  "a path that the lock does not name is refused with 403, and fails the build with stage and path",
   within(5_000, async () => {
     await using here = await scene();
     here.gateway.stage = "install_live";
@@ -106,7 +106,7 @@ test(
 );
 
 test(
-  "refuses paths that lead out, malformed escapes and methods that change things",
+  "the gateway refuses paths outside its root, malformed escapes and methods other than GET and HEAD",
   within(5_000, async () => {
     await using here = await scene();
     for (const path of ["/../etc/passwd", "/image/%2e%2e/%2e%2e/etc/passwd", "/%zz", "//etc/passwd", "/"])
@@ -118,7 +118,7 @@ test(
 );
 
 test(
-  "tells a file that the store lost from one that is not locked",
+  "a locked file that the store lacks is refused with another reason than one that is not locked",
   within(5_000, async () => {
     await using here = await scene();
     const [deb] = here.lock.set("image").packages;
@@ -130,7 +130,7 @@ test(
 );
 
 test(
-  "serves npm tarballs and whatever the build registers",
+  "the gateway serves npm tarballs and registered paths",
   within(5_000, async () => {
     await using here = await scene();
     const [deb] = here.lock.set("image").packages;
@@ -156,7 +156,7 @@ test(
 );
 
 test(
-  "outlives a machine that goes away in the middle of an answer",
+  "the gateway keeps working when a machine disconnects during an answer",
   within(5_000, async () => {
     await using here = await scene();
     const [near, far] = duplexPair();
@@ -169,7 +169,7 @@ test(
 );
 
 test(
-  "ends open connections when it is disposed of",
+  "the gateway's disposal ends open connections",
   within(5_000, async () => {
     await using here = await scene();
     const [near, far] = duplexPair();
@@ -184,7 +184,7 @@ test(
 const aptTest = hostHasApt ? test : test.skip;
 
 aptTest(
-  "real apt updates and downloads from it, and cannot have what is not locked",
+  "real apt updates and downloads from the gateway, and does not find packages that are not locked",
   within(15_000, async () => {
     await using here = await scene();
     await using machine = await openLocalMachine(here.gateway);
@@ -218,7 +218,7 @@ aptTest(
 );
 
 test(
-  "a file of the store that was altered since is told with the stage, and goes, so that it is fetched anew",
+  "an altered file of the store is reported with the stage and removed, so that it is fetched again",
   within(5_000, async () => {
     await using here = await scene();
     const [deb] = here.lock.set("image").packages;

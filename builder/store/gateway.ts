@@ -1,15 +1,14 @@
 /**
- * The gateway: the only thing a builder machine can reach (DESIGN D2). An HTTP server that never listens:
- * connections are handed to it as byte streams, each the far end of a forwarded port.
+ * The gateway: the only server that a builder machine can reach (DESIGN D2). It is an HTTP server without a listening port:
+ * its connections are byte streams, each the end of a port forwarded by channel/ssh-connection.ts.
  *
  *   /<set>/Packages, /<set>/Release, /<set>/pool/…   a flat apt repository for each lock set
  *   /npm/<name>/<version>.tgz                        the npm tarballs
- *   what serveFile and serveBytes registered
+ *   paths registered with serveFile() and serveBytes()
  *
- * Anything else is refused with 403 and remembered with the stage that asked: a refusal is a defect of the lock
- * and fails the build; it is never a reason to open the network.
+ * All other requests are refused with 403 and recorded with the stage that made them. A refusal shows a defect of the lock or
+ * the store: it fails the build, and never opens the network.
  * Sources: sources.list(5) "flat repository"; wiki.debian.org/DebianRepository/Format.
- * Not here: forwarding the port (builder/channel/ssh-connection.ts).
  */
 import { createHash } from "node:crypto";
 import { createReadStream, rmSync } from "node:fs";
@@ -23,17 +22,17 @@ import type { Lock } from "../profile/lock.js";
 import type { LockSet } from "../profile/lock-set.js";
 import type { Store } from "./store.js";
 
-/** A request that the lock does not cover. */
+/** A request for a file that is not locked, or whose stored copy is missing or damaged. */
 export interface Refusal {
   /** The stage that was running. */
   readonly stage: string;
   readonly method: string;
-  /** As it was asked for, query included. */
+  /** As requested, including the query. */
   readonly path: string;
   readonly time: Date;
   /**
-   * `not-locked`: nothing names it. `not-in-store`: the lock names it and the store lacks it.
-   * `altered`: the store's file has not the locked digest any more; it is removed from the store.
+   * `not-locked`: the lock does not name the path. `not-in-store`: the lock names it, but the store lacks the file.
+   * `altered`: the store's file no longer has the locked digest; it is removed from the store.
    */
   readonly reason: "not-locked" | "not-in-store" | "altered";
 }
@@ -41,10 +40,10 @@ export interface Refusal {
 type Resource =
   | { readonly kind: "file"; readonly path: string; readonly digest: Digest | undefined }
   | { readonly kind: "bytes"; readonly bytes: Buffer }
-  /** What apt looks for and does without: answered 404, which is no refusal. */
+  /** An optional file that apt looks for: answered with 404, which does not count as a refusal. */
   | { readonly kind: "absent" };
 
-/** What apt asks a flat repository for beside Release and Packages (apt 1.8 to 3.0). */
+/** Files that apt requests from a flat repository in addition to Release and Packages (apt 1.8 to 3.0). */
 const absentInRepositories = [
   "InRelease",
   "Release.gpg",
@@ -52,9 +51,9 @@ const absentInRepositories = [
 ];
 
 export class Gateway implements AsyncDisposable {
-  /** The stage that runs now: every refusal is noted under this name. */
+  /** Name of the running stage; every refusal is recorded under it. */
   stage = "start";
-  /** Bytes of locked files that went to builder machines so far. */
+  /** Bytes of locked files sent to builder machines so far. */
   servedBytes = 0;
   readonly #resources = new Map<string, Resource>();
   readonly #refusals: Refusal[] = [];
@@ -62,7 +61,7 @@ export class Gateway implements AsyncDisposable {
   readonly #connections = new Set<Duplex>();
 
   constructor() {
-    // The builder machine's clock and patience are its own affair: no limit on the pace of a request.
+    // No time limits: an emulated builder machine may send its requests slowly.
     this.#server = http.createServer(
       { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 },
       (request, response) => {
@@ -76,11 +75,11 @@ export class Gateway implements AsyncDisposable {
   accept(stream: Duplex): void {
     this.#connections.add(stream);
     stream.once("close", () => this.#connections.delete(stream));
-    stream.on("error", () => stream.destroy()); // the machine went away: its own error is told elsewhere
+    stream.on("error", () => stream.destroy()); // the machine ended; its owner reports that
     this.#server.emit("connection", stream);
   }
 
-  /** Serves a file of the host under a path that begins with a slash. @param digest what it must have; if not given, anything */
+  /** Serves a file of the host under a path that begins with a slash. @param digest required digest. @default any */
   serveFile(path: string, file: string, digest?: Digest): void {
     this.#resources.set(path, { kind: "file", path: file, digest });
   }
@@ -90,7 +89,7 @@ export class Gateway implements AsyncDisposable {
     this.#resources.set(path, { kind: "bytes", bytes: Buffer.from(bytes) });
   }
 
-  /** Answers 404 for a path that a program may look for and can do without. */
+  /** Answers 404 for an optional path that a program may request. */
   serveAbsence(path: string): void {
     this.#resources.set(path, { kind: "absent" });
   }
@@ -104,12 +103,12 @@ export class Gateway implements AsyncDisposable {
     for (const { filename, digest } of set.packages) this.serveFile(base + filename, store.pathOf(digest), digest);
   }
 
-  /** What was refused so far. */
+  /** Requests refused so far. */
   get refusals(): readonly Refusal[] {
     return this.#refusals;
   }
 
-  /** @throws InputError REFUSED naming stage and paths, when anything was refused */
+  /** Fails if any request was refused. @throws InputError REFUSED with stage and paths */
   throwIfRefused(): void {
     const [first] = this.#refusals;
     if (first === undefined) return;
@@ -118,12 +117,12 @@ export class Gateway implements AsyncDisposable {
     );
     throw new InputError(
       "REFUSED",
-      `stage ${first.stage} asked for what the build may not have, or has not unaltered:${lines.join("")}`,
+      `stage ${first.stage} requested files that are not locked, or whose stored copy is missing or damaged:${lines.join("")}`,
       {
         hint:
           first.reason === "not-locked"
-            ? "add the package to the profile (builder/profile/profiles.ts), then run livelab lock update"
-            : "run livelab inputs fetch, then build again; look at the disk if a file of the store was altered",
+            ? "add the package to the profile (builder/profile/profiles.ts), then: livelab lock update"
+            : "fetch the files again: livelab inputs fetch; then build again. If a file was altered, check the disk",
       },
     );
   }
@@ -135,7 +134,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
-    request.resume(); // a body is of no interest, but it must not block the next request
+    request.resume(); // an unread body would block the next request
     const { method = "", url = "" } = request;
     const resource = method === "GET" || method === "HEAD" ? this.#find(url) : undefined;
     if (resource === undefined) return this.#refuse(request, response, "not-locked");
@@ -161,7 +160,7 @@ export class Gateway implements AsyncDisposable {
     }
   }
 
-  /** Checked again while it goes out: a disk may alter what the store once verified. */
+  /** Checks the digest again while sending: a disk may damage a file that the store verified before. */
   async #serveChecked(
     request: http.IncomingMessage,
     response: http.ServerResponse,
@@ -174,7 +173,7 @@ export class Gateway implements AsyncDisposable {
         hash.update(chunk);
         seen += chunk.length;
         this.servedBytes += chunk.length;
-        // Before the last bytes go: the stage may be over as soon as it has them.
+        // Record it before the last bytes are sent: with them the stage may end at once.
         if (seen === size && hash.digest("hex") !== digest.hex) {
           this.#remember(request, "altered");
           rmSync(path, { force: true });
@@ -189,12 +188,12 @@ export class Gateway implements AsyncDisposable {
     this.#refusals.push({ stage: this.stage, method, path: url, time: new Date(), reason });
   }
 
-  /** Clients escape "+" and "~" or not, and apt writes "/./" for the "./" of a flat repository. */
+  /** Some clients escape "+" and "~", and apt writes "/./" for the "./" of a flat repository. */
   #find(url: string): Resource | undefined {
     try {
       return this.#resources.get(decodeURIComponent(url).replaceAll("/./", "/"));
     } catch {
-      return undefined; // a malformed escape names nothing
+      return undefined; // malformed escape
     }
   }
 
@@ -207,7 +206,7 @@ export class Gateway implements AsyncDisposable {
   }
 }
 
-/** A gateway that serves exactly what a lock names. */
+/** Makes a gateway that serves exactly the files of a lock. */
 export function createGateway(lock: Lock, store: Store): Gateway {
   const gateway = new Gateway();
   for (const set of lock.sets) gateway.serveSet(set, store);
@@ -216,7 +215,7 @@ export function createGateway(lock: Lock, store: Store): Gateway {
   return gateway;
 }
 
-/** A Release file without a date: the same lock always gives the same bytes. */
+/** Makes a Release file without a date, so that the same lock always gives the same bytes. */
 function releaseFile({ name, text }: LockSet): string {
   const sha256 = createHash("sha256").update(text).digest("hex");
   return [

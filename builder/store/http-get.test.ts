@@ -20,7 +20,7 @@ async function startMirror(): Promise<MisbehavingMirror> {
   return mirror;
 }
 
-/** Both schemes through one proxy. */
+/** Settings with one proxy for both schemes. */
 const all = (proxy: string) => ({ httpProxy: proxy, httpsProxy: proxy });
 const textOf = async (response: Promise<{ body: AsyncIterable<Buffer> }>): Promise<string> =>
   (await buffer((await response).body)).toString();
@@ -33,7 +33,7 @@ async function failureThrough(url: string, proxy: string): Promise<ProxyFailure>
 }
 
 test(
-  "credentials in a proxy's address are sent to it, whatever characters they have",
+  "a proxy gets the credentials of its address, with any characters",
   within(5_000, async () => {
     await using mirror = await startMirror();
     for (const [written, meant] of [
@@ -52,7 +52,7 @@ test(
 );
 
 test(
-  "an https proxy is spoken to in TLS, for either scheme of the address",
+  "connections to an https proxy use TLS, for addresses of both schemes",
   within(5_000, async () => {
     await using proxy = await startFirstByteProxy();
     for (const url of ["http://mirror.example/file", "https://mirror.example/file"]) {
@@ -91,7 +91,7 @@ test(
 );
 
 test(
-  "a proxy of a kind that livelab does not speak, or that is no address, is refused before anything is sent",
+  "a proxy with an unsupported scheme or an invalid address is refused before a request is sent",
   within(5_000, async () => {
     await using proxy = await startFirstByteProxy();
     for (const bad of [
@@ -115,7 +115,7 @@ test(
 );
 
 test(
-  "a proxy that asks for credentials is named with the remedy, for either scheme, and may not be asked again",
+  "a proxy that requires credentials is named with the remedy, for both schemes, and not tried again",
   within(5_000, async () => {
     await using proxy = await startHttpProxy({ credentials: "user:right" });
     for (const [url, asked] of [
@@ -131,7 +131,7 @@ test(
 );
 
 test(
-  "a proxy that refuses a tunnel is named with its status, and asked again only where that may change",
+  "a proxy that refuses a tunnel is named with its status, and tried again only if that may help",
   within(5_000, async () => {
     for (const [refusal, mayPass] of [
       [403, false],
@@ -147,7 +147,7 @@ test(
 );
 
 test(
-  "an answer that came through a proxy says so: the proxy may have given it",
+  "the status line of an answer through a proxy names the proxy",
   within(5_000, async () => {
     await using proxy = await startHttpProxy({ refusal: 403 });
     const response = await httpGet("http://mirror.example/file", { proxy: all(proxy.host) });
@@ -157,7 +157,7 @@ test(
 );
 
 test(
-  "a proxy that is not there, or silent, is named",
+  "a proxy that cannot be reached or does not answer is named",
   within(5_000, async () => {
     let gone = "";
     {
@@ -173,7 +173,7 @@ test(
 );
 
 test(
-  "nothing is left connected when a request is cancelled while its proxy is silent",
+  "a request that is cancelled while its proxy is silent leaves no connection",
   within(5_000, async () => {
     const silent = { silent: true };
     for (const [scheme, start] of [
@@ -194,13 +194,13 @@ test(
 
 async function until(holds: () => boolean): Promise<void> {
   for (let tries = 0; !holds(); tries += 1) {
-    assert.ok(tries < 200, "it does not come to that");
+    assert.ok(tries < 200, "the condition was not met");
     await sleep(10);
   }
 }
 
 test(
-  "a redirect is followed by the rules for where it leads",
+  "a redirect uses the proxy rules for its target",
   within(5_000, async () => {
     await using mirror = await startMirror();
     await using proxy = await startHttpProxy();
@@ -222,7 +222,7 @@ test(
 );
 
 test(
-  "a mirror of apt's goes through apt's proxy, and so does what it redirects to; others do not",
+  "requests to a mirror of apt and to its redirects use apt's proxy; others do not",
   within(5_000, async () => {
     await using mirror = await startMirror();
     await using proxy = await startHttpProxy({ names: { "apt.invalid:80": portOf(mirror.url) } });
@@ -236,7 +236,7 @@ test(
 );
 
 test(
-  "credentials in a mirror's address are sent to it, and not to another host that it redirects to",
+  "a mirror gets the credentials of its address, the target of a redirect to another host does not",
   within(5_000, async () => {
     const seen: (string | undefined)[] = [];
     const server = http.createServer((request, response) => {
@@ -261,11 +261,11 @@ test(
 );
 
 test(
-  "a body that stops, or breaks off, fails in words",
+  "a body that stops or loses its connection fails with a plain message",
   within(5_000, async () => {
     for (const [behaviour, words] of [
       ["stall", "silent for 200 ms"],
-      ["cut-always", "the connection broke off"],
+      ["cut-always", "the connection was lost"],
     ] as const) {
       await using mirror = await startMirror();
       mirror.behaviour = behaviour;
@@ -275,7 +275,7 @@ test(
 );
 
 test(
-  "an IPv6 address is reached, and a body that is let go of ends quietly",
+  "an IPv6 address is reached, and a discarded body ends without an error",
   within(5_000, async () => {
     const server = http.createServer((request, response) => {
       response.writeHead(200, { "x-host": request.headers.host ?? "" });
@@ -288,7 +288,7 @@ test(
       const response = await httpGet(`http://${host}/a?b=c#d`);
       assert.is(response.headers["x-host"], host);
       response.discard();
-      await sleep(20); // an error that nobody listens for would end the test here
+      await sleep(20); // an unhandled error would end the test here
     } finally {
       server.close();
       server.closeAllConnections();

@@ -1,5 +1,5 @@
 /**
- * One GET or HEAD over HTTP or HTTPS, through the host's proxy where it has one.
+ * Sends one GET or HEAD over HTTP or HTTPS, through the host's proxy if it has one.
  * Sources: RFC 9110 7.2, 9.3.6 (CONNECT), 15.4 (redirects), 15.5.8 (407); RFC 9112 3.2.2 (absolute-form); RFC 1928 (SOCKS 5).
  */
 import { isIP, type Socket } from "node:net";
@@ -21,22 +21,22 @@ export interface GetOptions {
 
 export interface HttpResponse {
   readonly status: number;
-  /** E.g. "404 Not Found"; with the proxy where one passed it on, which may have been its author. */
+  /** E.g. "404 Not Found". Names the proxy if there was one, because the answer may be the proxy's own. */
   readonly statusLine: string;
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string | undefined>>;
-  /** Fails with an Error whose message names the cause: silence, a connection that broke off. */
+  /** Fails with an Error whose message names the cause, e.g. silence or a broken connection. */
   readonly body: AsyncIterable<Buffer>;
-  /** Lets go of what is not read. Does nothing after the body's end. */
+  /** Discards the unread rest of the body. Has no effect after the body's end. */
   discard(): void;
 }
 
-/** A proxy could not be reached, or refused the request. */
+/** The error of a proxy that cannot be reached or refused the request. */
 export class ProxyFailure extends Error {
   override readonly name = "ProxyFailure";
-  /** What the reader can do about it. */
+  /** Remedy for the reader. */
   readonly hint: string;
-  /** Whether the proxy may answer otherwise later. */
+  /** Whether a later try may succeed. */
   readonly mayPass: boolean;
 
   constructor(message: string, options: { hint: string; mayPass: boolean; cause?: unknown }) {
@@ -46,20 +46,20 @@ export class ProxyFailure extends Error {
   }
 }
 
-/** Loaded with the first request: it is 130 files, and most commands of livelab send none. */
+/** undici is loaded with the first request: it has 130 files, and most commands of livelab send no request. */
 type Undici = typeof import("undici");
 
 const MAX_REDIRECTS = 5;
 const MAX_CONNECTIONS = 16;
-/** An answer that nobody wants is read on so far, for its connection to serve the next request. */
+/** Longest rest of a discarded answer that is still read, in bytes, so that its connection can serve the next request. */
 const READ_ON_BYTES = 16_384;
 const REDIRECTS = [301, 302, 303, 307, 308];
 const PROXY_AUTHENTICATION_REQUIRED = 407;
 
 /**
- * Asks for an address and follows redirects. The caller reads the body to its end or discards it.
- * @throws UsageError BAD_PROXY before anything is sent; ProxyFailure; Error with the cause in words when the peer cannot be
- * reached or falls silent; the signal's reason
+ * Requests an address and follows redirects. The caller reads the body to its end or discards it.
+ * @throws UsageError BAD_PROXY before a request is sent; ProxyFailure; Error with a plain message if the peer cannot be
+ * reached or stops sending; the signal's reason
  */
 export async function httpGet(url: string, options: GetOptions = {}): Promise<HttpResponse> {
   let target = new URL(url);
@@ -101,7 +101,7 @@ async function get(target: URL, options: GetOptions & { readonly proxy: ProxySet
     throw proxy === undefined ? inWords(error, idleMs) : proxyFailure(proxy, target, error, idleMs);
   }
   const { body, statusCode, statusText } = answer;
-  body.on("error", () => undefined); // a body that is let go of ends in one
+  body.on("error", () => undefined); // a discarded body ends with an error
   if (proxy !== undefined && statusCode === PROXY_AUTHENTICATION_REQUIRED) {
     body.destroy();
     throw refusedByProxy(proxy, statusCode, `${method} ${target.origin}`, target);
@@ -124,7 +124,7 @@ async function* chunksOf(body: AsyncIterable<Buffer>, idleMs: number): AsyncGene
   }
 }
 
-/** What a request is sent to, and as what. */
+/** The connection and the form of a request. */
 interface Way {
   readonly dispatcher: Dispatcher;
   readonly origin: string;
@@ -153,7 +153,7 @@ function wayTo(undici: Undici, target: URL, proxy: URL | undefined, connections:
       headers: authorization,
       requestTls: { timeout: idleMs },
       connections: MAX_CONNECTIONS,
-      // A proxy that does not answer CONNECT counts as silent, too.
+      // The limit on silence also applies to a proxy's answer to CONNECT.
       clientFactory: (address) => new undici.Pool(address, { connect, headersTimeout: idleMs }),
     });
   return { dispatcher: through(tunnel), origin, path };
@@ -161,7 +161,7 @@ function wayTo(undici: Undici, target: URL, proxy: URL | undefined, connections:
 
 function socksAgent(undici: Undici, proxy: URL, connect: buildConnector.connector): Dispatcher {
   const { emitWarning } = process;
-  // undici warns on stderr that its SOCKS agent is experimental; users of livelab can do nothing about that.
+  // undici warns on stderr that its SOCKS agent is experimental; users of livelab cannot change that.
   process.emitWarning = () => undefined;
   try {
     return new undici.Socks5ProxyAgent(`socks5://${proxy.host}`, {
@@ -173,7 +173,7 @@ function socksAgent(undici: Undici, proxy: URL, connect: buildConnector.connecto
   }
 }
 
-/** The connections of one piece of work. They end with it: one that waits for an answer keeps the process alive. */
+/** The connections of one operation. They are closed at its end: an open connection would keep the process alive. */
 class Connections {
   readonly #dispatchers = new Map<string, Dispatcher>();
   readonly #sockets = new Set<Socket>();
@@ -189,7 +189,7 @@ class Connections {
     return (options, callback) => {
       const hostname = withoutBrackets(options.hostname);
       const { servername, ...others } = options;
-      // An address is no server name (RFC 6066 3), but undici gives one to a proxy. Where it has no name it says null.
+      // An address must not be used as server name (RFC 6066 3), but undici sends it to a proxy. Without a name it is null.
       const name = servername && isIP(withoutBrackets(servername)) === 0 ? { servername } : {};
       const socket = connect({ ...others, hostname, ...name }, callback) as unknown as Socket;
       this.#sockets.add(socket);
@@ -200,7 +200,7 @@ class Connections {
   end(reason: Error): void {
     for (const dispatcher of this.#dispatchers.values()) void dispatcher.destroy(reason).catch(() => undefined);
     this.#dispatchers.clear();
-    // undici leaves those that are being made.
+    // undici does not close connections that are still being made.
     for (const socket of this.#sockets) socket.destroy(reason);
   }
 }
@@ -225,14 +225,14 @@ const hasCredentials = ({ username, password }: URL): boolean => username !== ""
 const basic = ({ username, password }: URL): string =>
   `Basic ${Buffer.from(`${decoded(username)}:${decoded(password)}`).toString("base64")}`;
 
-/** Percent-encoded text; a "%" that encodes nothing stands for itself, as in a password written down plainly. */
+/** Decodes percent-encoded text. A "%" that is not part of an escape is kept, e.g. in a password that is not encoded. */
 const decoded = (text: string): string =>
   Buffer.from(
     text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
     "latin1",
   ).toString();
 
-/** A header that came more than once: the last, of which alone a client may make use. */
+/** Keeps one value for each header: the last, if it came more than once. */
 const single = (headers: Readonly<Record<string, string | readonly string[] | undefined>>) =>
   Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : value?.at(-1)]),
@@ -240,7 +240,7 @@ const single = (headers: Readonly<Record<string, string | readonly string[] | un
 
 const shown = (proxy: URL): string => withoutCredentials(proxy.href).replace(/\/$/, "");
 
-/** The error of a connection with a message that a person understands. */
+/** Converts the error of a connection to one with a plain message. */
 function inWords(error: unknown, idleMs: number): Error {
   if (error instanceof AggregateError) {
     return new Error(error.errors.map((each) => inWords(each, idleMs).message).join(", "), { cause: error });
@@ -255,13 +255,13 @@ function inWords(error: unknown, idleMs: number): Error {
     case "UND_ERR_SOCKET":
     case "ECONNRESET":
     case "EPIPE":
-      return new Error("the connection broke off", { cause: error });
+      return new Error("the connection was lost", { cause: error });
     default:
       return error;
   }
 }
 
-/** The error of a request that went through a proxy; a tunnel that it refused says so with a status. */
+/** The error of a request through a proxy. undici reports a refused tunnel with a status in its message. */
 function proxyFailure(proxy: URL, target: URL, error: unknown, idleMs: number): ProxyFailure {
   const [, status] = /^Proxy response \((\d+)\)/.exec(error instanceof Error ? error.message : "") ?? [];
   if (status !== undefined) {
@@ -269,7 +269,7 @@ function proxyFailure(proxy: URL, target: URL, error: unknown, idleMs: number): 
   }
   const { message } = inWords(error, idleMs);
   return new ProxyFailure(`through the proxy ${shown(proxy)}: ${message}`, {
-    hint: `correct the proxy, or reach ${target.hostname} without it: no_proxy=${target.hostname}`,
+    hint: `correct the proxy's address, or reach ${target.hostname} without a proxy: no_proxy=${target.hostname}`,
     mayPass: true,
     cause: error,
   });
@@ -278,8 +278,8 @@ function proxyFailure(proxy: URL, target: URL, error: unknown, idleMs: number): 
 function refusedByProxy(proxy: URL, status: number, asked: string, target: URL, cause?: unknown): ProxyFailure {
   const hint =
     status === PROXY_AUTHENTICATION_REQUIRED
-      ? `write the user name and password that it asks for into its address: ${proxy.protocol}//USER:PASSWORD@${proxy.host}`
-      : `let the proxy pass ${target.hostname}, or reach it without one: no_proxy=${target.hostname}`;
+      ? `add user name and password to the proxy's address: ${proxy.protocol}//USER:PASSWORD@${proxy.host}`
+      : `allow ${target.hostname} in the proxy, or reach it without a proxy: no_proxy=${target.hostname}`;
   return new ProxyFailure(`the proxy ${proxy.host} answered ${status} to ${asked}`, {
     hint,
     mayPass: status >= 500 || status === 429 || status === 408,

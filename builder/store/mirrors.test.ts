@@ -8,7 +8,7 @@ import { addressesInArchive, addressesOf, findMirrors, parseConfiguredMirrors, p
 const test = suite("mirrors");
 const profile = withSecurity(loadProfile("bookworm"));
 
-test("asks the configured mirrors first, in their order, and the profile's archives last", async () => {
+test("findMirrors() returns the configured mirrors first, in their order, and the profile's archives last", async () => {
   const mirrors = await findMirrors(profile, " http://one.example/debian  https://two.example/debian/ ");
   const urls = mirrors.debian.map(({ url }) => url);
   assert.equal(urls.slice(0, 2), ["http://one.example/debian/", "https://two.example/debian/"]);
@@ -19,7 +19,7 @@ test("asks the configured mirrors first, in their order, and the profile's archi
   assert.match(mirrors.npmRegistry ?? "", /^https?:\/\/.*\/$/);
 });
 
-test("asks a snapshot of the day before the archive of old releases", async () => {
+test("a dated snapshot is tried before the archive of old releases", async () => {
   const buster = loadProfile("buster");
   const mirrors = await findMirrors(buster, "http://one.example/debian");
   assert.equal(addressesInArchive(mirrors, "debian", "dists/buster-backports/InRelease"), [
@@ -33,14 +33,14 @@ test("asks a snapshot of the day before the archive of old releases", async () =
   ]);
 });
 
-test("refuses a configured mirror that is no web address", () => {
+test("LIVELAB_MIRROR is refused if it is not a web address", () => {
   assert.throws(
     () => parseConfiguredMirrors("http://one.example/ mirror.example/debian"),
     (error: unknown) => error instanceof UsageError && error.message.includes('"mirror.example/debian"'),
   );
 });
 
-test("takes from the host's apt only what serves the profile's suites, each base once", () => {
+test("parseIndexTargets() returns only bases of the host's apt that serve the profile's suites, each once", () => {
   const output = [
     "http://apt.example/debian/ bookworm",
     "http://apt.example/debian/ bookworm", // contrib
@@ -56,7 +56,7 @@ test("takes from the host's apt only what serves the profile's suites, each base
   ]);
 });
 
-test("asks a mirror of one archive only for files of that archive", () => {
+test("a mirror of one archive is used only for files of that archive", () => {
   const mirrors = {
     debian: [
       { url: "http://any.example/", origin: "LIVELAB_MIRROR" },
@@ -71,7 +71,7 @@ test("asks a mirror of one archive only for files of that archive", () => {
   ]);
 });
 
-test("knows where a registry keeps the tarball of a scoped package", () => {
+test("addressesOf() returns the address of a scoped package's tarball", () => {
   const digest = { algorithm: "sha512", hex: "" } as const;
   const file = {
     kind: "npm",
@@ -85,7 +85,7 @@ test("knows where a registry keeps the tarball of a scoped package", () => {
   ]);
 });
 
-test("goes through the proxy of the scheme, but not to hosts of no_proxy", () => {
+test("requests use the proxy of their scheme, except for hosts in no_proxy", () => {
   const settings = proxySettingsFrom({
     http_proxy: "proxy.example:3128",
     HTTPS_PROXY: "http://secure.example:3129",

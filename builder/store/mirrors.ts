@@ -1,8 +1,7 @@
 /**
- * Where locked files may be fetched from (DESIGN D4). Mirrors are configuration: only content counts, so any
- * source will do whose bytes have the locked digest.
+ * Finds the sources of locked files (DESIGN D4). Mirrors are configuration: only content counts, so any source whose bytes
+ * have the locked digest is accepted.
  * Sources: apt-get(8) "indextargets"; apt-proxies.ts; npm-config(7) "registry".
- * Not here: asking them (download.ts).
  */
 import { UsageError } from "../../base/livelab-error.js";
 import { ProgramError, runProgram } from "../../base/run-program.js";
@@ -14,16 +13,16 @@ import type { ProxySettings } from "./proxy-settings.js";
 /** A base address that serves a Debian archive; ends in a slash. */
 export interface Mirror {
   readonly url: string;
-  /** Who named it, for messages. */
+  /** Where the address is configured, for messages. */
   readonly origin: "LIVELAB_MIRROR" | "the host's apt" | "the profile's archives";
-  /** The archives it is asked for; undefined for all. */
+  /** The archive that it serves; undefined for all. */
   readonly archive?: string;
 }
 
-/** What files are fetched from, in the order in which they are asked. */
+/** Sources of files, in the order in which they are tried. */
 export interface Mirrors {
   readonly debian: readonly Mirror[];
-  /** Base address of the registry that the host's npm uses; ends in a slash; undefined where there is no npm to ask. */
+  /** Base address of the registry that the host's npm uses; ends in a slash; undefined if the host has no npm. */
   readonly npmRegistry: string | undefined;
   /** ProxySettings.aptProxies for the mirrors of the host's apt. @default none */
   readonly aptProxies?: ReadonlyMap<string, string> | undefined;
@@ -32,7 +31,7 @@ export interface Mirrors {
 /**
  * Finds the mirrors for a profile.
  * @param configured the value of $LIVELAB_MIRROR: base addresses separated by spaces, e.g. "http://mirror.example/debian"
- * @throws UsageError BAD_MIRROR when one of these is not an http or https address
+ * @throws UsageError BAD_MIRROR if one of these is not an http or https address
  */
 export async function findMirrors(
   profile: Profile,
@@ -50,7 +49,7 @@ export async function findMirrors(
   return { debian, npmRegistry, aptProxies: await findAptProxies(ofApt, signal) };
 }
 
-/** The settings with which mirrors are asked. */
+/** Proxy settings for requests to mirrors. */
 export const proxyWith = (proxy: ProxySettings | undefined, { aptProxies }: Mirrors): ProxySettings => ({
   ...proxy,
   aptProxies,
@@ -78,7 +77,7 @@ export function parseConfiguredMirrors(configured: string): Mirror[] {
     .map((word) => {
       if (!isWebAddress(word))
         throw new UsageError("BAD_MIRROR", `LIVELAB_MIRROR: "${word}" is not an http or https address`, {
-          hint: "LIVELAB_MIRROR=http://mirror.example/debian",
+          hint: "write it like LIVELAB_MIRROR=http://mirror.example/debian",
         });
       return { url: withSlash(word), origin: "LIVELAB_MIRROR" };
     });
@@ -96,7 +95,7 @@ export function parseIndexTargets(output: string, suites: readonly Suite[]): Mir
   return [...found.values()];
 }
 
-/** The addresses of a locked file, in the order in which they are asked. */
+/** The addresses of a locked file, in the order in which they are tried. */
 export function addressesOf(file: LockedFile, profile: Profile, mirrors: Mirrors): string[] {
   switch (file.kind) {
     case "deb": {
@@ -118,14 +117,14 @@ export function addressesOf(file: LockedFile, profile: Profile, mirrors: Mirrors
 /** The addresses of a path below an archive's base. */
 export function addressesInArchive(mirrors: Mirrors, archive: string | undefined, path: string): string[] {
   const asked = mirrors.debian.filter((mirror) => mirror.archive === undefined || mirror.archive === archive);
-  // "+" and "~" stand in file names as they are; a "%" would be read as an escape.
+  // "+" and "~" need no escape; a "%" in a file name would be read as one.
   return [...new Set(asked.map((mirror) => mirror.url + path.replaceAll("%", "%25")))];
 }
 
 const isWebAddress = (text: string): boolean => /^https?:\/\/[^/\s]+/.test(text);
 const withSlash = (url: string): string => (url.endsWith("/") ? url : `${url}/`);
 
-/** Standard output of a command, or "" where it is missing or fails: each of these is only one source of several. */
+/** Standard output of a command, or "" if it is missing or fails: each command is only one source of several. */
 async function outputOf(command: string, args: readonly string[], signal: AbortSignal | undefined): Promise<string> {
   try {
     return (await runProgram(command, args, { limitMs: 20_000, signal })).stdout;

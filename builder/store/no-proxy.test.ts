@@ -10,7 +10,7 @@ function expectEach(noProxy: string, expected: Readonly<Record<string, boolean>>
     assert.is(isExempt(new URL(url), noProxy), exempt, `${url} with no_proxy="${noProxy}"`);
 }
 
-test("a name stands for the host and all below it, whatever the case, dots and stars around it", () => {
+test("a name matches the host and its subdomains, in any case, with or without dots and stars around it", () => {
   for (const entry of ["inside.example", ".inside.example", "*.inside.example", "INSIDE.Example", "inside.example."]) {
     expectEach(entry, {
       "http://inside.example/": true,
@@ -30,7 +30,7 @@ test("entries are separated by commas, spaces or both", () => {
   }
 });
 
-test("an address stands for itself, and a network for all in it", () => {
+test("an address matches itself, and a network matches all its addresses", () => {
   expectEach("10.0.0.0/8,192.168.7.0/25 172.16.0.1", {
     "http://10.1.2.3/": true,
     "http://11.1.2.3/": false,
@@ -54,7 +54,7 @@ test("an IPv6 address may have brackets, another spelling, a prefix and a port",
   expectEach("10.0.0.0/8", { "http://[::ffff:10.1.2.3]/": true });
 });
 
-test("an entry with a port stands for that port alone; each scheme has its own where none is written", () => {
+test("an entry with a port matches only that port; an address without one has its scheme's default", () => {
   expectEach("127.0.0.1:8080 inside.example:443 *.port.example:80", {
     "http://127.0.0.1:8080/": true,
     "http://127.0.0.1:8081/": false,
@@ -70,7 +70,7 @@ test("a star exempts everything, alone or in a list", () => {
   }
 });
 
-test("the host's own names are names as any: exempt where the list has them", () => {
+test("the host's own names are exempt only if the list has them", () => {
   expectEach("localhost 127.0.0.0/8 ::1", {
     "http://localhost/": true,
     "http://LOCALHOST:3142/": true,
@@ -81,7 +81,7 @@ test("the host's own names are names as any: exempt where the list has them", ()
   expectEach("", { "http://localhost/": false, "http://127.0.0.1/": false });
 });
 
-test("part of an address is no domain", () => {
+test("a part of an address does not match as a domain", () => {
   expectEach("0.0.1 1", { "http://127.0.0.1/": false });
 });
 

@@ -1,12 +1,12 @@
 /**
- * The list of hosts that are reached without a proxy: names with all below them, addresses, networks, each with a port or
- * without; separated by commas or spaces.
+ * The list of hosts that are reached without a proxy: domain names with their subdomains, addresses and networks, each with
+ * or without a port, separated by commas or spaces.
  * Sources: curl(1) "NO_PROXY" and lib/noproxy.c (7.86); docs.gitlab.com "no_proxy" for ports, "*.name" and "*" in a list.
  */
 import { BlockList, isIP } from "node:net";
 import { domainToASCII } from "node:url";
 
-/** Whether a list in the form of $no_proxy names the host of `target`. Names are not resolved. */
+/** Whether a list in the format of $no_proxy contains the host of `target`. Names are not resolved. */
 export function isExempt(target: URL, noProxy: string): boolean {
   const host = bare(target.hostname).replace(/\.$/, "").toLowerCase();
   const port = target.port || (target.protocol === "https:" ? "443" : "80");
@@ -23,7 +23,7 @@ interface Entry {
   readonly port: string | undefined;
 }
 
-/** Splits off the port: an IPv6 address has colons of its own, and a port only behind brackets. */
+/** Splits off the port. An IPv6 address contains colons itself, so it has a port only after brackets. */
 function parseEntry(text: string): Entry {
   const [, bracketed, prefix = "", port] = /^\[(.*)\](\/\d+)?(?::(\d+))?$/.exec(text) ?? [];
   if (bracketed !== undefined) return { hosts: bracketed + prefix, port };
@@ -35,7 +35,7 @@ function names(hosts: string, host: string): boolean {
   if (hosts === "*") return true;
   const [address = "", prefix] = hosts.split("/", 2);
   if (isIP(address) !== 0) return isInNetwork(host, bare(address), prefix);
-  if (isIP(host) !== 0) return false; // "0.0.1" is no domain that 127.0.0.1 is in
+  if (isIP(host) !== 0) return false; // an address is in no domain: "0.0.1" does not match 127.0.0.1
   const domain = domainToASCII(hosts.replace(/^\*?\.+|\.+$/g, ""));
   return domain !== "" && (host === domain || host.endsWith(`.${domain}`));
 }
@@ -51,5 +51,5 @@ function isInNetwork(host: string, address: string, prefix: string | undefined):
   return network.check(host, family(host));
 }
 
-/** An IPv6 address without the brackets that it has in URLs. */
+/** Removes the brackets that an IPv6 address has in a URL. */
 const bare = (hostname: string): string => hostname.replace(/^\[(.*)\]$/, "$1");

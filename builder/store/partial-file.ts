@@ -1,8 +1,8 @@
 /**
- * A file of the store while it is being written: `tmp/<algorithm>-<hex>.part`, hashed as it grows, resumable; while that
- * one is another process's, `tmp/<algorithm>-<hex>.<random>.part`.
- * Its writer has it locked, so that two processes never share one, and the next process takes over what another left,
- * whether that one gave up or was killed. Where a whole file goes and is found is the matter of store.ts.
+ * A file of the store while it is being written, hashed as it grows, and resumable: `tmp/<algorithm>-<hex>.part`, or
+ * `tmp/<algorithm>-<hex>.<random>.part` while another process has the first one.
+ * Its writer locks it, so that two processes never share one. The next process takes over a file whose writer gave up or was
+ * killed. store.ts decides the place of a complete file.
  */
 import { createHash, type Hash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
@@ -33,7 +33,7 @@ export class PartialFile implements AsyncDisposable {
   }
 
   /**
-   * Takes over what an earlier try left of this content, or begins with nothing.
+   * Takes over the partial file of an earlier try, or begins an empty one.
    * @throws InputError STORE; BuilderError NO_LOCKS
    */
   static async claim(folder: string, target: string, digest: Digest): Promise<PartialFile> {
@@ -48,13 +48,13 @@ export class PartialFile implements AsyncDisposable {
         await partial.#readBack();
         return partial;
       }
-      throw new Error(`${folder} gives no new file to ${NEW_NAMES} names`);
+      throw new Error(`${NEW_NAMES} new names in ${folder} are all in use`);
     } catch (cause) {
       throw cause instanceof BuilderError ? cause : storeError(folder, cause);
     }
   }
 
-  /** How many bytes are there. */
+  /** Number of bytes written so far. */
   get size(): number {
     return this.#size;
   }
@@ -62,9 +62,9 @@ export class PartialFile implements AsyncDisposable {
   /** Appends. @throws InputError DISK_FULL, STORE */
   async write(chunk: Uint8Array): Promise<void> {
     try {
-      await this.#file.writeFile(chunk); // the file is open for appending; writes all of the chunk
+      await this.#file.writeFile(chunk); // appends, and writes the complete chunk
     } catch (cause) {
-      // Bytes of the chunk may be in the file that the hash has not seen.
+      // The file may contain bytes of the chunk that are not in the hash.
       await this.#file.truncate(this.#size).catch(() => {});
       throw await this.#writeError(cause, chunk.length);
     }
@@ -72,7 +72,7 @@ export class PartialFile implements AsyncDisposable {
     this.#size += chunk.length;
   }
 
-  /** Throws away what is there. */
+  /** Discards all bytes. */
   async restart(): Promise<void> {
     await this.#file.truncate(0);
     this.#hash = createHash(this.#digest.algorithm);
@@ -80,9 +80,9 @@ export class PartialFile implements AsyncDisposable {
   }
 
   /**
-   * Checks the whole and moves it into the store.
-   * @param name @param source for messages: what it is and where the bytes came from
-   * @throws InputError WRONG_DIGEST, after which nothing of the bytes is kept; DISK_FULL, STORE
+   * Checks the complete file and moves it into the store.
+   * @param name name of the file, for messages @param source where the bytes came from, for messages
+   * @throws InputError WRONG_DIGEST, after which no bytes are kept; DISK_FULL, STORE
    */
   async commit(name: string, source: string): Promise<void> {
     const got: Digest = { algorithm: this.#digest.algorithm, hex: this.#hash.copy().digest("hex") };
@@ -91,7 +91,9 @@ export class PartialFile implements AsyncDisposable {
       throw new InputError(
         "WRONG_DIGEST",
         `${name}: wrong digest from ${source}\n  expected ${formatDigest(this.#digest)}\n  got      ${formatDigest(got)}`,
-        { hint: "the source or the way to it altered the file; nothing of it was kept. Try another LIVELAB_MIRROR" },
+        {
+          hint: "the file was altered at its source or in transit, and is not kept; set LIVELAB_MIRROR to another mirror",
+        },
       );
     }
     try {
@@ -106,11 +108,11 @@ export class PartialFile implements AsyncDisposable {
     await this.#file.close();
   }
 
-  /** Leaves what is there for a later try; does nothing after a commit. */
+  /** Keeps the bytes for a later try; has no effect after a commit. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    if (this.#size === 0) await rm(this.#path, { force: true }); // while it is locked: then it is still ours
+    if (this.#size === 0) await rm(this.#path, { force: true }); // before close(), while the lock is held
     await this.#file.close();
   }
 
@@ -132,24 +134,24 @@ export class PartialFile implements AsyncDisposable {
 
 function storeError(folder: string, cause: unknown): InputError {
   return new InputError("STORE", `the store cannot be written: ${(cause as Error).message}`, {
-    hint: `check the folder ${folder} and its owner`,
+    hint: `check owner and mode of ${folder} (ls -ld)`,
     cause,
   });
 }
 
-/** Whether a file is what a try left: of the content `stem` names. */
+/** Whether a file name is that of a partial file with the content that `stem` names. */
 function isRest(name: string, stem: string): boolean {
   return name.startsWith(`${stem}.`) && /^([0-9a-f]{8}\.)?part$/.test(name.slice(stem.length + 1));
 }
 
-/** More than one: another process that looks for rests may be the first to lock a new file. */
+/** More than one, because another process that looks for partial files may be the first to lock a new one. */
 const NEW_NAMES = 100;
 const newNames = (stem: string): string[] => [
   `${stem}.part`,
   ...Array.from({ length: NEW_NAMES }, () => `${stem}.${randomBytes(4).toString("hex")}.part`),
 ];
 
-/** Opens a file for appending. @returns undefined when another process has it, has moved it, or made it read-only */
+/** Opens a file for appending. @returns undefined if another process has it, has moved it, or made it read-only */
 async function openLocked(path: string, flags: number): Promise<FileHandle | undefined> {
   let file: FileHandle;
   try {

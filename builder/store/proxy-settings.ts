@@ -1,22 +1,22 @@
 /**
- * Which proxy a request goes through: the environment's, or for a mirror of the host's apt the one that apt uses.
- * Sources: curl(1) "ENVIRONMENT"; apt.conf(5) "Acquire::http::Proxy" by way of apt-proxies.ts.
+ * Chooses the proxy of a request: that of the environment, or for a mirror of the host's apt the one that apt uses.
+ * Sources: curl(1) "ENVIRONMENT"; apt.conf(5) "Acquire::http::Proxy", which apt-proxies.ts reads.
  */
 import { UsageError } from "../../base/livelab-error.js";
 import { isExempt } from "./no-proxy.js";
 
-/** The host's proxies. Each is an address; one without a scheme is an HTTP proxy. */
+/** The host's proxies. Each is an address; an address without a scheme is an HTTP proxy. */
 export interface ProxySettings {
   readonly httpProxy?: string | undefined;
   readonly httpsProxy?: string | undefined;
-  /** What is reached directly, as isExempt() takes it. */
+  /** Hosts that are reached directly, in the format of isExempt(). */
   readonly noProxy?: string | undefined;
-  /** Proxies of apt by the base address of each mirror that is named in apt's sources, for where the environment has none. */
+  /** apt's proxies by base address of each mirror in apt's sources. Used if the environment has no proxy. */
   readonly aptProxies?: ReadonlyMap<string, string> | undefined;
 }
 
 /**
- * Reads http_proxy, https_proxy, all_proxy and no_proxy, in lower or upper case; an empty one counts as not set.
+ * Reads http_proxy, https_proxy, all_proxy and no_proxy, in lower or upper case; an empty variable counts as not set.
  * An upper-case HTTP_PROXY is ignored, as curl does: in a CGI program a client could set it (CVE-2016-5385).
  */
 export function proxySettingsFrom(env: Readonly<Record<string, string | undefined>>): ProxySettings {
@@ -30,8 +30,8 @@ export function proxySettingsFrom(env: Readonly<Record<string, string | undefine
 }
 
 /**
- * The proxy that a request goes through, or undefined for none.
- * @throws UsageError BAD_PROXY when it is not an address, or of a kind that livelab does not speak
+ * The proxy of a request, or undefined for none.
+ * @throws UsageError BAD_PROXY if it is not an address, or has a scheme that livelab does not support
  */
 export function proxyFor(target: URL, settings: ProxySettings): URL | undefined {
   if (isExempt(target, settings.noProxy ?? "")) return undefined;
@@ -42,7 +42,7 @@ export function proxyFor(target: URL, settings: ProxySettings): URL | undefined 
   return aptProxy === undefined ? undefined : parseProxy(aptProxy, "apt's Acquire::http::Proxy");
 }
 
-/** The settings for where a mirror redirects to: apt's proxy of the mirror holds there, too. */
+/** The settings for a redirect: apt's proxy of the mirror is also used for the target of the redirect. */
 export function redirected(settings: ProxySettings, from: URL, to: URL): ProxySettings {
   const aptProxy = aptProxyFor(from, settings);
   if (aptProxy === undefined) return settings;
@@ -62,13 +62,13 @@ function parseProxy(text: string, origin: string): URL {
     });
   const [, scheme = "http"] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text) ?? [];
   if (!KNOWN_KINDS.includes(`${scheme.toLowerCase()}:`))
-    throw refuse(`is of a kind that livelab cannot use: ${scheme}`);
-  // An address of the web is parsed by its rules, which keep "[::1]" and refuse what is no host.
+    throw refuse(`has a scheme that livelab does not support: ${scheme}`);
+  // Parse it as an http address: these rules keep "[::1]" and reject invalid hosts.
   const socks = scheme.toLowerCase().startsWith("socks");
   const address = text.replace(/^[a-z][a-z0-9+.-]*:\/\//i, "");
   if (!URL.canParse(`http://${address}`)) throw refuse("is not an address");
   return new URL(`${socks ? "socks5" : scheme}://${address}`);
 }
 
-/** A proxy as messages show it: its user name and password stay out of logs. */
+/** Removes user name and password from a proxy's address, for messages and logs. */
 export const withoutCredentials = (proxy: string): string => proxy.replace(/^([a-z0-9+.-]*:\/\/)?.*@/is, "$1");

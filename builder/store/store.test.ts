@@ -21,7 +21,7 @@ async function* chunks(...parts: Buffer[]): AsyncGenerator<Buffer> {
   yield* parts;
 }
 
-/** Runs a program of a few lines beside a store. @returns how to kill it, once it has said "ready" */
+/** Runs a short program that uses a store. @returns a function that kills it, once it has printed "ready" */
 async function inAnotherProcess(program: string) {
   const imports = `import { Store } from ${JSON.stringify(new URL("./store.js", import.meta.url).href)};`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", imports + program], {
@@ -37,7 +37,7 @@ async function inAnotherProcess(program: string) {
 }
 
 test(
-  "keeps whole files under their digest, read-only, and nothing else",
+  "the store keeps complete files under their digest, read-only, and no other files",
   within(5_000, async () => {
     await using home = await TempDir.create("store-test");
     const store = await Store.open(join(home.path, "store"));
@@ -52,7 +52,7 @@ test(
 );
 
 test(
-  "an input file that cannot be opened is the error of add(), not of the process",
+  "add() throws for an input file that cannot be opened, and the process does not end",
   within(5_000, async () => {
     await using home = await TempDir.create("store-test");
     const store = await Store.open(home.path);
@@ -64,7 +64,7 @@ test(
 );
 
 test(
-  "keeps nothing of bytes with the wrong digest, and says what was expected and what came",
+  "add() keeps no bytes with a wrong digest, and reports the expected and the actual digest",
   within(5_000, async () => {
     await using home = await TempDir.create("store-test");
     const store = await Store.open(home.path);
@@ -78,19 +78,19 @@ test(
 );
 
 test(
-  "takes a file of another size for absent",
+  "has() treats a file of another size as missing",
   within(5_000, async () => {
     await using home = await TempDir.create("store-test");
     const store = await Store.open(home.path);
     await store.add(digest, chunks(bytes), "thing", "a test");
-    await truncate(store.pathOf(digest), 5).catch(() => {}); // what a crash may leave; root may, others may not
+    await truncate(store.pathOf(digest), 5).catch(() => {}); // like a crash; fails for users other than root, who cannot write the file
     if ((await stat(store.pathOf(digest))).size === 5) assert.not(await store.has(digest, bytes.length));
     assert.not(await store.has(digest, bytes.length + 1));
   }),
 );
 
 test(
-  "a killed process leaves nothing that looks whole, and the next one goes on where it stopped",
+  "a killed process leaves no incomplete file under its final name, and the next one resumes",
   within(10_000, async () => {
     await using home = await TempDir.create("store-test");
     await using child = await inAnotherProcess(`
@@ -103,7 +103,7 @@ test(
     const store = await Store.open(home.path);
     {
       await using other = await store.begin(digest);
-      assert.is(other.size, 0, "what a living process writes is its own");
+      assert.is(other.size, 0, "a running process keeps its partial file");
     }
     await child.kill();
     assert.not(await store.has(digest));
@@ -117,7 +117,7 @@ test(
 );
 
 const elsewhere =
-  "what a process in other PID, mount and network namespaces writes is its own, and goes on here after its end";
+  "a process in other PID, mount and network namespaces keeps its partial file until it ends; then begin() resumes it";
 testUnless(
   test,
   elsewhere,
@@ -148,7 +148,7 @@ testUnless(
 );
 
 test(
-  "a rest that a killed process had made read-only, and one that cannot be opened, are in nobody's way",
+  "begin() skips a partial file that is read-only, and one that cannot be opened",
   within(5_000, async () => {
     await using home = await TempDir.create("store-test");
     const store = await Store.open(home.path);
@@ -160,10 +160,10 @@ test(
 );
 
 test(
-  "of many processes that begin one file at once, some killed, no two write into one",
+  "many processes that begin one file at once, some killed, never write into the same partial file",
   within(60_000, async () => {
     await using home = await TempDir.create("store-test");
-    // Each writes the right bytes, in pieces: two in one file would end in a wrong digest.
+    // Each process writes the right bytes in pieces, so two writers of one file would cause a wrong digest.
     const writer = `${importLine("Store", "./store.js", import.meta.url)}
       const store = await Store.open(${JSON.stringify(home.path)});
       const bytes = Buffer.from("0123456789".repeat(1000));
@@ -215,7 +215,7 @@ test(
 );
 
 test(
-  "refuses at once what cannot fit, naming folder, need and remedy",
+  "ensureFreeSpace() fails with folder, bytes needed and remedy if the disk is too small",
   within(5_000, async () => {
     await using home = await TempDir.create("store-test");
     const store = await Store.open(home.path);
@@ -229,7 +229,7 @@ test(
 );
 
 test(
-  "says so when its folder cannot be made",
+  "open() fails if the store's folder cannot be made",
   within(5_000, async () => {
     const error = (await thrownBy(Store.open("/dev/null/store"))) as InputError;
     assert.is(error.code, "STORE");

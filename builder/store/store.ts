@@ -1,8 +1,7 @@
 /**
- * The store: verified files under the name of their content, `<root>/sha256/ab/ab12…`.
- * A file that is there is whole: it is written under tmp/, checked, flushed and only then renamed (rename(2) is atomic),
- * so neither a killed process nor a second one at the same time leaves anything that looks whole and is not.
- * Not here: where the bytes come from (download.ts, bundle.ts); the file being written (partial-file.ts).
+ * The store: verified files, named after the digest of their content, `<root>/sha256/ab/ab12…`.
+ * Every file in it is complete: it is written under tmp/ (partial-file.ts), checked, flushed and then renamed (rename(2) is
+ * atomic), so neither a killed process nor two processes at the same time leave an incomplete file under a final name.
  */
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,27 +19,27 @@ export class Store {
     this.root = root;
   }
 
-  /** Opens a store and makes its folders. @throws InputError STORE when they cannot be made */
+  /** Opens a store and makes its folders. @throws InputError STORE if they cannot be made */
   static async open(root: string): Promise<Store> {
     try {
       await mkdir(join(root, "tmp"), { recursive: true });
     } catch (cause) {
       throw new InputError("STORE", `the store ${root} cannot be made: ${(cause as Error).message}`, {
-        hint: "point LIVELAB_HOME at a folder that you can write to",
+        hint: "set LIVELAB_HOME to a folder that you may write to",
         cause,
       });
     }
     return new Store(root);
   }
 
-  /** Where the file with this content is, or would be. */
+  /** Path of the file with this content; the file may be missing. */
   pathOf({ algorithm, hex }: Digest): string {
     return join(this.root, algorithm, hex.slice(0, 2), hex);
   }
 
   /**
-   * Whether the file is there.
-   * @param size where it is known, a file of another size counts as absent (a file system that lost data in a crash)
+   * Whether the store has the file.
+   * @param size size, if known: a file of another size counts as missing (a file system may lose data in a crash)
    */
   async has(digest: Digest, size?: number): Promise<boolean> {
     try {
@@ -51,18 +50,18 @@ export class Store {
     }
   }
 
-  /** Begins a file, or goes on with what an earlier try left of it. The caller disposes of it. */
+  /** Begins a file, or resumes the partial file of an earlier try. The caller disposes of it. */
   async begin(digest: Digest): Promise<PartialFile> {
     return await PartialFile.claim(join(this.root, "tmp"), this.pathOf(digest), digest);
   }
 
   /**
-   * Takes in a file whose digest is known.
-   * @param name @param source for messages: what it is and where the bytes come from
+   * Adds a file with a known digest.
+   * @param name name of the file, for messages @param source where the bytes come from, for messages
    * @throws InputError WRONG_DIGEST, DISK_FULL, STORE; what `bytes` throws
    */
   async add(digest: Digest, bytes: AsyncIterable<Uint8Array>, name: string, source: string): Promise<void> {
-    // A file that cannot be opened says so before it is read; until then its error waits in the stream.
+    // A file that cannot be opened emits its error before the loop below reads it; without a listener that ends the process.
     if (bytes instanceof Readable) bytes.on("error", () => undefined);
     await using partial = await this.begin(digest);
     await partial.restart();
@@ -71,8 +70,8 @@ export class Store {
   }
 
   /**
-   * Checks that the store's file system has room for so many bytes more.
-   * @throws InputError DISK_FULL with folder, need, room and remedy
+   * Checks that the store's file system has space for so many more bytes.
+   * @throws InputError DISK_FULL with the folder, the bytes needed, the bytes free, and a remedy
    */
   async ensureFreeSpace(neededBytes: number): Promise<void> {
     if (neededBytes > (await freeBytesIn(this.root))) throw await diskFullError(this.root, neededBytes);

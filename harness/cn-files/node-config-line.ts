@@ -28,15 +28,15 @@ export function parseNodeConfigLine(text: string): NodeConfigLine {
   if (key === undefined) return { kind: "unreadable", key, problem: "does not begin with KEY=" };
   const unreadable = (problem: string): NodeConfigLine => ({ kind: "unreadable", key, problem });
 
-  if (control.test(rest)) return unreadable("has a control character in it");
+  if (control.test(rest)) return unreadable("contains a control character");
   const isQuoted = /^['"]/.test(rest);
   const word = takeWord(rest);
   if (word === undefined) return unreadable("has no closing quote");
   if (!isQuoted && /['"\\;&|<>()`]/.test(word.matched)) {
-    return unreadable("has a character outside quotes that a shell would act upon");
+    return unreadable("has an unquoted character that is special to a shell");
   }
   const after = rest.slice(word.matched.length);
-  if (/^[^ \t]/.test(after)) return unreadable("has text right after its closing quote");
+  if (/^[^ \t]/.test(after)) return unreadable("has text directly after its closing quote");
   if (!/^[ \t]*(?:#|$)/.test(after)) return unreadable("has text after its value");
   return { kind: "assignment", key, value: word.value };
 }

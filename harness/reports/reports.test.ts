@@ -35,7 +35,7 @@ const failed: BootReport = {
   refusedPaths: [],
   commands: [],
   warnings: [{ file: "n.json", place: "resolvers", problem: "is missing", remedy: "set them" }],
-  accelerator: { accelerator: "tcg", reason: "emulation was asked for", kvm: "not-probed", timeScale: 6 },
+  accelerator: { accelerator: "tcg", reason: "emulation was requested", kvm: "not-probed", timeScale: 6 },
   qemuVersion: "7.2.22",
   machineEnd: { reason: "quit", code: 0, signal: null, logTail: [] },
   image: {
@@ -123,7 +123,7 @@ test("an implied milestone names the milestone that implies it, and counts as re
 test("the report of a failed boot has last milestone, awaited event, transfers, console tail and folder", () => {
   assert.is(
     formatBootReport(failed, "/out/x"),
-    `platform 20260102T030405Z (squashfs 1.0 KiB), tcg: emulation was asked for
+    `platform 20260102T030405Z (squashfs 1.0 KiB), tcg: emulation was requested
 warning: n.json:resolvers: is missing. Remedy: set them
    20.5 s     +20.5  networkd         triton: network
    30.0 s      +9.5  pivot            systemd[1]

@@ -124,7 +124,7 @@ test("an interrupt leaves a report in which unfinished boots are not run", async
 test("disks that cannot be made break only their own scenario", async () => {
   const huge = { ...scenario("huge", boot("only", {})), disks: { data: 2 ** 60 } };
   const { report } = await runAll([huge, scenario("bad-uuid", boot("only", { uuid: "odd" }))]);
-  assert.match(report.scenarios[0]?.boots[0]?.claims[0]?.message ?? "", "could not make the disk");
+  assert.match(report.scenarios[0]?.boots[0]?.claims[0]?.message ?? "", "cannot create the disk");
   assert.match(report.scenarios[1]?.boots[0]?.claims[0]?.message ?? "", "is not a UUID");
 });
 

@@ -1,4 +1,4 @@
-/** What `npm run test:kvm` proves: the claims of one nested host, in their order. */
+/** The claims that `npm run test:kvm` proves in one nested host, in order. */
 
 import type { KvmClaim } from "./kvm-claim.js";
 import { kvmStopsTheGuest, qemuAborts } from "./late-failure.js";
@@ -6,7 +6,7 @@ import { busyKvm, noDevice, noPermission } from "./unusable-kvm.js";
 import { bootsUnderKvm, builderVmGoesOn, builderVmUnderKvm, doctorFindsKvm, scenarioUnderKvm } from "./working-kvm.js";
 
 export const allClaims: readonly KvmClaim[] = [
-  doctorFindsKvm, // npm test proves it as well
+  doctorFindsKvm, // npm test proves this one as well
   bootsUnderKvm,
   builderVmUnderKvm,
   builderVmGoesOn,

@@ -1,14 +1,14 @@
-/** What livelab says of a KVM that passes its probe and fails in a boot. */
+/** Claims about a KVM that passes its probe and fails in a boot. */
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import type { KvmClaim } from "./kvm-claim.js";
 import { type BootAnswer, boot, doctor } from "./nested-commands.js";
 
-/** In milliseconds on a host with KVM. */
+/** Time limit for writing an image, in milliseconds on a host with KVM. */
 const WRITE_LIMIT_MS = 10_000;
 
-/** Claims that the host, and not the image, is blamed. @returns the message */
+/** Asserts that the report blames the host, not the image. @returns the message */
 function assertBrokenByHost({ status, stderr, report }: BootAnswer): string {
   assert.is(status, 3, stderr);
   const verdict = report?.verdict;
@@ -19,7 +19,7 @@ function assertBrokenByHost({ status, stderr, report }: BootAnswer): string {
 }
 
 export const kvmStopsTheGuest: KvmClaim = {
-  title: "an internal error of KVM in a boot is the host's failure, and KVM is probed anew by the next command",
+  title: "an internal error of KVM in a boot is reported as the host's failure, and the next command probes KVM again",
   verify: async (host) => {
     assert.is((await doctor(host)).check("KVM").state, "ok");
     const image = `${host.reports}/unrunnable-image`;
@@ -28,15 +28,15 @@ export const kvmStopsTheGuest: KvmClaim = {
     assert.is(written.status, 0, written.stderr);
     const message = assertBrokenByHost(await boot(host, "internal-error", [image, "--accel", "kvm"]));
     assert.match(message, "KVM internal error");
-    assert.is(await host.kvmFinding(), undefined, "the verdict is dropped");
+    assert.is(await host.kvmFinding(), undefined, "the verdict is deleted");
     assert.is((await doctor(host)).check("KVM").state, "ok");
-    assert.is((await host.kvmFinding())?.works, true, "KVM was probed anew");
+    assert.is((await host.kvmFinding())?.works, true, "KVM was probed again");
     return message;
   },
 };
 
 export const qemuAborts: KvmClaim = {
-  title: "a QEMU that aborts under KVM after the kernel's first line is the host's failure",
+  title: "an abort of QEMU under KVM after the kernel's first line is reported as the host's failure",
   verify: async (host) => {
     const name = "abort";
     const booting = boot(host, name, ["--accel", "kvm"]);

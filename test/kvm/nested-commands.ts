@@ -1,20 +1,20 @@
-/** livelab's commands in a nested host, with what they print taken apart. */
+/** Runs livelab's commands in a nested host and parses their output. */
 import * as assert from "uvu/assert";
 import type { HostCheck } from "../../base/host-check.js";
 import type { NestedHost, NestedRun, NestedUser } from "../../fixtures/nested-host/nested-host.js";
 import type { BootReport } from "../../harness/boot/boot-report.js";
 
-/** Limits in milliseconds on a host with KVM; the nested host multiplies them with its measured time scale. */
+/** Time limits in milliseconds on a host with KVM. The nested host multiplies them by its measured time scale. */
 const DOCTOR_LIMIT_MS = 60_000;
 const BOOT_LIMIT_MS = 120_000;
 
 export interface DoctorAnswer {
   readonly status: number;
-  /** @throws AssertionError when there is no such check */
+  /** Finds a check by its name. @throws AssertionError if doctor has no such check */
   readonly check: (name: string) => HostCheck;
 }
 
-/** @param reprobe whether KVM is asked anew */
+/** Runs `livelab doctor`. @param reprobe whether KVM is probed again */
 export async function doctor(
   host: NestedHost,
   { as = "member", reprobe = false }: { as?: NestedUser; reprobe?: boolean } = {},
@@ -32,11 +32,11 @@ export async function doctor(
 }
 
 export interface BootAnswer extends NestedRun {
-  /** Undefined where no machine was powered on. */
+  /** Undefined if no machine was powered on. */
   readonly report: BootReport | undefined;
 }
 
-/** Boots out/latest. @param name of the folder of its report */
+/** Boots out/latest. @param name name of the report's folder */
 export async function boot(
   host: NestedHost,
   name: string,
@@ -49,12 +49,12 @@ export async function boot(
   return { ...run, report: text === undefined ? undefined : (JSON.parse(text) as BootReport) };
 }
 
-/** Claims that `--accel kvm` is refused before any machine is on. @returns the first line of the message */
+/** Asserts that `--accel kvm` is refused before a machine is powered on. @returns the message */
 export async function refusedBoot(host: NestedHost, name: string, options: { as?: NestedUser } = {}): Promise<string> {
   const { status, stderr, report } = await boot(host, name, ["--accel", "kvm"], options);
   assert.is(status, 3, stderr);
   assert.is(report, undefined, "no machine was powered on");
   const said = stderr.split("\n").filter((line) => line.startsWith("livelab: "));
-  assert.ok(said.length > 0, `it says why: ${stderr}`);
+  assert.ok(said.length > 0, `the refusal has a message: ${stderr}`);
   return said.join("\n");
 }

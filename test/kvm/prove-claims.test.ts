@@ -15,7 +15,7 @@ const fails: KvmClaim = {
   },
 };
 
-/** A host that does nothing; `problems` are what its methods throw. */
+/** Options with a host that does nothing; `problems` are the errors that its methods throw. */
 function fakeProof(problems: { start?: string; keep?: string; end?: string } = {}, signal?: AbortSignal) {
   const printed: string[] = [];
   const fail = async (message: string | undefined): Promise<void> => {
@@ -38,27 +38,27 @@ function fakeProof(problems: { start?: string; keep?: string; end?: string } = {
   return { options, printed };
 }
 
-test("counts each claim, and goes on after one that fails", async () => {
+test("proveClaims counts each claim, and continues after a failed claim", async () => {
   const { options, printed } = fakeProof();
   assert.equal(await proveClaims([holds, fails, holds], options), { passed: 2, failed: 1 });
   assert.match(printed[1] ?? "", /^ok {5}it holds \(.*\)\n +seen$/);
   assert.match(printed[2] ?? "", /^FAILED it does not hold \(.*\)\n +one\n +two$/);
 });
 
-test("counts all claims as failed when the host does not start", async () => {
+test("all claims count as failed if the host does not start", async () => {
   const { options, printed } = fakeProof({ start: "no memory" });
   assert.equal(await proveClaims([holds, holds], options), { passed: 0, failed: 2 });
   assert.equal(printed, ["FAILED nested host: no memory"]);
 });
 
-test("counts a host that is lost after the last claim as a failure", async () => {
+test("the loss of the host after the last claim counts as a failure", async () => {
   for (const problems of [{ keep: "gone" }, { end: "gone" }]) {
     const { options } = fakeProof(problems);
     assert.equal(await proveClaims([holds], options), { passed: 1, failed: 1 });
   }
 });
 
-test("an interruption is no failed claim: its reason is thrown", async () => {
+test("an interruption throws its reason, and does not count as a failed claim", async () => {
   const interruption = new AbortController();
   const { options } = fakeProof({}, interruption.signal);
   const interrupted: KvmClaim = {

@@ -1,15 +1,15 @@
-/** Proves claims one after the other in one nested host, and prints what holds. */
+/** Proves claims one after the other in one nested host, and prints the results. */
 import { join } from "node:path";
 import { formatDuration } from "../../base/format.js";
 import { NestedHost } from "../../fixtures/nested-host/nested-host.js";
 import type { KvmClaim } from "./kvm-claim.js";
 
 export interface ProofOptions {
-  /** Gets the nested host's console, QEMU's log, commands.log, and the reports of boots. */
+  /** Folder for the nested host's console, QEMU's log, commands.log and the reports of boots. */
   readonly workDir: string;
   /** @default NestedHost.start */
   readonly startHost?: typeof NestedHost.start;
-  /** Takes a line for each claim. */
+  /** Called with the result of each claim. */
   readonly print: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -20,7 +20,7 @@ export interface ProofCount {
 }
 
 /**
- * Each claim that was not proved counts as failed: also after a nested host that did not start or was lost.
+ * Proves the claims. Every claim that was not proved counts as failed, also if the nested host did not start or was lost.
  * @throws the signal's reason
  */
 export async function proveClaims(claims: readonly KvmClaim[], options: ProofOptions): Promise<ProofCount> {

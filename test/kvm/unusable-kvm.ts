@@ -1,10 +1,10 @@
-/** What livelab says and does where /dev/kvm cannot be used; each claim leaves the device as it found it. */
+/** Claims about an unusable /dev/kvm. Each claim restores the device. */
 import * as assert from "uvu/assert";
 import type { HostCheck } from "../../base/host-check.js";
 import type { KvmClaim } from "./kvm-claim.js";
 import { doctor, refusedBoot } from "./nested-commands.js";
 
-/** Of a KVM that works no longer: doctor says that machines are emulated, and why. */
+/** Asserts that doctor reports emulation, and the reason. */
 function assertEmulated({ state, detail }: { readonly state: string; readonly detail: string }, why: RegExp): void {
   assert.is(state, "optional", detail);
   assert.match(detail, /^emulation, because /);
@@ -12,7 +12,8 @@ function assertEmulated({ state, detail }: { readonly state: string; readonly de
 }
 
 export const noPermission: KvmClaim = {
-  title: "outside group kvm: doctor names the group and the command that adds the user, and --accel kvm is refused",
+  title:
+    "for a user outside group kvm doctor names the group and the command that joins it, and --accel kvm is refused",
   verify: async (host) => {
     const { check } = await doctor(host, { as: "stranger" });
     const kvm = check("KVM");
@@ -26,7 +27,7 @@ export const noPermission: KvmClaim = {
 };
 
 export const noDevice: KvmClaim = {
-  title: "without /dev/kvm: doctor names the modules to load, and --accel kvm is refused",
+  title: "without /dev/kvm doctor names the modules to load, and --accel kvm is refused",
   verify: async (host) => {
     await host.changeDevice("withdraw");
     try {
@@ -43,7 +44,7 @@ export const noDevice: KvmClaim = {
 
 export const busyKvm: KvmClaim = {
   title:
-    "while another hypervisor holds the processors: doctor says busy, --accel kvm is refused; then KVM works again",
+    "while another hypervisor holds the processors, doctor reports KVM as busy and --accel kvm is refused; then KVM works again",
   verify: async (host) => {
     await host.changeDevice("hold");
     let kvm: HostCheck;

@@ -1,4 +1,4 @@
-/** What livelab does where KVM works, as an ordinary user in group kvm. */
+/** Claims about a working KVM, for an ordinary user in group kvm. */
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { formatDuration } from "../../base/format.js";
@@ -7,12 +7,12 @@ import type { NestedHost } from "../../fixtures/nested-host/nested-host.js";
 import type { KvmClaim } from "./kvm-claim.js";
 import { boot, doctor } from "./nested-commands.js";
 
-/** In milliseconds on a host with KVM. */
+/** Time limits in milliseconds on a host with KVM. */
 const TOY_LIMIT_MS = 120_000;
 const SCENARIO_LIMIT_MS = 240_000;
 
 export const doctorFindsKvm: KvmClaim = {
-  title: "livelab doctor: KVM works, and builds run in the VM",
+  title: "livelab doctor reports that KVM works and that builds run in the VM",
   verify: async (host) => {
     const { check } = await doctor(host);
     const kvm = check("KVM");
@@ -25,7 +25,7 @@ export const doctorFindsKvm: KvmClaim = {
 };
 
 export const bootsUnderKvm: KvmClaim = {
-  title: "livelab boot --accel kvm: the image reaches login, and finds itself under KVM",
+  title: "livelab boot --accel kvm brings the image to its login prompt, and the image detects KVM",
   verify: async (host) => {
     const fixtures = ["--networking", "fixtures/networking.json", "--node-config", "fixtures/node.config"];
     const commands = ["systemd-detect-virt", "hostname", "systemctl is-system-running --wait || systemctl --failed"];
@@ -45,7 +45,7 @@ export const bootsUnderKvm: KvmClaim = {
 };
 
 export const scenarioUnderKvm: KvmClaim = {
-  title: "livelab test fresh-cn: KVM is taken by itself, and every claim of the scenario holds",
+  title: "livelab test fresh-cn chooses KVM without an option, and every claim of the scenario holds",
   verify: async (host) => {
     const report = `${host.reports}/test-auto`;
     const run = await host.livelab(["test", "fresh-cn", "--image", "out/latest", "--report", report], {
@@ -59,7 +59,7 @@ export const scenarioUnderKvm: KvmClaim = {
   },
 };
 
-/** Runs toy stages in the builder VM. @returns the lines that it printed, with how long it took */
+/** Runs toy stages in the builder VM. @returns the printed lines and the duration */
 async function runToyStages(host: NestedHost, stages: readonly string[]): Promise<{ lines: string[]; took: string }> {
   const program = join(findProjectRoot(), "dist/fixtures/toy-vm-run.js");
   const { status, stdout, stderr, durationMs } = await host.run([process.execPath, program, host.home, ...stages], {
@@ -85,17 +85,17 @@ export const builderVmUnderKvm: KvmClaim = {
 };
 
 export const builderVmGoesOn: KvmClaim = {
-  title: "the next command goes on under KVM: the saved state loads, and only the new stage runs",
+  title: "the next command under KVM loads the saved state, and runs only the new stage",
   verify: async (host) => {
     const { lines, took } = await runToyStages(host, ["toy_write", "toy_tree"]);
     assert.ok(lines.includes(VM_UNDER_KVM), lines.join("\n"));
     assert.not(
-      lines.some((line) => line.startsWith("step: first boot") || line.includes("saved state is of no use")),
+      lines.some((line) => line.startsWith("step: first boot") || line.includes("unusable saved state")),
       lines.join("\n"),
     );
     assert.not(
       lines.some((line) => line.startsWith("toy_write: ")),
-      "what is there already is reused",
+      "the finished stage is reused",
     );
     assert.ok(lines.includes("left: stamps tree1"), lines.join("\n"));
     return took;

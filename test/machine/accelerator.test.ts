@@ -1,11 +1,10 @@
-import { execFile } from "node:child_process";
 import { readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isThere } from "../../base/is-there.js";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { requestIn } from "../../fixtures/accelerator-request.js";
 import { ABORTS, answers, FakeQemu, type FakeQemuParts, HANGS } from "../../fixtures/fake-qemu.js";
@@ -23,8 +22,6 @@ import { VmError } from "../../vm/vm-error.js";
 const test = suite("accelerator");
 
 const FIRST_LINE = say("ttyS1", "[    0.000000] Linux version 0\r\n");
-const run = promisify(execFile);
-
 test(
   "a host without KVM emulates, gives the reason, and measures how slow emulation is",
   within(10_000, async () => {
@@ -136,7 +133,7 @@ for (const [what, kvm, reason] of BROKEN_KVMS) {
         const error = await thrownBy(decideAccelerator({ ...request, preference: "kvm", kvmLimitMs: limitOf(reason) }));
         assert.instance(error, VmError);
         assert.equal([(error as VmError).code, (error as VmError).kind], ["KVM_UNUSABLE", "host"]);
-        assert.match((error as VmError).message, /^KVM was asked for, but KVM is broken on this host: /);
+        assert.match((error as VmError).message, /^KVM was requested, but KVM is broken on this host: /);
         assert.match((error as VmError).message, reason);
       }),
     ),
@@ -197,6 +194,20 @@ test(
       },
       halt,
     ),
+  ),
+);
+
+test(
+  "a KVM that hangs is not an error of QEMU if no time is left to try QEMU without it",
+  within(10_000, () =>
+    withQemu({ kvm: HANGS }, async (request, qemu) => {
+      const error = await thrownBy(
+        decideAccelerator({ ...request, preference: "kvm", kvmLimitMs: 700, refusalLimitMs: 100 }),
+      );
+      assert.is((error as VmError).code, "KVM_UNUSABLE", String(error));
+      assert.match(String(error), "KVM is broken on this host: QEMU did not let its guest run");
+      assert.is(await startsOf(qemu, "tcg"), 0);
+    }),
   ),
 );
 
@@ -332,7 +343,7 @@ test(
             const request = ${JSON.stringify({ ...request, signal: undefined })};
             const { accelerator } = await decideAccelerator({ ...request, signal: new AbortController().signal });
             console.log(accelerator);`;
-          return (await run(process.execPath, ["--input-type=module", "-e", text])).stdout.trim();
+          return (await runProgram(process.execPath, ["--input-type=module", "-e", text])).stdout.trim();
         }),
       );
       assert.equal(verdicts, ["kvm", "kvm", "kvm"]);

@@ -75,7 +75,7 @@ test("an invalid count, and a digest without a file, are rejected with a hint", 
     [["boot", "--port", "abc"], /--port "abc" is not a whole number, 1 or more\n.*try: .*leave --port out/],
     [["test", "-j", "0"], /--jobs "0" is not a whole number, 1 or more\n.*try: /],
     [["gc", "--keep", "1.5"], /--keep "1\.5" is not a whole number, 0 or more\n.*try: /],
-    [["build", "--base-digest", "sha256:00"], /--base-digest is of a --base file.*\n.*try: .*--base FILE/],
+    [["build", "--base-digest", "sha256:00"], /--base-digest needs a --base file.*\n.*try: .*--base FILE/],
   ];
   for (const [args, message] of cases) {
     const { status, stderr } = await livelab(dir.path, ...args);
@@ -135,7 +135,7 @@ test("of two builds of one stamp, the second fails with the holder's name and th
   assert.equal((await left)[0], 3);
   assert.match(seen, "42 things");
   const again = await livelab(home, "shell", "-r", STAMP, "--", "ls", "chroot/mine");
-  assert.is.not(again.status, 0, "changes in a shell are discarded");
+  assert.is.not(again.status, 0, "changes in a shell are thrown away");
 });
 
 const LITTLE_ROOM = "a disk with little space is reported before a stage starts, although preflight_check was reused";

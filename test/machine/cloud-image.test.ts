@@ -120,7 +120,7 @@ test(
     const options = { ...(await machineOptions(dir)), timeScale: 0.5 };
     const error = (await thrownBy(startCloudMachine({ ...options, image: { path, format: "raw" } }))) as VmError;
     assert.is(error.code, "IMAGE_UNFIT");
-    assert.match(error.message, "it is at its login prompt, and cloud-init did not run");
+    assert.match(error.message, "it reached its login prompt, but cloud-init did not run");
   }),
 );
 

@@ -1,8 +1,8 @@
-import { execFileSync } from "node:child_process";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { halt, say, writeBootDisk, writeDisk } from "../../fixtures/vm-guest-code.js";
@@ -93,7 +93,7 @@ testUnless(
   within(5_000, async () => {
     await using dir = await TempDir.create("overlay");
     await using full = await TempDir.create("full");
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", full.path]);
+    await runProgram("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", full.path]);
     try {
       const backing = join(dir.path, "backing");
       await writeFile(backing, Buffer.alloc(MIB));
@@ -102,7 +102,7 @@ testUnless(
       assert.match((error as VmError).message, "No space left on device");
       assert.equal(await readdir(full.path), []);
     } finally {
-      execFileSync("umount", [full.path]);
+      await runProgram("umount", [full.path]);
     }
   }),
 );

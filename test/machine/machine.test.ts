@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { waitAtMost } from "../../base/wait-at-most.js";
 import { ABORTS, answers, FakeQemu, LATER } from "../../fixtures/fake-qemu.js";
@@ -99,7 +99,7 @@ testUnless(
   within(10_000, async () => {
     await using dir = await TempDir.create("full-disk");
     await using work = await TempDir.create("machine");
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", dir.path]);
+    await runProgram("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", dir.path]);
     try {
       const disk = join(dir.path, "disk");
       await writeBootDisk(join(work.path, "disk"), writeDisk);
@@ -114,7 +114,7 @@ testUnless(
       assert.is(reason, "disk-error");
       assert.equal(diskError, { path: disk, detail: "No space left on device" });
     } finally {
-      execFileSync("umount", [dir.path]);
+      await runProgram("umount", [dir.path]);
     }
   }),
 );
@@ -341,13 +341,11 @@ test(
     const disk = join(dir.path, "it's a disk");
     await writeBootDisk(disk, say("ttyS1", "again"), halt);
     await (await launchMachine(smallMachine(disk), { workDir: dir.path })).stop();
-    const said = execFileSync("/bin/sh", [join(dir.path, "argv.txt")], {
-      input: "info status\nquit\n",
-      encoding: "utf8",
-      timeout: 5_000,
-      stdio: ["pipe", "pipe", "ignore"],
+    const { stdout } = await runProgram("/bin/sh", [join(dir.path, "argv.txt")], {
+      stdin: "info status\nquit\n",
+      limitMs: 5_000,
     });
-    assert.match(said, "VM status: paused");
+    assert.match(stdout, "VM status: paused");
   }),
 );
 

@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { countSlowly, writeBootDisk } from "../../fixtures/vm-guest-code.js";
@@ -146,7 +146,7 @@ testUnless(
   within(10_000, async () => {
     await using dir = await TempDir.create("state");
     await using full = await TempDir.create("full");
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", full.path]);
+    await runProgram("mount", ["-t", "tmpfs", "-o", "size=64k", "livelab-test", full.path]);
     try {
       await using machine = await launchCounting(dir.path);
       const error = await thrownBy(machine.saveState(join(full.path, "state")));
@@ -154,7 +154,7 @@ testUnless(
       assert.match(String(error), "no space left on device");
       assert.equal(await readdir(full.path), []);
     } finally {
-      execFileSync("umount", [full.path]);
+      await runProgram("umount", [full.path]);
     }
   }),
 );

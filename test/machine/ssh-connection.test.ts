@@ -159,7 +159,7 @@ test(
     const running = thrownBy(inner.exec("sleep 60"));
     assert.is((await signalInner(sandbox.ssh, "STOP")).status, 0);
     assert.is(((await running) as SshError).code, "CONNECTION_LOST");
-    assert.match(String(await inner.closed), "no sign of life in 2400 ms");
+    assert.match(String(await inner.closed), "the far end sent nothing in 2400 ms");
   }),
 );
 

@@ -91,7 +91,7 @@ test("files of stages are copied out through a disk; a missing folder is reporte
   assert.is(made.stdout.toString(), `${hash.digest("hex")}  sub/bulk\n`);
   const absent = await failureOf(machine.copyOut("/run/nothing", dir.path, signal));
   assert.is(absent.code, "STAGE_OUTPUT");
-  assert.match(absent.message, /^\/run\/nothing could not be copied out of the builder machine: find: .*nothing/);
+  assert.match(absent.message, /^cannot copy \/run\/nothing out of the builder machine: find: .*nothing/);
 });
 
 test("releases share common data, and each can be rolled back or removed without harm to the other", async () => {
@@ -131,7 +131,7 @@ test("a saved state that was cut short is detected, removed and made again", asy
   const [state] = await readdir(join(home, "vm/states"));
   await truncate(join(home, "vm/states", String(state), "state"), 50_000_000);
   assert.is(await look(context, [], "pwd"), `/data/debian-live/${TOY_STAMP}\n`);
-  assert.match(notes.at(-1) ?? "", "the builder VM's saved state is of no use and was dropped");
+  assert.match(notes.at(-1) ?? "", "removed the builder VM's unusable saved state");
   assert.equal(await readdir(join(home, "vm/states")), []);
 });
 

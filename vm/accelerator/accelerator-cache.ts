@@ -1,6 +1,6 @@
 /**
- * What probes found, kept for a day, as long as the host has not booted again, QEMU is the same, and the process has the
- * same view of the host: a container may be denied what the host may do, and the other way round.
+ * Stores the results of probes for a day. A result is valid until the host reboots or QEMU changes, and only for processes in
+ * the same namespaces: a container may lack a permission that the host has, or have one that the host lacks.
  */
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, readlink, rename, rm, stat, writeFile } from "node:fs/promises";
@@ -10,9 +10,9 @@ import { z } from "zod";
 /** ISO 8601, UTC. */
 const foundAt = z.string();
 
-/** A finding that is not as it was written counts as none; the others stay. */
+/** A malformed finding counts as missing; the others stay valid. */
 const acceleratorFindings = z.object({
-  /** What a guest under KVM did. */
+  /** The result of a guest under KVM. */
   kvm: z
     .discriminatedUnion("works", [
       z.object({ works: z.literal(true), afterMs: z.number(), foundAt }),
@@ -20,7 +20,7 @@ const acceleratorFindings = z.object({
     ])
     .optional()
     .catch(undefined),
-  /** Milliseconds to the first line of a guest under emulation. */
+  /** The result of a guest under emulation; `afterMs` is the time to its first line. */
   tcg: z.object({ afterMs: z.number(), foundAt }).optional().catch(undefined),
 });
 
@@ -28,7 +28,7 @@ const cacheFile = z.object({ key: z.string(), findings: acceleratorFindings });
 
 export type AcceleratorFindings = Readonly<z.infer<typeof acceleratorFindings>>;
 
-/** For so long a finding holds, in milliseconds: what was found on a busy host, or before a driver was loaded, passes. */
+/** How long a finding is valid, in milliseconds: a busy host or a missing driver may be temporary. */
 const LIFETIME_MS = 24 * 60 * 60 * 1000;
 const FILE_NAME = "accelerator.json";
 
@@ -41,11 +41,11 @@ export class AcceleratorCache {
     this.#key = key;
   }
 
-  /** @param stateDir folder for the file; made when there is something to keep */
+  /** Opens the cache. @param stateDir folder for the file, created by save() */
   static async open(stateDir: string, qemuPath: string, qemuVersion: string): Promise<AcceleratorCache> {
     const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
     const { size, mtimeMs } = await stat(qemuPath);
-    // Their numbers differ in a container, and from one container to the next.
+    // The numbers of the namespaces differ between the host and each container.
     const namespaces = await Promise.all(
       ["user", "mnt"].map((kind) => readlink(`/proc/self/ns/${kind}`).catch(() => `${kind} unknown`)),
     );
@@ -53,12 +53,12 @@ export class AcceleratorCache {
     return new AcceleratorCache(join(stateDir, FILE_NAME), key);
   }
 
-  /** What is known and still holds; nothing when the file is of another key, or unreadable. */
+  /** Loads the findings that are still valid; no findings if the file is unreadable or has another key. */
   async load(): Promise<AcceleratorFindings> {
     return parseFindings(await readFile(this.path, "utf8").catch(() => ""), this.#key, Date.now());
   }
 
-  /** Adds to what is known. A folder that cannot be written to keeps nothing: the next decision probes again. */
+  /** Adds findings to the file. If the folder is not writable, does nothing: the next decision probes again. */
   async save(more: AcceleratorFindings): Promise<void> {
     const content = { key: this.#key, findings: { ...(await this.load()), ...more } };
     await mkdir(dirname(this.path), { recursive: true })
@@ -67,12 +67,12 @@ export class AcceleratorCache {
   }
 }
 
-/** Forgets everything that probes found, so that the next decision asks anew. @param stateDir as for open() */
+/** Deletes all findings, so that the next decision probes again. @param stateDir as for open() */
 export async function forgetFindings(stateDir: string): Promise<void> {
   await rm(join(stateDir, FILE_NAME), { force: true });
 }
 
-/** Forgets what was found of KVM; how slow emulation is stays known. Does nothing when nothing is known. */
+/** Deletes the finding on KVM and keeps the one on emulation. Does nothing if there are no findings. */
 export async function forgetKvmFinding(stateDir: string): Promise<void> {
   const path = join(stateDir, FILE_NAME);
   const text = await readFile(path, "utf8").catch(() => undefined);
@@ -82,7 +82,7 @@ export async function forgetKvmFinding(stateDir: string): Promise<void> {
     const { kvm, ...others } = findings;
     if (kvm !== undefined) await replaceFile(path, { key, findings: others });
   } catch {
-    await rm(path, { force: true }); // torn, or it cannot be replaced
+    await rm(path, { force: true }); // the file is damaged, or cannot be replaced
   }
 }
 
@@ -98,11 +98,11 @@ async function replaceFile(path: string, content: object): Promise<void> {
   }
 }
 
-/** Findings are kept when they still hold; none when the file has another key. */
+/** Parses the file. @returns the findings that are still valid; no findings if the file has another key */
 function parseFindings(text: string, key: string, nowMs: number): AcceleratorFindings {
   const file = cacheFile.safeParse(parseJson(text));
   if (!file.success || file.data.key !== key) return {};
-  // A time to come is of a clock that was wrong.
+  // A time in the future means that the clock was wrong.
   const holds = ({ foundAt }: { readonly foundAt: string }): boolean => {
     const ageMs = nowMs - Date.parse(foundAt);
     return ageMs >= 0 && ageMs < LIFETIME_MS;

@@ -1,6 +1,6 @@
 /**
- * Which accelerator machines run with, why, and how much longer they may take with it.
- * KVM is believed only after a guest ran (DESIGN D6).
+ * Decides which accelerator machines use, why, and how many times longer they may take with it.
+ * KVM counts as working only after a guest has run under it (DESIGN D6).
  */
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import { findQemu, QEMU_INSTALL_HINT, readQemuVersion } from "../qemu/find-qemu.
 import { VmError } from "../vm-error.js";
 import { AcceleratorCache, forgetKvmFinding } from "./accelerator-cache.js";
 import { type GuestProbeResult, probeGuest } from "./guest-probe.js";
-import { kvmLimitMs } from "./kvm-limit.js";
+import { DEFAULT_KVM_LIMIT_MS, kvmLimitMs } from "./kvm-limit.js";
 import { findForeignKvmModule } from "./kvm-module.js";
 import { inspectKvmNode, KVM_BUSY_REMEDY } from "./kvm-node.js";
 
@@ -20,23 +20,23 @@ export type KvmState = "works" | "no-node" | "no-permission" | "busy" | "broken"
 
 export interface AcceleratorVerdict {
   readonly accelerator: Accelerator;
-  /** Why, in words: one line without a full stop. */
+  /** Reason, one line without a full stop. */
   readonly reason: string;
   readonly kvm: KvmState;
-  /** What gives this host KVM, where it lacks it. */
+  /** How to get KVM on this host, if it lacks it. */
   readonly remedy?: string;
   /**
-   * How many times longer than on an ordinary host with KVM a guest may take, at least 1.
-   * Time limits are multiplied with it.
+   * How many times longer a guest may take than on an ordinary host with KVM, at least 1.
+   * Time limits are multiplied by it.
    */
   readonly timeScale: number;
 }
 
 export interface AcceleratorRequest {
   readonly preference: "auto" | Accelerator;
-  /** A kernel to try with; without one KVM is not probed and emulation not measured. */
+  /** Kernel for the probe. Without one, KVM is not probed and emulation is not measured. */
   readonly kernelPath: string | undefined;
-  /** Folder that keeps what was found (accelerator.json) and the logs of probes that failed (probe-kvm/, probe-tcg/). */
+  /** Folder for the findings (accelerator.json) and the logs of failed probes (probe-kvm/, probe-tcg/). */
   readonly stateDir: string;
   readonly signal: AbortSignal;
   readonly log?: ((line: string) => void) | undefined;
@@ -44,39 +44,43 @@ export interface AcceleratorRequest {
   readonly kvmDevice?: string | undefined;
   /** Longest wait for the first line of a kernel under KVM, in milliseconds. @default $LIVELAB_KVM_LIMIT_S, or 6_000 */
   readonly kvmLimitMs?: number | undefined;
+  /** Time in which a request for KVM is refused, in milliseconds. @default 8_500, or more if `kvmLimitMs` is raised */
+  readonly refusalLimitMs?: number | undefined;
 }
 
 /**
  * Milliseconds from the start of the firmware to a Debian kernel's first line with KVM on an ordinary machine:
- * firmware 0.3 s, unpacking 0.4 s. An estimate: no such host was at hand.
+ * firmware 0.3 s, unpacking 0.4 s. This is an estimate, not a measurement.
  */
 const KVM_REFERENCE_MS = 700;
-/** Emulation on the machine of DESIGN section 7 measured 5 to 6; one that nobody measured is given twice that. */
+/** Emulation on the machine of DESIGN section 7 measured 5 to 6. An unmeasured host gets twice that. */
 const UNMEASURED_TCG_TIME_SCALE = 12;
-/** Time for QEMU's start in a probe of KVM, in addition to the wait for the kernel, in milliseconds; it needs a tenth of that. */
+/** Time for QEMU to start in a probe of KVM, in addition to the wait for the kernel, in milliseconds. It needs a tenth. */
 const KVM_START_LIMIT_MS = 1_000;
-/** The same where KVM is asked for, and a refusal may not take longer than 10 s in all. */
+/** The same if KVM is requested: a refusal may take 10 s in all. */
 const REFUSED_START_LIMIT_MS = 4_000;
-/** A refusal of KVM is known after so long, in milliseconds: the probe, and a look whether QEMU runs emulated. */
+/** Time for the probe of KVM and a check that QEMU runs without it, in milliseconds. */
 const REFUSAL_LIMIT_MS = 8_500;
+/** A shorter wait for QEMU to start, in milliseconds, proves nothing about it. */
+const LEAST_START_LIMIT_MS = 2_000;
 const KVM_WORKS = "a kernel ran under KVM";
 const BROKEN_REMEDY =
   "if this host is itself a virtual machine, give it working nested virtualisation; emulation (--accel tcg) works without";
 /** Longest wait for the first line of a kernel under emulation, in milliseconds. */
 const TCG_LIMIT_MS = 60_000;
-/** What a failed probe leaves for its diagnosis. */
+/** Files of a failed probe that are kept for its diagnosis. */
 const PROBE_FILES = ["argv.txt", "qemu.log", "ttyS0.log", "ttyS1.log"];
-/** A hypervisor that ends frees the processor a moment later. */
+/** A hypervisor frees the processor a moment after it ends. */
 const BUSY_TRIES = 3;
 const BUSY_PAUSE_MS = 1_000;
 
 const decisions = new SharedWork<AcceleratorVerdict>();
 
 /**
- * Decides within 10 s where KVM is asked for. What was found is kept for a day at most; emulation is measured as often.
- * Calls at the same time with the same request share one decision.
- * @throws VmError KVM_UNUSABLE when KVM is asked for and does not work; QEMU_BROKEN when QEMU does not run emulated either;
- * QEMU_NOT_FOUND, and for emulation SETPRIV_NOT_FOUND or PTY_UNAVAILABLE
+ * Decides within 10 s if KVM is requested. Findings about KVM and the measurement of emulation are kept for a day at most.
+ * Concurrent calls with the same request share one decision.
+ * @throws VmError KVM_UNUSABLE when KVM is requested and does not work; QEMU_BROKEN when QEMU does not run emulated either;
+ * QEMU_NOT_FOUND; for emulation also SETPRIV_NOT_FOUND, PTY_UNAVAILABLE
  */
 export function decideAccelerator(request: AcceleratorRequest): Promise<AcceleratorVerdict> {
   const { preference, kernelPath, stateDir, kvmDevice, kvmLimitMs } = request;
@@ -84,7 +88,7 @@ export function decideAccelerator(request: AcceleratorRequest): Promise<Accelera
   return decisions.do(key, request.signal, (signal) => decide({ ...request, signal }));
 }
 
-/** One decision for all machines of a run: the first request is decided, and the others get its verdict or its error. */
+/** Makes one decision for all machines of a run: later requests get the verdict, or the error, of the first. */
 export function decideOnce(): typeof decideAccelerator {
   let first: Promise<AcceleratorVerdict> | undefined;
   return (request) => {
@@ -102,17 +106,18 @@ export async function dropKvmVerdict(stateDir: string): Promise<void> {
 }
 
 async function decide(request: AcceleratorRequest): Promise<AcceleratorVerdict> {
-  const deadlineMs = performance.now() + REFUSAL_LIMIT_MS;
+  const limitMs = request.kvmLimitMs ?? kvmLimitMs(process.env);
+  const deadlineMs = performance.now() + (request.refusalLimitMs ?? REFUSAL_LIMIT_MS * slowness(limitMs));
   const qemu = await findQemu();
   const cache = await AcceleratorCache.open(request.stateDir, qemu, await readQemuVersion(qemu));
   if (request.preference === "tcg")
-    return emulated(await measureEmulation(request, cache), "emulation was asked for", "not-probed");
+    return emulated(await measureEmulation(request, cache), "emulation was requested", "not-probed");
 
-  const kvm = await judgeKvm(request, cache);
+  const kvm = await judgeKvm(request, cache, limitMs);
   if (kvm.state === "works" || (kvm.state === "not-probed" && request.preference === "kvm")) return underKvm(kvm);
   if (request.preference === "kvm") {
     if (kvm.qemuFailed) await assertQemuRuns(request, deadlineMs);
-    throw new VmError("KVM_UNUSABLE", `KVM was asked for, but ${kvm.reason}`, { hint: kvm.remedy });
+    throw new VmError("KVM_UNUSABLE", `KVM was requested, but ${kvm.reason}`, { hint: kvm.remedy });
   }
 
   const tcgMs = await measureEmulation(request, cache);
@@ -121,7 +126,7 @@ async function decide(request: AcceleratorRequest): Promise<AcceleratorVerdict> 
     const again = await probeKvm(request, request.kernelPath as string, cache, tcgMs);
     if (again.state === "works") return underKvm(again);
   }
-  // A kernel that prints nothing anywhere says nothing of KVM; a QEMU that starts but for KVM does.
+  // A kernel that prints nothing under emulation either is no evidence against KVM; a QEMU that only fails under KVM is.
   if (kvm.isLasting && (kvm.qemuFailed || tcgMs !== undefined)) {
     await cache.save({ kvm: { works: false, detail: kvm.reason, foundAt: new Date().toISOString() } });
   }
@@ -130,6 +135,9 @@ async function decide(request: AcceleratorRequest): Promise<AcceleratorVerdict> 
     ...(kvm.remedy && { remedy: kvm.remedy }),
   };
 }
+
+/** Factor by which the user raised the limit. */
+const slowness = (limitMs: number): number => Math.max(1, limitMs / DEFAULT_KVM_LIMIT_MS);
 
 const underKvm = ({ reason, state, afterMs }: KvmJudgement): AcceleratorVerdict => ({
   accelerator: "kvm",
@@ -147,31 +155,31 @@ const emulated = (afterMs: number | undefined, reason: string, kvm: KvmState): A
 
 interface KvmJudgement {
   readonly state: KvmState;
-  /** In words, to follow "because": one line. */
+  /** Reason, one line that can follow "because". */
   readonly reason: string;
   readonly remedy?: string;
-  /** Milliseconds to a guest's first line. */
+  /** Time to the guest's first line, in milliseconds. */
   readonly afterMs?: number;
-  /** Whether a probe found it just now, and not for what the host lacks at the moment, e.g. a pseudo terminal. */
+  /** Whether a probe has just found it, and not because of a passing lack of the host, such as pseudo terminals. */
   readonly isLasting?: boolean;
-  /** Whether QEMU did not get so far as to run a guest, which may not be KVM's fault. */
+  /** Whether QEMU ran no guest at all, which may not be KVM's fault. */
   readonly qemuFailed?: boolean;
-  /** After so many milliseconds, its limit, the guest had printed nothing. */
+  /** The limit, in milliseconds, within which the guest printed nothing. */
   readonly overdueMs?: number;
 }
 
-async function judgeKvm(request: AcceleratorRequest, cache: AcceleratorCache): Promise<KvmJudgement> {
+async function judgeKvm(request: AcceleratorRequest, cache: AcceleratorCache, limitMs: number): Promise<KvmJudgement> {
   const node = await inspectKvmNode(request.kvmDevice ?? "/dev/kvm");
   if (node.kind !== "open") return { state: node.kind, reason: node.detail, remedy: node.remedy };
 
   const known = (await cache.load()).kvm;
   if (known?.works) return { state: "works", reason: KVM_WORKS, afterMs: known.afterMs };
-  // A request for KVM is not refused for what was found before.
+  // An explicit request for KVM is not refused because of an earlier finding.
   if (known && request.preference === "auto") return { state: "broken", reason: known.detail, remedy: BROKEN_REMEDY };
   if (request.kernelPath === undefined) {
     return { state: "not-probed", reason: "there is no kernel yet to try KVM with" };
   }
-  return probeKvm(request, request.kernelPath, cache, request.kvmLimitMs ?? kvmLimitMs(process.env));
+  return probeKvm(request, request.kernelPath, cache, limitMs);
 }
 
 async function probeKvm(
@@ -183,7 +191,8 @@ async function probeKvm(
   for (let tries = 1; ; tries += 1) {
     const start = performance.now();
     const totalMs = limitMs + KVM_START_LIMIT_MS;
-    const startLimitMs = request.preference === "kvm" ? Math.min(REFUSED_START_LIMIT_MS, totalMs) : totalMs;
+    const refusedMs = REFUSED_START_LIMIT_MS * slowness(limitMs);
+    const startLimitMs = request.preference === "kvm" ? Math.min(refusedMs, totalMs) : totalMs;
     const result = await probe(request, { accelerator: "kvm", kernelPath, limitMs, startLimitMs, totalMs });
     if (result.kind === "printed") {
       await cache.save({ kvm: { works: true, afterMs: result.afterMs, foundAt: new Date().toISOString() } });
@@ -215,7 +224,7 @@ async function describeBroken(
 }
 
 /**
- * Milliseconds to a kernel's first line under emulation; undefined when there is none to measure with, or it is silent.
+ * @returns the time to a kernel's first line under emulation, in milliseconds; undefined without a kernel, or if it prints nothing
  * @throws VmError when QEMU does not start
  */
 async function measureEmulation(request: AcceleratorRequest, cache: AcceleratorCache): Promise<number | undefined> {
@@ -236,21 +245,25 @@ async function measureEmulation(request: AcceleratorRequest, cache: AcceleratorC
   }
 }
 
-/** Whether a KVM that was asked for is to blame, and not QEMU. @throws VmError when QEMU does not run emulated either */
+/**
+ * Checks that QEMU runs without KVM, so that KVM is to blame. If the probe has used up the time, the check is left out, and KVM is
+ * refused with the result of its own probe.
+ * @throws VmError when QEMU does not run emulated either
+ */
 async function assertQemuRuns(request: AcceleratorRequest, deadlineMs: number): Promise<void> {
   const { kernelPath } = request;
-  if (kernelPath === undefined) return;
-  // Whether the kernel prints is another question: a guest that runs is enough.
-  const startLimitMs = Math.max(1, deadlineMs - performance.now());
+  const startLimitMs = deadlineMs - performance.now();
+  if (kernelPath === undefined || startLimitMs < LEAST_START_LIMIT_MS) return;
+  // A running guest is enough; its kernel need not print.
   const result = await probe(request, { accelerator: "tcg", kernelPath, limitMs: 1, startLimitMs });
   if (result.kind === "not-started") throw brokenQemu(result);
 }
 
-/** Whether QEMU or KVM is what failed, and not the host around them. */
+/** Whether QEMU or KVM failed, and not the host around them. */
 const isQemus = (error: Error): boolean =>
   error instanceof VmError && /^(?:EXITED_EARLY|QEMU_BROKEN|QMP_|KVM_)/.test(error.code);
 
-/** A missing setpriv, say, keeps its own error. */
+/** A missing setpriv, for example, keeps its own error. */
 function brokenQemu({ detail, error }: Extract<GuestProbeResult, { kind: "not-started" }>): Error {
   if (!isQemus(error)) return error;
   return new VmError("QEMU_BROKEN", `QEMU does not run a machine, not even an emulated one: ${detail}`, {
@@ -259,7 +272,7 @@ function brokenQemu({ detail, error }: Extract<GuestProbeResult, { kind: "not-st
   });
 }
 
-/** Runs a probe in a folder of its own; one that fails leaves its logs in `stateDir`. */
+/** Runs a probe in its own temporary folder. A failed probe leaves its logs in `stateDir`. */
 async function probe(
   { stateDir, signal, log }: AcceleratorRequest,
   guest: Pick<Parameters<typeof probeGuest>[0], "accelerator" | "kernelPath" | "limitMs" | "startLimitMs" | "totalMs">,
@@ -273,6 +286,6 @@ async function probe(
   return result;
 }
 
-/** One decimal is as much as the measurement bears. */
+/** The measurement is accurate to one decimal at most. */
 const timeScale = (afterMs: number | undefined, unmeasured: number): number =>
   afterMs === undefined ? unmeasured : Math.max(1, Math.round((afterMs / KVM_REFERENCE_MS) * 10) / 10);

@@ -1,7 +1,7 @@
 /**
- * Whether a Linux kernel runs under an accelerator, and how soon: boots one without a root and waits for its first line.
- * A device node, a machine created and firmware that runs prove nothing: on some hosts all three work under KVM,
- * but no kernel ever prints a line (measured). The machine has the processor and the devices of a CN's.
+ * Tests whether a Linux kernel runs under an accelerator, and how fast: boots a kernel without a root and waits for its first
+ * line. A device node, a created machine and running firmware prove nothing: on some hosts all three work under KVM, but no
+ * kernel ever prints a line (measured). The machine has the processor and the devices of a CN.
  */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,11 +18,11 @@ import { VmError } from "../vm-error.js";
 export interface GuestProbe {
   readonly accelerator: Accelerator;
   readonly kernelPath: string;
-  /** Folder that keeps the command line, QEMU's log and what the kernel printed. */
+  /** Folder for the command line, QEMU's log and the kernel's output. */
   readonly workDir: string;
-  /** Longest wait for the first line after the machine was let run, in milliseconds. */
+  /** Longest wait from the resumption of the machine to the first line, in milliseconds. */
   readonly limitMs: number;
-  /** Longest wait for QEMU to let the machine run, in milliseconds. @default 20_000 */
+  /** Longest wait for QEMU to resume the machine, in milliseconds. @default 20_000 */
   readonly startLimitMs?: number | undefined;
   /** Longest wait for both, in milliseconds. @default their sum */
   readonly totalMs?: number | undefined;
@@ -31,21 +31,21 @@ export interface GuestProbe {
 }
 
 export type GuestProbeResult =
-  /** The kernel printed its first line so many milliseconds after the machine was let run. */
+  /** The kernel printed its first line `afterMs` milliseconds after the machine was resumed. */
   | { readonly kind: "printed"; readonly afterMs: number }
-  /** The machine ran, and the kernel printed nothing; `detail` says until when, in one line. */
+  /** The machine ran, but the kernel printed nothing; `detail` says until when, in one line. */
   | { readonly kind: "silent"; readonly detail: string }
-  /** QEMU did not get so far as to run the guest; `detail` says why, in one line. */
+  /** QEMU failed before it ran the guest; `detail` gives the reason, in one line. */
   | { readonly kind: "not-started"; readonly detail: string; readonly error: Error };
 
 /** On a busy host QEMU took 10 s to start. */
 const START_LIMIT_MS = 20_000;
-/** A disk that the firmware looks at and finds empty. */
+/** Size of the disk, which the firmware finds empty. */
 const DISK_BYTES = 1024 * 1024;
 
 /**
- * Runs the machine and kills it. Whatever goes wrong is a result.
- * @throws the signal's reason, and nothing else
+ * Runs the machine and kills it. Every failure is a result.
+ * @throws only the signal's reason
  */
 export async function probeGuest(probe: GuestProbe): Promise<GuestProbeResult> {
   const { workDir, limitMs, startLimitMs = START_LIMIT_MS, signal, log } = probe;
@@ -83,7 +83,7 @@ function probeSpec({ accelerator, kernelPath }: GuestProbe, diskPath: string): M
     cpus: Math.min(2, processors()),
     memoryMib: 512,
     uuid: "00000000-0000-4000-8000-000000000001",
-    // The kernel has ttyS1 to itself, for firmware writes to ttyS0.
+    // Only the kernel writes to ttyS1; the firmware writes to ttyS0.
     boot: { kind: "kernel", kernelPath, append: "console=ttyS1 earlyprintk=ttyS1 edd=off panic=-1" },
     disks: [{ path: diskPath, format: "raw" }],
     nics: [
@@ -96,7 +96,7 @@ function probeSpec({ accelerator, kernelPath }: GuestProbe, diskPath: string): M
   };
 }
 
-/** Waits for the kernel of a machine that runs. @throws the signal's reason */
+/** Waits for the first line of a running machine's kernel. @throws the signal's reason */
 async function firstLine(
   machine: RunningMachine,
   printed: Promise<void>,
@@ -118,7 +118,7 @@ async function firstLine(
 
 const seconds = (ms: number): number => Number((ms / 1000).toFixed(1));
 
-/** In one line: QEMU's own first error, unless QEMU hung and was given up. */
+/** Describes a failure in one line: QEMU's first error, or the error itself if QEMU hung. */
 async function describeFailure(error: Error, overdue: Error, workDir: string): Promise<string> {
   const line = error === overdue ? undefined : firstErrorLine(await readLogLines(join(workDir, "qemu.log")));
   return line ?? error.message.split("\n")[0] ?? error.name;

@@ -11,7 +11,7 @@ import { checkMachines } from "./kvm-check.js";
 const test = suite("qemu-checks");
 
 test(
-  "finds on a host that runs these tests all that a machine needs, and a word on KVM",
+  "checkMachines finds everything that a machine needs on this host, and reports a missing KVM as optional",
   within(10_000, async () => {
     await using dir = await TempDir.create("checks");
     const checks = await checkMachines({
@@ -37,7 +37,7 @@ test(
   }),
 );
 
-/** The checks of a host with such a QEMU, each in one line. */
+/** The checks of a host with a fake QEMU. Asserts that each detail is one line. */
 async function checksWith(parts: FakeQemuParts): Promise<readonly HostCheck[]> {
   await using qemu = await FakeQemu.install(parts);
   const kernelPath = join(qemu.folder, "kernel");
@@ -56,7 +56,7 @@ const named = (checks: readonly HostCheck[], name: string): HostCheck | undefine
   checks.find((check) => check.name === name);
 
 test(
-  "a broken KVM is optional, and its reason is QEMU's first error alone",
+  "a broken KVM is optional, and its detail is only QEMU's first error",
   within(20_000, async () => {
     const checks = await checksWith({ kvm: ABORTS });
     assert.equal([...new Set(checks.map(({ state }) => state))], ["ok", "optional"]);
@@ -67,7 +67,7 @@ test(
 );
 
 test(
-  "a KVM that runs a kernel is ok",
+  "KVM is ok if a kernel runs under it",
   within(20_000, async () => {
     assert.equal(named(await checksWith({}), "KVM"), { name: "KVM", state: "ok", detail: "a kernel ran under KVM" });
   }),
@@ -80,13 +80,17 @@ for (const [what, parts, detail] of [
     { version: 'echo "qemu-system-x86_64: error while loading shared libraries: libpixman-1.so.0: x" >&2; exit 127' },
     /does not run: error while loading shared libraries: libpixman-1.so.0: x$/,
   ],
-  ["says nothing of its failure", { version: "exit 3" }, /does not run: it ended with status 3$/],
-  ["hangs when it is asked for its version", { version: HANGS }, /does not run: it did not end in 5\.0 s$/],
-  ["is no QEMU", { version: "echo busybox" }, /is not QEMU: it says "busybox/],
-  ["runs no machine", { kvm: "exit 1", tcg: "exit 1" }, /^QEMU does not run a machine, not even an emulated one: /],
+  ["fails without a message", { version: "exit 3" }, /does not run: it ended with status 3$/],
+  ["hangs while it prints its version", { version: HANGS }, /does not run: it did not end in 5\.0 s$/],
+  ["is another program", { version: "echo busybox" }, /is not QEMU: it prints "busybox/],
+  [
+    "cannot run a machine",
+    { kvm: "exit 1", tcg: "exit 1" },
+    /^QEMU does not run a machine, not even an emulated one: /,
+  ],
 ] as const) {
   test(
-    `a QEMU that ${what} is missing, in one line with what installs it`,
+    `a QEMU that ${what} counts as missing, with a detail of one line and the command that installs it`,
     within(30_000, async () => {
       const checks = await checksWith(parts);
       const qemu = named(checks, "qemu-system-x86_64");
@@ -98,7 +102,7 @@ for (const [what, parts, detail] of [
   );
 }
 
-test("the states of checks line up, and remedies stand below what they mend", () => {
+test("describeChecks aligns the states, and prints a remedy below its check", () => {
   const text = describeChecks([
     { name: "a", state: "ok", detail: "there" },
     { name: "KVM", state: "optional", detail: "broken", remedy: "mend it" },

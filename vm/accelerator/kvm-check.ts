@@ -1,10 +1,10 @@
-/** What this host has for running machines, KVM among it, for `livelab doctor`. */
+/** Checks what machines need on this host, including KVM, for `livelab doctor`. */
 import type { HostCheck } from "../../base/host-check.js";
 import { checkQemu, failedCheck } from "../qemu/qemu-checks.js";
 import { VmError } from "../vm-error.js";
 import { type AcceleratorRequest, decideAccelerator } from "./accelerator.js";
 
-/** @param request as for decideAccelerator, whose verdict is one of the checks */
+/** Runs all checks. @param request as for decideAccelerator(), whose verdict is one of the checks */
 export async function checkMachines(request: Omit<AcceleratorRequest, "preference">): Promise<readonly HostCheck[]> {
   const { qemu, others } = await checkQemu();
   if (qemu.state !== "ok") return [qemu, ...others];
@@ -12,7 +12,7 @@ export async function checkMachines(request: Omit<AcceleratorRequest, "preferenc
   return [qemuError === undefined ? qemu : failedCheck(qemu.name, qemuError), ...others, kvm];
 }
 
-/** KVM is optional. A QEMU that runs no machine says nothing of it: that is the other check's matter. */
+/** Checks KVM, which is optional. The error of a QEMU that cannot run any machine belongs to the check of QEMU. */
 async function checkKvm(
   request: Omit<AcceleratorRequest, "preference">,
 ): Promise<{ readonly kvm: HostCheck; readonly qemuError?: VmError }> {
@@ -25,6 +25,6 @@ async function checkKvm(
   } catch (error) {
     request.signal.throwIfAborted();
     if (!(error instanceof VmError && error.code === "QEMU_BROKEN")) return { kvm: failedCheck(name, error) };
-    return { kvm: { name, state: "optional", detail: "not tried: QEMU runs no machine" }, qemuError: error };
+    return { kvm: { name, state: "optional", detail: "not tested: QEMU cannot run a machine" }, qemuError: error };
   }
 }

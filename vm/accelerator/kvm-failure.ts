@@ -1,12 +1,12 @@
-/** A guest that ran under KVM and was ended by KVM's failure: the host's matter, not the guest's. */
+/** Errors for a guest that KVM's failure ended: a fault of the host, not of the guest. */
 import { describeExit, type ExitReport } from "../qemu/exit-report.js";
 import { VmError } from "../vm-error.js";
 
-/** What to try after it. */
+/** The next step for the user. */
 const KVM_FAILED_HINT =
-  "run it again: KVM is probed anew first; --accel tcg emulates and needs no KVM. QEMU's own words are in qemu.log";
+  "read QEMU's messages in qemu.log, then run the command again, which probes KVM first; --accel tcg works without KVM";
 
-/** @returns undefined for a machine that ended in another way */
+/** The error for a machine that KVM's failure ended; undefined if it ended for another reason. */
 export function kvmFailureOf(exit: ExitReport): VmError | undefined {
   if (exit.kvmFailure === undefined) return undefined;
   const ending = describeExit(exit);
@@ -14,6 +14,6 @@ export function kvmFailureOf(exit: ExitReport): VmError | undefined {
   return new VmError("KVM_FAILED", `KVM failed while the guest ran: ${words}`, { hint: KVM_FAILED_HINT });
 }
 
-/** Whether an error says that KVM did not run a guest, so that a verdict in its favour no longer holds. */
+/** Whether an error means that KVM did not run a guest, so that a stored verdict for KVM is no longer valid. */
 export const isKvmFailure = (error: unknown): error is VmError =>
   error instanceof VmError && (error.code === "KVM_FAILED" || error.code === "KVM_UNUSABLE");

@@ -16,7 +16,7 @@ for (const [folders, loaded, found] of [
   [["kvm"], "kvm_intel 1 0 - Live 0x0\n", undefined],
   [[], "", undefined],
 ] as const) {
-  test(`of the modules ${JSON.stringify(folders)} and ${JSON.stringify(loaded)} it is ${found}`, async () => {
+  test(`with the modules ${JSON.stringify(folders)} and ${JSON.stringify(loaded)} the foreign module is ${found}`, async () => {
     await using dir = await TempDir.create("modules");
     const modules = join(dir.path, "modules");
     for (const name of folders) await mkdir(join(dir.path, "module", name), { recursive: true });
@@ -25,7 +25,7 @@ for (const [folders, loaded, found] of [
   });
 }
 
-test("a host that shows no modules has none that can be named", async () => {
+test("findForeignKvmModule returns undefined on a host that hides its modules", async () => {
   assert.is(await findForeignKvmModule("/livelab-none", "/livelab-none"), undefined);
 });
 

@@ -1,6 +1,6 @@
 /**
- * Which kernel module implements KVM on this host. `kvm_intel` and `kvm_amd` run any kernel by the processor's own
- * virtualisation; others, like `kvm_pvm`, run kernels that were made for them.
+ * Finds the kernel module that implements KVM on this host. `kvm_intel` and `kvm_amd` use the processor's virtualisation and
+ * run any kernel; other modules, such as `kvm_pvm`, run only kernels that were made for them.
  * Source: Linux Documentation/virt/kvm; a module, built in or loaded, has a folder in /sys/module.
  */
 import { readdir, readFile } from "node:fs/promises";
@@ -8,10 +8,10 @@ import { readdir, readFile } from "node:fs/promises";
 const ORDINARY = ["kvm_intel", "kvm_amd"];
 
 /**
+ * Finds a module other than `kvm_intel` and `kvm_amd`.
  * @param sysModules folder with a folder for each module. @default "/sys/module"
  * @param procModules list of loaded modules, for hosts that hide the folder. @default "/proc/modules"
- * @returns the name of a module that implements KVM in another way, e.g. "kvm_pvm"; undefined when an ordinary one is
- * there, or none can be seen
+ * @returns its name, e.g. "kvm_pvm"; undefined if `kvm_intel` or `kvm_amd` exists, or if no module is visible
  */
 export async function findForeignKvmModule(
   sysModules = "/sys/module",

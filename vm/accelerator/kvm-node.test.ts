@@ -8,20 +8,20 @@ import { inspectKvmNode, type KvmNode } from "./kvm-node.js";
 
 const test = suite("kvm-node");
 
-test("opens a device that it may open", async () => {
+test("inspectKvmNode reports a device that can be opened as open", async () => {
   await using dir = await TempDir.create("kvm");
   const device = join(dir.path, "kvm");
   await writeFile(device, "");
   assert.equal(await inspectKvmNode(device), { kind: "open" });
 });
 
-test("says that there is none, and what makes one", async () => {
+test("inspectKvmNode reports a missing device with the command that creates it", async () => {
   const node = await inspectKvmNode("/dev/livelab-no-kvm");
   assert.is(node.kind, "no-node");
   assert.match(JSON.stringify(node), "modprobe kvm_intel");
 });
 
-/** Looks at a device of a group as somebody who is not in it. */
+/** Inspects a device of a group as a user who is not in the group. */
 async function inspectAsStranger(mode: number, gid: number, uid = 65_534): Promise<KvmNode> {
   await using dir = await TempDir.create("kvm");
   const device = join(dir.path, "kvm");
@@ -41,35 +41,35 @@ const DAEMON = 1;
 
 for (const [title, mode, detail, remedy, uid] of [
   [
-    "names the group that may open it, and the command that joins it",
+    "the refusal names the group that may open the device, and the command that adds the user to it",
     0o660,
     /open to the group daemon$/,
     /usermod -aG daemon /,
     65_534,
   ],
   [
-    "says how a device of its owner alone is opened to a group",
+    "the refusal of a device that only its owner may open names the commands that open it to a group",
     0o600,
-    /to its owner alone$/,
+    /only its owner may$/,
     /chgrp kvm .*chmod 660/,
     65_534,
   ],
   [
-    "names a user without an entry in /etc/passwd by number, and the group that a container can be given",
+    "the refusal names a user without an entry in /etc/passwd by number, and the group to add to the container",
     0o660,
     /^user 1234567 may not open /,
     /docker run --group-add 1,/,
     1_234_567,
   ],
   [
-    "says to such a user how a device of its owner alone is opened to a group",
+    "the refusal of an owner's device to a user without a name gives the commands for a container",
     0o600,
     /^user 1234567 may not open /,
     /chmod 660 .*docker run --group-add kvm/,
     1_234_567,
   ],
 ] as const) {
-  testUnless(test, title, needsRoot("to look as another user"), async () => {
+  testUnless(test, title, needsRoot("to inspect as another user"), async () => {
     const node = await inspectAsStranger(mode, DAEMON, uid);
     assert.is(node.kind, "no-permission");
     if (node.kind === "open") return;

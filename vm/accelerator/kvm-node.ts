@@ -1,5 +1,5 @@
 /**
- * What can be said of KVM without running a guest: whether its device is there and may be opened.
+ * Checks KVM without running a guest: whether its device exists and can be opened.
  * Source: Linux Documentation/virt/kvm/api.rst; open(2).
  */
 import { open, readFile, stat } from "node:fs/promises";
@@ -9,17 +9,17 @@ export type KvmNode =
   | { readonly kind: "open" }
   | {
       readonly kind: "no-node" | "no-permission" | "busy";
-      /** What is the matter, in words. */
+      /** Describes the problem. */
       readonly detail: string;
-      /** What mends it: a command, or a step. */
+      /** The command or step that solves it. */
       readonly remedy: string;
     };
 
-/** How a processor's virtualisation that somebody else holds becomes free. */
+/** The remedy if another hypervisor uses the processor's virtualisation. */
 export const KVM_BUSY_REMEDY =
   "stop the other hypervisor (VirtualBox, VMware) that holds the processor's virtualisation";
 
-/** Opens the device for a moment. @param device as a rule "/dev/kvm" */
+/** Opens the device and closes it again. @param device usually "/dev/kvm" */
 export async function inspectKvmNode(device: string): Promise<KvmNode> {
   try {
     await (await open(device, "r+")).close();
@@ -30,7 +30,7 @@ export async function inspectKvmNode(device: string): Promise<KvmNode> {
     if (code === "EPERM") {
       return {
         kind: "no-permission",
-        detail: `${device} is refused to this container or control group`,
+        detail: `this container or control group may not open ${device}`,
         remedy: `start the container with the device, e.g. docker run --device ${device}`,
       };
     }
@@ -67,12 +67,12 @@ async function describeRefusal(device: string): Promise<KvmNode> {
   }
   return {
     kind: "no-permission",
-    detail: `${user} may not open ${device}: it is open to its owner alone`,
+    detail: `${user} may not open ${device}: only its owner may`,
     remedy: `sudo chgrp kvm ${device} && sudo chmod 660 ${device} && sudo usermod -aG kvm ${user}, then log in again`,
   };
 }
 
-/** A process may run as a number that no user has, e.g. after docker run --user 1234. */
+/** The name of the user; its number if the number has no name, e.g. after docker run --user 1234. */
 function currentUser(): { readonly name: string; readonly isKnown: boolean } {
   try {
     return { name: userInfo().username, isKnown: true };

@@ -15,7 +15,7 @@ for (const [said, code] of [
   ['qemu-system-x86_64: Failed to get shared "write" lock', "EXITED_EARLY"],
   ["Could not open '/kvm/disk': No such file or directory", "EXITED_EARLY"],
 ] as const) {
-  test(`takes "${said}" for ${code}`, () => {
+  test(`QEMU's message "${said}" at its start gives the error ${code}`, () => {
     const error = startupFailure({ code: 1, signal: null }, [said], "/w/qemu.log");
     assert.is(error.code, code);
     assert.is(error.message, `QEMU ended at its start with status 1: ${said}`);
@@ -23,9 +23,9 @@ for (const [said, code] of [
   });
 }
 
-test("says so when QEMU said nothing", () => {
+test("the error for a QEMU that ends at its start without output says so", () => {
   const error = startupFailure({ code: null, signal: "SIGSEGV" }, [], "/w/qemu.log");
-  assert.is(error.message, "QEMU ended at its start by SIGSEGV: it said nothing");
+  assert.is(error.message, "QEMU ended at its start by SIGSEGV: no output");
 });
 
 for (const [signal, said, code] of [
@@ -60,18 +60,18 @@ for (const [reason, signal, log, failure] of [
   ["guest-panic", null, ["KVM internal error. Suberror: 1"], undefined],
   ["quit", "SIGKILL", ["x"], undefined],
 ] as const) {
-  test(`a machine that ended with ${reason} and ${JSON.stringify(log)} ${failure ? "was failed by KVM" : "was not"}`, () => {
+  test(`an end with ${reason} and the log ${JSON.stringify(log)} ${failure ? "is" : "is not"} a failure of KVM`, () => {
     assert.is(findKvmFailure({ reason, signal }, "kvm", log), failure);
     assert.is(findKvmFailure({ reason, signal }, "tcg", log), undefined);
   });
 }
 
-test("quotes the last line of a QEMU that ended by itself", () => {
+test("describeExit quotes the last line of a QEMU that ended by itself", () => {
   const report = { reason: "failed", code: 1, signal: null, logTail: ["first", "assertion failed"] } as const;
   assert.is(describeExit(report), "QEMU ended by itself with status 1: assertion failed");
 });
 
-test("names the disk that the host could not write, and why", () => {
+test("describeExit names the disk that the host could not write, and the reason", () => {
   const diskError = { path: "/pool", detail: "No space left on device" };
   assert.is(
     describeExit({ reason: "disk-error", code: 0, signal: null, diskError, logTail: [] }),
@@ -79,7 +79,7 @@ test("names the disk that the host could not write, and why", () => {
   );
 });
 
-test("keeps the last lines of a log, without notices of ptys, and nothing of a log that is missing", async () => {
+test("readLogTail returns the last lines of a log without notices of ptys, and no lines of a missing log", async () => {
   await using dir = await TempDir.create("log");
   const path = join(dir.path, "qemu.log");
   await writeFile(path, "char device redirected to /dev/pts/1 (label ttyS1)\na\nb\nc\n");

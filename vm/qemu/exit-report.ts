@@ -1,4 +1,4 @@
-/** How a machine came to its end. */
+/** Reports how a machine ended. */
 import { readFile } from "node:fs/promises";
 import type { Accelerator } from "../machine-spec.js";
 import { VmError } from "../vm-error.js";
@@ -7,41 +7,41 @@ import { firstErrorLine, kvmErrorLine, kvmStopLine } from "./qemu-log.js";
 import type { ProcessExit } from "./tethered-process.js";
 
 /**
- * What the guest did, or what happened to it, that ends a machine:
- * - `guest-shutdown`: it powered off
- * - `guest-reset`: it rebooted, or its CPU gave up (triple fault)
- * - `guest-panic`: its kernel said through pvpanic that it panicked
- * - `disk-error`: the host could not write a disk (full, as a rule), and QEMU stopped the guest
- * - `internal-error`: QEMU stopped the guest because it could not run it on; under KVM, as a rule KVM failed
+ * The event that ended the guest:
+ * - `guest-shutdown`: the guest powered off
+ * - `guest-reset`: the guest rebooted, or its CPU stopped (triple fault)
+ * - `guest-panic`: the guest's kernel reported a panic through pvpanic
+ * - `disk-error`: the host could not write a disk (usually because the host's disk is full), and QEMU stopped the guest
+ * - `internal-error`: QEMU stopped the guest because it could not continue; under KVM usually because KVM failed
  */
 export type GuestEnd = "guest-shutdown" | "guest-reset" | "guest-panic" | "disk-error" | "internal-error";
 
-/** What the host could not do for a disk of the guest. */
+/** A failed write to a disk of the guest. */
 export interface DiskError {
-  /** The disk's file. */
+  /** Path of the disk's file. */
   readonly path: string;
-  /** In the words of the host's system. */
+  /** The message of the host's system. */
   readonly detail: string;
 }
 
 export interface ExitReport {
   /**
-   * A GuestEnd; or `quit`: livelab stopped it; `killed`: a signal that livelab did not send;
+   * A GuestEnd; or `quit`: livelab stopped the machine; `killed`: a signal ended QEMU that livelab did not send;
    * `failed`: QEMU ended by itself.
    */
   readonly reason: GuestEnd | "quit" | "killed" | "failed";
-  /** QEMU's exit status; null when a signal ended it. */
+  /** QEMU's exit status; null if a signal ended it. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** With `disk-error`. */
+  /** The failed write, with reason `disk-error`. */
   readonly diskError?: DiskError | undefined;
-  /** How KVM failed, in one line, where the machine ended for that. */
+  /** How KVM failed, in one line, if that ended the machine. */
   readonly kvmFailure?: string | undefined;
   /** The last lines of qemu.log, oldest first. */
   readonly logTail: readonly string[];
 }
 
-/** One line for people, e.g. "the guest rebooted" or "QEMU was killed by SIGSEGV". */
+/** Describes an exit in one line, e.g. "the guest rebooted" or "QEMU was killed by SIGSEGV". */
 export function describeExit({ reason, code, signal, diskError, kvmFailure, logTail }: ExitReport): string {
   switch (reason) {
     case "guest-shutdown":
@@ -54,22 +54,22 @@ export function describeExit({ reason, code, signal, diskError, kvmFailure, logT
       if (diskError === undefined) return "the host could not write a disk of the guest";
       return `the host could not write the guest's disk ${diskError.path}: ${diskError.detail}`;
     case "internal-error":
-      return `QEMU stopped the guest: ${kvmFailure ?? logTail[0] ?? "it has an internal error"}`;
+      return `QEMU stopped the guest: ${kvmFailure ?? logTail[0] ?? "internal error"}`;
     case "quit":
       return "livelab stopped the machine";
     case "killed":
       return `QEMU was killed by ${signal}`;
     case "failed":
-      return `QEMU ended by itself with status ${code}: ${logTail.at(-1) ?? "it said nothing"}`;
+      return `QEMU ended by itself with status ${code}: ${logTail.at(-1) ?? "no output"}`;
     default:
       return reason satisfies never;
   }
 }
 
 /**
- * How KVM failed, for a machine that ended under it. A signal that livelab did not send counts; a status, and a guest that
- * reset, only where QEMU itself names KVM, for both have other causes as well.
- * @param logLines of readLogLines() @returns one line, or undefined where the end had another cause
+ * Finds how KVM failed under a machine that ended. A signal that livelab did not send counts as a failure of KVM. An exit
+ * status and a reset of the guest also have other causes; they count only if QEMU's log names KVM.
+ * @param logLines the result of readLogLines() @returns one line, or undefined if the end had another cause
  */
 export function findKvmFailure(
   { reason, signal }: Pick<ExitReport, "reason" | "signal">,
@@ -96,7 +96,7 @@ export function findKvmFailure(
   }
 }
 
-/** The last lines of QEMU's log, without its notices about ptys. @param lines at most so many */
+/** The last lines of QEMU's log, without its notices about ptys. @param lines the maximum number */
 export async function readLogTail(logPath: string, lines = 20): Promise<readonly string[]> {
   const text = await readFile(logPath, "utf8").catch(() => "");
   return text
@@ -105,25 +105,25 @@ export async function readLogTail(logPath: string, lines = 20): Promise<readonly
     .slice(-lines);
 }
 
-/** What QEMU writes when it cannot start, and the error that it means. The first that matches is taken. */
+/** Messages of a QEMU that cannot start, with the error for each. The first match counts. */
 const startupFailures = [
   {
     pattern: /Could not access KVM|failed to initialize kvm|KVM_CREATE_VM/i,
     code: "KVM_UNUSABLE",
-    hint: "run without --accel kvm, or see what livelab doctor says of /dev/kvm",
+    hint: "run without --accel kvm, or check /dev/kvm with: livelab doctor",
   },
   { pattern: /romfile/i, code: "ROM_NOT_FOUND", hint: QEMU_INSTALL_HINT },
   {
     pattern: /Failed to create PTY/i,
     code: "PTY_UNAVAILABLE",
-    hint: "see that devpts is mounted on /dev/pts, and sysctl kernel.pty.max and kernel.pty.nr",
+    hint: "check that devpts is mounted on /dev/pts, and compare kernel.pty.max with kernel.pty.nr (sysctl)",
   },
   { pattern: /Failed to get .* lock/, code: "EXITED_EARLY", hint: "another machine uses this disk: stop it first" },
 ] as const;
 
 /**
- * The error for a QEMU that ended before it could be spoken to.
- * @param accelerator what it was to run the guest with. @default "tcg"
+ * The error for a QEMU that ended before its QMP session started.
+ * @param accelerator the accelerator in QEMU's arguments. @default "tcg"
  */
 export function startupFailure(
   exit: ProcessExit,
@@ -131,12 +131,12 @@ export function startupFailure(
   logPath: string,
   accelerator: Accelerator = "tcg",
 ): VmError {
-  const said = logTail.length > 0 ? logTail.join("\n") : "it said nothing";
+  const said = logTail.length > 0 ? logTail.join("\n") : "no output";
   const end = exit.signal === null ? `with status ${exit.code}` : `by ${exit.signal}`;
   const known = startupFailures.find(({ pattern }) => pattern.test(said));
   const byKvm = accelerator === "kvm" && (exit.signal !== null || kvmErrorLine(logTail) !== undefined);
   const code = known?.code ?? (byKvm ? "KVM_FAILED" : "EXITED_EARLY");
   return new VmError(code, `QEMU ended at its start ${end}: ${said}`, {
-    hint: known?.hint ?? `its command line is beside ${logPath}, in argv.txt`,
+    hint: known?.hint ?? `read its command line in argv.txt, in the folder of ${logPath}`,
   });
 }

@@ -7,7 +7,7 @@ import { findUefi } from "./find-uefi.js";
 
 const test = suite("find UEFI");
 
-test("takes the first pair of which both files are there", async () => {
+test("findUefi returns the first pair of which both files exist", async () => {
   await using dir = await TempDir.create("uefi");
   const [code, vars] = [join(dir.path, "code"), join(dir.path, "vars")];
   for (const file of [code, vars]) await writeFile(file, "x");
@@ -20,7 +20,7 @@ test("takes the first pair of which both files are there", async () => {
   );
 });
 
-test("names where it looked and the command that installs it, as a matter of the host", async () => {
+test("the error of findUefi is of kind host, and names the searched paths and the command that installs OVMF", async () => {
   const error = await findUefi([["/nonexistent/code", "/nonexistent/vars"]]).catch((thrown) => thrown);
   assert.is(`${error.kind} ${error.code}`, "host UEFI_NOT_FOUND");
   assert.match(error.message, "/nonexistent/code");

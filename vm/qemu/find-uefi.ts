@@ -1,11 +1,11 @@
-/** OVMF, UEFI for QEMU, on this host: where distributions put it, or how to install it. */
+/** Finds OVMF, the UEFI firmware for QEMU, at the paths of several distributions. */
 import { isThere } from "../../base/is-there.js";
 import type { FirmwareSpec } from "../machine-spec.js";
 import { VmError } from "../vm-error.js";
 
 export type UefiFirmware = Extract<FirmwareSpec, { kind: "uefi" }>;
 
-/** Program and variables that belong together, without Secure Boot, in raw format; those of 4 MB first, as others are phased out. */
+/** Matching files of code and variables, raw and without Secure Boot. The 4 MB files come first; the others are phased out. */
 const pairs: readonly (readonly [code: string, vars: string])[] = [
   ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"], // Debian, Ubuntu
   ["/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"], // Arch
@@ -14,7 +14,7 @@ const pairs: readonly (readonly [code: string, vars: string])[] = [
   ["/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"], // Alpine, older Debian
 ];
 
-/** How OVMF is installed, for each of the families of distributions. */
+/** The commands that install OVMF, for each family of distributions. */
 export const UEFI_INSTALL_HINT = [
   "apt-get install ovmf (Debian, Ubuntu)",
   "dnf install edk2-ovmf (Fedora)",
@@ -23,7 +23,7 @@ export const UEFI_INSTALL_HINT = [
   "apk add ovmf (Alpine)",
 ].join("; ");
 
-/** @param candidates pairs of program and variables, the first that is whole is taken @throws VmError UEFI_NOT_FOUND */
+/** Finds the first pair whose files both exist. @param candidates pairs of code and variables @throws VmError UEFI_NOT_FOUND */
 export async function findUefi(candidates = pairs): Promise<UefiFirmware> {
   for (const [codePath, varsTemplatePath] of candidates) {
     if ((await isThere(codePath)) && (await isThere(varsTemplatePath))) {

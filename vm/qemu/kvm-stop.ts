@@ -1,13 +1,13 @@
-/** Notices that QEMU has stopped its guest because KVM failed: it says so in its log, and runs on itself. */
+/** Detects that QEMU has stopped its guest because KVM failed: QEMU writes that to its log and keeps running. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { kvmStopLine, readLogLines } from "./qemu-log.js";
 
-/** Between two looks at the log, in milliseconds: the end of a guest is to be known within 2 s. */
+/** Interval of reading the log, in milliseconds: the end of a guest must be known within 2 s. */
 const POLL_MS = 500;
 
 /**
- * Waits for the line in QEMU's log, until the process has ended.
- * @returns the line; undefined when QEMU ended without one. Never rejects.
+ * Waits for the line in QEMU's log until the process has ended. Never rejects.
+ * @returns the line; undefined if QEMU ended without one
  */
 export async function awaitKvmStop(logPath: string, ended: Promise<unknown>): Promise<string | undefined> {
   const done = new AbortController();

@@ -26,38 +26,38 @@ const spec: MachineSpec = {
 const argvOf = (changes: Partial<MachineSpec> = {}): readonly string[] =>
   qemuArgv({ ...spec, ...changes }, { workDir: "/work", control: { descriptor: 3 } });
 
-/** The values of a flag, in order. */
+/** All values of a flag, in order. */
 const valuesOf = (argv: readonly string[], flag: string): readonly (string | undefined)[] =>
   argv.flatMap((word, index) => (word === flag ? [argv[index + 1]] : []));
 
-test("keeps QEMU from adding devices or reading configuration of its own", () => {
+test("QEMU adds no default devices and reads no configuration files", () => {
   const argv = argvOf();
   assert.ok(argv.includes("-nodefaults"));
   assert.ok(argv.includes("-no-user-config"));
 });
 
-test("starts paused and ends paused, so that no byte is lost", () => {
+test("a machine starts paused and ends paused", () => {
   const argv = argvOf();
   assert.ok(argv.includes("-S"));
   assert.equal(valuesOf(argv, "-action"), ["reboot=shutdown,shutdown=pause,panic=pause"]);
 });
 
-test("emulates a model without AVX but with AES, on all host CPUs", () => {
+test("emulation shows a processor without AVX and with AES, and uses several threads", () => {
   assert.equal(valuesOf(argvOf(), "-accel"), ["tcg,thread=multi"]);
   assert.equal(valuesOf(argvOf(), "-cpu"), ["Nehalem,aes=on,pclmulqdq=on"]);
 });
 
-test("gives a guest under KVM the host's CPU", () => {
+test("a guest under KVM gets the host's processor", () => {
   assert.equal(valuesOf(argvOf({ accelerator: "kvm" }), "-accel"), ["kvm"]);
   assert.equal(valuesOf(argvOf({ accelerator: "kvm" }), "-cpu"), ["host"]);
 });
 
-test("emulates the processor that a spec names; under KVM the guest sees the host's all the same", () => {
+test("emulation shows the processor that a spec names, and KVM ignores it", () => {
   assert.equal(valuesOf(argvOf({ processor: "EPYC,+svm" }), "-cpu"), ["EPYC,+svm"]);
   assert.equal(valuesOf(argvOf({ processor: "EPYC,+svm", accelerator: "kvm" }), "-cpu"), ["host"]);
 });
 
-test("boots from the first NIC alone, on the network it is told of", () => {
+test("a network boot uses only the first NIC, and each NIC is on the network of its spec", () => {
   const second = { mac: "52:54:00:99:00:39", model: "e1000", network: { ...spec.nics[0]?.network } } as const;
   const argv = argvOf({ nics: [...spec.nics, second as MachineSpec["nics"][number]] });
   assert.equal(valuesOf(argv, "-netdev"), [
@@ -69,7 +69,7 @@ test("boots from the first NIC alone, on the network it is told of", () => {
   assert.ok(devices.includes("e1000,netdev=net1,mac=52:54:00:99:00:39"));
 });
 
-test("hands the boot file and DNS to the network", () => {
+test("a user network gets the boot file and the DNS address", () => {
   const network = {
     kind: "user" as const,
     net: "10.99.99.0/24",
@@ -84,7 +84,7 @@ test("hands the boot file and DNS to the network", () => {
   ]);
 });
 
-test("hands over a kernel with its initrd and its arguments", () => {
+test("a kernel boot passes the kernel, its initrd and its arguments", () => {
   const boot = { kind: "kernel", kernelPath: "/k", initrdPath: "/i", append: "a=1 b,c" } as const;
   const argv = argvOf({ boot, nics: [] });
   assert.equal(valuesOf(argv, "-kernel"), ["/k"]);
@@ -92,7 +92,7 @@ test("hands over a kernel with its initrd and its arguments", () => {
   assert.equal(valuesOf(argv, "-append"), ["a=1 b,c"]);
 });
 
-test("boots from the first disk alone", () => {
+test("a disk boot uses only the first disk", () => {
   const disks = [
     { path: "/a", format: "raw", readOnly: true },
     { path: "/b", format: "qcow2", serial: "zones" },
@@ -107,7 +107,7 @@ test("boots from the first disk alone", () => {
   assert.ok(devices.includes("virtio-blk-pci,drive=disk1,serial=zones,werror=stop"));
 });
 
-test("boots an ISO in a CD drive, and a USB stick on a USB controller, alone", () => {
+test("an ISO boots only from a CD drive, and a USB stick only from a USB controller", () => {
   const iso = argvOf({ boot: { kind: "cdrom", isoPath: "/a,b.iso" } });
   assert.ok(
     valuesOf(iso, "-blockdev").includes(
@@ -127,7 +127,7 @@ test("boots an ISO in a CD drive, and a USB stick on a USB controller, alone", (
   assert.ok(valuesOf(usb, "-device").includes("qemu-xhci,id=xhci"));
 });
 
-test("has UEFI in two flash chips, its variables in the work folder, and no option ROM in its NIC", () => {
+test("a UEFI machine has two flash chips, its variables in the work folder, and a NIC without an option ROM", () => {
   const firmware = { kind: "uefi", codePath: "/ovmf/code", varsTemplatePath: "/ovmf/vars" } as const;
   const argv = argvOf({ firmware });
   assert.equal(valuesOf(argv, "-machine"), ["q35,graphics=off,pflash0=uefi-code,pflash1=uefi-vars"]);
@@ -141,7 +141,7 @@ test("has UEFI in two flash chips, its variables in the work folder, and no opti
   assert.equal(valuesOf(argvOf(), "-machine"), ["q35,graphics=off"]);
 });
 
-test("ends a NIC's cable at a socket, with the full duplex that LACP asks for", () => {
+test("a NIC on a socket is connected as a stream, and a virtio NIC gets the full duplex that LACP needs", () => {
   const network = { kind: "stream", socketPath: "/run,x/port1" } as const;
   const mac = "52:54:00:99:00:38";
   const argv = argvOf({
@@ -157,7 +157,7 @@ test("ends a NIC's cable at a socket, with the full duplex that LACP asks for", 
   assert.ok(devices.includes("e1000e,netdev=net1,mac=52:54:00:99:00:39"));
 });
 
-test("ends a user network's cable at a socket by way of a hub of its own", () => {
+test("a relay connects its user network and its socket with its own hub", () => {
   const network = spec.nics[0]?.network;
   assert.ok(network?.kind === "user");
   const stream = (socketPath: string) => ({ kind: "stream", socketPath }) as const;
@@ -180,12 +180,15 @@ test("ends a user network's cable at a socket by way of a hub of its own", () =>
   ]);
 });
 
-test("refuses a socket whose path the kernel cannot hold", () => {
+test("a socket path that is too long for the kernel is refused with its length", () => {
   const network = { kind: "stream", socketPath: `/${"x".repeat(107)}` } as const;
-  assert.throws(() => argvOf({ nics: [{ mac: "52:54:00:99:00:38", network }] }), /a network has 108 bytes in its path/);
+  assert.throws(
+    () => argvOf({ nics: [{ mac: "52:54:00:99:00:38", network }] }),
+    /the socket path of a network has 108 bytes/,
+  );
 });
 
-test("writes a comma within a path twice, so that QEMU does not split there", () => {
+test("a comma in a path is doubled, so that QEMU does not split the option there", () => {
   const nic = {
     mac: "52:54:00:99:00:38",
     network: {
@@ -204,14 +207,14 @@ test("writes a comma within a path twice, so that QEMU does not split there", ()
   for (const doubled of ["b,,x", "/d,,x", "/w,,x/ttyS1.log"]) assert.ok(all.includes(doubled), doubled);
 });
 
-test("shows a folder as a disk that nobody writes to", () => {
+test("a folder becomes a read-only disk", () => {
   const disks = [{ format: "folder", path: "/seed,x", label: "CIDATA" }] as const;
   const argv = argvOf({ disks });
   assert.equal(valuesOf(argv, "-blockdev"), ["driver=vvfat,dir=/seed,,x,label=CIDATA,read-only=on,node-name=disk0"]);
   assert.ok(valuesOf(argv, "-device").includes("virtio-blk-pci,drive=disk0"));
 });
 
-test("has a bus for virtio-serial ports, and room on it for each, only where there are ports", () => {
+test("a machine with virtio-serial ports has a bus with room for all, and a machine without ports has no bus", () => {
   const isBus = (device: string | undefined) => device?.startsWith("virtio-serial-pci") ?? false;
   assert.not(valuesOf(argvOf(), "-device").some(isBus));
   const ports = [
@@ -224,12 +227,12 @@ test("has a bus for virtio-serial ports, and room on it for each, only where the
   assert.ok(valuesOf(argv, "-device").includes("virtserialport,chardev=port1,name=org.livelab.other"));
 });
 
-test("hands files to the guest through the firmware", () => {
+test("firmware files are passed through fw_cfg", () => {
   const firmwareFiles = [{ name: "opt/org.livelab/host_key", path: "/keys,x/host" }] as const;
   assert.equal(valuesOf(argvOf({ firmwareFiles }), "-fw_cfg"), ["name=opt/org.livelab/host_key,file=/keys,,x/host"]);
 });
 
-test("shares folders over 9p, read-only, each under its own tag", () => {
+test("shared folders are read-only 9p devices, each with its own tag", () => {
   const sharedFolders = [
     { path: "/", tag: "host" },
     { path: "/a,b", tag: "odd" },
@@ -246,13 +249,13 @@ test("shares folders over 9p, read-only, each under its own tag", () => {
   assert.equal(valuesOf(argvOf(), "-fsdev"), []);
 });
 
-test("waits for a guest's state only where there is one", () => {
+test("QEMU waits for a guest's state only if one is given", () => {
   const paths = { workDir: "/work", control: { descriptor: 3 } };
   assert.equal(valuesOf(qemuArgv(spec, paths), "-incoming"), []);
   assert.equal(valuesOf(qemuArgv(spec, { ...paths, incoming: "defer" }), "-incoming"), ["defer"]);
 });
 
-test("has a log for each serial port, and a pty only where one is asked for", () => {
+test("every serial port has a log, and only a port of kind pty has a pty", () => {
   const argv = argvOf();
   assert.equal(
     valuesOf(argv, "-chardev").filter((chardev) => chardev?.includes("ttyS")),
@@ -265,9 +268,9 @@ for (const [what, changes] of [
   ["a network boot without a NIC", { nics: [] }],
   ["a disk boot without a disk", { boot: { kind: "disk" } }],
   ["more serial ports than a PC has", { serial: ["null", "null", "null", "null", "pty"] }],
-  ["a socket's path that does not fit its address", { ports: [{ name: "p", socketPath: `/${"ü".repeat(54)}` }] }],
+  ["a socket path that is too long for its address", { ports: [{ name: "p", socketPath: `/${"ü".repeat(54)}` }] }],
 ] as const satisfies readonly (readonly [string, Partial<MachineSpec>])[]) {
-  test(`refuses ${what}`, () => {
+  test(`qemuArgv refuses ${what}`, () => {
     assert.throws(
       () => argvOf(changes),
       (error: unknown) => error instanceof VmError && error.code === "BAD_SPEC",

@@ -1,5 +1,5 @@
 /**
- * A machine's description as QEMU's arguments. Pure: nothing is read, nothing is started.
+ * Converts the description of a machine to QEMU's arguments. The functions are pure: they read no files and start nothing.
  * Source: QEMU docs/system/invocation; DESIGN D6 and section 7 for the measured choices.
  */
 import { join } from "node:path";
@@ -19,20 +19,20 @@ import { bootMediumArgs, diskArgs, diskSlotArgs } from "./qemu-drive-args.js";
 import { nicArgs, relayArgs } from "./qemu-network-args.js";
 
 export interface QemuPaths {
-  /** Folder for what the machine leaves: the log of each serial line. */
+  /** Folder for the logs of the serial lines and UEFI's variables. */
   readonly workDir: string;
   /**
-   * How QEMU is spoken to: QMP on a descriptor that it inherits, or a monitor for a person on its terminal.
+   * How QEMU is controlled: by QMP on an inherited descriptor, or by a user at a monitor on its terminal.
    */
   readonly control: { readonly descriptor: number } | "terminal";
-  /** Where the guest's state comes from: a migration URI, or "defer" for one told later. @default a guest that boots */
+  /** Source of the guest's state: a migration URI, or "defer" for a URI that is sent later. @default the guest boots */
   readonly incoming?: string | undefined;
 }
 
 /**
- * The arguments, without the program. The machine starts paused, so that nothing the guest says is missed.
- * It also ends paused: on shutdown, reset or panic QEMU stops the guest and says so, and waits to be told to quit,
- * for what a pty still holds is lost when QEMU goes.
+ * The arguments, without the program. The machine starts paused, so that no output of the guest is missed.
+ * It also ends paused: on shutdown, reset or panic QEMU stops the guest, sends an event and waits for the command quit,
+ * because data that is still in a pty is lost when QEMU ends.
  * @throws VmError BAD_SPEC
  */
 export function qemuArgv(spec: MachineSpec, paths: QemuPaths): readonly string[] {
@@ -71,7 +71,7 @@ function rejectContradictions(spec: MachineSpec): void {
     throw new VmError("BAD_SPEC", `machine ${spec.name}: ${why}`);
   };
   if (spec.boot.kind === "network" && spec.nics.length === 0) refuse("boots from the network but has no NIC");
-  if (spec.boot.kind === "disk" && spec.disks.length === 0) refuse("boots from a disk but has none");
+  if (spec.boot.kind === "disk" && spec.disks.length === 0) refuse("boots from a disk but has no disk");
   if (spec.serial.length > 4) refuse(`has ${spec.serial.length} serial ports; a PC has at most 4`);
   const streams = [...spec.nics.map(({ network }) => network), ...(spec.relays ?? []).map(({ stream }) => stream)];
   for (const { what, socketPath } of [
@@ -80,15 +80,15 @@ function rejectContradictions(spec: MachineSpec): void {
   ]) {
     const length = Buffer.byteLength(socketPath);
     if (length > LONGEST_SOCKET_PATH)
-      refuse(`the socket of ${what} has ${length} bytes in its path, ${LONGEST_SOCKET_PATH} fit: ${socketPath}`);
+      refuse(`the socket path of ${what} has ${length} bytes, the limit is ${LONGEST_SOCKET_PATH}: ${socketPath}`);
   }
 }
 
-/** The file with a UEFI machine's variables, which go on from boot to boot. */
+/** The file with a UEFI machine's variables, which persist from boot to boot. */
 export const uefiVarsPath = (workDir: string): string => join(workDir, "uefi-vars.fd");
 
 function firmwareArgs(firmware: FirmwareSpec, workDir: string): readonly string[] {
-  // Without graphics SeaBIOS sends the firmware's and iPXE's screen to ttyS0; OVMF writes there anyway.
+  // With graphics=off SeaBIOS sends the output of the firmware and of iPXE to ttyS0. OVMF always writes there.
   const machine = "q35,graphics=off";
   switch (firmware.kind) {
     case "bios":
@@ -110,8 +110,8 @@ function firmwareArgs(firmware: FirmwareSpec, workDir: string): readonly string[
 }
 
 /**
- * A model without AVX is emulated faster than `max` (measured: 14 s against 17 s). With AES instructions, for which
- * QEMU has functions, SSH is three times as fast (measured).
+ * QEMU emulates a model without AVX faster than `max` (measured: 14 s, not 17 s). AES instructions, for which QEMU has helper
+ * functions, make SSH three times as fast (measured).
  */
 const TCG_PROCESSOR = "Nehalem,aes=on,pclmulqdq=on";
 
@@ -138,7 +138,7 @@ function serialArgs(serial: SerialSpec, index: number, workDir: string): readonl
 }
 
 function bootArgs(boot: BootSource): readonly string[] {
-  // With strict=on the firmware tries what is named and nothing else.
+  // With strict=on the firmware tries only the devices with a bootindex.
   if (boot.kind !== "kernel") return ["-boot", "strict=on"];
   return [
     ...["-kernel", boot.kernelPath],
@@ -150,7 +150,7 @@ function bootArgs(boot: BootSource): readonly string[] {
 function portArgs(ports: readonly PortSpec[]): readonly string[] {
   if (ports.length === 0) return [];
   return [
-    // Port 0 is kept for a console.
+    // Port 0 is reserved for a console.
     ...["-device", `virtio-serial-pci,max_ports=${ports.length + 1}`],
     ...ports.flatMap(({ name, socketPath }, index) => [
       ...["-chardev", `socket,id=port${index},path=${optionValue(socketPath)},server=on,wait=off`],
@@ -163,7 +163,7 @@ const firmwareFileArgs = ({ name, path }: FirmwareFile): readonly string[] => [
   ...["-fw_cfg", `name=${optionValue(name)},file=${optionValue(path)}`],
 ];
 
-/** multidevs: files of several host mounts keep distinct inode numbers. Source: QEMU docs, "-fsdev local". */
+/** multidevs=remap gives the files of several host mounts different inode numbers. Source: QEMU docs, "-fsdev local". */
 const sharedFolderArgs = ({ path, tag }: SharedFolder, index: number): readonly string[] => [
   ...["-fsdev", `local,id=share${index},path=${optionValue(path)},security_model=none,readonly=on,multidevs=remap`],
   ...["-device", `virtio-9p-pci,fsdev=share${index},mount_tag=${optionValue(tag)}`],

@@ -1,4 +1,4 @@
-/** What this host has for starting QEMU, for `livelab doctor`. */
+/** Checks the programs and files that QEMU needs on this host, for `livelab doctor`. */
 
 import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,16 +11,16 @@ import { findUefi, UEFI_INSTALL_HINT } from "./find-uefi.js";
 
 const QEMU = "qemu-system-x86_64";
 
-/** The ROM that QEMU runs for a virtio-net-pci NIC: its BIOS part is what BIOS machines boot with. */
+/** The ROM that QEMU runs for a virtio-net-pci NIC. BIOS machines boot with its BIOS part. */
 const NIC_ROM = "efi-virtio.rom";
 
 export interface QemuChecks {
   readonly qemu: HostCheck;
-  /** What QEMU and livelab need besides. */
+  /** The checks of the other things that QEMU and livelab need. */
   readonly others: readonly HostCheck[];
 }
 
-/** Looks for QEMU and what it needs; starts no machine (accelerator/kvm-check.ts does). */
+/** Checks QEMU and the things that it needs, without starting a machine; accelerator/kvm-check.ts starts one. */
 export async function checkQemu(): Promise<QemuChecks> {
   const others = [await checkUefi(), await checkSetpriv(), await checkPtys()];
   try {
@@ -45,7 +45,7 @@ async function checkNicRom(qemu: string): Promise<HostCheck> {
   return {
     name,
     state: "missing",
-    detail: `${NIC_ROM} is in none of ${folders.join(", ")}`,
+    detail: `${NIC_ROM} not found in ${folders.join(", ")}`,
     remedy: QEMU_INSTALL_HINT,
   };
 }
@@ -54,7 +54,7 @@ async function checkUefi(): Promise<HostCheck> {
   const name = "UEFI (OVMF)";
   const found = await findUefi().catch(() => undefined);
   if (found !== undefined) return { name, state: "ok", detail: found.codePath };
-  return { name, state: "warning", detail: "not found: CNs boot with BIOS only", remedy: UEFI_INSTALL_HINT };
+  return { name, state: "warning", detail: "not found: CNs can boot only with BIOS", remedy: UEFI_INSTALL_HINT };
 }
 
 async function checkSetpriv(): Promise<HostCheck> {
@@ -75,7 +75,7 @@ async function checkPtys(): Promise<HostCheck> {
   }
 }
 
-/** A check that `error` failed, with the hint of a LivelabError as its remedy unless another is given. */
+/** A check that failed with `error`. The remedy is `remedy`, or the hint of a LivelabError. */
 export function failedCheck(name: string, error: unknown, remedy?: string): HostCheck {
   const [detail = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
   const mend = remedy ?? (error instanceof LivelabError ? error.hint : undefined);

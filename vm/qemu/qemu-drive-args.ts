@@ -1,34 +1,34 @@
 /**
- * QEMU's arguments for what a machine reads and writes in blocks: disks, and the medium that it boots from.
+ * QEMU's arguments for the block devices of a machine: disks, and the boot medium.
  * Source: QEMU qapi/block-core.json ("BlockdevOptions"); docs/system/devices/usb; docs/bootindex.txt.
  */
 import type { BootSource, DiskSpec, FolderDiskSpec } from "../machine-spec.js";
 import { optionValue } from "./option-value.js";
 
-/** One disk of the machine. @param index its place among them: node and drive are called disk<index> */
+/** The arguments of one disk. @param index number of the disk; its node and drive are named disk<index> */
 export function diskArgs(disk: DiskSpec | FolderDiskSpec, index: number, boot: BootSource): readonly string[] {
   const id = `disk${index}`;
   const device = [
     "virtio-blk-pci",
     `drive=${id}`,
     ...(disk.format === "folder" || disk.serial === undefined ? [] : [`serial=${optionValue(disk.serial)}`]),
-    // Whatever keeps the host from writing stops the guest and is told, not only a full disk, as QEMU would have it.
+    // Every failed write on the host stops the guest and is reported. QEMU's default does that only for a full disk.
     ...(disk.format === "folder" || disk.readOnly ? [] : ["werror=stop"]),
     ...(boot.kind === "disk" && index === 0 ? ["bootindex=0"] : []),
   ];
   return ["-blockdev", [...backendOptions(disk), `node-name=${id}`].join(","), "-device", device.join(",")];
 }
 
-/** Name of the PCIe slot that takes the disk plugged in as the `index`-th. */
+/** Name of the PCIe slot for the disk that is plugged in as the `index`-th. */
 export const diskSlotName = (index: number): string => `slot${index}`;
 
-/** A root port for each slot: q35's root bus itself takes nothing while the guest runs (QEMU docs/pcie.txt, "Hot-plug"). */
+/** A root port for each slot: q35's root bus itself does not support hot-plug (QEMU docs/pcie.txt, "Hot-plug"). */
 export const diskSlotArgs = (count: number): readonly string[] =>
   Array.from({ length: count }, (_, index) => `pcie-root-port,id=${diskSlotName(index)},chassis=${index + 1}`).flatMap(
     (device) => ["-device", device],
   );
 
-/** The medium that the machine boots from, where that is neither one of its disks nor a NIC. */
+/** The arguments of the boot medium, if that is neither a disk of the machine nor a NIC. */
 export function bootMediumArgs(boot: BootSource): readonly string[] {
   switch (boot.kind) {
     case "cdrom":
@@ -40,7 +40,7 @@ export function bootMediumArgs(boot: BootSource): readonly string[] {
         ...["-device", "ide-cd,bus=ide.0,drive=cdrom,bootindex=0"],
       ];
     case "usb":
-      // A real controller and stick: SeaBIOS, OVMF and Linux find it by USB, as they do on hardware.
+      // A USB controller and a stick: SeaBIOS, OVMF and Linux find the stick through USB, as on hardware.
       return [
         ...["-blockdev", [...backendOptions({ path: boot.imagePath, format: "raw" }), "node-name=usb"].join(",")],
         ...["-device", "qemu-xhci,id=xhci"],
@@ -60,7 +60,7 @@ function backendOptions(disk: DiskSpec | FolderDiskSpec): readonly string[] {
       return [
         `driver=${disk.format}`,
         `read-only=${disk.readOnly ? "on" : "off"}`,
-        // The file's own node takes it over: a guest's trim makes holes in the file.
+        // The node of the file inherits this option: a guest's trim makes holes in the file.
         "discard=unmap",
         "file.driver=file",
         `file.filename=${optionValue(disk.path)}`,

@@ -41,7 +41,7 @@ for (const [line, isKvms] of [
     false,
   ],
 ] as const) {
-  test(`"${line}" ${isKvms ? "names" : "does not name"} KVM`, () => {
+  test(`the line "${line}" ${isKvms ? "is" : "is not"} an error of KVM`, () => {
     assert.is(kvmErrorLine([line]) !== undefined, isKvms);
   });
 }
@@ -54,12 +54,12 @@ for (const [line, isStop] of [
   ["KVM_RUN failed: -14", true],
   ["kvm: enabling dirty ring failed", false],
 ] as const) {
-  test(`"${line}" ${isStop ? "says" : "does not say"} that the guest is stopped`, () => {
+  test(`the line "${line}" ${isStop ? "means" : "does not mean"} that QEMU stopped the guest`, () => {
     assert.is(kvmStopLine([line]) !== undefined, isStop);
   });
 }
 
-test("a long log is read at both its ends, and one that is missing is empty", async () => {
+test("readLogLines reads both ends of a long log, and returns no lines of a missing log", async () => {
   await using dir = await TempDir.create("log");
   const path = join(dir.path, "qemu.log");
   await writeFile(path, `first\n${"filler\n".repeat(60_000)}last`);

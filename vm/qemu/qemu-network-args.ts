@@ -1,5 +1,5 @@
 /**
- * A machine's NICs, and what their cables lead to, as QEMU's arguments.
+ * QEMU's arguments for a machine's NICs and the networks that they are connected to.
  * Source: QEMU docs, "Network options".
  */
 import type { MachineSpec, NicSpec, RelaySpec, StreamNetworkSpec, UserNetworkSpec } from "../machine-spec.js";
@@ -8,14 +8,14 @@ import { optionValue } from "./option-value.js";
 export function nicArgs(nic: NicSpec, index: number, { boot, firmware }: MachineSpec): readonly string[] {
   const id = `net${index}`;
   const model = nic.model ?? "virtio-net-pci";
-  // Without romfile QEMU takes the iPXE ROM that its distribution ships for the device. UEFI has a driver of its own, and
-  // the ROMs' EFI parts are of no use: one of 2019 starts the kernel without its initrd, newer ones are not run (measured).
-  // A machine that is handed its kernel runs no ROM at all.
+  // Without the option romfile, QEMU loads the iPXE ROM that the distribution ships for the device. UEFI has its own driver and
+  // does not need the EFI part of the ROM: a ROM of 2019 starts the kernel without its initrd, newer ones are not run
+  // (measured). A machine with the boot source "kernel" needs no ROM.
   const device = [
     model,
     `netdev=${id}`,
     `mac=${nic.mac}`,
-    // A virtio NIC has no duplex unless it is told one, and without full duplex Linux speaks no LACP on it.
+    // A virtio NIC reports no duplex by default, and Linux uses LACP only on a NIC with full duplex.
     ...(nic.network.kind === "stream" && model.startsWith("virtio") ? ["speed=10000", "duplex=full"] : []),
     ...(firmware?.kind === "uefi" || boot.kind === "kernel" ? ["romfile="] : []),
     ...(boot.kind === "network" && index === 0 ? ["bootindex=0"] : []),
@@ -23,7 +23,7 @@ export function nicArgs(nic: NicSpec, index: number, { boot, firmware }: Machine
   return ["-netdev", netdev(nic.network, id), "-device", device.join(",")];
 }
 
-/** A hub has two back ends face each other, which otherwise only a NIC can face. */
+/** Connects two back ends with a hub. Without a hub QEMU connects a back end only to a NIC. */
 export function relayArgs({ network, stream }: RelaySpec, index: number): readonly string[] {
   const [user, socket] = [`relay${index}user`, `relay${index}stream`];
   return [
@@ -43,7 +43,7 @@ function netdev(network: UserNetworkSpec | StreamNetworkSpec, id: string): strin
   }
 }
 
-/** IPv6 stays on, as QEMU has it: without a router's answer iPXE waits 13 s longer for one (measured, ipxe-qemu 2019). */
+/** IPv6 stays on, QEMU's default: without it iPXE waits 13 s for a router's answer (measured, ipxe-qemu 2019). */
 function userNetdev({ net, host, dhcpStart, dns, bootfile, isolated }: UserNetworkSpec, id: string): string {
   return [
     "user",

@@ -1,6 +1,5 @@
 /**
- * A QEMU that was started and has been spoken to: its process and its QMP session, ended as one.
- * Not here: its arguments, and what is said to it (machine.ts, disk-image.ts).
+ * A QEMU process with its QMP session. Disposing ends both. machine.ts and disk-image.ts send the commands.
  */
 import type { FileHandle } from "node:fs/promises";
 import { DisposableStack } from "../../base/disposable-stack.js";
@@ -14,32 +13,32 @@ import { spawnTethered, type TetheredProcess } from "./tethered-process.js";
 export interface QemuProcess extends AsyncDisposable {
   readonly process: TetheredProcess;
   readonly qmp: QmpSession;
-  /** What QEMU writes to stdout and stderr. */
+  /** File with QEMU's stdout and stderr. */
   readonly logPath: string;
 }
 
 export interface QemuStart {
-  /** File for what QEMU writes; emptied first. */
+  /** File for QEMU's output. An existing file is overwritten. */
   readonly logPath: string;
-  /** A state that it can be told to load. */
+  /** A saved state, which loadState() loads. */
   readonly stdin?: FileHandle | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** What its arguments make it run a guest with, which its failure at the start is put down to. @default "tcg" */
+  /** The accelerator in QEMU's arguments. It decides the error code of a failed start. @default "tcg" */
   readonly accelerator?: Accelerator | undefined;
-  /** Told the process id before QEMU has said anything. */
+  /** Called with the process id as soon as QEMU has been started. */
   readonly onPid?: ((pid: number) => void) | undefined;
 }
 
-/** QEMU's time to start and greet, in milliseconds; it needs a tenth of a second, and on a busy host it took 10 s. */
+/** Time limit for QEMU's start and greeting, in milliseconds. It usually needs 100 ms; on a busy host it took 10 s. */
 const START_LIMIT_MS = 60_000;
-/** From its being killed, or its closing of the channel, to its end; in milliseconds. */
+/** Wait for QEMU's exit after a kill, or after it has closed the channel, in milliseconds. */
 const END_LIMIT_MS = 1_000;
 
 /**
- * Starts QEMU and agrees with it on QMP. Disposing of it kills it.
- * @param args with a QMP monitor on CHANNEL_DESCRIPTOR among them
+ * Starts QEMU and its QMP session. Disposing of the result kills QEMU.
+ * @param args QEMU's arguments, including a QMP monitor on CHANNEL_DESCRIPTOR
  * @throws VmError SETPRIV_NOT_FOUND; EXITED_EARLY, KVM_UNUSABLE, KVM_FAILED, ROM_NOT_FOUND or PTY_UNAVAILABLE with QEMU's own
- * words; KVM_FAILED or QEMU_BROKEN when it does not speak QMP
+ * message; KVM_FAILED or QEMU_BROKEN if QEMU does not speak QMP
  */
 export async function startQemu(program: string, args: readonly string[], start: QemuStart): Promise<QemuProcess> {
   const { logPath, stdin, signal, accelerator, onPid } = start;
@@ -47,7 +46,7 @@ export async function startQemu(program: string, args: readonly string[], start:
   const process = await spawnTethered(program, args, { logPath, stdin });
   cleanup.defer(async () => {
     process.kill("SIGKILL");
-    // Whoever aborts may look for it at once.
+    // Wait for its end: after an abort the caller may check at once that no QEMU is left.
     await waitAtMost(process.exited, { limitMs: END_LIMIT_MS });
   });
   onPid?.(process.pid);
@@ -61,9 +60,9 @@ export async function startQemu(program: string, args: readonly string[], start:
 }
 
 /**
- * What an error of the first words with QEMU means: QEMU ended, or it does not speak as it should.
- * @returns the error of a QEMU that ended, with its own words; KVM_FAILED or QEMU_BROKEN for one that runs; an error that is
- * not QEMU's as it is
+ * Converts an error of the first QMP commands: QEMU ended, or it does not speak QMP.
+ * @returns for a QEMU that ended, an error with its own message; for a running QEMU, KVM_FAILED or QEMU_BROKEN; any other
+ * error unchanged
  */
 export async function startupError(
   error: unknown,
@@ -76,6 +75,6 @@ export async function startupError(
     if (exit !== undefined) return startupFailure(exit, await readLogTail(logPath), logPath, accelerator);
   }
   const code = accelerator === "kvm" ? "KVM_FAILED" : "QEMU_BROKEN";
-  const hint = `see ${logPath}, and argv.txt beside it`;
+  const hint = `read ${logPath}, and argv.txt in the same folder`;
   return new VmError(code, `QEMU does not speak QMP: ${error.message}`, { hint, cause: error });
 }

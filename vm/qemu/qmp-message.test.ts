@@ -7,13 +7,13 @@ const test = suite("qmp-message");
 
 const malformed = (error: unknown) => error instanceof VmError && error.code === "QMP_MALFORMED";
 
-test("reads the greeting of a real QEMU", () => {
+test("parseQmpMessage reads the greeting of a real QEMU", () => {
   const line =
     '{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": "Debian"}, "capabilities": ["oob"]}}\r';
   assert.equal(parseQmpMessage(line), { kind: "greeting", qemuVersion: "7.2.22" });
 });
 
-test("reads an answer, an error and an event", () => {
+test("parseQmpMessage reads an answer, an error and an event", () => {
   assert.equal(parseQmpMessage('{"return": {"a": 1}, "id": 4}'), { kind: "return", id: 4, value: { a: 1 } });
   assert.equal(parseQmpMessage('{"error": {"class": "GenericError", "desc": "no"}}'), {
     kind: "error",
@@ -30,7 +30,7 @@ test("reads an answer, an error and an event", () => {
 });
 
 for (const line of ["not json", "[]", "null", "{}", '{"QMP": 1}', '{"event": 1}', '{"return": ']) {
-  test(`refuses ${line} and quotes it`, () => {
+  test(`parseQmpMessage rejects ${line} and quotes it`, () => {
     assert.throws(
       () => parseQmpMessage(line),
       (error: unknown) => malformed(error) && (error as Error).message.includes(JSON.stringify(line)),
@@ -38,7 +38,7 @@ for (const line of ["not json", "[]", "null", "{}", '{"QMP": 1}', '{"event": 1}'
   });
 }
 
-test("reads where character devices are, and refuses what has no place", () => {
+test("parseChardevs reads the paths of character devices, and rejects a device without a path", () => {
   assert.equal(parseChardevs([{ label: "ttyS1", filename: "pty:/dev/pts/5", "frontend-open": true }]), [
     { label: "ttyS1", filename: "pty:/dev/pts/5" },
   ]);
@@ -46,7 +46,7 @@ test("reads where character devices are, and refuses what has no place", () => {
   assert.throws(() => parseChardevs("ttyS1"), malformed);
 });
 
-test("reads how a migration, a job and a block node are, and refuses what does not say", () => {
+test("the states of migrations, jobs and block nodes are read, and an answer without one is rejected", () => {
   assert.equal(parseMigration({}), { status: undefined, error: undefined });
   assert.equal(parseMigration({ status: "failed", "error-desc": "no" }), { status: "failed", error: "no" });
   assert.equal(parseJobs([{ id: "create", type: "create", status: "concluded" }]), [
@@ -55,7 +55,7 @@ test("reads how a migration, a job and a block node are, and refuses what does n
   assert.throws(() => parseJobs([{ id: "create" }]), malformed);
   assert.throws(
     () => parseJobs([{ id: "create" }]),
-    /^query-jobs was answered with \[\{"id":"create"\}\]: 0\.status: .*undefined/,
+    /^unexpected answer of QEMU to query-jobs, \[\{"id":"create"\}\]: 0\.status: .*undefined/,
   );
   assert.throws(() => parseMigration({ status: 1 }), malformed);
   assert.equal(parseBlockNodes([{ "node-name": "disk0", image: { "virtual-size": 512 } }]), [

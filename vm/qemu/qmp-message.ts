@@ -1,7 +1,6 @@
 /**
- * What QEMU says on a QMP channel: one line parsed to one typed message.
+ * Parses the lines that QEMU sends on a QMP channel, each to one typed message.
  * Source: QEMU docs/interop/qmp-spec, "Server Greeting", "Commands Responses", "Asynchronous events".
- * Not here: the conversation (qmp-session.ts).
  */
 import { z } from "zod";
 import { VmError } from "../vm-error.js";
@@ -9,7 +8,7 @@ import { VmError } from "../vm-error.js";
 export type QmpMessage =
   | { readonly kind: "greeting"; readonly qemuVersion: string }
   | { readonly kind: "return"; readonly id: unknown; readonly value: unknown }
-  /** An error found before the command's id was read has none. */
+  /** The id is undefined if QEMU found the error before it read the command's id. */
   | { readonly kind: "error"; readonly id: unknown; readonly class: string; readonly desc: string }
   | QmpEvent;
 
@@ -38,14 +37,14 @@ const qmpMessage = z.union([
     .transform(({ return: value, id }): QmpMessage => ({ kind: "return", id, value })),
 ]);
 
-/** @throws VmError QMP_MALFORMED with the offending text */
+/** Parses one line. @throws VmError QMP_MALFORMED with the line */
 export function parseQmpMessage(line: string): QmpMessage {
   const message = qmpMessage.safeParse(parseJson(line));
   if (message.success) return message.data;
-  throw new VmError("QMP_MALFORMED", `QEMU said something that is not QMP: ${JSON.stringify(line.slice(0, 200))}`);
+  throw new VmError("QMP_MALFORMED", `QEMU sent a line that is not QMP: ${JSON.stringify(line.slice(0, 200))}`);
 }
 
-/** Makes the parser of a command's answer, which throws VmError QMP_MALFORMED for another one. */
+/** Makes the parser of a command's answer. The parser throws VmError QMP_MALFORMED if the answer does not match. */
 const answerTo =
   <T>(command: string, schema: z.ZodType<T>) =>
   (answer: unknown): T => {
@@ -54,14 +53,14 @@ const answerTo =
     const { path = [], message = "" } = parsed.error.issues[0] ?? {};
     throw new VmError(
       "QMP_MALFORMED",
-      `${command} was answered with ${JSON.stringify(answer)}: ${path.length === 0 ? "" : `${path.join(".")}: `}${message}`,
+      `unexpected answer of QEMU to ${command}, ${JSON.stringify(answer)}: ${path.length === 0 ? "" : `${path.join(".")}: `}${message}`,
     );
   };
 
-/** A character device as `query-chardev` tells of it. */
+/** A character device in the answer to `query-chardev`. */
 export interface QmpChardev {
   readonly label: string;
-  /** Kind and place, e.g. "pty:/dev/pts/5". */
+  /** Kind and path, e.g. "pty:/dev/pts/5". */
   readonly filename: string;
 }
 
@@ -70,11 +69,11 @@ export const parseChardevs = answerTo<readonly QmpChardev[]>(
   z.array(z.object({ label: z.string(), filename: z.string() })),
 );
 
-/** How far a migration is, as `query-migrate` tells. */
+/** The state of a migration in the answer to `query-migrate`. */
 export interface QmpMigration {
-  /** E.g. "active", "completed", "failed"; undefined before one begins. */
+  /** E.g. "active", "completed", "failed"; undefined before a migration begins. */
   readonly status: string | undefined;
-  /** Why it failed, in QEMU's words. */
+  /** QEMU's message if it failed. */
   readonly error: string | undefined;
 }
 
@@ -85,13 +84,13 @@ export const parseMigration = answerTo<QmpMigration>(
     .transform(({ status, "error-desc": error }) => ({ status, error })),
 );
 
-/** The run state, e.g. "running". */
+/** Parses the run state, e.g. "running". */
 export const parseRunState = answerTo<string>(
   "query-status",
   z.object({ status: z.string() }).transform(({ status }) => status),
 );
 
-/** A block node as `query-named-block-nodes` tells of it. */
+/** A block node in the answer to `query-named-block-nodes`. */
 export interface QmpBlockNode {
   readonly name: string;
   /** In bytes. */
@@ -107,12 +106,12 @@ export const parseBlockNodes = answerTo<readonly QmpBlockNode[]>(
   ),
 );
 
-/** A job as `query-jobs` tells of it. */
+/** A job in the answer to `query-jobs`. */
 export interface QmpJob {
   readonly id: string;
-  /** "concluded" when it is over, well or not. */
+  /** "concluded" when the job has ended, with success or failure. */
   readonly status: string;
-  /** Why it failed, in QEMU's words. */
+  /** QEMU's message if it failed. */
   readonly error?: string | undefined;
 }
 

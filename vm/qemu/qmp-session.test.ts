@@ -12,7 +12,7 @@ const test = suite("qmp-session");
 const codeOf = (error: unknown) => (error instanceof VmError ? error.code : error);
 
 test(
-  "knows the version from the greeting and gets an answer",
+  "a session reads QEMU's version from the greeting, and returns an answer",
   within(2_000, async () => {
     await using fake = await connectToFake(async (peer) => {
       await peer.greet();
@@ -26,7 +26,7 @@ test(
 );
 
 test(
-  "keeps an event that arrives before the answer",
+  "a session keeps events that arrive before the answer",
   within(2_000, async () => {
     await using fake = await connectToFake(async (peer) => {
       await peer.greet();
@@ -41,7 +41,7 @@ test(
 );
 
 test(
-  "understands messages that arrive torn",
+  "a session reads messages that arrive in single characters",
   within(2_000, async () => {
     await using fake = await connectToFake(async (peer) => {
       for (const character of `${JSON.stringify(GREETING)}\r\n`) {
@@ -57,7 +57,7 @@ test(
 );
 
 test(
-  "sends the next command only when the one before was answered",
+  "a session sends the next command only after the answer to the previous one",
   within(2_000, async () => {
     const seen: string[] = [];
     await using fake = await connectToFake(async (peer) => {
@@ -78,7 +78,7 @@ test(
 );
 
 test(
-  "throws what QEMU refused, and works on",
+  "a refused command throws QEMU's message, and the session continues",
   within(2_000, async () => {
     await using fake = await connectToFake(async (peer) => {
       await peer.greet();
@@ -96,7 +96,7 @@ test(
 );
 
 test(
-  "takes an answer that comes too late for nobody else's",
+  "a late answer is not mistaken for the answer to the next command",
   within(2_000, async () => {
     await using fake = await connectToFake(async (peer) => {
       await peer.greet();
@@ -113,7 +113,7 @@ test(
 );
 
 test(
-  "does not send a command whose caller gave up in the queue",
+  "a command whose caller gives up in the queue is not sent",
   within(2_000, async () => {
     await using fake = await connectToFake(async (peer) => {
       await peer.greet();
@@ -132,7 +132,7 @@ test(
 );
 
 test(
-  "ends a wait with the signal's reason",
+  "an aborted wait fails with the signal's reason",
   within(2_000, async () => {
     await using fake = await connectToFake((peer) => peer.greet());
     await using session = await QmpSession.open(fake.channel);
@@ -145,7 +145,7 @@ test(
 );
 
 test(
-  "says so when the peer closes before its greeting",
+  "open() fails with QMP_CLOSED if the peer closes before its greeting",
   within(2_000, async () => {
     await using fake = await connectToFake(async (peer) => peer.close());
     assert.is(codeOf(await thrownBy(QmpSession.open(fake.channel))), "QMP_CLOSED");
@@ -153,7 +153,7 @@ test(
 );
 
 test(
-  "says so at once when the peer closed before the session was opened",
+  "open() fails with QMP_CLOSED if the peer has already closed",
   within(2_000, async () => {
     await using fake = await connectToFake(async (peer) => peer.close());
     const closed = once(fake.channel, "close");
@@ -164,7 +164,7 @@ test(
 );
 
 test(
-  "says so when the peer closes with a command in flight",
+  "a command fails with QMP_CLOSED if the peer closes before the answer",
   within(2_000, async () => {
     await using fake = await connectToFake(async (peer) => {
       await peer.greet();
@@ -177,7 +177,7 @@ test(
 );
 
 test(
-  "gives the events that came before the peer closed, and then says so",
+  "nextEvent() returns the events from before the peer closed, and then fails with QMP_CLOSED",
   within(2_000, async () => {
     await using fake = await connectToFake(async (peer) => {
       await peer.greet();
@@ -194,7 +194,7 @@ test(
 );
 
 test(
-  "limits the wait for a greeting that never comes",
+  "open() fails with QMP_TIMEOUT if no greeting arrives",
   within(2_000, async () => {
     await using fake = await connectToFake(async () => {});
     assert.is(codeOf(await thrownBy(QmpSession.open(fake.channel, { limitMs: 30 }))), "QMP_TIMEOUT");
@@ -202,7 +202,7 @@ test(
 );
 
 test(
-  "gives up on a peer that does not speak QMP, with its words",
+  "a line that is not QMP fails the command with QMP_MALFORMED, and the message quotes the line",
   within(2_000, async () => {
     await using fake = await connectToFake(async (peer) => {
       await peer.greet();

@@ -1,7 +1,6 @@
 /**
- * QMP session: one command in flight, events queued in the order they came.
+ * A QMP session: sends one command at a time, and queues events in the order of their arrival.
  * Source: QEMU docs/interop/qmp-spec.
- * Not here: which commands to send and what events mean (machine.ts).
  */
 import type { Duplex } from "node:stream";
 import { waitAtMost } from "../../base/wait-at-most.js";
@@ -9,7 +8,7 @@ import { VmError } from "../vm-error.js";
 import { parseQmpMessage, type QmpEvent, type QmpMessage } from "./qmp-message.js";
 
 export interface QmpWait {
-  /** Longest wait for QEMU's answer, in milliseconds. @default 5_000 */
+  /** Time limit for QEMU's answer, in milliseconds. @default 5_000 */
   readonly limitMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -19,7 +18,7 @@ export class QmpSession implements AsyncDisposable {
   readonly qemuVersion: string;
   readonly #channel: Duplex;
   readonly #inbox: Inbox;
-  /** Settles when the command before has been answered. */
+  /** Settles when QEMU has answered the previous command. */
   #turn: Promise<unknown> = Promise.resolve();
   #lastId = 0;
 
@@ -30,7 +29,7 @@ export class QmpSession implements AsyncDisposable {
   }
 
   /**
-   * Waits for the greeting and agrees on capabilities. Takes the channel over, and destroys it when that fails.
+   * Waits for the greeting and negotiates capabilities. Owns the channel, and destroys it on failure.
    * @throws VmError QMP_CLOSED, QMP_TIMEOUT, QMP_MALFORMED, QMP_ERROR
    */
   static async open(channel: Duplex, wait: QmpWait = {}): Promise<QmpSession> {
@@ -51,9 +50,9 @@ export class QmpSession implements AsyncDisposable {
   }
 
   /**
-   * Sends a command when the one before has been answered.
-   * A command that was sent stays in flight after its caller gave up, and what follows waits for its answer.
-   * @returns QEMU's answer, as yet unparsed
+   * Sends a command after QEMU has answered the previous one.
+   * If the caller gives up after a command was sent, the next command still waits for the answer to it.
+   * @returns QEMU's answer, unparsed
    * @throws VmError QMP_ERROR, QMP_TIMEOUT, QMP_CLOSED, QMP_MALFORMED
    */
   async execute(command: string, args: Record<string, unknown> = {}, wait: QmpWait = {}): Promise<unknown> {
@@ -72,7 +71,7 @@ export class QmpSession implements AsyncDisposable {
     }
   }
 
-  /** The next event that nobody has taken. @throws VmError QMP_CLOSED or QMP_MALFORMED after the last one */
+  /** Takes the next event from the queue. @throws VmError QMP_CLOSED or QMP_MALFORMED after the last event */
   nextEvent(): Promise<QmpEvent> {
     return this.#inbox.nextEvent();
   }
@@ -94,7 +93,7 @@ export class QmpSession implements AsyncDisposable {
 type Greeting = Extract<QmpMessage, { kind: "greeting" }>;
 type Answer = Extract<QmpMessage, { kind: "return" | "error" }>;
 
-/** Sorts what arrives: the greeting, the answer awaited, events. Ends once, with one error for all who wait. */
+/** Dispatches messages: the greeting, the awaited answer, events. Its end rejects all waiters with the same error. */
 class Inbox {
   readonly greeting: Promise<Greeting>;
   readonly #greeting = deferred<Greeting>();
@@ -108,10 +107,10 @@ class Inbox {
     this.greeting = this.#greeting.promise;
     channel.setEncoding("utf8");
     channel.on("data", (text: string) => this.#take(channel, text));
-    channel.on("error", (cause) => this.#end(new VmError("QMP_CLOSED", "the QMP channel broke", { cause })));
+    channel.on("error", (cause) => this.#end(new VmError("QMP_CLOSED", "the QMP channel failed", { cause })));
     const closed = (): void => this.#end(new VmError("QMP_CLOSED", "QEMU closed the QMP channel"));
     channel.on("close", closed);
-    if (channel.destroyed) closed(); // QEMU ended before anybody listened, and "close" is not emitted again
+    if (channel.destroyed) closed(); // QEMU ended before this listener was added, and "close" is not emitted again
   }
 
   answerTo(id: number): Promise<Answer> {
@@ -183,7 +182,7 @@ function deferred<T>(): Deferred<T> {
   const promise = new Promise<T>((resolve, reject) => {
     settle = { resolve, reject };
   });
-  // Whoever waits sees the rejection; a channel that ends while nobody waits is no unhandled error.
+  // Waiters still see the rejection. Without a waiter it must not become an unhandled error.
   promise.catch(() => {});
   return { promise, ...settle };
 }

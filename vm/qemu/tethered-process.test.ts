@@ -1,4 +1,4 @@
-/** Seen from outside: however the owner of a machine ends, QEMU ends with it and nothing is left. */
+/** Checks from outside that QEMU ends together with the owner of a machine, and that nothing is left. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
@@ -17,7 +17,7 @@ const test = suite("tethered-process");
 
 const OWNER = fileURLToPath(new URL("../../fixtures/vm-owner.js", import.meta.url));
 
-/** The processes whose command line holds `text`, beside the owner itself. */
+/** The processes whose command line contains `text`, except the owner itself. */
 async function processesWith(text: string): Promise<readonly string[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "")));
@@ -33,7 +33,7 @@ async function noneWith(text: string): Promise<void> {
   assert.equal(await processesWith(text), []);
 }
 
-/** Starts the owner with a temp folder of its own, and waits until its machine runs. */
+/** Starts the owner with its own temporary folder, and waits until its machine runs. */
 async function startOwner(dir: string, name: string, ...mode: readonly string[]): Promise<ChildProcess> {
   const disk = join(dir, "disk");
   await writeBootDisk(disk, halt);
@@ -49,7 +49,7 @@ async function startOwner(dir: string, name: string, ...mode: readonly string[])
 
 for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const) {
   test(
-    `no QEMU and no temp folder outlives an owner that gets ${signal}`,
+    `no QEMU and no temporary folder outlives an owner that gets ${signal}`,
     within(10_000, async () => {
       await using dir = await TempDir.create("tether");
       const name = `tether-${signal}-${process.pid}`;
@@ -57,7 +57,7 @@ for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const) {
       assert.is((await processesWith(`livelab-${name}`)).length, 1);
       owner.kill(signal);
       const [code] = await once(owner, "exit");
-      // SIGINT is handled, by disposing of the machine; the others are not.
+      // The owner handles only SIGINT: it disposes of the machine.
       assert.is(code, signal === "SIGINT" ? 0 : null);
       await noneWith(`livelab-${name}`);
       assert.equal(await readdir(join(dir.path, "tmp")), []);
@@ -66,7 +66,7 @@ for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const) {
 }
 
 test(
-  "no QEMU outlives an owner that leaves by process.exit",
+  "no QEMU outlives an owner that calls process.exit",
   within(10_000, async () => {
     await using dir = await TempDir.create("tether");
     const name = `tether-exit-${process.pid}`;
@@ -78,7 +78,7 @@ test(
 );
 
 test(
-  "what the child started does not outlive an owner that leaves by process.exit",
+  "no process of the child outlives an owner that calls process.exit",
   within(5_000, async () => {
     await using dir = await TempDir.create("tether");
     const mark = `0.${process.pid}5678`;
@@ -91,7 +91,7 @@ test(
 );
 
 test(
-  "has a channel to the child, tells how it ended, and keeps what it wrote",
+  "spawnTethered connects a channel, reports the exit status, and logs the output",
   within(5_000, async () => {
     await using dir = await TempDir.create("tether");
     const logPath = join(dir.path, "log");
@@ -106,7 +106,7 @@ test(
 );
 
 test(
-  "signals the child and what it started",
+  "kill() signals the child and the processes that it started",
   within(5_000, async () => {
     await using dir = await TempDir.create("tether");
     const mark = `0.${process.pid}1234`;
@@ -122,14 +122,14 @@ test(
 );
 
 test(
-  "throws when its log cannot be written",
+  "spawnTethered throws if it cannot write its log",
   within(5_000, async () => {
     const error = await thrownBy(spawnTethered("/bin/true", [], { logPath: "/livelab/no/such/folder" }));
     assert.match(String(error), "ENOENT");
   }),
 );
 
-test("a setpriv that cannot be started has another message than one that is not installed", async () => {
+test("the errors for a missing setpriv and for a setpriv that cannot start have different messages", async () => {
   await using dir = await TempDir.create("setpriv");
   const failure = async (): Promise<VmError> =>
     (await thrownBy(spawnTethered("true", [], { logPath: join(dir.path, "log") }))) as VmError;
@@ -140,7 +140,7 @@ test("a setpriv that cannot be started has another message than one that is not 
     await writeFile(join(dir.path, "setpriv"), "no program", { mode: 0o644 });
     const { code, kind, message } = await failure();
     assert.equal([code, kind], ["SETPRIV_NOT_FOUND", "host"]);
-    assert.match(message, "setpriv cannot be started: spawn setpriv EACCES");
+    assert.match(message, "cannot start setpriv: spawn setpriv EACCES");
   } finally {
     process.env["PATH"] = path;
   }

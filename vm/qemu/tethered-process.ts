@@ -1,9 +1,8 @@
 /**
- * A child process that cannot outlive livelab, however livelab ends:
- * - normally or by an error: a synchronous kill at process exit;
- * - by a signal nobody handles, SIGKILL among them: the kernel kills the child when its parent dies.
+ * A child process that cannot outlive livelab:
+ * - if livelab ends normally or with an error, it kills the child synchronously at process exit;
+ * - if an unhandled signal ends livelab, including SIGKILL, the kernel kills the child when its parent dies.
  * Source: prctl(2), PR_SET_PDEATHSIG; setpriv(1) of util-linux.
- * Not here: how a machine is asked to end (machine.ts).
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -17,34 +16,34 @@ export interface ProcessExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** The descriptor in the child that is the far end of `channel`. */
+/** The child's descriptor for the far end of `channel`. */
 export const CHANNEL_DESCRIPTOR = 3;
 
 export interface TetheredProcess {
   readonly pid: number;
-  /** Connected to CHANNEL_DESCRIPTOR of the child from the start: no path, nothing to race for, nothing left behind. */
+  /** A socket connected to CHANNEL_DESCRIPTOR of the child from the start, without a path and therefore without a race. */
   readonly channel: Duplex;
-  /** Never rejects. */
+  /** Resolves when the child has ended. Never rejects. */
   readonly exited: Promise<ProcessExit>;
-  /** Signals the child and all it started. Does nothing when it has ended. */
+  /** Signals the child and the processes that it started. Does nothing if the child has ended. */
   kill(signal: NodeJS.Signals): void;
 }
 
 /**
- * The kernel's promise holds from the moment setpriv asked for it. A livelab killed before that moment is
- * noticed by the shell, for then its parent is another. The program is a constant; the words come as arguments.
+ * The kernel kills the child only after setpriv has requested it. If livelab is killed before that, this shell has another
+ * parent and does not start the program. The script is a constant; the program and its arguments are passed as arguments.
  */
 const guard = '[ "$PPID" = "$0" ] && exec "$@"';
 
 export interface TetheredStart {
-  /** File for stdout and stderr; emptied first. */
+  /** File for stdout and stderr. An existing file is overwritten. */
   readonly logPath: string;
-  /** @default nothing to read */
+  /** @default /dev/null */
   readonly stdin?: FileHandle | undefined;
 }
 
 /**
- * Starts a program in a process group of its own.
+ * Starts a program in a new process group.
  * @throws VmError SETPRIV_NOT_FOUND
  */
 export async function spawnTethered(
@@ -85,8 +84,8 @@ async function started(child: ChildProcess): Promise<void> {
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code !== "ENOENT") {
-      throw new VmError("SETPRIV_NOT_FOUND", `setpriv cannot be started: ${message}`, {
-        hint: "see the limits of open files and of processes (ulimit -n, ulimit -u), and who may run setpriv",
+      throw new VmError("SETPRIV_NOT_FOUND", `cannot start setpriv: ${message}`, {
+        hint: "check the limits of open files and of processes (ulimit -n, ulimit -u), and the permissions of setpriv",
         cause,
       });
     }
@@ -99,12 +98,12 @@ async function started(child: ChildProcess): Promise<void> {
 
 const living = new Set<number>();
 
-// process.exit leaves no time for promises: this kill has to be synchronous.
+// Synchronous, because process.exit() does not wait for promises.
 const killLiving = () => {
   for (const pid of living) killGroup(pid, "SIGKILL");
 };
 
-/** Listens for the process's exit from the first child to the last. @returns a function that takes the child off */
+/** Kills the child at process exit. The listener exists only while children run. @returns a function that removes the child */
 function killAtExit(pid: number): () => void {
   if (living.size === 0) process.on("exit", killLiving);
   living.add(pid);
@@ -118,6 +117,6 @@ function killGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch {
-    // It ended by itself in the meantime.
+    // The group has already ended.
   }
 }

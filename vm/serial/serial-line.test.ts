@@ -14,7 +14,7 @@ const test = suite("serial-line");
 
 const codeOf = (error: unknown) => (error instanceof VmError ? error.code : error);
 
-/** Collects what a line says; `until` resolves when there are so many bytes. */
+/** Collects the bytes of a line; `until` resolves when `count` bytes have arrived. */
 function collect(line: SerialLine) {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -38,7 +38,7 @@ function collect(line: SerialLine) {
 }
 
 test(
-  "brings every byte of a guest that writes as fast as it can",
+  "a serial line delivers every byte of a guest that writes at full speed",
   within(10_000, async () => {
     await using dir = await TempDir.create("line");
     const disk = join(dir.path, "disk");
@@ -57,7 +57,7 @@ test(
 );
 
 test(
-  "keeps what arrives while nobody listens",
+  "a serial line keeps bytes that arrive while it has no listener",
   within(10_000, async () => {
     await using dir = await TempDir.create("line");
     const disk = join(dir.path, "disk");
@@ -76,7 +76,7 @@ test(
 );
 
 test(
-  "carries bytes both ways unchanged, those that a terminal would interpret too",
+  "a serial line transfers all bytes unchanged in both directions, also those that a terminal would interpret",
   within(10_000, async () => {
     await using dir = await TempDir.create("line");
     const disk = join(dir.path, "disk");
@@ -93,11 +93,11 @@ test(
 );
 
 for (const [who, listens] of [
-  ["somebody listens", true],
-  ["nobody listens", false],
+  ["a listener", true],
+  ["no listener", false],
 ] as const) {
   test(
-    `is closed when the machine ends while ${who}, and says so to whoever writes`,
+    `a serial line with ${who} closes when the machine ends, and a later write fails with LINE_CLOSED`,
     within(5_000, async () => {
       await using dir = await TempDir.create("line");
       const disk = join(dir.path, "disk");
@@ -113,7 +113,7 @@ for (const [who, listens] of [
 }
 
 test(
-  "is closed by its owner once, however often",
+  "a serial line can be disposed of several times",
   within(5_000, async () => {
     await using dir = await TempDir.create("line");
     const disk = join(dir.path, "disk");
@@ -128,7 +128,7 @@ test(
 );
 
 test(
-  "names the device that cannot be opened",
+  "the error for a device that cannot be opened names the device",
   within(5_000, async () => {
     const error = await thrownBy(SerialLine.open("/dev/livelab-no-such-line"));
     assert.is(codeOf(error), "LINE_NOT_OPENED");

@@ -4,7 +4,7 @@ import type { SerialPort } from "serialport";
 import { VmError } from "../vm-error.js";
 import type { ByteLine } from "./byte-line.js";
 
-/** How often a line is asked whether its far side is still there, in milliseconds. */
+/** Interval of the checks whether the far side still exists, in milliseconds. */
 const HANGUP_CHECK_MS = 100;
 
 export class SerialLine implements ByteLine {
@@ -13,8 +13,8 @@ export class SerialLine implements ByteLine {
 
   private constructor(port: SerialPort) {
     this.#port = port;
-    // serialport 13 misses a hangup while nobody reads, and reads for ever when one falls into a read: nothing but
-    // "no bytes" comes then (unix-read.js). A device that is gone has no name left, which shows in its link count.
+    // serialport 13 misses a hangup while it does not read, and loops for ever if the hangup occurs during a read: it then
+    // always reads 0 bytes (unix-read.js). The link count of a removed device is 0.
     const watch = setInterval(() => {
       const fd = port.port?.fd;
       if (typeof fd === "number" && fstatSync(fd).nlink === 0 && port.isOpen && !port.closing) port.close();
@@ -25,19 +25,19 @@ export class SerialLine implements ByteLine {
         resolve();
       });
     });
-    // Trouble on an open line ends it: whoever writes is told, whoever reads sees `closed`.
+    // An error on an open line closes it: writes fail, and `closed` resolves.
     port.on("error", () => {
       if (port.isOpen && !port.closing) port.close();
     });
   }
 
   /**
-   * Opens a device raw at 115200 baud, for us alone. While nobody listens, bytes wait in the line.
+   * Opens a device raw at 115200 baud, exclusively. Without a listener, received bytes stay in the line.
    * @param path e.g. "/dev/pts/5"
    * @throws VmError LINE_NOT_OPENED
    */
   static async open(path: string): Promise<SerialLine> {
-    const { SerialPort } = await import("serialport"); // 70 files, which most commands of livelab do without
+    const { SerialPort } = await import("serialport"); // 70 files, which most commands of livelab do not need
     const port = new SerialPort({ path, baudRate: 115_200, autoOpen: false });
     await new Promise<void>((resolve, reject) => {
       port.open((cause) => {
@@ -61,7 +61,7 @@ export class SerialLine implements ByteLine {
     const lineClosed = (cause?: unknown) =>
       new VmError("LINE_CLOSED", `the serial line ${this.#port.path} is closed`, { cause });
     return new Promise((resolve, reject) => {
-      // A port that is closed would keep the data until it is opened again.
+      // A closed port would keep the data until it is opened again.
       if (!this.#port.isOpen) return reject(lineClosed());
       void this.closed.then(() => reject(lineClosed()));
       this.#port.write(Buffer.from(data), (cause) => (cause ? reject(lineClosed(cause)) : resolve()));

@@ -4,19 +4,19 @@ import { consoleText, judgeConsole, lastLines } from "./cloud-console.js";
 
 const test = suite("cloud console");
 
-test("colours, cursor moves and carriage returns are no text", () => {
+test("consoleText removes colours, cursor moves and carriage returns", () => {
   const bytes = Buffer.from("\x1bc\x1b[?7l\x1b[2J\x1b[0mSeaBIOS\r\n[\x1b[0;32m  OK  \x1b[0m] Started\r\n");
   assert.is(consoleText(bytes), "SeaBIOS\n[  OK  ] Started\n");
 });
 
-test("a login prompt ends a boot, and tells whether cloud-init was there", () => {
+test("a login prompt ends a boot, and the verdict says whether cloud-init ran", () => {
   const prompt = "\nDebian GNU/Linux 12 localhost ttyS0\n\nlocalhost login: ";
   assert.equal(judgeConsole(`[    0.0] Linux version 6.1.0${prompt}`), { kind: "login", cloudInit: false });
   const withCloudInit = `[   35.2] cloud-init[246]: Cloud-init v. 22.4.2 running 'init-local'${prompt}`;
   assert.equal(judgeConsole(withCloudInit), { kind: "login", cloudInit: true });
 });
 
-test("a boot that is under way is not judged by what it mentions", () => {
+test("lines that only mention a login or the emergency mode do not end a boot", () => {
   const lines = [
     "GRUB loading...",
     "[  OK  ] Reached target emergency.target",
@@ -37,7 +37,7 @@ for (const [line, reason] of [
   });
 }
 
-test("the last lines leave out the empty ones", () => {
+test("lastLines skips empty lines", () => {
   assert.equal(lastLines("a\n\nb\n \nc\n\n", 2), ["b", "c"]);
 });
 

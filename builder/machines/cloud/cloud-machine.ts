@@ -1,8 +1,7 @@
 /**
- * A machine that boots a cloud image by its own boot loader and offers SSH on a virtio-serial port. It has no network
- * device, and the image is never written to: what the guest writes goes to an overlay that ends with the machine.
- * Not here: what cloud-init is told (cloud-seed.ts), what the console tells (cloud-console.ts), where the image comes
- * from (builder/store/cloud-image.ts).
+ * A machine that boots a cloud image with the image's own boot loader and serves SSH on a virtio-serial port. It has no
+ * network device. The image is never changed: an overlay, removed with the machine, receives the guest's writes.
+ * cloud-seed.ts configures cloud-init, cloud-console.ts judges the console, builder/store/cloud-image.ts downloads the image.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -26,53 +25,54 @@ import { cloudSeedFiles, SEED_LABEL } from "./cloud-seed.js";
 export interface CloudMachineOptions {
   readonly image: Pick<DiskSpec, "path" | "format">;
   readonly accelerator: Accelerator;
-  /** What time limits are multiplied with: that of the AcceleratorVerdict. */
+  /** Factor for all time limits, from the AcceleratorVerdict. */
   readonly timeScale: number;
   /** Guest memory in MiB. @default 1024 */
   readonly memoryMib?: number;
   /** Number of virtual CPUs. @default 2 */
   readonly cpus?: number;
-  /** Size of the disk, to which the guest's root grows. @default 10 GiB */
+  /** Size of the disk in bytes. The guest's root grows to it. @default 10 GiB */
   readonly diskBytes?: number;
-  /** Folder for argv.txt, qemu.log and ttyS0.log, which stay, and for the overlay, which does not. */
+  /** Folder for argv.txt, qemu.log and ttyS0.log, which remain, and for the overlay, which is removed. */
   readonly workDir: string;
   readonly signal?: AbortSignal;
-  /** Takes one line for each step of the machine's life. @default nobody is told */
+  /** Called with one line for each step of the machine's life. @default no log */
   readonly log?: (line: string) => void;
-  /** Called with the console's last line while the guest boots. @default nobody is told */
+  /** Shows the console's last line while the guest boots. @default no progress output */
   readonly step?: Step;
 }
 
 export interface CloudMachine extends AsyncDisposable {
-  /** As root. */
+  /** A connection as root. */
   readonly ssh: SshConnection;
   readonly machine: RunningMachine;
 }
 
-/** From the machine's start to SSH, before scaling, in milliseconds; emulated it took 50 s at a scale of 6 (measured). */
+/** Time limit from start to SSH, in milliseconds before scaling; emulated it took 50 s at a scale of 6 (measured). */
 const READY_LIMIT_MS = 60_000;
-/** From the login prompt to SSH, before scaling, in milliseconds: SSH is a matter of the boot's first half. */
+/** Time limit from the login prompt to SSH, in milliseconds before scaling. SSH starts in the first half of the boot. */
 const LOGIN_GRACE_MS = 10_000;
 const HANDSHAKE_LIMIT_MS = 10_000;
-/** After 24 such times without a word, in milliseconds, the guest counts as hung. */
+/** Interval of keepalives, in milliseconds. After 24 intervals without data the guest counts as hung. */
 const KEEPALIVE_MS = 5_000;
-/** From the port's closing to QEMU's end, in milliseconds: asked to stop before, it would be taken for stopped. */
+/** Wait from the closing of the port to QEMU's exit, in milliseconds. An earlier stop() would hide the reason of the exit. */
 const END_LIMIT_MS = 2_000;
 const CONSOLE_POLL_MS = 500;
-/** Lines of the console that errors quote. */
+/** Number of console lines that an error quotes. */
 const QUOTED_LINES = 15;
 const GIB = 1024 ** 3;
 
 /**
  * Starts the machine and waits until SSH works.
- * @throws VmError IMAGE_UNFIT when the image does not boot or has no cloud-init, GUEST_SILENT at the limit, EXITED_EARLY
- * when the machine ends, all with the console's last lines; KVM_FAILED when KVM ended it; those of createOverlay() and launchMachine(); SshError
+ * @throws VmError IMAGE_UNFIT if the image does not boot or has no cloud-init, GUEST_SILENT at the limit, EXITED_EARLY if the
+ * machine ends, all with the console's last lines; KVM_FAILED if KVM ended it; errors of createOverlay() and launchMachine();
+ * SshError
  */
 export async function startCloudMachine(options: CloudMachineOptions): Promise<CloudMachine> {
   const { image, accelerator, timeScale, memoryMib = 1024, cpus = 2, diskBytes = 10 * GIB, workDir, signal } = options;
   await mkdir(workDir, { recursive: true });
   await using cleanup = new DisposableStack();
-  // Apart from each other: the overlay needs room, and the socket a short path.
+  // Two folders: the overlay needs disk space, and the socket needs a short path.
   const disks = cleanup.use(await TempDir.create("cloud", workDir));
   const seed = cleanup.use(await TempDir.createForSockets("cloud"));
   const keys = { host: generateSshKeyPair(), client: generateSshKeyPair() };
@@ -95,7 +95,7 @@ export async function startCloudMachine(options: CloudMachineOptions): Promise<C
         accelerator,
         cpus,
         memoryMib,
-        uuid: "6c697665-6c61-4262-8163-6c6f75640000", // any: what follows from it ends with the overlay
+        uuid: "6c697665-6c61-4262-8163-6c6f75640000", // any value: the guest's data that depends on it is removed with the overlay
         boot: { kind: "disk" },
         disks: [
           { path: overlay, format: "qcow2" },
@@ -124,7 +124,7 @@ export async function startCloudMachine(options: CloudMachineOptions): Promise<C
   return { ssh, machine, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }
 
-/** Waits for the guest's port, its end, or a sign on its console that it will never come. */
+/** Waits for the guest's port. Fails if the machine ends, or if the console shows that the boot cannot finish. */
 async function whenReady(
   machine: RunningMachine,
   socketPath: string,
@@ -146,7 +146,7 @@ async function whenReady(
   } catch (error) {
     signal?.throwIfAborted();
     if (!(error instanceof VmError)) throw error;
-    // The port tells of the machine's end sooner than the machine, but not why.
+    // The port closes before the exit of the machine is known, and gives no reason.
     const ended = error.code === "PORT_CLOSED";
     if (ended) await waitAtMost(machine.exited, { limitMs: END_LIMIT_MS });
     const exit = ended ? await machine.stop() : undefined;
@@ -155,7 +155,7 @@ async function whenReady(
     const why = exit ? `${describeExit(exit)} before SSH worked` : error.message;
     const tail = lastLines(consoleText(await readFile(consolePath)), QUOTED_LINES).map((line) => `\n  | ${line}`);
     throw new VmError(ended ? "EXITED_EARLY" : error.code, `${image.path}: ${why}; its console:${tail.join("")}`, {
-      hint: error.hint ?? `the whole console: ${consolePath}`,
+      hint: error.hint ?? `read the whole console in ${consolePath}`,
       cause: error,
     });
   } finally {
@@ -163,7 +163,7 @@ async function whenReady(
   }
 }
 
-/** Reads the console again and again. @throws VmError IMAGE_UNFIT; the signal's reason */
+/** Polls the console. @throws VmError IMAGE_UNFIT; the signal's reason */
 async function watchConsole(
   path: string,
   { timeScale, step }: CloudMachineOptions,
@@ -180,7 +180,7 @@ async function watchConsole(
       loginSince ??= performance.now();
       if (performance.now() - loginSince > LOGIN_GRACE_MS * timeScale)
         throw unfit(
-          `it is at its login prompt, and cloud-init ${verdict.cloudInit ? "did not start SSH" : "did not run"}`,
+          `it reached its login prompt, but cloud-init ${verdict.cloudInit ? "did not start SSH" : "did not run"}`,
         );
     }
     await sleep(CONSOLE_POLL_MS, undefined, { signal });
@@ -189,5 +189,5 @@ async function watchConsole(
 
 const unfit = (reason: string): VmError =>
   new VmError("IMAGE_UNFIT", reason, {
-    hint: "take a cloud image of Debian (genericcloud), with cloud-init 20 or newer and its NoCloud data source",
+    hint: "use a cloud image of Debian (genericcloud), with cloud-init 20 or newer and its NoCloud data source",
   });

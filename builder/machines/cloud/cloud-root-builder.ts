@@ -1,7 +1,6 @@
 /**
- * Makes the sandbox's base inside a machine that a cloud image boots, for hosts that refuse namespaces: what runs in
- * it then is the same locked root with the same tools, whatever the cloud image has.
- * Not here: the image (inputs/cloud-image.ts), the machine (builder/machines/cloud/cloud-machine.ts), the making (make-base.sh).
+ * Makes the sandbox's base in a machine that boots a cloud image, for hosts that refuse namespaces. Commands then run in the
+ * same locked root with the same tools; the programs of the cloud image do not matter. make-base.sh makes the root.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -37,17 +36,20 @@ export interface CloudRootBuilderOptions {
   readonly signal: AbortSignal;
 }
 
-/** For making the root, in milliseconds with KVM; emulated it took 4 min at a scale of 6 (measured). */
+/** Time limit for making the root, in milliseconds with KVM; emulated it took 4 min at a scale of 6 (measured). */
 const ROOT_LIMIT_MS = 180_000;
-/** From the loss of the connection to QEMU's end, in milliseconds, where that is the cause. */
+/** Wait from the loss of the connection to QEMU's exit, in milliseconds, to find out whether that is the cause. */
 const END_LIMIT_MS = 2_000;
-/** In the guest, on the image's own root, which has grown. */
+/** Folder in the guest, on the image's own root, which has grown to the size of the disk. */
 const FOLDER = "/var/lib/livelab";
 
-/** Runs a command line in the made root: mounts of its own, with the kernel's file systems. */
+/** Runs a command line in the new root, with its own mounts and the kernel's file systems. */
 const ENTER = `cd ${FOLDER}/root; for fs in proc sys dev; do mount --rbind /$fs $fs; done; exec chroot . /bin/sh -c "$1"`;
 
-/** @throws VmError and SshError as startCloudMachine(); BuilderError BASE_FAILED */
+/**
+ * Boots the cloud image and makes the root in it.
+ * @throws VmError and SshError as startCloudMachine(); BuilderError BASE_FAILED
+ */
 export async function openCloudRootBuilder(options: CloudRootBuilderOptions): Promise<RootBuilder> {
   const { image, home, store, set, scripts, verdict, progress, signal } = options;
   await using cleanup = new DisposableStack();
@@ -65,7 +67,7 @@ export async function openCloudRootBuilder(options: CloudRootBuilderOptions): Pr
       }),
     ),
   );
-  await progress.step("builder machine's root in it", async (step) => {
+  await progress.step("builder machine's root in the cloud image", async (step) => {
     const limitMs = ROOT_LIMIT_MS * verdict.timeScale;
     const limit = limitSignal({ limitMs, signal, onLimit: overdue(`making the root in ${image.path}`, limitMs) });
     const run = async (command: string, stdin: Readable | string = ""): Promise<void> => {
@@ -87,7 +89,7 @@ export async function openCloudRootBuilder(options: CloudRootBuilderOptions): Pr
     await run(`cat >${FOLDER}/list`, await listDebs(set, store, home.store));
     await run(`cat >${FOLDER}/make-base.sh`, await readFile(join(scripts, "make-base.sh"), "utf8"));
     const environment = `TARGET=${FOLDER}/root STORE=${FOLDER}/store LIST=${FOLDER}/list`;
-    step.status("unpacking and configuring them");
+    step.status("unpacking and configuring the packages");
     await run(`${environment} unshare --mount --propagation private sh ${FOLDER}/make-base.sh 2>&1`);
   });
   const owned = cleanup.move();

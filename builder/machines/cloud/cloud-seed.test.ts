@@ -8,23 +8,23 @@ const test = suite("cloud seed");
 const serveScript = "#!/bin/sh\n# '\"quotes\"' : {braces} \\ $dollar\n\ttab\n---\n";
 const files = cloudSeedFiles({ serveScript, hostKey: "-----BEGIN\nkey\n", authorizedKey: "ecdsa AAAA" });
 
-/** What cloud-init reads: the first line says that the rest is YAML, which JSON is. */
+/** Parses user-data as cloud-init does: the first line declares the rest as YAML, and JSON is valid YAML. */
 function userData() {
   const [header, ...rest] = (files.get("user-data") ?? "").split("\n");
   assert.is(header, "#cloud-config");
   return JSON.parse(rest.join("\n"));
 }
 
-test("has the files that cloud-init looks for on a NoCloud volume", () => {
+test("the seed has the files that cloud-init expects on a NoCloud volume", () => {
   assert.equal([...files.keys()], ["meta-data", "user-data", "network-config"]);
 });
 
-test("asks for the stage that waits for no network, and for no network", () => {
+test("the seed selects cloud-init's local stage, and disables the network", () => {
   assert.is(JSON.parse(files.get("meta-data") ?? "").dsmode, "local");
   assert.is(JSON.parse(files.get("network-config") ?? "").config, "disabled");
 });
 
-test("every byte of a written file arrives, whatever YAML thinks of it", () => {
+test("the seed preserves every byte of a file, including characters that are special in YAML", () => {
   const written = new Map(
     userData().write_files.map((file: { path: string; content: string }) => [file.path, file.content]),
   );
@@ -33,7 +33,7 @@ test("every byte of a written file arrives, whatever YAML thinks of it", () => {
   assert.is(written.get("/run/livelab/authorized_keys"), "ecdsa AAAA\n");
 });
 
-test("all files lie where they are gone with the machine, and where sshd looks for them", () => {
+test("all files are in /run, at the paths that sshd_config names", () => {
   const { write_files: written } = userData() as { write_files: { path: string; permissions: string }[] };
   for (const { path } of written) assert.match(path, /^\/run\//);
   for (const line of SSHD_CONFIG.split("\n").filter((text) => text.includes("/run/")))
@@ -44,7 +44,7 @@ test("all files lie where they are gone with the machine, and where sshd looks f
   assert.is(written.find(({ path }) => path === "/run/livelab/host_key")?.permissions, "0600");
 });
 
-test("SSH starts when everything else is done", () => {
+test("SSH starts as the last command of the last module", () => {
   const { cloud_init_modules: modules, bootcmd } = userData();
   assert.is(modules.at(-1), "bootcmd");
   assert.equal(bootcmd.at(-1), ["systemctl", "start", "--no-block", "livelab-ssh.service"]);

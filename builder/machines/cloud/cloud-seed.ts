@@ -1,25 +1,24 @@
 /**
- * What a cloud image is told at its first boot: files of a NoCloud seed, by which cloud-init grows the root and starts
- * serve-ssh.sh on the virtio-serial port. Pure: nothing is written, nothing is started.
+ * The configuration of a cloud image: the files of a NoCloud seed. With them cloud-init grows the root and starts serve-ssh.sh
+ * on the virtio-serial port. The functions here are pure; cloud-machine.ts puts the files on a disk.
  * It works with cloud-init 20.2 (Debian 10) to 22.4 (Debian 12), without a network.
  * Sources: docs.cloud-init.io "NoCloud", "Cloud config modules"; cloudinit/cmd/main.py main_init for "dsmode: local".
- * Not here: the disk that they are put on (cloud-machine.ts).
  */
 import { SSHD_CONFIG } from "../../channel/sshd-config.js";
 
-/** The label by which cloud-init knows the volume with the seed. */
+/** The volume label by which cloud-init finds the seed. */
 export const SEED_LABEL = "CIDATA";
 
 export interface CloudSeed {
   /** The text of serve-ssh.sh. */
   readonly serveScript: string;
-  /** The guest's own key for this one machine, PEM. */
+  /** The host key of this machine, PEM. */
   readonly hostKey: string;
-  /** The key that may log in as root, an authorized_keys line. */
+  /** The public key that may log in as root, an authorized_keys line. */
   readonly authorizedKey: string;
 }
 
-/** All of it lies on tmpfs: the image's root is prepared for this one boot and no other. */
+/** All files are on tmpfs, because the configuration is valid for one boot only. */
 const UNIT = `[Unit]
 Description=SSH for livelab on a virtio-serial port
 [Service]
@@ -28,8 +27,8 @@ ExecStart=/bin/sh /run/livelab/serve-ssh.sh /run/livelab/sshd_config
 `;
 
 /**
- * What would start after the seed did its work and is of no use here: cloud-init's later stages, the 2 min long wait for
- * a network with which they begin, the image's own sshd, and apt at times of its own.
+ * Units that would start later and are not needed: cloud-init's later stages, their wait of 2 min for a network, the image's
+ * own sshd, and apt's timers.
  */
 const NOT_WANTED = [
   ...["cloud-init.service", "cloud-config.service", "cloud-final.service", "systemd-networkd-wait-online.service"],
@@ -40,7 +39,7 @@ const NOT_WANTED = [
 export function cloudSeedFiles(seed: CloudSeed): ReadonlyMap<string, string> {
   const file = (path: string, content: string, permissions = "0600") => ({ path, content, permissions });
   const userData = {
-    // With "dsmode: local" these run in cloud-init's first stage, which waits for nothing.
+    // With "dsmode: local" these modules run in cloud-init's first stage, which does not wait for a network.
     cloud_init_modules: ["write-files", "growpart", "resizefs", "bootcmd"],
     cloud_config_modules: [],
     cloud_final_modules: [],
@@ -54,12 +53,12 @@ export function cloudSeedFiles(seed: CloudSeed): ReadonlyMap<string, string> {
       file("/run/systemd/system/livelab-ssh.service", UNIT, "0644"),
     ],
     bootcmd: [
-      ["usermod", "--password", "*", "root"], // sshd lets nobody in whose account is locked
+      ["usermod", "--password", "*", "root"], // sshd refuses logins to a locked account
       ["systemctl", "stop", "--no-block", ...NOT_WANTED],
       ["systemctl", "start", "--no-block", "livelab-ssh.service"],
     ],
   };
-  // JSON is YAML, and needs no rules of its own for quoting.
+  // JSON is valid YAML, and JSON.stringify() quotes all special characters.
   return new Map([
     ["meta-data", JSON.stringify({ "instance-id": "livelab", "local-hostname": "builder", dsmode: "local" })],
     ["user-data", `#cloud-config\n${JSON.stringify(userData)}\n`],

@@ -1,7 +1,6 @@
 /**
- * The sandbox's stage store: what each stage wrote, a folder a key (DESIGN D7), stacked by overlayfs.
- * A layer that is there is whole: it is written under another name and renamed when its stage has ended well.
- * Not here: keys (stage-key.ts), which layers make a release (release.ts).
+ * The sandbox's store of stages (DESIGN D7): one folder per key with the files that the stage wrote. overlayfs stacks them.
+ * Every layer in the store is complete: it is written under another name, and renamed after its stage has succeeded.
  */
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,20 +11,20 @@ import type { LivelabHome } from "../../home/home.js";
 import { removeTree } from "../../home/remove-tree.js";
 import type { StageResult } from "../builder-machine.js";
 
-/** What is known of a finished layer. */
+/** The record of a finished layer, in layer.json. */
 const layerInfo = z.object({
   stage: z.string(),
   /** How long the stage took, in milliseconds. */
   durationMs: z.number(),
 });
 
-/** A layer being written; disposing of it without commit() or moveTo() removes it. */
+/** A layer that is being written. Disposing of it without commit() or moveTo() removes it. */
 export interface OpenLayer extends AsyncDisposable {
   readonly upper: string;
   readonly work: string;
-  /** Makes it a layer of the store; when another process was faster, its equal is kept. */
+  /** Adds it to the store. If another process was faster, keeps that process's equal layer instead. */
   commit(info: StageResult): Promise<void>;
-  /** Keeps what was written so far elsewhere, for looking at a failed stage. */
+  /** Moves the files of a failed stage to `folder`, for inspection. */
   moveTo(folder: string): Promise<void>;
 }
 
@@ -43,12 +42,12 @@ export class LayerStore {
     return join(this.#home.layers, key, "fs");
   }
 
-  /** What is known of a layer, or undefined when there is none of that key. */
+  /** The record of a layer, or undefined if the store has no layer with that key. */
   async find(key: string): Promise<StageResult | undefined> {
     try {
       return layerInfo.parse(JSON.parse(await readFile(join(this.#home.layers, key, "layer.json"), "utf8")));
     } catch {
-      return undefined; // none, or one that a power cut left without its record
+      return undefined; // no layer, or one without its record after a power failure
     }
   }
 
@@ -78,9 +77,8 @@ export class LayerStore {
     };
   }
 
-  /** Drops one layer. */
   async remove(key: string): Promise<void> {
-    // Renamed first, so that a layer half removed is never taken for a whole one.
+    // Rename it first, so that a partly removed layer is never mistaken for a complete one.
     const layer = join(this.#home.layers, key);
     if (await isThere(layer)) {
       await using doomed = await Draft.begin(layer, this.#asRoot);

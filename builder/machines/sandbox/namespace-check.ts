@@ -1,7 +1,6 @@
 /**
- * Whether this host lets livelab run the sandbox, found out by doing in small what the sandbox does.
+ * Checks whether this host lets livelab run the sandbox. namespace-trial.sh tries the sandbox's operations on a small scale.
  * Sources: user_namespaces(7), subuid(5), newuidmap(1), Documentation/filesystems/overlayfs.rst.
- * Not here: what is tried (namespace-trial.sh).
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,7 +15,7 @@ import { namespaceRefusal, startInNamespaces } from "./namespaces.js";
 import { layOutOverlay } from "./overlay.js";
 
 export interface NamespaceTrial {
-  /** The trial is made in its folder of machines: the file system there has to bear overlayfs. */
+  /** The trial runs in its folder of machines, because the file system there has to support overlayfs. */
   readonly home: LivelabHome;
   /** Folder with namespace-trial.sh. */
   readonly scripts: string;
@@ -26,21 +25,21 @@ export interface NamespaceTrial {
 
 const LONGEST_TRIAL_MS = 10_000;
 
-/** Asks for namespaces, then runs the trial the way the sandbox is run. */
+/** Creates namespaces, then runs the trial in the same way as the sandbox. */
 export async function checkNamespaces(trial: NamespaceTrial): Promise<HostCheck> {
   const name = "namespaces for the sandbox";
   const { asRoot } = trial;
   const refusal = await namespaceRefusal(asRoot);
   const failure = refusal === undefined ? await failureOfTrial(trial) : { tried: "", reason: firstLine(refusal) };
   if (failure === undefined) {
-    return { name, state: "ok", detail: asRoot ? "made as root" : "made in a user namespace" };
+    return { name, state: "ok", detail: asRoot ? "created as root" : "created in a user namespace" };
   }
   const remedy = `${remedyFor(failure, asRoot)}${asRoot ? "" : "; or run as root"}`;
   return { name, state: "missing", detail: failure.reason, remedy };
 }
 
 interface TrialFailure {
-  /** What the trial had come to; empty when it never began. */
+  /** The last part that the trial began; empty if it did not start. */
   readonly tried: string;
   readonly reason: string;
 }
@@ -71,10 +70,10 @@ async function failureOfTrial({ home, scripts, asRoot }: NamespaceTrial): Promis
   };
 }
 
-/** As many layers as a whole release has, with the state that a failed stage left and the empty one below all. */
+/** As many layers as a complete release has, plus the layer of a failed stage and the empty layer at the bottom. */
 const TRIAL_LAYERS = stageNames.length + 2;
 
-/** Lays out the trial's folder: root/, upper/, work/, and the mount overlay/, whose lowest layer has the folder old/. */
+/** Creates the trial's files: root/, upper/, work/, and the mount overlay/, whose lowest layer contains the folder old/. */
 async function layOutTrial(folder: string, asRoot: boolean): Promise<void> {
   const within = (name: string): string => join(folder, name);
   const lower = Array.from({ length: TRIAL_LAYERS }, (_, index) => within(`layer-${index}`));
@@ -86,26 +85,26 @@ async function layOutTrial(folder: string, asRoot: boolean): Promise<void> {
 const RANGES =
   'give this user 65536 ids of its own in /etc/subuid and /etc/subgid: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER"';
 
-/** What to do about the first thing that failed. */
+/** The remedy for the first operation that failed. */
 function remedyFor({ tried, reason }: TrialFailure, asRoot: boolean): string {
   switch (tried) {
     case "ids":
       return RANGES;
     case "mounts":
-      return "this host forbids mounts that a machine needs, as some containers and AppArmor do: run livelab outside the container; on Ubuntu 24.04 sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0";
+      return "a container or AppArmor forbids mounts that a machine needs: run livelab outside the container; on Ubuntu 24.04 run sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0";
     case "overlay":
       return "set LIVELAB_HOME to a folder on a local ext4, xfs or btrfs, on Linux 5.11 or newer";
   }
   if (/ENOENT|unrecognized option/.test(reason)) return "install util-linux 2.38 or newer (setpriv, unshare)";
   if (asRoot) {
-    return "this host forbids namespaces even to root, as some containers do: allow CAP_SYS_ADMIN, or run livelab outside the container";
+    return "this host, probably a container, forbids namespaces even to root: allow CAP_SYS_ADMIN, or run livelab outside the container";
   }
   if (/\/etc\/sub[ug]id|range .* not allowed/.test(reason)) return RANGES;
   if (/new[ug]idmap/.test(reason)) return "install uidmap: its newuidmap and newgidmap must be setuid root";
   return "allow user namespaces: sudo sysctl user.max_user_namespaces=65536 kernel.unprivileged_userns_clone=1 (the second on older Debian only)";
 }
 
-/** @throws BuilderError NO_NAMESPACES with the reason and the remedy (exit 3) */
+/** Checks that the sandbox can run. @throws BuilderError NO_NAMESPACES with the reason and the remedy (exit 3) */
 export async function assertNamespaces(trial: NamespaceTrial): Promise<void> {
   const check = await checkNamespaces(trial);
   if (check.state === "ok") return;

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Tries what a builder machine asks of the kernel (sandbox-init.sh). Each line on stdout names what is tried next,
-# so that the last one tells at what it ended (namespace-check.ts).
-# Environment: TRIAL (folder in LIVELAB_HOME that namespace-check.ts laid out: root/, upper/, work/, overlay/).
+# Tries the kernel features that a builder machine needs (sandbox-init.sh). Each line on stdout names the next part, so that
+# the last line shows which part failed (namespace-check.ts).
+# Environment: TRIAL (folder in LIVELAB_HOME that namespace-check.ts prepared: root/, upper/, work/, overlay/).
 set -eu
 . "${0%/*}/mount-overlay.sh"
 
@@ -16,10 +16,10 @@ mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts root
 mount --bind /dev/null upper/file
 echo overlay
 mount_overlay "$TRIAL/overlay" "$TRIAL/root"
-# A folder of a lower layer that is replaced: overlayfs has to hide the old one and mark the new one (overlayfs.rst).
+# Replaces a folder of a lower layer: overlayfs has to hide the old one and mark the new one (overlayfs.rst).
 rm -r "$TRIAL/root/old"
 mkdir "$TRIAL/root/old"
 [ -z "$(ls "$TRIAL/root/old")" ] || {
-  echo "overlayfs shows what was removed from a lower layer" >&2
+  echo "overlayfs still shows files that were removed from a lower layer" >&2
   exit 1
 }

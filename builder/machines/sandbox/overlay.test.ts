@@ -16,13 +16,13 @@ const folders = (count: number) => ({
   work: path("work"),
 });
 
-/** The values of the mount's options by name. */
+/** The mount's options: values by name. */
 async function optionsIn(folder: string): Promise<Map<string, string>> {
   const options = (await readFile(join(folder, "options"), "utf8")).split(",");
   return new Map(options.map((option) => option.split("=", 2) as [string, string]));
 }
 
-test("no value of an option is longer than the kernel takes, whatever the number of layers and their paths", async () => {
+test("no option exceeds the kernel's limit of 255 bytes, with any number of layers and with long paths", async () => {
   await using dir = await TempDir.create("overlay-test");
   for (const count of [1, 16, MOST_LAYERS]) {
     const folder = join(dir.path, String(count));
@@ -37,7 +37,7 @@ test("no value of an option is longer than the kernel takes, whatever the number
   );
 });
 
-test("the names in the options lead to the layers, in their order", async () => {
+test("the names in the options link to the layers, in the same order", async () => {
   await using dir = await TempDir.create("overlay-test");
   const folder = join(dir.path, "mount");
   const overlay = folders(12);
@@ -49,7 +49,7 @@ test("the names in the options lead to the layers, in their order", async () => 
   assert.is(await linked(options.get("workdir")), overlay.work);
 });
 
-test("only in a user namespace overlayfs keeps to the attributes of users", async () => {
+test("overlayfs gets the option userxattr only in a user namespace", async () => {
   await using dir = await TempDir.create("overlay-test");
   for (const asRoot of [true, false]) {
     await layOutOverlay(join(dir.path, String(asRoot)), folders(1), asRoot);

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Process 1 of a sandbox builder machine, run by namespaces.ts with the host's tools.
-# Puts the machine's root together, leaves the host's tree behind, and serves SSH on stdin and stdout.
-# Environment: MACHINE (folder of this machine with root/, run/, and the mounts that overlay.ts laid out: root-overlay/ and
+# Process 1 of a sandbox builder machine. namespaces.ts runs it with the host's tools.
+# Assembles the machine's root, leaves the host's file tree, and serves SSH on stdin and stdout.
+# Environment: MACHINE (folder of this machine with root/, run/, and the mounts that overlay.ts prepared: root-overlay/ and
 #   release-overlay/), STAMP.
 set -eu
 . "${0%/*}/mount-overlay.sh"
@@ -35,5 +35,5 @@ mount_overlay "$MACHINE/release-overlay" "$release"
 cd "$root"
 mkdir -p .host
 pivot_root . .host
-# Not exec: a shell as process 1 reaps the orphans that maintainer scripts leave.
+# Process 1 is a shell, not sshd: a shell reaps the orphans that maintainer scripts leave.
 exec chroot . /bin/sh /run/livelab/serve.sh

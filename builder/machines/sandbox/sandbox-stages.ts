@@ -1,4 +1,4 @@
-/** Stages in the sandbox: each in namespaces of its own, what it writes in a layer of overlayfs. */
+/** Stages in the sandbox: each stage runs in its own namespaces, and overlayfs collects the files that it writes in a layer. */
 import { readdir } from "node:fs/promises";
 import { isThere } from "../../../base/is-there.js";
 import { BuilderError } from "../../builder-error.js";
@@ -43,12 +43,12 @@ export class SandboxStages implements BuilderMachines {
     return new SandboxStages(options, await baseKey(options.set, options.scripts, options.asRoot));
   }
 
-  /** The layer of that key. */
+  /** The record of the layer with that key. */
   async find(key: string): Promise<StageResult | undefined> {
     return this.layers.find(key);
   }
 
-  /** @throws BuilderError NO_NAMESPACES, BASE_FAILED, HOST_DISK_FULL; the inputs are in the store */
+  /** The inputs must be in the store. @throws BuilderError NO_NAMESPACES, BASE_FAILED, HOST_DISK_FULL */
   async ready(): Promise<void> {
     const { home, scripts, asRoot } = this.#options;
     await assertNamespaces({ home, scripts, asRoot });
@@ -109,7 +109,7 @@ export class SandboxStages implements BuilderMachines {
     writable?: { readonly upper: string; readonly work: string },
   ): Promise<Sandbox> {
     const { home, scripts, asRoot, signal } = this.#options;
-    if (this.#base === undefined) throw new Error("the sandbox was not readied");
+    if (this.#base === undefined) throw new Error("the sandbox is not ready: ready() was not called");
     return Sandbox.start({
       home,
       base: this.#base,
@@ -121,7 +121,7 @@ export class SandboxStages implements BuilderMachines {
   }
 }
 
-const WHY_LOST = "ended (a lack of memory can do that)";
+const WHY_LOST = "ended unexpectedly (possibly out of memory)";
 
 const inside = ({ ssh }: Sandbox): Omit<BuilderMachine, typeof Symbol.asyncDispose> => ({
   ssh,

@@ -1,8 +1,7 @@
 /**
- * The sandbox builder machine (DESIGN D5): Linux namespaces over a base, one release mounted, SSH on a pipe.
- * It has no network device but its loopback; the gateway comes in by reverse forward.
+ * The sandbox builder machine (DESIGN D5): Linux namespaces, a base as root, one mounted release, and SSH on a pipe.
+ * Its only network device is the loopback. It reaches the gateway through a port that SSH forwards.
  * Sources: namespaces(7), sshd(8) "-i", Documentation/filesystems/overlayfs.rst.
- * Not here: what is run in it (stage-run.ts), how the base came to be (base.ts).
  */
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,12 +14,12 @@ import type { LivelabHome } from "../../home/home.js";
 import { namespaceError, startInNamespaces } from "./namespaces.js";
 import { layOutOverlay } from "./overlay.js";
 
-/** One release as a machine shows it at /data/debian-live/<stamp>. */
+/** The release that a machine shows at /data/debian-live/<stamp>. */
 export interface ReleaseView {
   readonly stamp: string;
   /** Folders of the layers below, newest first; may be empty. */
   readonly lower: readonly string[];
-  /** What takes the writes, two folders of one file system (overlayfs); absent: they are thrown away. */
+  /** Folders that receive the writes, on one file system (overlayfs). @default writes are discarded */
   readonly writable?: { readonly upper: string; readonly work: string };
 }
 
@@ -44,7 +43,7 @@ export class Sandbox implements AsyncDisposable {
     this.#resources = resources;
   }
 
-  /** @throws BuilderError NO_NAMESPACES with what unshare, mount or sshd said */
+  /** Starts a machine. @throws BuilderError NO_NAMESPACES with the output of unshare, mount or sshd */
   static async start(options: SandboxOptions): Promise<Sandbox> {
     const { home, release, asRoot, signal } = options;
     await using cleanup = new DisposableStack();
@@ -95,7 +94,7 @@ export class Sandbox implements AsyncDisposable {
       return new Sandbox(ssh, cleanup.move());
     } catch (error) {
       signal?.throwIfAborted();
-      // The shell's own words say more than a handshake that never came.
+      // The shell's messages explain more than a failed handshake.
       started.process.kill("SIGKILL");
       const { stderr, cause } = await started.exited;
       if (stderr.trim() !== "") throw namespaceError("the sandbox did not start", stderr, cause);

@@ -1,6 +1,6 @@
 /**
- * The lock's kernel, which builder VMs run: its package; and as a file, for finding out whether KVM runs one on a host
- * that has no other kernel to try with. Cut out of its .deb with the host's tar and xz.
+ * The kernel in the lock, which builder VMs run: its version, and its file. A host without another kernel uses the file to
+ * test whether KVM works. The host's tar and xz extract it from its .deb.
  */
 import { join } from "node:path";
 import { isThere } from "../../../base/is-there.js";
@@ -15,14 +15,14 @@ const PACKAGE = /^linux-image-(\d.*)$/;
 
 function kernelPackage(lock: Lock): LockedDeb {
   const deb = lock.set("vm").packages.find(({ name }) => PACKAGE.test(name));
-  if (deb === undefined) throw new InputError("MALFORMED", "set vm of the lock has no kernel");
+  if (deb === undefined) throw new InputError("MALFORMED", "lock set vm has no package linux-image-*");
   return deb;
 }
 
-/** Its version, as `uname -r` says it. @throws InputError MALFORMED for a lock without one */
+/** The version of the kernel, as `uname -r` prints it. @throws InputError MALFORMED if the lock has no kernel */
 export const lockedKernelVersion = (lock: Lock): string => kernelPackage(lock).name.replace(PACKAGE, "$1");
 
-/** @returns its path, or undefined where the store has no kernel or the host no tar or xz */
+/** Extracts the kernel unless it exists. @returns its path, or undefined if the store has no kernel or the host no tar or xz */
 export async function findLockedKernel(home: LivelabHome, store: Store, lock: Lock): Promise<string | undefined> {
   const deb = kernelPackage(lock);
   const target = join(home.vm, `vmlinuz-${deb.digest.hex.slice(0, 16)}`);
@@ -33,6 +33,6 @@ export async function findLockedKernel(home: LivelabHome, store: Store, lock: Lo
     await extractFile(path, "./boot/vmlinuz-*", target);
     return target;
   } catch {
-    return undefined; // without it KVM is not tried, which is told
+    return undefined; // without a kernel KVM is not tested, and the accelerator's reason says so
   }
 }

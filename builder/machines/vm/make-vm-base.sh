@@ -1,8 +1,7 @@
 #!/bin/sh
-# Makes the packages base of the builder VM in a throw-away machine whose root is the sandbox's base: that root with
-# ZFS added is what the VM will run. Environment: GATEWAY, SOURCE_DATE_EPOCH, FILES (folder with builder/ and vm/ of the
-# project), OUT (folder below /tmp, made here: gets vmlinuz, initrd, root.squashfs).
-# Not here: what runs at boot (those files), what runs in the VM (stages).
+# Makes the packages base of the builder VM in a temporary machine whose root is the sandbox's base. The VM's root is that
+# root with ZFS added. Environment: GATEWAY, SOURCE_DATE_EPOCH, FILES (folder with builder/ of the project), OUT (folder below
+# /tmp, created by this script for vmlinuz, initrd and root.squashfs).
 set -eu
 umask 022
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -12,7 +11,7 @@ printf 'deb [trusted=yes] %s/vm/ ./\n' "$GATEWAY" >/etc/apt/sources.list
 apt-get -q update
 apt-get -q -y -o Dpkg::Use-Pty=0 install zfsutils-linux busybox
 
-# The kernel's package is only unpacked: its scripts would make an initramfs, and of its modules few are wanted.
+# Only unpack the kernel's package: its scripts would make an initramfs, and the VM needs only a few of its modules.
 work=$(mktemp -d)
 cd "$work"
 apt-get -q download "$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: //p')"
@@ -22,7 +21,7 @@ dpkg-deb -x zfs-modules.deb kernel
 version=$(basename kernel/lib/modules/*)
 depmod -b kernel "$version"
 
-# Modules in the order of their loading, each after what it needs; builtin ones have no file.
+# Prints the files of modules in loading order, each after its dependencies. Built-in modules have no file.
 needs() {
   for module in "$@"; do modprobe -d kernel -S "$version" --show-depends "$module"; done |
     sed -n 's|^insmod \([^ ]*\).*|\1|p' | awk '!seen[$0]++'
@@ -30,7 +29,7 @@ needs() {
 needs virtio_pci virtio_blk squashfs overlay >initramfs.list
 needs virtio_pci virtio_blk squashfs overlay virtio_console virtio_rng qemu_fw_cfg zfs >root.list
 
-# The initramfs: busybox and the modules that the root's disk takes.
+# The initramfs: busybox, and the modules that are needed to mount the root.
 mkdir -p initramfs/bin initramfs/modules initramfs/dev initramfs/proc initramfs/lower initramfs/writes initramfs/root
 cp "$FILES/builder/machines/vm/vm-initramfs-init.sh" initramfs/init
 chmod 755 initramfs/init
@@ -60,10 +59,10 @@ install -m 755 "$FILES/builder/channel/serve-ssh.sh" /usr/lib/livelab/serve-ssh.
 cd /
 rm -rf "$work" /var/lib/apt/lists/* /var/cache/apt/* /var/log/* /etc/hostid
 : >/etc/apt/sources.list
-# A mount of the root alone: what is mounted below it stays out.
+# A bind mount of the root excludes the file systems that are mounted below it.
 mkdir -p /mnt/root
 mount --bind / /mnt/root
-# Not compressed: an emulated processor reads it sooner than it unpacks it.
+# Not compressed: an emulated processor reads it faster than it decompresses it.
 mksquashfs /mnt/root "$OUT/root.squashfs" -noappend -no-progress -no-xattrs -no-exports -noI -noD -noF -noX \
   -wildcards -e 'proc/*' 'sys/*' 'dev/*' 'run/*' 'tmp/*' 'data/*' 'mnt/*' '.host'
 umount /mnt/root

@@ -1,6 +1,6 @@
 /**
- * What the pool of the builder VM holds, kept beside its disk, so that a question about it needs no machine.
- * The pool is the truth: the record is written anew whenever a machine has looked.
+ * The record of the stages in the builder VM's pool, stored next to its disk, so that livelab can read it without a machine.
+ * The pool is authoritative: livelab rewrites the record whenever a machine has listed the pool.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import type { LivelabHome } from "../../home/home.js";
 
 const poolRecord = z.object({
   version: z.literal(1),
-  /** The pool was made: a disk on which it cannot be found is not a new one. */
+  /** Whether the pool was created. If so, a disk without a pool is damaged, not new. */
   created: z.boolean(),
   stages: z.array(
     z.object({
@@ -25,10 +25,10 @@ const poolRecord = z.object({
 
 export type PoolRecord = z.infer<typeof poolRecord>;
 
-/** Where it is kept. */
+/** Path of the record. */
 export const poolRecordFile = (home: LivelabHome): string => join(home.vm, "pool.json");
 
-/** The record, or that of a pool not made yet where there is none; one that cannot be read says nothing of stages. */
+/** Reads the record. No file means that the pool does not exist yet; an unreadable file, that its stages are unknown. */
 export async function readPoolRecord(file: string): Promise<PoolRecord> {
   try {
     return poolRecord.parse(JSON.parse(await readFile(file, "utf8")));
@@ -37,12 +37,12 @@ export async function readPoolRecord(file: string): Promise<PoolRecord> {
   }
 }
 
-/** Writes the record whole or not at all. */
+/** Writes the record atomically. */
 export async function savePoolRecord(file: string, record: PoolRecord): Promise<void> {
   await replaceFile(file, `${JSON.stringify(record, null, 2)}\n`);
 }
 
-/** What pool.sh prints: a line "snapshot <name> <key> <ms>" a stage. */
+/** Parses the output of pool.sh: a line "snapshot <name> <key> <ms>" for each stage. */
 export function parsePoolStages(text: string): PoolRecord["stages"] {
   return text.split("\n").flatMap((line) => {
     const [word, snapshot, key, ms] = line.split(" ");

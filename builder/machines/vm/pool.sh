@@ -1,21 +1,24 @@
 #!/bin/sh
-# What the builder VM does with its pool (DESIGN D7); livelab sends it with each call, as standard input of `sh -s`.
-#   pool.sh open MAY_CREATE           imports the pool, makes it where there is none and MAY_CREATE is "yes"; sweeps
-#   pool.sh begin STAMP STAGE FROM    the release as the stage with key FROM left it ("-": empty), mounted, writable
-#   pool.sh commit STAMP STAGE KEY MS takes the snapshot of a stage that ended well
-#   pool.sh show STAMP FROM [STAGE]   a clone of that state, mounted in the release's place; where STAGE was the last to
-#                                     begin after it, of what that left
-#   pool.sh drop STAMP...             destroys these releases and gives the freed room back to the host
+# The commands that the builder VM runs on its pool (DESIGN D7). livelab sends this file with each call, on the standard
+# input of `sh -s`.
+#   pool.sh open MAY_CREATE           imports the pool, or creates it if it cannot be imported and MAY_CREATE is "yes"; then
+#                                     removes old clones for inspection
+#   pool.sh begin STAMP STAGE FROM    mounts the release, writable, in the state after the stage with key FROM ("-": empty)
+#   pool.sh commit STAMP STAGE KEY MS takes the snapshot of a stage that succeeded
+#   pool.sh show STAMP FROM [STAGE]   mounts a clone of the state after FROM as the release; if STAGE was the last to begin
+#                                     after FROM, a clone of the files that it left
+#   pool.sh drop STAMP...             destroys these releases and returns the free space to the host
 #   pool.sh close                     exports the pool
-# After open, commit and drop the last lines printed are all that stages left: "snapshot <name> <key> <ms>".
-# A release is the dataset triton/debian-live-<stamp>; @<stage> is as it was before the stage, @<stage>-done after it.
+# open, commit and drop end their output with a line for each finished stage: "snapshot <name> <key> <ms>".
+# A release is the dataset triton/debian-live-<stamp>. Its snapshot @<stage> is the state before a stage, @<stage>-done the
+# state after it.
 # Sources: zpool-import(8), zfs-snapshot(8), zfs-clone(8), zfs-promote(8), zfs-rollback(8).
 set -eu
 pool=triton
 # A partition, because ZFS would wait for udev to label a whole disk; livelab wrote the partition table.
 disk=/dev/vdb1
 
-# No udev runs here, whose word on the disk zpool would wait for 3 s long (zpool(8), environment).
+# The VM has no udev. Without this variable zpool would wait 3 s for udev to identify the disk (zpool(8), environment).
 export ZFS_VDEV_DEVID_OPT_OUT=YES
 
 dataset() { echo "$pool/debian-live-$1"; }
@@ -26,24 +29,24 @@ list_stages() {
     awk '$1 ~ /-done$/ { print "snapshot", $1, $2, $3 }'
 }
 
-# The snapshot that the stage with a key left, the one in a dataset named first where there are several.
+# find_stage KEY DATASET: prints the snapshot of the stage with that key, preferably one of that dataset.
 find_stage() {
   list_stages | awk -v key="$1" -v own="$2@" '
     $3 == key { if (index($2, own) == 1) mine = $2; else other = $2 }
     END { print mine != "" ? mine : other }'
 }
 
-# What was only for looking at; left behind where a machine was killed.
+# Removes clones and snapshots that were made only for inspection, and that a killed machine left behind.
 sweep() {
   zfs list -H -o name -d 1 "$pool" | sed -n "/^$pool\/look-/p" | while read -r look; do zfs destroy "$look"; done
   zfs list -H -t snapshot -o name -r "$pool" | sed -n '/@look-/p' | while read -r look; do zfs destroy "$look"; done
 }
 
-# Destroys a dataset; what others were cloned from moves to them.
+# Destroys a dataset. Snapshots that other datasets were cloned from move to those datasets.
 remove() {
   exists "$1" || return 0
   zfs list -H -t snapshot -o clones -r -d 1 "$1" | tr , '\n' | grep "^$pool/" | while read -r clone; do
-    # It may have moved along with one promoted before it.
+    # The snapshot may already have moved with an earlier promoted clone.
     case $(zfs get -H -o value origin "$clone") in "$1@"*) zfs promote "$clone" ;; esac
   done
   zfs destroy -r "$1"
@@ -52,7 +55,7 @@ remove() {
 case $1 in
   open)
     if ! zpool import -f -N -d "$disk" -o cachefile=none "$pool" 2>/run/import.err; then
-      # A pool that is there and cannot be imported is never taken for none.
+      # Never treat a pool that exists and cannot be imported as a missing pool.
       if [ "$2" != yes ]; then
         cat /run/import.err >&2
         exit 1
@@ -75,7 +78,7 @@ case $1 in
       from=$(find_stage "$4" "$own")
       case $from in
         "$own@"*)
-          # A rollback destroys what is newer, and may not where others are clones of it: they take it over first.
+          # A rollback destroys newer snapshots, and fails if one of them has clones. Promote those clones first.
           zfs list -H -t snapshot -o name,clones -s createtxg -r -d 1 "$own" |
             awk -v from="$from" 'newer && $2 != "-" { print $2 } $1 == from { newer = 1 }' | tr , '\n' >/run/clones
           if [ -s /run/clones ]; then
@@ -88,7 +91,7 @@ case $1 in
       esac
       case $from in
         '')
-          echo "no stage has left $4" >&2
+          echo "the pool has no result of a stage with key $4" >&2
           exit 3
           ;;
         "$own@"*) zfs rollback -r "$from" ;;
@@ -102,7 +105,7 @@ case $1 in
     zfs mount "$own"
     ;;
   commit)
-    # A snapshot holds what was written, not what a program changed in a mapped file and the kernel has yet to write.
+    # Flush first: a snapshot does not contain changes to mapped files that the kernel has not written yet.
     sync
     zfs snapshot -o livelab:key="$4" -o livelab:ms="$5" "$(dataset "$2")@$3-done"
     list_stages
@@ -122,7 +125,7 @@ case $1 in
       *)
         from=$(find_stage "$3" "$own")
         if [ -z "$from" ]; then
-          echo "no stage has left $3" >&2
+          echo "the pool has no result of a stage with key $3" >&2
           exit 3
         fi
         zfs clone -o mountpoint="/data/debian-live/$2" -o canmount=noauto "$from" "$look"
@@ -140,7 +143,7 @@ case $1 in
     zpool export -f "$pool"
     ;;
   *)
-    echo "pool.sh: no command $1" >&2
+    echo "pool.sh: unknown command: $1" >&2
     exit 2
     ;;
 esac

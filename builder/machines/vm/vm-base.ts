@@ -1,7 +1,7 @@
 /**
- * The packages base: kernel, initramfs and root of the builder VM, made of the lock sets "base" and "vm" alone.
- * It is made in a machine whose root is the sandbox's base; keyed by its inputs and never written to afterwards.
- * Not here: the shell part (make-vm-base.sh), machines upon it (vm.ts).
+ * The packages base: kernel, initramfs and root of the builder VM. make-vm-base.sh makes it from the lock sets "base" and
+ * "vm" alone, in a machine whose root is the sandbox's base. Its key is a digest of its inputs. A finished base is never
+ * changed.
  */
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -26,13 +26,13 @@ import { NO_RELEASE } from "../builder-machine.js";
 import { copyOverSsh } from "../copy-out.js";
 import type { RootBuilder } from "../root-builder.js";
 
-/** What a builder VM boots. */
+/** The files that a builder VM boots. */
 export interface VmBase {
-  /** Tells this base from any other. */
+  /** Identifies the base: the result of vmBaseKey(). */
   readonly key: string;
   readonly kernel: string;
   readonly initrd: string;
-  /** A squashfs. */
+  /** The root file system, a squashfs. */
   readonly root: string;
 }
 
@@ -40,32 +40,32 @@ export interface VmBaseRequest {
   readonly home: LivelabHome;
   readonly store: Store;
   readonly lock: Lock;
-  /** Of vmBaseKey(). */
+  /** The result of vmBaseKey(). */
   readonly key: string;
   /** Folder that holds package.json. */
   readonly projectRoot: string;
   /** Starts a machine whose root is the sandbox's base. */
   readonly openRootBuilder: () => Promise<RootBuilder>;
-  /** Path of the ZFS modules for the kernel of set "vm". */
+  /** Path of the .deb with the ZFS modules for the kernel of set "vm". */
   readonly modules: string;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
 
-/** What becomes part of the VM's root or makes it, below the project's folder. */
+/** Files that make the VM's root or become part of it, relative to the project's folder. */
 const VM_FILES = [
   "builder/machines/vm/make-vm-base.sh",
   "builder/machines/vm/vm-initramfs-init.sh",
   "builder/machines/vm/vm-init.sh",
   "builder/channel/serve-ssh.sh",
 ];
-/** In the machine that makes it. */
+/** Folders in the machine that makes the base. */
 const FILES_INSIDE = "/tmp/vm-files";
 const MADE_INSIDE = "/tmp/vm-base";
-/** Longest making, in milliseconds; it took 8 s (measured), and where the root builder is emulated minutes. */
+/** Time limit for making the base, in milliseconds; it took 8 s (measured), and minutes in an emulated machine. */
 const LIMIT_MS = 30 * 60_000;
 
-/** Key of the packages base of a lock. @param madeIn digest of the cloud image that was asked for to make it in */
+/** Key of the packages base of a lock. @param madeIn digest of the requested cloud image, in which the base is made */
 export async function vmBaseKey(
   { lock, projectRoot, stageFolder }: Pick<VmBaseRequest, "lock" | "projectRoot"> & { readonly stageFolder: string },
   madeIn: Digest | undefined,
@@ -78,7 +78,10 @@ export async function vmBaseKey(
   return digestOf(parts);
 }
 
-/** Finds the base or makes it. @throws BuilderError BASE_FAILED, HOST_DISK_FULL; StageError STAGE_OUTPUT; what openRootBuilder throws */
+/**
+ * Makes the base unless it exists.
+ * @throws BuilderError BASE_FAILED, HOST_DISK_FULL; StageError STAGE_OUTPUT; errors of openRootBuilder()
+ */
 export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
   const { home, key, progress } = request;
   const folder = join(home.bases, key);
@@ -93,7 +96,7 @@ export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
         await draft.commit();
       } catch (error) {
         if (!isDiskFullError(firstError(error))) throw error;
-        throw new BuilderError("HOST_DISK_FULL", `no room for the builder VM's root in ${home.bases}`, {
+        throw new BuilderError("HOST_DISK_FULL", `no space left for the builder VM's root in ${home.bases}`, {
           hint: "free about 1 GiB there (livelab gc), or set LIVELAB_HOME to a larger disk; then build again",
           cause: error,
         });
@@ -103,7 +106,7 @@ export async function ensureVmBase(request: VmBaseRequest): Promise<VmBase> {
   return vmBaseAt(home, key);
 }
 
-/** The files of a base that is there. */
+/** The paths of an existing base. */
 export function vmBaseAt(home: LivelabHome, key: string): VmBase {
   const folder = join(home.bases, key);
   return {

@@ -1,17 +1,17 @@
 /**
- * The builder VM's second disk: a sparse file with one partition, in which the pool is.
- * Source of the layout: the master boot record of the IBM PC (UEFI 2.10, 5.2.1): four 16-byte entries at byte 446, 55 AA at 510.
+ * The builder VM's second disk: a sparse file with one partition, which contains the pool.
+ * Source of the layout: the master boot record (UEFI 2.10, 5.2.1): four 16-byte entries at byte 446, 55 AA at 510.
  */
 import { open } from "node:fs/promises";
 import { createRawDisk } from "../../../vm/disk-image.js";
 import { Draft } from "../../home/draft.js";
 
-/** What the guest sees; the file takes what is written. A release takes 2 GiB. */
+/** Size of the disk in the guest. The file uses only as much space as the guest has written. A release needs 2 GiB. */
 const POOL_DISK_BYTES = 64 * 2 ** 30;
 const SECTOR_BYTES = 512;
-/** 1 MiB, as partitioning tools do. */
+/** The partition begins at 1 MiB, the default of partitioning tools. */
 const FIRST_SECTOR = 2048;
-/** "Solaris /usr & Apple ZFS"; nobody reads it. */
+/** Partition type "Solaris /usr & Apple ZFS". ZFS does not check it. */
 const TYPE = 0xbf;
 
 /** Makes the disk. @throws VmError DISK_NOT_MADE */

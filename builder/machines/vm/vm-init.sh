@@ -1,6 +1,7 @@
 #!/bin/sh
-# Process 1 of a builder VM: what a machine needs to run stages, then SSH on its port for ever. It has no network but lo.
-# Keys come from the firmware's configuration device (QEMU docs/specs/fw_cfg): made for this machine, on no disk.
+# Process 1 of a builder VM: prepares the machine for stages, then serves SSH on its port until the machine ends. Its only
+# network device is lo. The SSH keys are made for this machine only. They come through the firmware configuration device
+# (QEMU docs/specs/fw_cfg), so they are on no disk.
 set -eu
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 

@@ -1,7 +1,6 @@
 #!/bin/sh
-# First process of a builder VM, in its initramfs: the root is the first disk (a squashfs, never written to) under
-# a tmpfs that takes all writes, so that each machine begins alike.
-# Not here: what the machine is for (vm-init.sh).
+# First process of a builder VM, in its initramfs. Mounts the first disk (a read-only squashfs) as the root, with a tmpfs that
+# receives all writes, so that every machine starts in the same state. Then starts vm-init.sh.
 export PATH=/bin
 busybox mount -t devtmpfs dev /dev
 busybox mount -t proc proc /proc

@@ -5,7 +5,7 @@ import { builderMemoryMib } from "./vm-spec.js";
 const test = suite("builder VM's spec");
 const GIB = 2 ** 30;
 
-test("the builder VM has half of the memory that livelab may use, between 1.5 and 4 GiB", () => {
+test("the builder VM gets half of the memory that livelab may use, at least 1.5 GiB and at most 4 GiB", () => {
   assert.is(builderMemoryMib(64 * GIB), 4096);
   assert.is(builderMemoryMib(4 * GIB), 2048);
   assert.is(builderMemoryMib(2 * GIB), 1536);

@@ -1,6 +1,5 @@
 /**
- * What a builder VM consists of, and the keys by which livelab and its guest know each other.
- * Not here: running it (vm.ts).
+ * The hardware of a builder VM, and the keys with which livelab and the guest authenticate each other.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,28 +12,28 @@ import type { VmBase } from "./vm-base.js";
 
 export interface VmParts {
   readonly base: VmBase;
-  /** The pool's disk, raw. Nobody else may use it while the machine runs. */
+  /** Path of the pool's disk, raw. No other process may use it while the machine runs. */
   readonly disk: string;
   readonly verdict: AcceleratorVerdict;
 }
 
-/** Guest memory in MiB: the throw-away root and the compiling of ZFS live in it; a host with little gives half of its own. */
+/** Limits of the guest memory in MiB. All writes to the root are in it, e.g. while ZFS is compiled. */
 const MEMORY_MIB = { most: 4096, least: 1536 };
 const PORT = "org.livelab.ssh";
-/** The third disk, over which files are copied to the host. */
+/** The third disk, through which files are copied to the host. */
 export const OUTBOX_INSIDE = "/dev/vdc";
 
-/** What one machine has to itself. */
+/** The files of one machine. */
 export interface VmPaths {
-  /** Folder of makeVmKeys(). */
+  /** Folder that makeVmKeys() filled. */
   readonly keys: string;
-  /** Where QEMU is to listen for whoever speaks SSH. */
+  /** Path of the unix socket on which QEMU listens for the SSH connection. */
   readonly socket: string;
-  /** A disk of OUTBOX_BYTES. */
+  /** Path of a raw disk of OUTBOX_BYTES. */
   readonly outbox: string;
 }
 
-/** Memory of a builder VM, in MiB. @param hostBytes all that livelab may use */
+/** Memory of a builder VM in MiB. @param hostBytes all memory that livelab may use */
 export const builderMemoryMib = (hostBytes: number): number =>
   Math.max(MEMORY_MIB.least, Math.min(MEMORY_MIB.most, Math.floor(hostBytes / 2 ** 21)));
 
@@ -49,8 +48,8 @@ export function vmSpec({ base, disk, verdict }: VmParts, { keys, socket, outbox 
       kind: "kernel",
       kernelPath: base.kernel,
       initrdPath: base.initrd,
-      // norandmaps: at every exec of a program that lies elsewhere in memory QEMU translates its code anew; emulated, a
-      // hundred took 4.3 s with random addresses and 0.5 s without (QEMU 7.2).
+      // norandmaps: QEMU translates a program's code again if an exec loads it at another address. Under emulation a
+      // hundred execs took 4.3 s with random addresses and 0.5 s without (QEMU 7.2).
       append: "console=ttyS0 quiet panic=-1 mitigations=off norandmaps",
     },
     disks: [
@@ -68,7 +67,7 @@ export function vmSpec({ base, disk, verdict }: VmParts, { keys, socket, outbox 
   };
 }
 
-/** Makes the keys of one machine, and of those that go on from its state. */
+/** Makes the keys of one machine, and of the machines that are restored from its saved state. */
 export async function makeVmKeys(folder: string): Promise<void> {
   const host = generateSshKeyPair();
   const client = generateSshKeyPair();
@@ -83,7 +82,7 @@ export async function makeVmKeys(folder: string): Promise<void> {
   }
 }
 
-/** What SSH takes of a folder that makeVmKeys() filled. */
+/** Reads the SSH options from a folder that makeVmKeys() filled. */
 export async function readVmKeys(
   folder: string,
 ): Promise<Pick<SshConnectOptions, "username" | "privateKey" | "hostKey">> {

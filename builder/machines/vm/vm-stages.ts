@@ -1,7 +1,6 @@
 /**
- * Stages in the builder VM: each in a machine of its own, what it writes in a ZFS snapshot of the release's dataset
- * on the second disk (DESIGN D7). One machine at a time uses the disk.
- * Not here: the machine (vm.ts), what is said to the pool inside (pool.sh), the base (vm-base.ts).
+ * Stages in the builder VM: each stage runs in its own machine, and a ZFS snapshot of the release's dataset on the second
+ * disk keeps the files that it writes (DESIGN D7). Only one machine at a time uses the disk. pool.sh manages the pool inside.
  */
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -50,9 +49,9 @@ export interface VmStagesOptions {
   readonly home: LivelabHome;
   readonly store: Store;
   readonly lock: Lock;
-  /** Makes the packages base. */
+  /** The sandbox, which makes the packages base. */
   readonly sandbox: BuilderMachines;
-  /** Makes it instead, where it is given. */
+  /** A cloud image that makes the packages base instead of the sandbox. */
   readonly cloudBase: CloudImageSource | undefined;
   readonly proxy: ProxySettings;
   /** Folder that holds package.json. */
@@ -64,13 +63,13 @@ export interface VmStagesOptions {
   readonly signal: AbortSignal;
 }
 
-/** Status of pool.sh for a stage whose snapshot is not there. */
+/** Exit status of pool.sh if the snapshot of a stage is missing. */
 const NOT_THERE = 3;
-/** For one command of pool.sh, in milliseconds with KVM; emulated they took 2 s (measured). */
+/** Time limit for one command of pool.sh, in milliseconds with KVM; emulated they took 2 s (measured). */
 const POOL_LIMIT_MS = 60_000;
-/** For destroying releases and giving their room back, in milliseconds with KVM. */
+/** Time limit for destroying releases and returning their space to the host, in milliseconds with KVM. */
 const DROP_LIMIT_MS = 10 * 60_000;
-/** For exporting the pool at a machine's end, in milliseconds with KVM; not exporting it loses nothing. */
+/** Time limit for exporting the pool when a machine ends, in milliseconds with KVM. Without the export no data is lost. */
 const CLOSE_LIMIT_MS = 5_000;
 
 export class VmStages implements BuilderMachines {
@@ -93,23 +92,23 @@ export class VmStages implements BuilderMachines {
     return new VmStages(options, await vmBaseKey(options, options.cloudBase?.digest));
   }
 
-  /** That of the accelerator's verdict, once it is there. */
+  /** The scale of the accelerator's verdict; 1 before ready(). */
   get timeScale(): number {
     return this.#ready?.verdict.timeScale ?? 1;
   }
 
-  /** The snapshot that the stage left. */
+  /** The record of the stage's snapshot. */
   async find(key: string): Promise<StageResult | undefined> {
     if (!(await isThere(this.#disk))) return undefined;
     const found = (await readPoolRecord(this.#recordFile)).stages.find((stage) => stage.key === key);
     return found && { stage: stageOf(found.snapshot), durationMs: found.durationMs };
   }
 
-  /** Finds the packages base or makes it, and the ZFS modules in it. */
+  /** Makes the packages base, and the ZFS modules for it, unless they exist. */
   async #ensureBase(): Promise<VmBase> {
     const { cloudBase } = this.#options;
     const openRootBuilder = (): Promise<RootBuilder> => this.#openRootBuilder();
-    // Asked for each time, that stage build_zfs finds them: no emulated machine is to compile them.
+    // Make the modules even if the base exists: stage build_zfs needs them, and must not compile them in an emulated machine.
     const modules = await ensureZfsModules({ ...this.#options, openRootBuilder });
     return ensureVmBase({
       ...this.#options,
@@ -119,7 +118,7 @@ export class VmStages implements BuilderMachines {
     });
   }
 
-  /** The sandbox, or where the host refuses that, the machine of the profile's cloud image. */
+  /** Opens the sandbox. If the host refuses it, opens a machine with the profile's cloud image. */
   async #openRootBuilder(): Promise<RootBuilder> {
     const { sandbox, progress, lock } = this.#options;
     try {
@@ -127,7 +126,7 @@ export class VmStages implements BuilderMachines {
     } catch (error) {
       if (!(error instanceof BuilderError && error.code === "NO_NAMESPACES")) throw error;
       const { cloudImage } = lock.profile;
-      progress.note(`the builder VM is made in ${cloudImage}, because ${error.message}`);
+      progress.note(`making the builder VM's root in ${cloudImage}, because ${error.message}`);
       return this.#openCloudRootBuilder(parseCloudBase(cloudImage, undefined));
     }
     return sandbox.show({ stamp: NO_RELEASE, stages: [] });
@@ -155,8 +154,8 @@ export class VmStages implements BuilderMachines {
   }
 
   /**
-   * @throws BuilderError BASE_FAILED, HOST_DISK_FULL, BUSY; VmError KVM_UNUSABLE and others of QEMU's start;
-   * the inputs are in the store
+   * The inputs must be in the store.
+   * @throws BuilderError BASE_FAILED, HOST_DISK_FULL, BUSY; VmError KVM_UNUSABLE and others of QEMU's start
    */
   async ready(): Promise<void> {
     await this.#readyWith(await this.#ensureBase());
@@ -169,7 +168,7 @@ export class VmStages implements BuilderMachines {
     }
   }
 
-  /** Readies machines upon a base that is there. */
+  /** Prepares machines with an existing base. */
   async #readyWith(base: VmBase): Promise<void> {
     const { home, projectRoot, accelerator, progress, signal } = this.#options;
     const verdict = await decideAccelerator({
@@ -192,7 +191,7 @@ export class VmStages implements BuilderMachines {
         await this.#keepRecord(await session.pool(["commit", stamp, stage, key, String(Math.round(durationMs))]));
         await session[Symbol.asyncDispose]();
       },
-      // The dataset stays as it is; the next stage rolls it back, a shell shows a clone of it.
+      // The dataset keeps its state. The next stage rolls it back; a shell shows a clone of it.
       keepFailed: () => session[Symbol.asyncDispose](),
       [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
     };
@@ -216,20 +215,20 @@ export class VmStages implements BuilderMachines {
   }
 
   /**
-   * Starts a machine with the base that is there, and makes nothing for it. What cannot be dropped that way is left, and a
-   * note says why.
+   * Starts a machine with the existing base; never makes a base. Snapshots that cannot be removed this way stay, and a note
+   * gives the reason.
    */
   async collectGarbage(kept: readonly KeptRelease[]): Promise<number> {
     const { stages } = await readPoolRecord(this.#recordFile);
     const mine = kept.filter(({ machine }) => machine === "vm");
-    // By key, not by stamp: a release may be made of what others left.
+    // Select by key, not by stamp: a release may use stages of other releases.
     const keys = new Set(mine.flatMap((release) => release.stages.map(({ key }) => key)));
     const needed = new Set(stages.filter(({ key }) => keys.has(key)).map(({ snapshot }) => stampOf(snapshot)));
     const doomed = [...new Set(stages.map(({ snapshot }) => stampOf(snapshot)))].filter(
       (stamp) => !needed.has(stamp) && !mine.some((release) => release.stamp === stamp),
     );
     if (mine.length === 0 || !(await isThere(this.#disk))) {
-      // Nothing in it is wanted, or it is gone: no machine has to be started for that.
+      // The disk holds nothing that is needed, or it is missing: delete it without starting a machine.
       await this.#lockDisk();
       await rm(this.#disk, { force: true });
       await rm(this.#recordFile, { force: true });
@@ -240,7 +239,7 @@ export class VmStages implements BuilderMachines {
     const left = `the builder VM keeps the snapshots of ${doomed.join(", ")}`;
     const base = vmBaseAt(home, this.baseKey);
     if (!(await isThere(base.root))) {
-      progress.note(`${left}: there is no root to start it with; after livelab build, livelab gc drops them`);
+      progress.note(`${left}: its root is missing. Run livelab build, then livelab gc`);
       return 0;
     }
     try {
@@ -256,18 +255,18 @@ export class VmStages implements BuilderMachines {
   }
 
   #vmOptions(): VmOptions {
-    if (this.#ready === undefined) throw new Error("the builder VM was not readied");
+    if (this.#ready === undefined) throw new Error("the builder VM is not ready: ready() was not called");
     const { base, verdict } = this.#ready;
     const { home, progress, signal } = this.#options;
     return { home, base, disk: this.#disk, verdict, signal, progress };
   }
 
-  /** Taken once, and kept until this process ends: a build is not to lose the disk between two stages. */
+  /** Takes the lock once and keeps it until this process ends: a build must not lose the disk between two stages. */
   async #lockDisk(): Promise<void> {
     this.#lock ??= await OwnerLock.take(join(this.#options.home.vm, "lock"), "the builder VM");
   }
 
-  /** A disk that is new has no pool yet, whatever the record of an older one says. */
+  /** Creates the disk if it is missing. A new disk has no pool, so the record of an older disk is removed. */
   async #ensureDisk(): Promise<void> {
     if (await isThere(this.#disk)) return;
     await rm(this.#recordFile, { force: true });
@@ -276,7 +275,7 @@ export class VmStages implements BuilderMachines {
 
   #diskFull(message: string): BuilderError {
     return new BuilderError("HOST_DISK_FULL", message, {
-      hint: `free some space in ${this.#options.home.root} (livelab gc), then go on: livelab build -r STAMP`,
+      hint: `free some space in ${this.#options.home.root} (livelab gc), then resume: livelab build -r STAMP`,
     });
   }
 
@@ -284,7 +283,7 @@ export class VmStages implements BuilderMachines {
     await savePoolRecord(this.#recordFile, { version: 1, created: true, stages: parsePoolStages(printed) });
   }
 
-  /** A machine with the pool imported and `words` done; disposing of it exports the pool and ends the machine. */
+  /** Starts a machine, imports the pool and runs the command `words`. Disposing exports the pool and ends the machine. */
   async #open(words?: readonly string[]): Promise<PoolSession> {
     await using cleanup = new DisposableStack();
     await this.#lockDisk();
@@ -296,21 +295,21 @@ export class VmStages implements BuilderMachines {
       this.#pool(vm, command, limitMs * timeScale);
     const { created } = await readPoolRecord(this.#recordFile);
     await this.#keepRecord(await pool(["open", created ? "no" : "yes"]));
-    // A machine that died has nothing more to say; its pool is as it was at its last transaction.
+    // A machine that died cannot export its pool; the pool keeps the state of its last transaction.
     cleanup.defer(() => pool(["close"], CLOSE_LIMIT_MS).catch(() => undefined));
     if (words !== undefined) await pool(words);
     const resources = cleanup.move();
     return { vm, pool, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
   }
 
-  /** Runs pool.sh in a machine. @returns what it printed @throws BuilderError POOL_FAILED, MACHINE_DIED */
+  /** Runs pool.sh in a machine. @returns its output @throws BuilderError POOL_FAILED, LAYER_GONE, MACHINE_DIED */
   async #pool(vm: BuilderVm, words: readonly string[], limitMs: number): Promise<string> {
     const { signal } = this.#options;
     const closing = words[0] === "close";
     const limit = limitSignal({
       limitMs,
       signal: closing ? undefined : signal,
-      onLimit: overdue(`"${words[0]}" of the builder VM's pool`, limitMs),
+      onLimit: overdue(`command ${words[0]} on the builder VM's pool`, limitMs),
     });
     try {
       const { status, stdout, stderr } = await vm.ssh.exec(`sh -s -- ${words.join(" ")}`, {
@@ -318,16 +317,16 @@ export class VmStages implements BuilderMachines {
         signal: limit,
       });
       if (status === 0) return stdout.toString();
-      const said = `the builder VM's pool: ${words[0]} failed: ${stderr.trim()}`;
+      const said = `command ${words[0]} on the builder VM's pool failed: ${stderr.trim()}`;
       if (status === NOT_THERE) throw new BuilderError("LAYER_GONE", said, { hint: "livelab build" });
-      const remedy = `where the pool is beyond repair, remove ${this.#disk}: all stages are run again then`;
+      const remedy = `if the pool cannot be repaired, remove ${this.#disk} and build again; this repeats all stages`;
       throw new BuilderError("POOL_FAILED", said, words[0] === "open" ? { hint: remedy } : {});
     } catch (error) {
       throw await this.#whatHappened(vm, error);
     }
   }
 
-  /** What a connection that was lost tells of the machine; any other error as it is. */
+  /** Converts the error of a lost connection to the error of the machine. Returns any other error unchanged. */
   async #whatHappened(vm: BuilderVm, error: unknown): Promise<unknown> {
     if (!(error instanceof SshError)) return error;
     const byHost = await vm.hostFailure();
@@ -340,7 +339,7 @@ export class VmStages implements BuilderMachines {
 
 interface PoolSession extends AsyncDisposable {
   readonly vm: BuilderVm;
-  /** Runs one command of pool.sh. @param limitMs with KVM @default POOL_LIMIT_MS */
+  /** Runs one command of pool.sh. @param limitMs time limit in milliseconds with KVM. @default POOL_LIMIT_MS */
   readonly pool: (words: readonly string[], limitMs?: number) => Promise<string>;
   [Symbol.asyncDispose](): Promise<void>;
 }

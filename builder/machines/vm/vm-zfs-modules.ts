@@ -1,6 +1,6 @@
 /**
- * The ZFS modules for the builder VM's kernel: the artifact of stage build_zfs, for both run the locked kernel (DESIGN D7).
- * Compiled here only where no build has made them yet, in whatever machine makes the base.
+ * The ZFS modules for the builder VM's kernel: the artifact of stage build_zfs, because VM and image use the same locked kernel
+ * (DESIGN D7). They are compiled only if no build has stored them yet, in the machine that makes the base.
  */
 import { join } from "node:path";
 import type { Progress } from "../../../base/progress/progress.js";
@@ -31,10 +31,10 @@ export interface ZfsModulesRequest {
   readonly signal: AbortSignal;
 }
 
-/** It took 5 min (measured, 2 processors); an emulated machine takes 20 times that. */
+/** Time limit in milliseconds. Compiling took 5 min (measured, 2 processors); an emulated machine needs 20 times that. */
 const LIMIT_MS = 180 * 60_000;
 
-/** Finds the modules or compiles them. @returns path of the .deb in the store @throws StageError STAGE_FAILED */
+/** Compiles the modules unless the store has them. @returns path of the .deb in the store @throws StageError STAGE_FAILED */
 export async function ensureZfsModules(request: ZfsModulesRequest): Promise<string> {
   const { home, store, lock, stageFolder, openRootBuilder, progress } = request;
   const path = await artifactPath(home, zfsModules, { lock, stageFolder });
@@ -66,7 +66,7 @@ export async function ensureZfsModules(request: ZfsModulesRequest): Promise<stri
     if (status !== 0) {
       throw new StageError(
         "STAGE_FAILED",
-        `the builder VM's ZFS modules could not be compiled, status ${status}:\n${tail}\nall of it: ${logFile}`,
+        `compiling the builder VM's ZFS modules failed, status ${status}:\n${tail}\nwhole log: ${logFile}`,
       );
     }
     await keepArtifact(rootBuilder.ssh, file, path, signal);

@@ -1,8 +1,7 @@
 /**
- * The builder VM (DESIGN D1, D2, D5): the packages base under QEMU, SSH on a virtio-serial port, no network device,
- * the pool's disk as its second, a disk for what goes out as its third. A machine that was booted once is kept as a
- * saved state, from which others start.
- * Not here: what is done with the pool (vm-stages.ts, pool.sh), the guest's side (vm-init.sh, serve-ssh.sh).
+ * The builder VM (DESIGN D1, D2, D5): the packages base under QEMU, with SSH on a virtio-serial port and no network device.
+ * The second disk holds the pool (vm-stages.ts, pool.sh); the third copies files to the host. livelab boots a machine once and
+ * saves its state, from which the next machines start. In the guest run vm-init.sh and serve-ssh.sh.
  */
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -40,37 +39,40 @@ export interface VmOptions extends VmParts {
   readonly progress: Progress;
 }
 
-/** From the start of the firmware to SSH, in milliseconds with KVM; it took 2 s there by estimate, 9 s emulated. */
+/** Time limit from the firmware's start to SSH, in milliseconds with KVM; it took 9 s emulated, an estimated 2 s with KVM. */
 const BOOT_LIMIT_MS = 30_000;
-/** From a restored state to SSH, in milliseconds with KVM. */
+/** Time limit from a restored state to SSH, in milliseconds with KVM. */
 const RESTORE_LIMIT_MS = 5_000;
 const HANDSHAKE_LIMIT_MS = 10_000;
-/** A guest that hung is told as such after 24 times so long, in milliseconds: emulated on a busy host ones were silent for 20 s. */
+/**
+ * Interval of keepalives, in milliseconds. After 24 intervals without data the guest counts as hung; emulated guests on a busy
+ * host were silent for 20 s.
+ */
 const KEEPALIVE_MS = 5_000;
-/** For QEMU to tell why it ended, in milliseconds. */
+/** Wait for QEMU's exit status after a lost connection, in milliseconds. */
 const EXIT_LIMIT_MS = 5_000;
-/** For the same, when the machine did not come up: its port closes with it. In milliseconds. */
+/** The same wait after a failed start, in milliseconds. It is shorter, because the port closes together with the machine. */
 const FAILED_START_LIMIT_MS = 2_000;
-/** For the guest to wait for its next session after one has ended, in milliseconds with KVM. */
+/** Time for the guest to get from the end of a session to waiting for the next, in milliseconds with KVM. */
 const SETTLE_MS = 300;
 
-/** Whether a start from a saved state failed for what that state is, not for the host. */
+/** Whether a start from a saved state failed because of that state, not because of the host. */
 const isOfTheState = (error: unknown): error is Error =>
   (error instanceof VmError && ["STATE_REJECTED", "GUEST_SILENT", "PORT_CLOSED", "KVM_FAILED"].includes(error.code)) ||
   error instanceof SshError ||
-  (error as NodeJS.ErrnoException).code === "ENOENT"; // its keys
+  (error as NodeJS.ErrnoException).code === "ENOENT"; // the state's keys are missing
 
-/** Folder with what the last machine left that did not come up. */
+/** Folder with the logs of the last machine that failed to start. */
 const lastFailure = (home: LivelabHome): string => join(home.vm, "last-failure");
 
 async function keepTraces(workDir: string, target: string): Promise<void> {
   await rm(target, { recursive: true, force: true });
-  await rename(workDir, target).catch(() => undefined); // nothing was begun
+  await rename(workDir, target).catch(() => undefined); // the machine failed before it had a work folder
 }
 
 /**
- * What a guest or QEMU did is no defect of livelab; it is reported with where to look. What KVM did is the host's matter,
- * and its verdict is dropped.
+ * Converts the error of a failed start. A failure of the guest or of QEMU is not a defect of livelab: the error names the
+ * folder with the logs. A failure of KVM is a fault of the host: it also removes the stored verdict on KVM.
  */
 async function notStarted(thrown: unknown, home: LivelabHome): Promise<unknown> {
   const error = firstError(thrown);
@@ -82,7 +84,7 @@ async function notStarted(thrown: unknown, home: LivelabHome): Promise<unknown> 
     error instanceof SshError || (error instanceof VmError && error.kind === "internal") || isOfTheState(error);
   if (!guests) return thrown;
   return new BuilderError("MACHINE_DIED", `the builder VM did not start: ${(error as Error).message}`, {
-    hint: `see what it left: ${lastFailure(home)}`,
+    hint: `read the logs in ${lastFailure(home)}`,
     cause: error,
   });
 }
@@ -109,8 +111,8 @@ export class BuilderVm implements BuilderMachine {
   }
 
   /**
-   * Starts a machine: from the saved state if there is one that loads, else by booting.
-   * @throws BuilderError MACHINE_DIED when it does not come up; VmError as launchMachine does for what the host lacks
+   * Starts a machine from the saved state, or boots it if no state exists or the state does not load.
+   * @throws BuilderError MACHINE_DIED if it does not start; VmError as launchMachine() if the host lacks something
    */
   static async start(options: VmOptions): Promise<BuilderVm> {
     return BuilderVm.#startAny(options).catch(async (error) => {
@@ -127,9 +129,7 @@ export class BuilderVm implements BuilderMachine {
         options.signal.throwIfAborted();
         const error = firstError(thrown);
         if (!isOfTheState(error)) throw thrown;
-        options.progress.note(
-          `the builder VM's saved state is of no use and was dropped: ${error.message.split("\n")[0]}`,
-        );
+        options.progress.note(`removed the builder VM's unusable saved state: ${error.message.split("\n")[0]}`);
         await rm(folder, { recursive: true, force: true });
       }
     }
@@ -138,14 +138,14 @@ export class BuilderVm implements BuilderMachine {
     return await BuilderVm.#launch(options, keys.path, undefined);
   }
 
-  /** Whether a state is saved from which such machines start. */
+  /** Whether a saved state exists for these options. */
   static async isPrepared(options: VmOptions): Promise<boolean> {
     return await isThere(await stateFolder(options));
   }
 
   /**
-   * Boots a machine and saves its state for those to come.
-   * A host that cannot (no room, say) does without: its machines boot each time.
+   * Boots a machine and saves its state for the next machines.
+   * If the host cannot save it, e.g. for lack of space, every machine boots.
    */
   static async prepare(options: VmOptions): Promise<void> {
     const folder = await stateFolder(options);
@@ -155,7 +155,7 @@ export class BuilderVm implements BuilderMachine {
       await mkdir(part);
       await makeVmKeys(part);
       await using vm = await BuilderVm.#launch(options, part, undefined);
-      // What a stage begins and ends with is read from the disk once, and is in every machine's memory then.
+      // Read the programs that every stage runs from the disk once, so that the saved memory contains them.
       const warmUp = "zpool version; zfs version; tar --version; sh -c true";
       await vm.ssh.exec(warmUp, { signal: options.signal }).catch(async (error) => {
         options.signal.throwIfAborted();
@@ -170,17 +170,17 @@ export class BuilderVm implements BuilderMachine {
       if (!(error instanceof VmError && error.code === "STATE_NOT_SAVED")) {
         throw await notStarted(thrown, options.home);
       }
-      options.progress.note(`builder VMs will boot each time: ${error.message}`);
+      options.progress.note(`every builder VM has to boot, because its state cannot be saved: ${error.message}`);
     }
   }
 
-  /** @param keys folder with the keys that the guest has or will get */
+  /** Starts QEMU and connects. @param keys folder with the keys that the restored guest has, or that the booted guest gets */
   static async #launch(options: VmOptions, keys: string, restoreFrom: string | undefined): Promise<BuilderVm> {
     const { home, signal } = options;
     await using cleanup = new DisposableStack();
     const { path: workDir } = cleanup.use(await Draft.begin(join(home.machines, "vm")));
     const traces = new DisposableStack();
-    // A machine that did not come up leaves what it said; this runs before the folder is removed.
+    // Keep the logs of a machine that fails to start. This runs before the folder is removed.
     cleanup.use(traces);
     traces.defer(() => keepTraces(workDir, lastFailure(home)));
     await mkdir(workDir, { recursive: true });
@@ -203,7 +203,7 @@ export class BuilderVm implements BuilderMachine {
     return new BuilderVm(home, ssh, machine, outbox, cleanup.move());
   }
 
-  /** Lets the machine run and waits until it serves SSH. */
+  /** Resumes the machine and waits until it serves SSH. */
   static async #connect(
     { verdict, signal }: VmOptions,
     machine: RunningMachine,
@@ -220,14 +220,14 @@ export class BuilderVm implements BuilderMachine {
     });
   }
 
-  /** In the work folder, where it is swept if we are killed; elsewhere if that path is longer than a socket's may be. */
+  /** Chooses the work folder, which is swept if livelab is killed; a temporary folder if that path is too long for a socket. */
   static async #socketPath(workDir: string, cleanup: DisposableStack): Promise<string> {
     const path = join(workDir, "ssh");
     if (Buffer.byteLength(path) <= LONGEST_SOCKET_PATH) return path;
     return join(cleanup.use(await TempDir.createForSockets("vm")).path, "ssh");
   }
 
-  /** The error, where KVM failed under the machine; its verdict is dropped then. */
+  /** The error if KVM failed under the machine. Then it also removes the stored verdict on KVM. */
   async hostFailure(): Promise<VmError | undefined> {
     const error = await kvmFailureAtEnd(this.#machine, EXIT_LIMIT_MS);
     if (error !== undefined) await dropKvmVerdict(this.#home.root);
@@ -237,7 +237,7 @@ export class BuilderVm implements BuilderMachine {
   async whyLost(): Promise<string> {
     const exit = await waitAtMost(this.#machine.exited, { limitMs: EXIT_LIMIT_MS });
     if (exit !== undefined) return `ended: ${describeExit(exit)}`;
-    return "runs on, but answers no more";
+    return "still runs, but does not respond";
   }
 
   copyOut(folder: string, target: string, signal: AbortSignal): Promise<void> {
@@ -249,7 +249,7 @@ export class BuilderVm implements BuilderMachine {
   }
 }
 
-/** @param limitMs time for the machine to end, in milliseconds @returns undefined for one that runs on, or ended otherwise */
+/** @param limitMs wait for the machine's end, in milliseconds @returns undefined if it runs, or ended for another reason */
 async function kvmFailureAtEnd(machine: RunningMachine, limitMs: number): Promise<VmError | undefined> {
   if (machine.accelerator !== "kvm") return undefined;
   const exit = await waitAtMost(machine.exited, { limitMs });
@@ -257,8 +257,8 @@ async function kvmFailureAtEnd(machine: RunningMachine, limitMs: number): Promis
 }
 
 /**
- * Folder of the state that such machines can start from. Its name begins with the base's key and holds a digest of all
- * that QEMU or the guest's memory depends on; where files lie is not among that.
+ * Folder of the saved state for these options. Its name is the base's key and a digest of everything that QEMU or the guest's
+ * memory depends on. The paths of files are not part of it.
  */
 async function stateFolder(options: VmOptions): Promise<string> {
   const { home, base, disk, verdict } = options;
@@ -269,13 +269,13 @@ async function stateFolder(options: VmOptions): Promise<string> {
   });
   const root = await stat(base.root);
   const key = digestOf({
-    // A base that was made again has other bytes, on which a guest's memory of the old ones must not be laid.
+    // A base that was made again has different bytes, which do not match the guest's memory of the old ones.
     base: `${base.key} ${root.size} ${root.mtimeMs}`,
     argv: argv.join("\n"),
     sshd: SSHD_CONFIG,
     qemu: await readQemuVersion(await findQemu()),
     diskBytes: `${(await stat(disk)).size} ${OUTBOX_BYTES}`,
-    // What the guest found out about a host's processor it would miss on another.
+    // The guest has detected the features of this host's processor; another processor may lack them.
     processor: verdict.accelerator === "kvm" ? await processorFlags() : "",
   });
   return join(savedStates(home), `${base.key}-${key}`);
