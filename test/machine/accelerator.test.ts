@@ -1,11 +1,10 @@
-import { execFile } from "node:child_process";
 import { readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isThere } from "../../base/is-there.js";
 import { findProjectRoot } from "../../base/project-root.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { requestIn } from "../../fixtures/accelerator-request.js";
 import { ABORTS, answers, FakeQemu, type FakeQemuParts, HANGS } from "../../fixtures/fake-qemu.js";
@@ -23,7 +22,6 @@ import { VmError } from "../../vm/vm-error.js";
 const test = suite("accelerator");
 
 const FIRST_LINE = say("ttyS1", "[    0.000000] Linux version 0\r\n");
-const run = promisify(execFile);
 
 test(
   "emulates where there is no KVM, says why, and measures how slow that is",
@@ -346,7 +344,7 @@ test(
             const request = ${JSON.stringify({ ...request, signal: undefined })};
             const { accelerator } = await decideAccelerator({ ...request, signal: new AbortController().signal });
             console.log(accelerator);`;
-          return (await run(process.execPath, ["--input-type=module", "-e", text])).stdout.trim();
+          return (await runProgram(process.execPath, ["--input-type=module", "-e", text])).stdout.trim();
         }),
       );
       assert.equal(verdicts, ["kvm", "kvm", "kvm"]);
