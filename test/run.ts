@@ -11,6 +11,7 @@ import { LivelabError, UsageError } from "../base/livelab-error.js";
 import { watchOutput } from "../base/lost-output.js";
 import { findProjectRoot } from "../base/project-root.js";
 import { type Check, runCheck } from "./runner/check.js";
+import { memoryFolder } from "./runner/memory-folder.js";
 import type { Outcome } from "./runner/outcome.js";
 import { outcomeLines, summaryLines, total } from "./runner/report-lines.js";
 import { runTestFile } from "./runner/run-test-file.js";
@@ -75,8 +76,11 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
     console.log(outcomeLines(outcome));
   };
   const check = (each: Check) => run(runCheck(each, root));
-  const file = ({ name, path, kind }: TestFile) =>
-    run(runTestFile(path, { name, timeoutMs: FILE_TIMEOUT_MS[kind], env: process.env, signal }));
+  const inMemory = await memoryFolder(process.env);
+  const file = ({ name, path, kind }: TestFile) => {
+    const tempParent = kind === "unit" ? inMemory : undefined; // machines have large disks
+    return run(runTestFile(path, { name, timeoutMs: FILE_TIMEOUT_MS[kind], env: process.env, tempParent, signal }));
+  };
   const filesOf = (wanted: TestKind) => files.filter(({ kind }) => kind === wanted);
 
   // Checks and scenarios load half of livelab; a run of a single file does not need it.

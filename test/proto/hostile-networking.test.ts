@@ -8,7 +8,12 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { jqThatKnows } from "../../fixtures/networking-orders.js";
 import { FakeInitramfs, shells } from "../../fixtures/proto-initramfs.js";
+
+/** The scripts of early boot that read networking.json. */
+const scripts = ["live-premount/triton-networking", "live-bottom/triton-networking"];
 
 const test = suite("proto: hostile networking.json");
 const folder = join(findProjectRoot(), "fixtures/hostile-networking");
@@ -71,11 +76,21 @@ function strangeLines(text: string): readonly string[] {
     });
 }
 
+let answers: TempDir;
+let jq: string;
+test.before(async () => {
+  answers = await TempDir.create("networking-orders");
+  const documents = await Promise.all(names.map((name) => readFile(join(folder, name))));
+  jq = await jqThatKnows(answers.path, documents, "52:54:00:aa:00:01");
+});
+test.after(() => answers[Symbol.asyncDispose]());
+
 for (const name of names) {
   test(`early boot survives ${name}, reports what console.txt lists, and writes only lines of the grammar`, async () => {
     const json = await readFile(join(folder, name));
     await using initramfs = await FakeInitramfs.create({
       shell,
+      programs: { jq },
       env: { BOOTIF: "01-52-54-00-AA-00-01" },
       files: {
         "sys/class/net/admin0/address": "",
@@ -83,8 +98,7 @@ for (const name of names) {
         "etc/triton-networking.json.hash": createHash("sha1").update(json).digest("hex"),
       },
     });
-    await initramfs.run("live-premount/triton-networking");
-    await initramfs.run("live-bottom/triton-networking");
+    await initramfs.run(...scripts);
 
     assert.is(`${(await initramfs.console()).join("\n")}\n`, said.get(name));
     const written = await readdir(initramfs.path("run/systemd/network")).catch(() => []);

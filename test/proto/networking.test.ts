@@ -9,7 +9,12 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { TempDir } from "../../base/temp-dir.js";
+import { jqThatKnows } from "../../fixtures/networking-orders.js";
 import { FakeInitramfs, type FakeInitramfsOptions, shells } from "../../fixtures/proto-initramfs.js";
+
+/** The scripts of early boot that read networking.json. */
+const scripts = ["live-premount/triton-networking", "live-bottom/triton-networking"];
 
 const test = suite("proto: networking");
 const tables = join(findProjectRoot(), "fixtures/proto-networking");
@@ -34,15 +39,24 @@ const env = { BOOTIF: "01-52-54-00-AA-00-01" };
 
 const sha1 = (text: string | Buffer): string => createHash("sha1").update(text).digest("hex");
 
+let answers: TempDir;
+let jq: string;
+test.before(async () => {
+  answers = await TempDir.create("networking-orders");
+  const documents = await Promise.all(cases.map((name) => readFile(join(tables, `${name}.json`))));
+  jq = await jqThatKnows(answers.path, documents, "52:54:00:aa:00:01");
+});
+test.after(() => answers[Symbol.asyncDispose]());
+
 type Part = Pick<FakeInitramfsOptions, "shell" | "files">;
 
 /** Runs both networking scripts and returns their complete output as one text. */
 async function outcome({ shell, files }: Part): Promise<string> {
   const json = files?.["etc/triton-networking.json"];
   const hash = json === undefined ? {} : { "etc/triton-networking.json.hash": sha1(json) };
-  await using initramfs = await FakeInitramfs.create({ shell, env, files: { ...sysfs, ...hash, ...files } });
-  await initramfs.run("live-premount/triton-networking");
-  await initramfs.run("live-bottom/triton-networking");
+  const programs = shell === shells[0] ? {} : { jq }; // jq itself is the same in each shell
+  await using initramfs = await FakeInitramfs.create({ shell, env, programs, files: { ...sysfs, ...hash, ...files } });
+  await initramfs.run(...scripts);
   assert.is(await initramfs.read("dev/tty0"), await initramfs.read("dev/ttyS1"), "both consoles say the same");
   return [
     ...(await initramfs.console()),
@@ -132,9 +146,8 @@ for (const shell of shells) {
         "etc/triton-networking.json": json,
         ...(hash === null ? {} : { "etc/triton-networking.json.hash": hash }),
       };
-      await using initramfs = await FakeInitramfs.create({ shell, env, files });
-      await initramfs.run("live-premount/triton-networking");
-      await initramfs.run("live-bottom/triton-networking");
+      await using initramfs = await FakeInitramfs.create({ shell, env, programs: { jq }, files });
+      await initramfs.run(...scripts);
       const said = (await initramfs.console()).join("\n");
       assert.match(said, "triton: network admin0 10.77.0.41/24");
       assert.is(said.includes("triton: error: networking.json"), expected !== undefined, said);
@@ -145,8 +158,7 @@ for (const shell of shells) {
   test(`${shellName}: the new root resolves the host's own name`, async () => {
     const json = await readFile(join(tables, "full.json"), "utf8");
     await using initramfs = await FakeInitramfs.create({ shell, files: { "etc/triton-networking.json": json } });
-    await initramfs.run("live-premount/triton-networking");
-    await initramfs.run("live-bottom/triton-networking");
+    await initramfs.run(...scripts);
     assert.is(
       await initramfs.read("root/etc/hosts"),
       "127.0.0.1 localhost\n127.0.1.1 cn7.example.com cn7\n::1 localhost ip6-localhost ip6-loopback\n",
@@ -155,8 +167,7 @@ for (const shell of shells) {
 
   test(`${shellName}: without networking.json and BOOTIF the image's hostname stays, and the console reports it`, async () => {
     await using initramfs = await FakeInitramfs.create({ shell, files: { "root/etc/hostname": "image\n" } });
-    await initramfs.run("live-premount/triton-networking");
-    await initramfs.run("live-bottom/triton-networking");
+    await initramfs.run(...scripts);
     assert.is(await initramfs.read("root/etc/hostname"), "image\n");
     assert.match((await initramfs.console()).join("\n"), "triton: error: no hostname: neither networking.json nor");
   });

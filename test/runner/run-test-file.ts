@@ -20,6 +20,8 @@ export interface TestFileOptions {
   /** Time between SIGTERM and SIGKILL, and for a test's processes to end after it, in milliseconds. @default 2_000 */
   readonly graceMs?: number;
   readonly env: NodeJS.ProcessEnv;
+  /** Folder for the file's own temp folder, with a short path. @default the temp folder of this host */
+  readonly tempParent?: string | undefined;
   /** Ends the run before its limit, e.g. on Ctrl-C. */
   readonly signal?: AbortSignal;
 }
@@ -33,8 +35,11 @@ const TEST_SOCKET_BYTES = 64;
 /** Runs a test file. Its failure is an outcome, not an error. @param file path of a JavaScript module */
 export async function runTestFile(file: string, options: TestFileOptions): Promise<Outcome> {
   const startedAt = performance.now();
-  const { graceMs = 2_000 } = options;
-  await using tempDir = await TempDir.createForSockets("test", TEST_SOCKET_BYTES);
+  const { graceMs = 2_000, tempParent } = options;
+  await using tempDir =
+    tempParent === undefined
+      ? await TempDir.createForSockets("test", TEST_SOCKET_BYTES)
+      : await TempDir.create("test", tempParent);
   await chmod(tempDir.path, 0o1777); // like /tmp: a test may start programs as another user
 
   const child = spawn(process.execPath, ["--enable-source-maps", file], {
