@@ -13,6 +13,11 @@ import { createRawDisk } from "../../vm/disk-image.js";
 
 const test = suite("builder VM");
 
+const FINDINGS = {
+  kvm: { works: true, afterMs: 700, foundAt: "2026-01-02T03:04:05Z" },
+  tcg: { afterMs: 4_000, foundAt: "2026-01-02T03:04:05Z" },
+};
+
 /** Starts a VM whose kernel does nothing, under a KVM that behaves as `kvm` says. @returns the error and the cached verdicts */
 async function startWith(kvm: string): Promise<{ error: LivelabError; findings: unknown }> {
   await using qemu = await FakeQemu.install({ kvm });
@@ -27,7 +32,7 @@ async function startWith(kvm: string): Promise<{ error: LivelabError; findings: 
   await writeFile(initrd, "initrd");
   for (const path of [root, disk]) await createRawDisk(path, 1024 * 1024);
   const memory = join(home.root, "accelerator.json");
-  await writeFile(memory, JSON.stringify({ key: "here", findings: { kvm: { works: true }, tcg: {} } }));
+  await writeFile(memory, JSON.stringify({ key: "here", findings: FINDINGS }));
   const options: VmOptions = {
     home,
     base: { key: "toy", kernel, initrd, root },
@@ -51,7 +56,7 @@ for (const [what, kvm, words] of [
       const { error, findings } = await startWith(kvm);
       assert.equal([error.code, error.kind], ["KVM_FAILED", "host"]);
       assert.match(error.message, words);
-      assert.equal(findings, { tcg: {} });
+      assert.equal(findings, { tcg: FINDINGS.tcg });
     }),
   );
 }
@@ -61,7 +66,7 @@ test(
   within(30_000, async () => {
     const { error, findings } = await startWith(`${LATER}; kill -KILL $pid; exit 0`);
     assert.equal([error.code, error.kind], ["MACHINE_DIED", "stage"]);
-    assert.equal(findings, { kvm: { works: true }, tcg: {} });
+    assert.equal(findings, FINDINGS);
   }),
 );
 
