@@ -1,6 +1,6 @@
 /**
  * Compression of the squashfs: a profile has a default, and `livelab build --compression` chooses another.
- * `npm run bench:compression` measures the cost of each; the figures are in README.md.
+ * `npm run bench:compression` measures the cost of each; the figures are in docs/build.md.
  */
 import { UsageError } from "../../base/livelab-error.js";
 import type { Profile } from "./profiles.js";
