@@ -49,7 +49,7 @@ export function addBuildCommand(program: Command, context: CommandContext): void
     .addOption(
       new Option(
         "--compression <name[:level]>",
-        "compression of the squashfs: gzip, xz or zstd (default: the profile's; README.md compares them)",
+        "compression of the squashfs: gzip, xz or zstd (default: the profile's; docs/build.md compares them)",
       ).conflicts("release"),
     )
     .addOption(outputOption(context.outRoot))
