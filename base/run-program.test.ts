@@ -48,6 +48,8 @@ test("the error names a missing program, one that is not executable and a missin
   assert.is((missing.cause as NodeJS.ErrnoException).code, "ENOENT");
   assert.match((await failureOf(runProgram("/etc/passwd"))).message, "EACCES");
   assert.match((await failureOf(runProgram("true", [], { cwd: "/livelab-none" }))).message, "/livelab-none");
+  const tooLong = await failureOf(runProgram("true", ["x".repeat(2 ** 18)])); // longer than MAX_ARG_STRLEN of execve(2)
+  assert.equal([tooLong.message, tooLong.stdout, tooLong.stderr], ["true did not start: spawn E2BIG", "", ""]);
   const cause = Object.assign(new Error("spawn sh EAGAIN"), { code: "EAGAIN", syscall: "spawn sh" });
   const result = { stdout: "", stderr: "", status: undefined, timedOut: false, cause };
   assert.match(explainSystemError(new ProgramError("sh", "did not start", result))?.message ?? "", "processes");

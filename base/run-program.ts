@@ -109,13 +109,16 @@ export async function runProgram(
   if (limit?.aborted) close();
   limit?.addEventListener("abort", close, { signal: ended.signal });
   const result = await child.finally(() => ended.abort());
-  const { stdout, stderr, exitCode: status, signal: killedBy, cause } = result;
+  const { exitCode: status, signal: killedBy, cause } = result;
+  // execa gives no output, against its types, if spawn() throws (E2BIG, ENOMEM).
+  const { stdout = "", stderr = "" }: Partial<ProgramOutput> = result;
   if (!result.failed) return { stdout, stderr };
   const timedOut = result.isCanceled && limit?.reason === overdue;
   const failure = (how: string): ProgramError =>
     new ProgramError(program, how, { stdout, stderr, status, cause, timedOut });
   if (timedOut) throw failure(`did not end in ${formatDuration(limitMs ?? 0)}`);
   if (result.isCanceled) throw limit?.reason;
+  signal?.throwIfAborted(); // Ctrl-C ends livelab and the program, which may be first
   if (result.isMaxBuffer) throw failure(`printed more than ${LONGEST_OUTPUT} characters`);
   if (status !== undefined) throw failure(`ended with status ${status}`);
   throw failure(killedBy === undefined ? `did not start: ${result.originalMessage}` : `was killed by ${killedBy}`);

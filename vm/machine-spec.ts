@@ -1,5 +1,5 @@
 /**
- * The description of a machine, as plain values. qemu-argv.ts converts it to QEMU's arguments, machine.ts runs it.
+ * The description of a machine, as plain values. qemu/qemu-argv.ts converts it to QEMU's arguments, machine.ts runs it.
  */
 
 export type Accelerator = "kvm" | "tcg";

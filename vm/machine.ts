@@ -1,6 +1,6 @@
 /**
  * A running machine: one QEMU process from its paused start to its end.
- * qemu-argv.ts makes its arguments; serial/serial-line.ts opens its console.
+ * qemu/qemu-argv.ts makes its arguments; serial/serial-line.ts opens its console.
  */
 import { access, chmod, constants, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -321,7 +321,7 @@ const within = async (work: Promise<unknown>, limitMs: number): Promise<boolean>
     { limitMs },
   )) ?? false;
 
-/** Converts a BLOCK_IO_ERROR event. Source: QEMU qapi/block-core.json; qemu-drive-args.ts and plugDisk() name the nodes. */
+/** Converts a BLOCK_IO_ERROR event. Source: QEMU qapi/block-core.json; qemu/qemu-drive-args.ts and plugDisk() name the nodes. */
 function diskError({ data }: QmpEvent, { disks }: MachineSpec, plugged: readonly DiskSpec[]): DiskError {
   const node = String(data["node-name"]);
   const [, kind, index] = /^(disk|plugged)(\d+)$/.exec(node) ?? [];

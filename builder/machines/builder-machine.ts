@@ -1,7 +1,7 @@
 /**
  * The interface of builder machines (DESIGN D5). A machine has a fresh root with the base's tools, one release at
  * /data/debian-live/<stamp>, SSH, and no network except the ports that livelab forwards.
- * The sandbox (sandbox-stages.ts) and the VM (vm-stages.ts) implement it. Callers do not need to know which one they use.
+ * The sandbox (sandbox/sandbox-stages.ts) and the VM (vm/vm-stages.ts) implement it. Callers do not need to know which one they use.
  */
 import type { LivelabError } from "../../base/livelab-error.js";
 import type { Step } from "../../base/progress/progress.js";

@@ -1,7 +1,7 @@
 /**
  * Profiles: the Debian suites and packages from which a build makes an image.
  * `livelab lock update` computes the lock (builder/lock/<profile>) from this file; a change takes effect after that command.
- * builder/inputs/mirrors.ts chooses the mirrors of this host.
+ * builder/store/mirrors.ts chooses the mirrors of this host.
  */
 import { UsageError } from "../../base/livelab-error.js";
 

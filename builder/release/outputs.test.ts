@@ -89,7 +89,7 @@ test("outputs leave a user's files and folders in the same folder unchanged, wha
   const { stdout } = await runProgram(process.execPath, [EXPORT, out], {
     env: { ...process.env, TMPDIR: dir.path },
   });
-  assert.equal(JSON.parse(stdout).told, []);
+  assert.equal(JSON.parse(stdout).errors, []);
   assert.equal((await readdir(out)).sort(), [...users, STAMP, "latest"].sort());
   for (const name of users.slice(0, 5)) assert.equal(await readdir(join(out, name)), ["precious"]);
 });
@@ -98,7 +98,7 @@ test("outputs leave a user's files and folders in the same folder unchanged, wha
 async function exportTo(
   folder: string,
   mountOptions: string,
-): Promise<{ told: { code: string; message: string; hint: string }[]; entries: string[] }> {
+): Promise<{ errors: { code: string; message: string; hint: string }[]; entries: string[] }> {
   await mkdir(join(folder, "out"));
   const { stdout } = await runProgram(
     "unshare",
@@ -117,10 +117,10 @@ const cases: [string, () => Promise<void>][] = [
     "exportOutputs() on a full disk leaves no partial outputs, and keeps the previous ones",
     async () => {
       await using dir = await TempDir.create("outputs");
-      const { told, entries } = await exportTo(dir.path, "size=2m");
-      assert.is(told[0]?.code, "HOST_DISK_FULL");
-      assert.match(told[0]?.message ?? "", join(dir.path, "out"));
-      assert.match(told[0]?.hint ?? "", `livelab build -r ${STAMP}`);
+      const { errors, entries } = await exportTo(dir.path, "size=2m");
+      assert.is(errors[0]?.code, "HOST_DISK_FULL");
+      assert.match(errors[0]?.message ?? "", join(dir.path, "out"));
+      assert.match(errors[0]?.hint ?? "", `livelab build -r ${STAMP}`);
       assert.equal(entries.sort(), [STAMP, `${STAMP}/old`]);
     },
   ],
@@ -128,8 +128,8 @@ const cases: [string, () => Promise<void>][] = [
     "exportOutputs() on a disk with enough space replaces the previous outputs",
     async () => {
       await using dir = await TempDir.create("outputs");
-      const { told, entries } = await exportTo(dir.path, "size=20m");
-      assert.equal(told, []);
+      const { errors, entries } = await exportTo(dir.path, "size=20m");
+      assert.equal(errors, []);
       const names = ["SHA256SUMS", "build.json", "filesystem.packages", "filesystem.squashfs"];
       assert.equal(entries.sort(), [STAMP, ...names.map((name) => `${STAMP}/${name}`), "latest"].sort());
     },
@@ -138,8 +138,8 @@ const cases: [string, () => Promise<void>][] = [
     "checkOutputFolder() rejects a folder on a read-only file system, also for root",
     async () => {
       await using dir = await TempDir.create("outputs");
-      const { told } = await exportTo(dir.path, "ro");
-      assert.is(told[0]?.code, "NOT_WRITABLE");
+      const { errors } = await exportTo(dir.path, "ro");
+      assert.is(errors[0]?.code, "NOT_WRITABLE");
     },
   ],
 ];

@@ -13,7 +13,7 @@ export interface KeyMaterial extends ArtifactMaterial {
   readonly baseKey: string;
   /** Digest of the proto tree. */
   readonly protoDigest: string;
-  /** Text of the file gitstatus (git-status.ts). */
+  /** Text of the file gitstatus (release/git-status.ts). */
   readonly gitStatus: string;
 }
 

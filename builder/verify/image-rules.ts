@@ -9,7 +9,7 @@ import { type ManifestEntry, ManifestMalformed, parseManifest } from "./manifest
 import { readUstar, TarBroken } from "./ustar-stream.js";
 import type { Complain, Violation } from "./violation.js";
 
-/** dpkg's folder in the squashfs: not below /var, which a dataset of the system pool may hide (postinstall.sh). */
+/** dpkg's folder in the squashfs: not below /var, which a dataset of the system pool may hide (stages/postinstall.sh). */
 const dpkgFolder = ".var/lib/dpkg";
 /** Maximum number of names in a message. */
 const MOST_NAMES = 10;

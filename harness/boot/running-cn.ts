@@ -1,6 +1,6 @@
 /**
  * Runs a CN from power-on to its report, with its headnode, machine, consoles and milestones.
- * boot.ts and scenario-boot.ts drive it; boot-outcome.ts builds the report.
+ * boot.ts and scenarios/scenario-boot.ts drive it; boot-outcome.ts builds the report.
  */
 import { loadavg } from "node:os";
 import { join } from "node:path";

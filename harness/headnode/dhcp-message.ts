@@ -11,7 +11,7 @@ export interface DhcpMessage {
   readonly xid: number;
   readonly secs: number;
   readonly flags: number;
-  /** Addresses as 32-bit numbers (ipv4.ts). */
+  /** Addresses as 32-bit numbers (cn-files/ipv4.ts). */
   readonly ciaddr: number;
   readonly yiaddr: number;
   readonly siaddr: number;

@@ -33,7 +33,7 @@ interface BootSetting {
   readonly disks?: readonly string[];
   /** Disks to plug in while the machine runs. @default none */
   readonly plugs?: readonly Plug[];
-  /** Milestones that the boot must reach. Those that are not on its way (boot-way.ts) are ignored. */
+  /** Milestones that the boot must reach. Those that are not on its way (boot/boot-way.ts) are ignored. */
   readonly milestones: readonly MilestoneName[];
 }
 

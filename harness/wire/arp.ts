@@ -4,7 +4,7 @@ import { formatMac, parseMac } from "./ethernet.js";
 export interface ArpPacket {
   readonly operation: "request" | "reply";
   readonly senderMac: string;
-  /** As a 32-bit number (ipv4.ts). */
+  /** As a 32-bit number (cn-files/ipv4.ts). */
   readonly senderIp: number;
   readonly targetMac: string;
   readonly targetIp: number;

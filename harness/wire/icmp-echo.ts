@@ -7,7 +7,7 @@ import { formatIpv4Packet, ipProtocols, parseIpv4Packet } from "./ipv4-packet.js
 
 export interface EchoPacket {
   readonly kind: "request" | "reply";
-  /** As 32-bit numbers (ipv4.ts). */
+  /** As 32-bit numbers (cn-files/ipv4.ts). */
   readonly source: number;
   readonly destination: number;
   readonly identifier: number;

@@ -7,7 +7,7 @@ import { internetChecksum } from "./internet-checksum.js";
 export const ipProtocols = { icmp: 1, tcp: 6, udp: 17 } as const;
 
 export interface Ipv4Packet {
-  /** Addresses as 32-bit numbers (ipv4.ts). */
+  /** Addresses as 32-bit numbers (cn-files/ipv4.ts). */
   readonly source: number;
   readonly destination: number;
   readonly protocol: number;

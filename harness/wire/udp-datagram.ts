@@ -6,7 +6,7 @@ import { internetChecksum } from "./internet-checksum.js";
 import { formatIpv4Fragments, ipProtocols, parseIpv4Packet } from "./ipv4-packet.js";
 
 export interface UdpDatagram {
-  /** Addresses as 32-bit numbers (ipv4.ts). */
+  /** Addresses as 32-bit numbers (cn-files/ipv4.ts). */
   readonly sourceIp: number;
   readonly sourcePort: number;
   readonly destinationIp: number;

@@ -1,5 +1,5 @@
 /**
- * The configuration of a cloud image: the files of a NoCloud seed. With them cloud-init grows the root and starts serve-ssh.sh
+ * The configuration of a cloud image: the files of a NoCloud seed. With them cloud-init grows the root and starts channel/serve-ssh.sh
  * on the virtio-serial port. The functions here are pure; cloud-machine.ts puts the files on a disk.
  * It works with cloud-init 20.2 (Debian 10) to 22.4 (Debian 12), without a network.
  * Sources: docs.cloud-init.io "NoCloud", "Cloud config modules"; cloudinit/cmd/main.py main_init for "dsmode: local".
@@ -10,7 +10,7 @@ import { SSHD_CONFIG } from "../../channel/sshd-config.js";
 export const SEED_LABEL = "CIDATA";
 
 export interface CloudSeed {
-  /** The text of serve-ssh.sh. */
+  /** The text of channel/serve-ssh.sh. */
   readonly serveScript: string;
   /** The host key of this machine, PEM. */
   readonly hostKey: string;

@@ -97,7 +97,7 @@ export class Sandbox implements AsyncDisposable {
       // The shell's messages explain more than a failed handshake.
       started.process.kill("SIGKILL");
       const { stderr, cause } = await started.exited;
-      if (stderr.trim() !== "") throw namespaceError("the sandbox did not start", stderr, cause);
+      if (stderr.trim() !== "" || cause !== undefined) throw namespaceError("the sandbox did not start", stderr, cause);
       throw error;
     }
   }

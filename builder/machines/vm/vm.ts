@@ -1,7 +1,7 @@
 /**
  * The builder VM (DESIGN D1, D2, D5): the packages base under QEMU, with SSH on a virtio-serial port and no network device.
  * The second disk holds the pool (vm-stages.ts, pool.sh); the third copies files to the host. livelab boots a machine once and
- * saves its state, from which the next machines start. In the guest run vm-init.sh and serve-ssh.sh.
+ * saves its state, from which the next machines start. In the guest run vm-init.sh and channel/serve-ssh.sh.
  */
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
