@@ -61,7 +61,10 @@ the headnode. The report's wire.pcap records its traffic, without TCP. A routed 
 --run logs in as root. If a node.config sets root's password, write the password to <node.config>.password; the headnode never
 serves that file.
 ${helpExamples(
-  ["livelab boot --networking fixtures/networking.json --node-config fixtures/node.config --run 'ip -brief address'", ""],
+  [
+    "livelab boot --networking fixtures/networking.json --node-config fixtures/node.config --run 'ip -brief address'",
+    "",
+  ],
   [
     "livelab boot --networking two.json --nic 52:54:00:99:00:39 --peer 10.99.99.60 --run 'ping -c1 10.99.99.60'",
     "boot with two NICs and a peer",

@@ -23,7 +23,7 @@ export function canBePlayed({ netmask }: CnAddress): boolean {
   return prefix >= PREFIXES.least && prefix <= PREFIXES.most;
 }
 
-/** The CN's address while it boots. @param told the address in networking.json, if it names one */
+/** The CN's address while it boots. @param address the address in networking.json, if it names one */
 export const cnAddressFor = (address: CnAddress | undefined): CnAddress =>
   address !== undefined && canBePlayed(address) ? address : defaultCnAddress;
 

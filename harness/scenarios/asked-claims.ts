@@ -44,8 +44,7 @@ export class AskedClaims {
         step.status(`${done} done, now: ${title}`);
         await this.ask(title, () => verify(subject));
       }
-      const passed = claims.filter(({ title }) => this.#asked.get(title)?.outcome === "passed").length;
-      step.result(`${passed} passed, ${claims.length - passed} failed`);
+      step.result(describeOutcomes(this.results(claims.map(({ title }) => title))));
     });
   }
 
@@ -64,6 +63,14 @@ export class AskedClaims {
 /** Whether an error is a fault of the guest (`failed`), or of livelab or the host (`broken`). */
 export const outcomeOf = (error: unknown): "failed" | "broken" =>
   error instanceof ExpectationFailed ? "failed" : "broken";
+
+/** Counts outcomes: "12 passed, 1 failed, 17 not run". "broken" and "not run" are left out if there are none. */
+export function describeOutcomes(claims: readonly Pick<ClaimResult, "outcome">[], noun = ""): string {
+  const count = (wanted: ClaimOutcome): number => claims.filter(({ outcome }) => outcome === wanted).length;
+  const rare = (["broken", "not run"] as const).filter((outcome) => count(outcome) > 0);
+  const words = [`${count("passed")} ${noun}passed`, `${count("failed")} failed`];
+  return [...words, ...rare.map((outcome) => `${count(outcome)} ${outcome}`)].join(", ");
+}
 
 const countOf = (claims: number): string => `${claims} ${claims === 1 ? "claim" : "claims"}`;
 

@@ -14,6 +14,7 @@ import type { Accelerator } from "../../vm/machine-spec.js";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../boot/boot-options.js";
 import { makeReportFolder } from "../boot/report-folder.js";
 import { HarnessError } from "../harness-error.js";
+import { describeOutcomes } from "./asked-claims.js";
 import type { Scenario } from "./scenario.js";
 import {
   bootWithoutReport,
@@ -197,9 +198,7 @@ async function runScenario(
 /** "fresh-cn: passed, 42 claims passed, 0 failed in 2 min 05 s" */
 export function describeScenarioResult({ name, passed, durationMs, boots }: ScenarioResult): string {
   const claims = boots.flatMap((boot) => boot.claims);
-  const held = claims.filter(({ outcome }) => outcome === "passed").length;
-  const counts = `${held} claims passed, ${claims.length - held} failed`;
-  return `${name}: ${passed ? "passed" : "failed"}, ${counts} in ${formatDuration(durationMs)}`;
+  return `${name}: ${passed ? "passed" : "failed"}, ${describeOutcomes(claims, "claims ")} in ${formatDuration(durationMs)}`;
 }
 
 /** Whether the fault is in livelab or in a scenario: another try, on another host, would fail as well. */

@@ -128,7 +128,7 @@ function judge(output: string, ending: Ending): string[] {
   const problems: string[] = [];
   const missed = summary.total - summary.passed;
   if (summary.total === 0) problems.push("ran no test");
-  const failures = parseUvuFailures(output);
+  const failures = parseUvuFailures(output).slice(0, missed); // more of them are a test's own output
   problems.push(...failures.map(({ title, message }) => `"${title}": ${message}`));
   const unnamed = missed - failures.length; // a hook that throws ends its suite silently
   if (unnamed > 0) problems.push(`${unnamed} of ${summary.total} tests did not run`);

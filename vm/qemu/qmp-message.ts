@@ -27,7 +27,7 @@ const qmpMessage = z.union([
       return { kind: "greeting", qemuVersion: `${major}.${minor}.${micro}` };
     }),
   z
-    .object({ event: z.string(), data: z.record(z.string(), z.unknown()).default({}) })
+    .object({ event: z.string(), data: z.record(z.string(), z.unknown()).catch({}) })
     .transform(({ event: name, data }): QmpMessage => ({ kind: "event", name, data })),
   z
     .object({ error: z.object({ class: z.string(), desc: z.string() }), id: z.unknown().optional() })
