@@ -30,7 +30,7 @@ import { needsRoot, testUnless } from "../runner/skip-test.js";
 const test = suite("machine");
 
 /** Reads a serial line until `end`. */
-async function heard(line: SerialLine, end: string): Promise<string> {
+async function readUntil(line: SerialLine, end: string): Promise<string> {
   let text = "";
   await waitAtMost(
     new Promise<void>((resolve) => {
@@ -53,7 +53,7 @@ test(
     await using machine = await launchMachine(smallMachine(disk, { serial: ["pty", "pty"] }), { workDir: dir.path });
     await using first = await SerialLine.open(machine.serialPath("ttyS0"));
     await using second = await SerialLine.open(machine.serialPath("ttyS1"));
-    const both = Promise.all([heard(first, "one."), heard(second, "two.")]);
+    const both = Promise.all([readUntil(first, "one."), readUntil(second, "two.")]);
     await sleep(200);
     assert.is(await readFile(join(dir.path, "ttyS1.log"), "utf8"), "");
     await machine.resume();
@@ -78,7 +78,7 @@ for (const [what, code, reason] of [
       await writeBootDisk(disk, say("ttyS1", "the last words."), code);
       await using machine = await launchMachine(smallMachine(disk), { workDir: dir.path });
       await using line = await SerialLine.open(machine.serialPath("ttyS1"));
-      const words = heard(line, "words.");
+      const words = readUntil(line, "words.");
       await machine.resume();
       assert.is(await words, "the last words.");
       const spoken = performance.now();
@@ -131,7 +131,7 @@ test(
     await using two = await launchIn("two");
     for (const machine of [one, two]) {
       await using line = await SerialLine.open(machine.serialPath("ttyS1"));
-      const said = heard(line, "booted");
+      const said = readUntil(line, "booted");
       await machine.resume();
       await said;
     }
