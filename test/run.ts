@@ -1,7 +1,7 @@
 /**
- * `npm test`: runs checks of the tree, unit tests, machine tests, boot scenarios, and tests of the booted image.
+ * `npm test`: runs checks of the tree, unit, program and machine tests, boot scenarios, and tests of the booted image.
  * It prints a line for each on stdout, ends with `N passed, N failed`, and exits with 0 only if something ran and all passed.
- * Usage: run.js [--checks] [--unit] [--machine] [--boot] [FILE...]; without arguments, everything. --unit runs checks, too.
+ * Usage: run.js [--checks] [--unit] [--program] [--machine] [--boot] [FILE...]; without arguments, everything. --unit runs checks, too.
  */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,6 +20,7 @@ import { findTestFiles, type TestFile, type TestKind, testFileOf } from "./runne
 /** Longest run of one file, in milliseconds. */
 const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = {
   unit: 5 * 60_000,
+  program: 5 * 60_000,
   machine: 10 * 60_000,
   image: 30 * 60_000,
 };
@@ -45,25 +46,23 @@ interface Selection {
 /** @throws UsageError BAD_ARGUMENT, NO_SUCH_TEST */
 async function select(args: readonly string[]): Promise<Selection> {
   const { values, positionals } = parse(args);
-  const { checks = false, unit = false, machine = false, boot = false } = values;
+  const { checks = false, unit = false, program = false, machine = false, boot = false } = values;
   const places = { root, dist, cwd: process.cwd(), callerCwd: process.env["INIT_CWD"] };
   const named = positionals.map((argument) => testFileOf(argument, places));
-  const everything = !checks && !unit && !machine && !boot && named.length === 0;
-  const found = (await findTestFiles(dist)).filter(
-    ({ kind }) =>
-      everything || (kind === "unit" && unit) || (kind === "machine" && machine) || (kind === "image" && boot),
-  );
+  const everything = !checks && !unit && !program && !machine && !boot && named.length === 0;
+  const wanted: Readonly<Record<TestKind, boolean>> = { unit, program, machine, image: boot };
+  const found = (await findTestFiles(dist)).filter(({ kind }) => everything || wanted[kind]);
   return { checks: everything || checks || unit, files: [...found, ...named], boot: everything || boot };
 }
 
 function parse(args: readonly string[]) {
   const flag = { type: "boolean" } as const;
   try {
-    const options = { checks: flag, unit: flag, machine: flag, boot: flag };
+    const options = { checks: flag, unit: flag, program: flag, machine: flag, boot: flag };
     return parseArgs({ args: [...args], options, allowPositionals: true });
   } catch (error) {
     throw new UsageError("BAD_ARGUMENT", (error as Error).message, {
-      hint: "Usage: npm test -- [--checks] [--unit] [--machine] [--boot] [FILE...]",
+      hint: "Usage: npm test -- [--checks] [--unit] [--program] [--machine] [--boot] [FILE...]",
     });
   }
 }
@@ -78,7 +77,7 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
   const check = (each: Check) => run(runCheck(each, root));
   const inMemory = await memoryFolder(process.env);
   const file = ({ name, path, kind }: TestFile) => {
-    const tempParent = kind === "unit" ? inMemory : undefined; // machines have large disks
+    const tempParent = kind === "unit" || kind === "program" ? inMemory : undefined; // machines have large disks
     return run(runTestFile(path, { name, timeoutMs: FILE_TIMEOUT_MS[kind], env: process.env, tempParent, signal }));
   };
   const filesOf = (wanted: TestKind) => files.filter(({ kind }) => kind === wanted);
@@ -87,7 +86,7 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
   const treeChecks = checks ? (await import("./runner/tree-checks.js")).treeChecks : [];
   const quick = [
     ...treeChecks.map((each) => () => check(each)),
-    ...longestFirst(filesOf("unit")).map((each) => () => file(each)),
+    ...[...filesOf("program"), ...longestFirst(filesOf("unit"))].map((each) => () => file(each)),
   ];
   await eachOf(quick, processors() + ONE_THAT_WAITS, signal, (work) => work());
   await eachOf(filesOf("machine"), 1, signal, file);
@@ -103,10 +102,10 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
   return outcomes;
 }
 
-/** Tests of whole programs take longest. They start first, so that none of them runs alone at the end. */
+/** Tests in test/ start shells and programs, and take longest. They start first, so that none of them runs alone at the end. */
 const longestFirst = (files: readonly TestFile[]): readonly TestFile[] => {
-  const isOfProgram = ({ name }: TestFile): boolean => name.startsWith("test/");
-  return [...files.filter(isOfProgram), ...files.filter((each) => !isOfProgram(each))];
+  const takesLong = ({ name }: TestFile): boolean => name.startsWith("test/");
+  return [...files.filter(takesLong), ...files.filter((each) => !takesLong(each))];
 };
 
 /** Runs `work` on each item in order, `width` at a time; starts no more when the signal is aborted. */

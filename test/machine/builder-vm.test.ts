@@ -6,17 +6,13 @@ import type { LivelabError } from "../../base/livelab-error.js";
 import { silentProgress } from "../../base/progress/progress.js";
 import { openHome } from "../../builder/home/home.js";
 import { BuilderVm, type VmOptions } from "../../builder/machines/vm/vm.js";
+import { FINDINGS } from "../../fixtures/accelerator-findings.js";
 import { ABORTS, FakeQemu, LATER } from "../../fixtures/fake-qemu.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { halt, writeKernel } from "../../fixtures/vm-guest-code.js";
 import { createRawDisk } from "../../vm/disk-image.js";
 
 const test = suite("builder VM");
-
-const FINDINGS = {
-  kvm: { works: true, afterMs: 700, foundAt: "2026-01-02T03:04:05Z" },
-  tcg: { afterMs: 4_000, foundAt: "2026-01-02T03:04:05Z" },
-};
 
 /** Starts a VM whose kernel does nothing, under a KVM that behaves as `kvm` says. @returns the error and the cached verdicts */
 async function startWith(kvm: string): Promise<{ error: LivelabError; findings: unknown }> {

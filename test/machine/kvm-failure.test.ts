@@ -7,6 +7,7 @@ import * as assert from "uvu/assert";
 import { isThere } from "../../base/is-there.js";
 import type { LivelabError } from "../../base/livelab-error.js";
 import { silentProgress } from "../../base/progress/progress.js";
+import { FINDINGS } from "../../fixtures/accelerator-findings.js";
 import { ABORTS, FakeQemu, LATER } from "../../fixtures/fake-qemu.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { bootImage } from "../../harness/boot/boot.js";
@@ -34,7 +35,7 @@ async function prepare(qemu: FakeQemu) {
   for (const name of ["vmlinuz", "initrd", "filesystem.squashfs"]) {
     await writeFile(join(imageDir, name), Buffer.alloc(1024 * 1024));
   }
-  await writeFile(memoryOf(qemu), JSON.stringify({ key: "here", findings: { kvm: { works: true }, tcg: {} } }));
+  await writeFile(memoryOf(qemu), JSON.stringify({ key: "here", findings: FINDINGS }));
   return { imageDir, reportDir: join(imageDir, "report"), stateDir: imageDir };
 }
 
@@ -60,7 +61,7 @@ for (const [what, kvm, words] of [
       if (report.verdict.outcome === "passed") return;
       assert.equal([report.verdict.failure.code, report.verdict.failure.kind], ["KVM_FAILED", "host"]);
       assert.match(String(report.machineEnd.kvmFailure), words);
-      assert.equal(await findingsOf(qemu), { tcg: {} });
+      assert.equal(await findingsOf(qemu), { tcg: FINDINGS.tcg });
     }),
   );
 }
@@ -94,7 +95,7 @@ test(
     await using qemu = await FakeQemu.install({ kvm: ABORTS });
     const error = (await thrownBy(bootImage(await prepare(qemu), context()))) as LivelabError;
     assert.equal([error.code, error.kind], ["KVM_FAILED", "host"]);
-    assert.equal(await findingsOf(qemu), { tcg: {} });
+    assert.equal(await findingsOf(qemu), { tcg: FINDINGS.tcg });
   }),
 );
 

@@ -16,7 +16,7 @@ async function clone() {
     "base/format.js",
     "base/format.test.js",
     "test/image/kvm.test.js",
-    "test/machine/boot.test.js",
+    "test/machine/boot.test.js", "test/project/setup.test.js",
     "test/run.js",
   ]) {
     await mkdir(join(dist, name, ".."), { recursive: true });
@@ -25,7 +25,7 @@ async function clone() {
   return { dir, places: { root: dir.path, dist, cwd: dir.path } };
 }
 
-test("test files are found in dist/, with their kind: unit, machine or image", async () => {
+test("test files are found in dist/, with their kind: unit, program, machine or image", async () => {
   const { dir, places } = await clone();
   await using _ = dir;
   assert.equal(
@@ -34,6 +34,7 @@ test("test files are found in dist/, with their kind: unit, machine or image", a
       ["base/format.test.ts", "unit"],
       ["test/image/kvm.test.ts", "image"],
       ["test/machine/boot.test.ts", "machine"],
+      ["test/project/setup.test.ts", "program"],
     ],
   );
 });

@@ -6,13 +6,18 @@ import { UsageError } from "../../base/livelab-error.js";
 import { nearestLine } from "../../harness/console/nearest-line.js";
 
 /**
- * Machine tests start QEMU or a builder machine: they take minutes and use the whole host. Image tests boot out/latest, which
- * the boot scenarios before them build if it is missing. All other tests are quick.
+ * Program tests start livelab, set-up or the test runner as users do, many times over. Machine tests start QEMU or a builder machine:
+ * they take minutes and use the whole host. Image tests boot out/latest, which the boot scenarios before them build if it is
+ * missing. All other tests are unit tests.
  */
-export type TestKind = "unit" | "machine" | "image";
+export type TestKind = "unit" | "program" | "machine" | "image";
 
 /** Kinds by folder below test/; all other tests are unit tests. */
-const KIND_BY_FOLDER: Readonly<Record<string, TestKind | undefined>> = { machine: "machine", image: "image" };
+const KIND_BY_FOLDER: Readonly<Record<string, TestKind | undefined>> = {
+  project: "program",
+  machine: "machine",
+  image: "image",
+};
 
 export interface TestFile {
   /** Source of the tests, e.g. "base/format.test.ts". */
