@@ -66,7 +66,7 @@ test("files that are not in the lock are refused; a failed stage leaves its stat
 
   const refused = await failureOf(runToyStages(context, ["toy_write", "toy_forbidden"]));
   assert.is(refused.code, "REFUSED");
-  assert.match(refused.message, "stage toy_forbidden asked for");
+  assert.match(refused.message, "stage toy_forbidden requested");
   assert.match(refused.message, "cowsay_3.03_all.deb");
   assert.is(await look(context, ["toy_write"], "ls"), "stamps\n", "what failed is rolled back");
 });
