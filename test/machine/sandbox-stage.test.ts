@@ -56,7 +56,7 @@ test("files that are not in the lock are refused, and the failure names the stag
   await using toy = await openToyRelease("stage");
   const failure = await failureOf(runToyStages(toy.context, ["toy_forbidden"]));
   assert.is(failure.code, "REFUSED");
-  assert.match(failure.message, "stage toy_forbidden asked for");
+  assert.match(failure.message, "stage toy_forbidden requested");
   assert.match(failure.message, "cowsay_3.03_all.deb");
 });
 
