@@ -3,6 +3,7 @@
  * a scenario, the values of a boot plan and the record in a boot's report are derived from the declaration.
  * To add an option, declare it and use its value, `plan.NAME`, where it acts.
  */
+import { processors } from "../../base/host-capacity.js";
 import { UsageError } from "../../base/livelab-error.js";
 import { parseCount } from "../../base/parse-count.js";
 import { transportNames } from "../headnode/headnode.js";
@@ -66,7 +67,7 @@ export interface PluggedDisk {
 }
 
 const acceleratorNames = ["auto", "kvm", "tcg"] as const;
-/** Virtual CPUs of a CN. */
+/** Virtual CPUs of a CN on a host with at least as many processors. More than the host has wait for each other's locks. */
 export const DEFAULT_CPUS = 2;
 /** Memory of a CN, in MiB. */
 export const DEFAULT_MEMORY_MIB = 2048;
@@ -224,7 +225,7 @@ export const bootOptions = {
   /** Guest memory in MiB. */
   memoryMib: { kind: "code", read: (mib = DEFAULT_MEMORY_MIB) => mib },
   /** Virtual CPUs. */
-  cpus: { kind: "code", read: (count = DEFAULT_CPUS) => count },
+  cpus: { kind: "code", read: (count = Math.min(DEFAULT_CPUS, processors())) => count },
 } as const satisfies Readonly<Record<string, BootOption>>;
 
 type Options = typeof bootOptions;
