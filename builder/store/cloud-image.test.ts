@@ -106,14 +106,14 @@ test(
   "an interrupted transfer is resumed, and its progress counts the bytes of the complete image",
   within(5_000, async () => {
     await using here = await scene("cut-once");
-    const told: string[] = [];
+    const shown: string[] = [];
     const progress: Progress = {
       ...silentProgress,
-      step: (title, work) => work({ status: (text) => told.push(`${title}: ${text}`), result: () => {} }),
+      step: (title, work) => work({ status: (text) => shown.push(`${title}: ${text}`), result: () => {} }),
     };
     await here.fetch(here.source, progress);
     assert.match(here.server.requests[1]?.range ?? "", /^bytes=[1-9]\d*-$/);
-    assert.is(told.at(-1), "fetch test-cloud: 391 KiB of 391 KiB");
+    assert.is(shown.at(-1), "fetch test-cloud: 391 KiB of 391 KiB");
   }),
 );
 

@@ -200,9 +200,9 @@ test("the report names the member with a changed byte, although the archive cann
   const place = stored.indexOf("squashfssquashfs") + 1000;
   stored.writeUInt8((stored[place] ?? 0) ^ 1, place);
   await writeFile(path, stored);
-  const told = await rulesOf(path);
-  assert.match(told, `${ARCHIVE}: the archive can be unpacked completely`);
-  assert.match(told, `${ARCHIVE}: x86_64/filesystem.squashfs: it has the SHA-1 in filesystem.squashfs.hash`);
+  const found = await rulesOf(path);
+  assert.match(found, `${ARCHIVE}: the archive can be unpacked completely`);
+  assert.match(found, `${ARCHIVE}: x86_64/filesystem.squashfs: it has the SHA-1 in filesystem.squashfs.hash`);
 });
 
 test("installerStamp reads the stamp from a name as the installer does", () => {

@@ -229,13 +229,13 @@ test("an error thrown while a file is sent reaches onDefect", async () => {
   await using cleanup = new DisposableStack();
   const transcript = cleanup.use(new Transcript(() => performance.now()));
   const defect = new TypeError("a defect of the wire");
-  let tell: (error: Error) => void = () => {};
-  const told = new Promise<Error>((resolve) => {
-    tell = resolve;
+  let report: (error: Error) => void = () => {};
+  const reported = new Promise<Error>((resolve) => {
+    report = resolve;
   });
   const find = (): PublishedContent => ({ kind: "bytes", bytes: Buffer.from("hello") });
   const service = cleanup.use(
-    new TftpService({ serverIp: "10.99.99.7", find, transcript, onDefect: (error) => tell(error) }),
+    new TftpService({ serverIp: "10.99.99.7", find, transcript, onDefect: (error) => report(error) }),
   );
   const broken = {
     take: (frame: Buffer) =>
@@ -244,7 +244,7 @@ test("an error thrown while a file is sent reaches onDefect", async () => {
       }),
   } as unknown as TftpService;
   new Client(broken).read("small");
-  assert.is(await told, defect);
+  assert.is(await reported, defect);
 });
 
 test.run();

@@ -16,7 +16,7 @@ const guest = (state: number): LacpEnd => ({
 });
 
 /** A guest's answer: it echoes the port's own end and reports `state` for itself. */
-const answer = (told: Lacpdu, state: number): Lacpdu => ({ actor: guest(state), partner: told.actor });
+const answer = (received: Lacpdu, state: number): Lacpdu => ({ actor: guest(state), partner: received.actor });
 
 function portAt(): { port: LacpPort; clock: { ms: number } } {
   const clock = { ms: 0 };

@@ -117,8 +117,8 @@ test("the wire treats two ports of one LACP partner as one: no frame returns to 
   const { activity, aggregation, synchronization, collecting, distributing } = lacpStates;
   const state = activity | aggregation | synchronization | collecting | distributing;
   for (const [index, guest] of [a, b].entries()) {
-    const told = parseLacpdu((await guest.next(isLacp)).subarray(14));
-    assert.ok(told);
+    const received = parseLacpdu((await guest.next(isLacp)).subarray(14));
+    assert.ok(received);
     const actor = { systemPriority: 1, system: macs[0], key: 1, portPriority: 1, port: index + 1, state };
     guest.send(
       formatFrame({
@@ -126,7 +126,7 @@ test("the wire treats two ports of one LACP partner as one: no frame returns to 
         destination: SLOW_PROTOCOLS_MAC,
         vlan: 0,
         etherType: etherTypes.slow,
-        payload: formatLacpdu({ actor, partner: told.actor }),
+        payload: formatLacpdu({ actor, partner: received.actor }),
       }),
     );
     const up = (frame: Buffer): boolean =>
