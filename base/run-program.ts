@@ -71,7 +71,7 @@ export interface StartedProgram extends AsyncDisposable {
 const loadExeca = () => import("execa");
 
 /** Longest output that is kept, for stdout and stderr each, in characters. */
-const LONGEST_OUTPUT = 2 ** 26;
+const LONGEST_OUTPUT = 2 ** 24;
 /** Time from SIGTERM to SIGKILL, in milliseconds. */
 const TERM_MS = 2_000;
 

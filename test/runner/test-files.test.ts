@@ -16,7 +16,8 @@ async function clone() {
     "base/format.js",
     "base/format.test.js",
     "test/image/kvm.test.js",
-    "test/machine/boot.test.js", "test/project/setup.test.js",
+    "test/machine/boot.test.js",
+    "test/project/setup.test.js",
     "test/run.js",
   ]) {
     await mkdir(join(dist, name, ".."), { recursive: true });
