@@ -5,10 +5,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { formatDuration } from "../../base/format.js";
 import type { Outcome } from "./outcome.js";
+import { stopAtLimit } from "./stop-at-limit.js";
 
 export interface BootScenariosOptions {
   /** Folder for reports; a report.json of an earlier run is removed first. */
@@ -56,23 +55,9 @@ export async function runBootScenarios(program: string, options: BootScenariosOp
 }
 
 /** Waits for the end and describes it; "exit status 0" is success. */
-async function endOf(child: ChildProcess, { timeoutMs, signal }: BootScenariosOptions): Promise<string> {
-  const ended = new Promise<string>((resolve) => {
-    child.once("error", (error) => resolve(error.message));
-    child.once("exit", (code, by) => resolve(code === null ? `was ended by ${by}` : `exit status ${code}`));
-  });
-  const limit = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]);
-  const stopped = new Promise<"stopped">((resolve) => {
-    if (limit.aborted) resolve("stopped");
-    else limit.addEventListener("abort", () => resolve("stopped"), { once: true });
-  });
-  const first = await Promise.race([ended, stopped]);
-  if (first !== "stopped") return first;
-  child.kill("SIGTERM");
-  await Promise.race([ended, sleep(GRACE_MS, undefined, { ref: false })]);
-  child.kill("SIGKILL");
-  await ended;
-  return signal?.aborted === true ? "was interrupted" : `did not end in ${formatDuration(timeoutMs)}`;
+async function endOf(child: ChildProcess, limits: BootScenariosOptions): Promise<string> {
+  const end = await stopAtLimit(child, (name) => child.kill(name), { ...limits, graceMs: GRACE_MS });
+  return "code" in end ? `exit status ${end.code}` : (end.error?.message ?? end.reason);
 }
 
 const count = z.number().int().nonnegative();

@@ -5,11 +5,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmod, readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { formatDuration } from "../../base/format.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { leftProcesses } from "./left-processes.js";
 import type { Outcome } from "./outcome.js";
 import { statedSkips } from "./skip-test.js";
+import { stopAtLimit } from "./stop-at-limit.js";
 import { parseUvuFailures, parseUvuSummaries } from "./uvu-summary.js";
 
 export interface TestFileOptions {
@@ -91,29 +91,11 @@ type Ending =
 async function endOf(
   child: ChildProcess,
   group: number,
-  { timeoutMs, graceMs, signal }: TestFileOptions & { graceMs: number },
+  options: TestFileOptions & { graceMs: number },
 ): Promise<Ending> {
-  const ended = new Promise<{ code: number | null; by: string }>((resolve) => {
-    child.once("error", (error) => resolve({ code: null, by: error.message }));
-    child.once("exit", (code, endedBy) => resolve({ code, by: endedBy ?? "" }));
-  });
-  const limit = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]);
-  const stopped = new Promise<"stopped">((resolve) => {
-    if (limit.aborted) resolve("stopped");
-    else limit.addEventListener("abort", () => resolve("stopped"), { once: true });
-  });
-
-  const first = await Promise.race([ended, stopped]);
-  if (first !== "stopped") {
-    if (first.code !== null) return { kind: "exited", code: first.code, problems: [] };
-    return { kind: "stopped", problems: [`was ended by ${first.by}`] };
-  }
-  killQuietly(-group, "SIGTERM");
-  await Promise.race([ended, sleep(graceMs, undefined, { ref: false })]);
-  killQuietly(-group);
-  await ended;
-  const reason = signal?.aborted === true ? "was interrupted" : `did not end in ${formatDuration(timeoutMs)}`;
-  return { kind: "stopped", problems: [reason] };
+  const end = await stopAtLimit(child, (name) => killQuietly(-group, name), options);
+  if ("code" in end) return { kind: "exited", code: end.code, problems: [] };
+  return { kind: "stopped", problems: [end.reason] };
 }
 
 /** Problems according to the file's own summary. */

@@ -19,7 +19,7 @@ test(
 );
 
 test(
-  "refuses at once when KVM is asked for and there is none",
+  "--accel kvm is refused at once on a host without KVM",
   within(2_000, async () => {
     await using dir = await TempDir.create("accel");
     const error = await thrownBy(decideAccelerator(requestIn(dir, { preference: "kvm" })));

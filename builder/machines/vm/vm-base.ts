@@ -52,7 +52,7 @@ export interface VmBaseRequest {
   readonly signal: AbortSignal;
 }
 
-/** Files that make the VM's root or become part of it, relative to the project's folder. */
+/** Files of the project that the VM's root is built from, or that it contains; paths relative to the project's folder. */
 const VM_FILES = [
   "builder/machines/vm/make-vm-base.sh",
   "builder/machines/vm/vm-initramfs-init.sh",
