@@ -14,7 +14,8 @@ export interface JsonErrorPlace {
 const blanks = /[ \t\r\n]*/y;
 const word = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[{}[\],:]/y;
 const plainCharacters = /[^"\\\u0000-\u001f]*/y;
-const escapedCharacter = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
+/** Limited, because a match of any length runs out of stack at some millions of characters. */
+const escapedCharacters = /(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})){1,1000}/y;
 
 /** What the grammar allows at a place. `after` is the place after a value. */
 type Place = "value" | "value or ]" | "key or }" | "key" | "colon" | "after";
@@ -60,7 +61,7 @@ function endOf(pattern: RegExp, text: string, from: number): number | undefined 
 function endOfToken(text: string, start: number): number | undefined {
   if (text[start] !== '"') return endOf(word, text, start);
   // Matches in pieces: one pattern for a whole string runs out of stack at some millions of characters.
-  for (let at: number | undefined = start + 1; at !== undefined; at = endOf(escapedCharacter, text, at)) {
+  for (let at: number | undefined = start + 1; at !== undefined; at = endOf(escapedCharacters, text, at)) {
     at = endOf(plainCharacters, text, at) ?? at;
     if (text[at] === '"') return at + 1;
   }

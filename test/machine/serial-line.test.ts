@@ -6,9 +6,9 @@ import { TempDir } from "../../base/temp-dir.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { echo, halt, say, sayCounting, writeBootDisk } from "../../fixtures/vm-guest-code.js";
 import { smallMachine } from "../../fixtures/vm-small-machine.js";
-import { launchMachine } from "../machine.js";
-import { VmError } from "../vm-error.js";
-import { SerialLine } from "./serial-line.js";
+import { launchMachine } from "../../vm/machine.js";
+import { SerialLine } from "../../vm/serial/serial-line.js";
+import { VmError } from "../../vm/vm-error.js";
 
 const test = suite("serial-line");
 
