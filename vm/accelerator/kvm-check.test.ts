@@ -102,6 +102,19 @@ for (const [what, parts, detail] of [
   );
 }
 
+test(
+  "if no machine runs for lack of pseudo terminals, the check of QEMU has the error and its remedy, and KVM stays optional",
+  within(20_000, async () => {
+    const fails = 'echo "qemu-system-x86_64: -chardev pty,id=ttyS0: Failed to create PTY: No such file" >&2; exit 1';
+    const checks = await checksWith({ kvm: fails, tcg: fails });
+    const qemu = named(checks, "qemu-system-x86_64");
+    assert.is(qemu?.state, "missing");
+    assert.match(String(qemu?.detail), "Failed to create PTY");
+    assert.match(String(qemu?.remedy), "devpts");
+    assert.is(named(checks, "KVM")?.state, "optional");
+  }),
+);
+
 test("describeChecks aligns the states, and prints a remedy below its check", () => {
   const text = describeChecks([
     { name: "a", state: "ok", detail: "there" },

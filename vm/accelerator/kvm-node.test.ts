@@ -2,6 +2,7 @@ import { chmod, chown, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
 import { inspectKvmNode, type KvmNode } from "./kvm-node.js";
@@ -77,5 +78,26 @@ for (const [title, mode, detail, remedy, uid] of [
     assert.match(node.remedy, remedy);
   });
 }
+
+testUnless(
+  test,
+  "the refusal of a device on a nodev mount names the mount, not a group, also to root",
+  needsRoot("to mount a file system"),
+  async () => {
+    await using dir = await TempDir.create("kvm");
+    const module = JSON.stringify(new URL("./kvm-node.js", import.meta.url).href);
+    const inspect = `import(${module}).then(async ({ inspectKvmNode }) => console.log(JSON.stringify(await inspectKvmNode("kvm"))))`;
+    const mount = 'mount -t tmpfs -o nodev none "$0" && cd "$0" && mknod -m 660 kvm c 10 232 && exec "$1" -e "$2"';
+    const words = ["--mount", "--propagation", "private", "sh", "-c", mount, dir.path, process.execPath, inspect];
+    const { stdout } = await runProgram("unshare", words, { limitMs: 10_000 });
+    const node = JSON.parse(stdout) as KvmNode;
+    assert.is(node.kind, "no-permission");
+    assert.match(
+      stdout,
+      /^\{.*kvm cannot be opened, although its permissions allow it: its file system is mounted nodev/,
+    );
+    assert.match(stdout, "docker run --device kvm");
+  },
+);
 
 test.run();

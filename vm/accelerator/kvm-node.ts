@@ -2,6 +2,7 @@
  * Checks KVM without running a guest: whether its device exists and can be opened.
  * Source: Linux Documentation/virt/kvm/api.rst; open(2).
  */
+import type { Stats } from "node:fs";
 import { open, readFile, stat } from "node:fs/promises";
 import { userInfo } from "node:os";
 
@@ -46,30 +47,44 @@ export async function inspectKvmNode(device: string): Promise<KvmNode> {
 
 async function describeRefusal(device: string): Promise<KvmNode> {
   const { name: user, isKnown } = currentUser();
-  const { gid, mode } = await stat(device);
+  const owned = await stat(device);
+  const refused = (detail: string, remedy: string): KvmNode => ({ kind: "no-permission", detail, remedy });
+  if (mayOpen(owned)) {
+    return refused(
+      `${device} cannot be opened, although its permissions allow it: its file system is mounted nodev, or a security module forbids it`,
+      `mount it with dev, or start the container with the device: docker run --device ${device}`,
+    );
+  }
+  const { gid, mode } = owned;
   const group = await groupName(gid);
   const isGroups = (mode & 0o060) === 0o060;
   if (!isKnown) {
-    return {
-      kind: "no-permission",
-      detail: `user ${user} may not open ${device}`,
-      remedy: isGroups
+    return refused(
+      `user ${user} may not open ${device}`,
+      isGroups
         ? `run livelab in the device's group: docker run --group-add ${gid}, or setpriv --groups ${gid}`
         : `sudo chgrp kvm ${device} && sudo chmod 660 ${device}, then run livelab in that group: docker run --group-add kvm`,
-    };
+    );
   }
   if (isGroups) {
-    return {
-      kind: "no-permission",
-      detail: `${user} may not open ${device}: it is open to the group ${group}`,
-      remedy: `sudo usermod -aG ${group} ${user}, then log in again`,
-    };
+    return refused(
+      `${user} may not open ${device}: it is open to the group ${group}`,
+      `sudo usermod -aG ${group} ${user}, then log in again`,
+    );
   }
-  return {
-    kind: "no-permission",
-    detail: `${user} may not open ${device}: only its owner may`,
-    remedy: `sudo chgrp kvm ${device} && sudo chmod 660 ${device} && sudo usermod -aG kvm ${user}, then log in again`,
-  };
+  return refused(
+    `${user} may not open ${device}: only its owner may`,
+    `sudo chgrp kvm ${device} && sudo chmod 660 ${device} && sudo usermod -aG kvm ${user}, then log in again`,
+  );
+}
+
+/** Whether the permissions of a file let this process read and write it (path_resolution(7)). */
+function mayOpen({ uid, gid, mode }: Stats): boolean {
+  const user = process.geteuid?.();
+  if (user === 0) return true;
+  const groups = [process.getegid?.(), ...(process.getgroups?.() ?? [])];
+  const shift = uid === user ? 6 : groups.includes(gid) ? 3 : 0;
+  return ((mode >> shift) & 0o6) === 0o6;
 }
 
 /** The name of the user; its number if the number has no name, e.g. after docker run --user 1234. */
