@@ -39,13 +39,16 @@ export async function findMirrors(
   signal?: AbortSignal,
 ): Promise<Mirrors> {
   const debian: Mirror[] = parseConfiguredMirrors(configured ?? "");
-  const output = await outputOf("apt-get", ["indextargets", "--format", "$(REPO_URI) $(RELEASE)"], signal);
-  const ofApt = parseIndexTargets(output, profile.suites);
+  const [targets, registry] = await Promise.all([
+    outputOf("apt-get", ["indextargets", "--format", "$(REPO_URI) $(RELEASE)"], signal),
+    outputOf("npm", ["config", "get", "registry"], signal),
+  ]);
+  const ofApt = parseIndexTargets(targets, profile.suites);
   debian.push(...ofApt);
   for (const { archive, lastResorts } of profile.suites)
     debian.push(...lastResorts.map((url): Mirror => ({ url, origin: "the profile's archives", archive })));
-  const registry = (await outputOf("npm", ["config", "get", "registry"], signal)).trim();
-  const npmRegistry = isWebAddress(registry) ? withSlash(registry) : undefined;
+  const address = registry.trim();
+  const npmRegistry = isWebAddress(address) ? withSlash(address) : undefined;
   return { debian, npmRegistry, aptProxies: await findAptProxies(ofApt, signal) };
 }
 
