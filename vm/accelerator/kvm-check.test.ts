@@ -6,6 +6,8 @@ import { TempDir } from "../../base/temp-dir.js";
 import { ABORTS, FakeQemu, type FakeQemuParts, HANGS } from "../../fixtures/fake-qemu.js";
 import { within } from "../../fixtures/vm-deadline.js";
 import { say, writeKernel } from "../../fixtures/vm-guest-code.js";
+import { findQemu, readQemuVersion } from "../qemu/find-qemu.js";
+import { AcceleratorCache } from "./accelerator-cache.js";
 import { checkMachines } from "./kvm-check.js";
 
 const test = suite("qemu-checks");
@@ -37,9 +39,13 @@ test(
   }),
 );
 
-/** The checks of a host with a fake QEMU. Asserts that each detail is one line. */
-async function checksWith(parts: FakeQemuParts): Promise<readonly HostCheck[]> {
+/** The checks of a host with a fake QEMU. Asserts that each detail is one line. @param before changes the state's folder */
+async function checksWith(
+  parts: FakeQemuParts,
+  before = async (_stateDir: string): Promise<void> => undefined,
+): Promise<readonly HostCheck[]> {
   await using qemu = await FakeQemu.install(parts);
+  await before(qemu.folder);
   const kernelPath = join(qemu.folder, "kernel");
   await writeKernel(kernelPath, say("ttyS1", "[    0.000000] Linux version 0\r\n"));
   const checks = await checkMachines({
@@ -103,10 +109,14 @@ for (const [what, parts, detail] of [
 }
 
 test(
-  "if no machine runs for lack of pseudo terminals, the check of QEMU has the error and its remedy, and KVM stays optional",
+  "if no machine runs, the check of QEMU has the error and its remedy and KVM is optional, even if emulation worked a while ago",
   within(20_000, async () => {
     const fails = 'echo "qemu-system-x86_64: -chardev pty,id=ttyS0: Failed to create PTY: No such file" >&2; exit 1';
-    const checks = await checksWith({ kvm: fails, tcg: fails });
+    const checks = await checksWith({ kvm: fails, tcg: fails }, async (stateDir) => {
+      const qemu = await findQemu();
+      const cache = await AcceleratorCache.open(stateDir, qemu, await readQemuVersion(qemu));
+      await cache.save({ tcg: { afterMs: 1_000, foundAt: new Date().toISOString() } });
+    });
     const qemu = named(checks, "qemu-system-x86_64");
     assert.is(qemu?.state, "missing");
     assert.match(String(qemu?.detail), "Failed to create PTY");

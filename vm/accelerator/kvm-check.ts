@@ -7,14 +7,15 @@ import { type AcceleratorRequest, decideAccelerator } from "./accelerator.js";
 export async function checkMachines(request: Omit<AcceleratorRequest, "preference">): Promise<readonly HostCheck[]> {
   const { qemu, others } = await checkQemu();
   if (qemu.state !== "ok") return [qemu, ...others];
-  const { kvm, qemuError } = await checkKvm(request);
-  return [qemuError === undefined ? qemu : failedCheck(qemu.name, qemuError), ...others, kvm];
+  const { kvm, error } = await checkKvm(request);
+  const isExplained = error === undefined || others.some(({ state }) => state === "missing");
+  return [isExplained ? qemu : failedCheck(qemu.name, error), ...others, kvm];
 }
 
-/** Checks KVM, which is optional. If no machine runs at all, the error belongs to the check of QEMU. */
+/** Checks KVM, which is optional. @returns also the error if no machine runs at all, which another check explains */
 async function checkKvm(
   request: Omit<AcceleratorRequest, "preference">,
-): Promise<{ readonly kvm: HostCheck; readonly qemuError?: unknown }> {
+): Promise<{ readonly kvm: HostCheck; readonly error?: unknown }> {
   const name = "KVM";
   try {
     const { accelerator, reason, remedy, timeScale } = await decideAccelerator({ ...request, preference: "auto" });
@@ -23,6 +24,6 @@ async function checkKvm(
     return { kvm: { name, state: "optional", detail, ...(remedy !== undefined && { remedy }) } };
   } catch (error) {
     request.signal.throwIfAborted();
-    return { kvm: { name, state: "optional", detail: "not tested: QEMU cannot run a machine" }, qemuError: error };
+    return { kvm: { name, state: "optional", detail: "not tested: no machine runs on this host" }, error };
   }
 }

@@ -79,24 +79,43 @@ for (const [title, mode, detail, remedy, uid] of [
   });
 }
 
+/** Inspects a device in another process. @param words a command that runs the words after it in other namespaces */
+async function inspectInside(words: readonly string[], device: string): Promise<KvmNode> {
+  const module = JSON.stringify(new URL("./kvm-node.js", import.meta.url).href);
+  const code = `import(${module}).then(async (m) => console.log(JSON.stringify(await m.inspectKvmNode(process.argv[1]))))`;
+  const [program = "", ...args] = [...words, process.execPath, "-e", code, device];
+  return JSON.parse((await runProgram(program, args, { limitMs: 10_000 })).stdout);
+}
+
 testUnless(
   test,
-  "the refusal of a device on a nodev mount names the mount, not a group, also to root",
+  "the refusal of a device that is mounted nodev names the mount",
   needsRoot("to mount a file system"),
   async () => {
     await using dir = await TempDir.create("kvm");
-    const module = JSON.stringify(new URL("./kvm-node.js", import.meta.url).href);
-    const inspect = `import(${module}).then(async ({ inspectKvmNode }) => console.log(JSON.stringify(await inspectKvmNode("kvm"))))`;
-    const mount = 'mount -t tmpfs -o nodev none "$0" && cd "$0" && mknod -m 660 kvm c 10 232 && exec "$1" -e "$2"';
-    const words = ["--mount", "--propagation", "private", "sh", "-c", mount, dir.path, process.execPath, inspect];
-    const { stdout } = await runProgram("unshare", words, { limitMs: 10_000 });
-    const node = JSON.parse(stdout) as KvmNode;
+    const device = join(dir.path, "kvm");
+    const mount = 'mount -t tmpfs -o nodev none "$0" && mknod -m 666 "$0/kvm" c 10 232 && exec "$@"';
+    const words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, dir.path];
+    assert.equal(await inspectInside(words, device), {
+      kind: "no-permission",
+      detail: `${device} cannot be opened, because ${dir.path} is mounted with the option nodev`,
+      remedy: `mount -o remount,dev ${dir.path}; or start the container with the device, e.g. docker run --device ${device}`,
+    });
+  },
+);
+
+testUnless(
+  test,
+  "the refusal to root of a user namespace gives the command that keeps the user's groups",
+  needsRoot("to make a device of another user"),
+  async () => {
+    await using dir = await TempDir.create("kvm");
+    const device = join(dir.path, "kvm");
+    await writeFile(device, "", { mode: 0o660 });
+    await chown(device, 65_534, DAEMON);
+    const node = await inspectInside(["unshare", "--user", "--map-root-user"], device);
     assert.is(node.kind, "no-permission");
-    assert.match(
-      stdout,
-      /^\{.*kvm cannot be opened, although its permissions allow it: its file system is mounted nodev/,
-    );
-    assert.match(stdout, "docker run --device kvm");
+    assert.match(JSON.stringify(node), /root of this container may not open .* podman run .*--group-add keep-groups/);
   },
 );
 

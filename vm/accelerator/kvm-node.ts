@@ -2,9 +2,9 @@
  * Checks KVM without running a guest: whether its device exists and can be opened.
  * Source: Linux Documentation/virt/kvm/api.rst; open(2).
  */
-import type { Stats } from "node:fs";
-import { open, readFile, stat } from "node:fs/promises";
+import { open, readFile, realpath, stat } from "node:fs/promises";
 import { userInfo } from "node:os";
+import { relative } from "node:path";
 
 export type KvmNode =
   | { readonly kind: "open" }
@@ -47,17 +47,24 @@ export async function inspectKvmNode(device: string): Promise<KvmNode> {
 
 async function describeRefusal(device: string): Promise<KvmNode> {
   const { name: user, isKnown } = currentUser();
-  const owned = await stat(device);
-  const refused = (detail: string, remedy: string): KvmNode => ({ kind: "no-permission", detail, remedy });
-  if (mayOpen(owned)) {
-    return refused(
-      `${device} cannot be opened, although its permissions allow it: its file system is mounted nodev, or a security module forbids it`,
-      `mount it with dev, or start the container with the device: docker run --device ${device}`,
-    );
-  }
-  const { gid, mode } = owned;
+  const { gid, mode } = await stat(device);
   const group = await groupName(gid);
   const isGroups = (mode & 0o060) === 0o060;
+  const refused = (detail: string, remedy: string): KvmNode => ({ kind: "no-permission", detail, remedy });
+  const nodev = await findNodevMount(device);
+  if (nodev !== undefined) {
+    return refused(
+      `${device} cannot be opened, because ${nodev} is mounted with the option nodev`,
+      `mount -o remount,dev ${nodev}; or start the container with the device, e.g. docker run --device ${device}`,
+    );
+  }
+  if (process.geteuid?.() === 0) {
+    // Root of a user namespace, as in a rootless container, or without capabilities, or under a security module.
+    return refused(
+      `root of this container may not open ${device}: it belongs to the group ${group}`,
+      `start the container with the device and your groups, e.g. podman run --device ${device} --group-add keep-groups`,
+    );
+  }
   if (!isKnown) {
     return refused(
       `user ${user} may not open ${device}`,
@@ -78,13 +85,21 @@ async function describeRefusal(device: string): Promise<KvmNode> {
   );
 }
 
-/** Whether the permissions of a file let this process read and write it (path_resolution(7)). */
-function mayOpen({ uid, gid, mode }: Stats): boolean {
-  const user = process.geteuid?.();
-  if (user === 0) return true;
-  const groups = [process.getegid?.(), ...(process.getgroups?.() ?? [])];
-  const shift = uid === user ? 6 : groups.includes(gid) ? 3 : 0;
-  return ((mode >> shift) & 0o6) === 0o6;
+/**
+ * The mount point of a file if it is mounted with the option nodev, which forbids to open devices.
+ * Source: proc_pid_mountinfo(5): field 5 is the mount point, field 6 has its options; the last of several mounts counts.
+ */
+async function findNodevMount(path: string): Promise<string | undefined> {
+  const file = await realpath(path);
+  const table = await readFile("/proc/self/mountinfo", "utf8").catch(() => "");
+  const mounts = table.split("\n").map((line) => {
+    const [, , , , point = "", options = ""] = line.split(" ");
+    return { point, options: options.split(",") };
+  });
+  const holders = mounts.filter(({ point }) => point !== "" && !relative(point, file).startsWith(".."));
+  const longest = Math.max(...holders.map(({ point }) => point.length));
+  const holder = holders.findLast(({ point }) => point.length === longest);
+  return holder?.options.includes("nodev") ? holder.point : undefined;
 }
 
 /** The name of the user; its number if the number has no name, e.g. after docker run --user 1234. */
