@@ -15,7 +15,7 @@ import { describeBuild } from "./release/describe.js";
 import type { BuildResult } from "./release/outputs.js";
 import { saveRelease } from "./release/release.js";
 import { type KeyMaterial, stageKey } from "./stages/stage-key.js";
-import { stages } from "./stages/stages.js";
+import { type Purpose, stagesFor } from "./stages/stages.js";
 
 const test = suite("build");
 const STAMP = "20260102T030405Z";
@@ -24,8 +24,11 @@ const status = (rev: string, dirty: boolean): string =>
 const OLD = status("a".repeat(40), true);
 const NEW = status("b".repeat(40), false);
 
-/** Makes a home with one release and its outputs, whose gitstatus was OLD. */
-async function makeRelease(folder: string): Promise<{ home: BuildContext["home"]; material: KeyMaterial }> {
+/** Makes a home with one release and its outputs, whose gitstatus was OLD. @param made purpose of the release */
+async function makeRelease(
+  folder: string,
+  made: Purpose = "all",
+): Promise<{ home: BuildContext["home"]; material: KeyMaterial }> {
   const root = findProjectRoot();
   const lock = await loadLock(root, loadProfile("bookworm"));
   const material = {
@@ -37,7 +40,7 @@ async function makeRelease(folder: string): Promise<{ home: BuildContext["home"]
   };
   const home = await openHome(join(folder, "home"));
   const records: { name: string; key: string; reused: boolean; durationMs: number }[] = [];
-  for (const stage of stages) {
+  for (const stage of stagesFor(made)) {
     const key = await stageKey(stage, records.at(-1)?.key, STAMP, material);
     records.push({ name: stage.name, key, reused: false, durationMs: 1 });
   }
@@ -46,6 +49,7 @@ async function makeRelease(folder: string): Promise<{ home: BuildContext["home"]
     stamp: STAMP,
     profile: "bookworm",
     machine: "sandbox",
+    ...(made === "boot" ? { purpose: made } : {}),
     stages: records,
     gitStatus: OLD,
   });
@@ -61,8 +65,13 @@ async function makeRelease(folder: string): Promise<{ home: BuildContext["home"]
 
 const NEEDED = "a stage has to run";
 
-/** Builds in that home; fails if a stage has to run. */
-function buildWith(folder: string, home: BuildContext["home"], material: KeyMaterial): Promise<BuildResult> {
+/** Builds in that home; fails with NEEDED and the stamp if a stage has to run. */
+function buildWith(
+  folder: string,
+  home: BuildContext["home"],
+  material: KeyMaterial,
+  purpose?: Purpose,
+): Promise<BuildResult> {
   const buildContext = {
     home,
     lock: material.lock,
@@ -70,11 +79,11 @@ function buildWith(folder: string, home: BuildContext["home"], material: KeyMate
     machines: { kind: "sandbox", find: async () => ({ stage: "", durationMs: 1 }) },
     options: { asRoot: false, progress: silentProgress, signal: new AbortController().signal },
     createGateway: () => ({ [Symbol.asyncDispose]: async () => undefined }),
-    ready: async () => {
-      throw new Error(NEEDED);
+    ready: async (stamp: string) => {
+      throw new Error(`${NEEDED} in ${stamp}`);
     },
   } as unknown as BuildContext;
-  return build(buildContext, { words: [], outRoot: join(folder, "out"), now: new Date() });
+  return build(buildContext, { words: [], purpose, outRoot: join(folder, "out"), now: new Date() });
 }
 
 test("after a commit that does not change the image, build reuses the release and says how its archives can name the commit", async () => {
@@ -99,8 +108,33 @@ test("after a change of proto, build does not reuse the old release", async () =
     await buildWith(dir.path, home, { ...material, protoDigest: "other" });
     assert.unreachable();
   } catch (error) {
-    assert.is((error as Error).message, NEEDED);
+    assert.match((error as Error).message, NEEDED);
+    assert.not.match((error as Error).message, STAMP);
   }
+});
+
+test("a build for boot reuses an equal release, also if that has archives, and leaves their files in out/", async () => {
+  for (const made of ["boot", "all"] as const) {
+    await using dir = await TempDir.create("build");
+    const { home, material } = await makeRelease(dir.path, made);
+    const result = await buildWith(dir.path, home, material, "boot");
+    assert.is(result.unchanged, true, made);
+    assert.is(result.outputs?.report.stages.length, stagesFor(made).length);
+    const hint = `to make archives and media too: livelab build -r ${STAMP} create_tgz ...`;
+    assert.is(describeBuild(result, 1).includes(hint), made === "boot");
+  }
+});
+
+test("a build of all outputs completes an equal release that was built for boot", async () => {
+  await using dir = await TempDir.create("build");
+  const { home, material } = await makeRelease(dir.path, "boot");
+  const failure = (build: Promise<BuildResult>) =>
+    build.then(
+      () => "",
+      (error: Error) => error.message,
+    );
+  assert.is(await failure(buildWith(dir.path, home, material)), `${NEEDED} in ${STAMP}`);
+  assert.not.match(await failure(buildWith(dir.path, home, { ...material, protoDigest: "other" })), STAMP);
 });
 
 test.run();

@@ -30,12 +30,14 @@ import { artifactKey } from "./stages/artifacts.js";
 import { digestTree } from "./stages/proto-tree.js";
 import { stageKey } from "./stages/stage-key.js";
 import { runStage, type StageContext } from "./stages/stage-run.js";
-import { parseStageWords, type Stage, stages } from "./stages/stages.js";
+import { type Purpose, parseStageWords, type Stage, stages, stagesFor } from "./stages/stages.js";
 import { formatCloudBase } from "./store/cloud-image.js";
 
 export interface BuildRequest {
-  /** Stages as on the command line. @default all */
+  /** Stages as on the command line. @default all of the purpose */
   readonly words: readonly string[];
+  /** What the outputs are for. @default "all" */
+  readonly purpose?: Purpose | undefined;
   /** Stamp of the release to continue. @default a new release */
   readonly release?: string | undefined;
   /** Stamp of the new release. @default the current time */
@@ -54,24 +56,30 @@ const FIRST_THAT_WRITES = 1;
  */
 export async function build(buildContext: BuildContext, request: BuildRequest): Promise<BuildResult> {
   const { gitStatus } = buildContext.material;
-  const chosen = parseStageWords(request.words);
+  const { purpose = "all" } = request;
+  const goal = stagesFor(purpose);
+  let chosen = parseStageWords(request.words, purpose);
   const first = chosen[0] as Stage;
-  const wantsOutputs = chosen.at(-1) === stages.at(-1);
+  const wantsOutputs = chosen.at(-1) === goal.at(-1);
   if (request.release === undefined && first !== stages[0]) {
     throw new UsageError("STAGE_ORDER", `a new build begins with ${stages[0]?.name}, not with ${first.name}`, {
       hint: `to continue a release: livelab build -r STAMP ${first.name} ...; to list the releases: livelab releases`,
     });
   }
   await markInUse(buildContext.home); // before any lookup, so that gc cannot remove what it finds
-  const old = request.release === undefined ? undefined : await findRelease(buildContext.home, request.release);
+  let old = request.release === undefined ? undefined : await findRelease(buildContext.home, request.release);
   if (old !== undefined) await assertReached(buildContext, old, first);
   if (wantsOutputs) await checkOutputFolder(request.outRoot);
 
-  if (old === undefined && request.newStamp === undefined && chosen.length === stages.length) {
-    const equal = await findEqualRelease(buildContext);
+  if (old === undefined && request.newStamp === undefined && chosen.length === goal.length) {
+    const releases = (await listReleases(buildContext.home)).reverse();
+    const equal = await findEqualRelease(buildContext, releases, goal);
     if (equal !== undefined) {
-      return { ...(await reuseRelease(buildContext, equal, request.outRoot)), unchanged: true, gitStatus };
+      return { ...(await reuseRelease(buildContext, equal, goal, request.outRoot)), unchanged: true, gitStatus };
     }
+    const forBoot = releases.filter((release) => release.purpose === "boot");
+    old = await findEqualRelease(buildContext, forBoot, stagesFor("boot"));
+    if (old !== undefined) chosen = stages.slice(old.stages.length);
   }
 
   const stamp = old?.stamp ?? (await claimStamp(buildContext, request));
@@ -79,10 +87,10 @@ export async function build(buildContext: BuildContext, request: BuildRequest): 
     await using _lock = await OwnerLock.take(join(releaseFolder(buildContext.home, stamp), "lock"), `release ${stamp}`);
     // Read the record again under the lock: another process may have continued the release meanwhile.
     const current = old && (await findRelease(buildContext.home, stamp));
-    if (current !== undefined) await assertReached(buildContext, current, first);
+    if (current !== undefined) await assertReached(buildContext, current, chosen[0] as Stage);
     await using gateway = buildContext.createGateway();
     const context = await buildContext.ready(stamp, gateway);
-    const release = await runStages(buildContext, context, chosen, current, stamp);
+    const release = await runStages(buildContext, context, { chosen, purpose, old: current, stamp });
     const report = wantsOutputs ? await exportWithStep(buildContext, context, release, request.outRoot) : undefined;
     return {
       release,
@@ -119,13 +127,19 @@ async function dropUnbegun(buildContext: BuildContext, stamp: string): Promise<v
   }
 }
 
+interface StageRun {
+  readonly chosen: readonly Stage[];
+  readonly purpose: Purpose;
+  /** The release to continue. */
+  readonly old: Release | undefined;
+  readonly stamp: string;
+}
+
 /** Runs or reuses the stages one after the other. Saves the record after each, so that a killed build can be continued. */
 async function runStages(
   buildContext: BuildContext,
   context: StageContext,
-  chosen: readonly Stage[],
-  old: Release | undefined,
-  stamp: string,
+  { chosen, purpose, old, stamp }: StageRun,
 ): Promise<Release> {
   const { home, material, options } = buildContext;
   await mkdir(join(releaseFolder(home, stamp), "logs"), { recursive: true });
@@ -139,6 +153,7 @@ async function runStages(
     profile: buildContext.lock.profile.name,
     machine: buildContext.machines.kind,
     ...(cloudBase === undefined ? {} : { base: formatCloudBase(cloudBase) }),
+    ...(purpose === "boot" ? { purpose } : {}),
     stages: kept,
     ...(options.compression === undefined ? {} : { compression: options.compression }),
     ...(old?.gitStatus === undefined ? {} : { gitStatus: old.gitStatus }),
@@ -188,17 +203,21 @@ const madeKey = async (stage: Stage, key: string, material: BuildContext["materi
   stage.artifact === undefined ? key : await artifactKey(stage.artifact, material);
 
 /**
- * The newest release whose stages all have the keys that they would have now. The commit is not compared: a commit that does
+ * The first of the releases that has all stages of the goal, with the keys that they would have now. The commit is not compared: a commit that does
  * not change the image needs no new release. The archives of the old release still name the source that they were made from.
  */
-async function findEqualRelease(buildContext: BuildContext): Promise<Release | undefined> {
-  for (const release of (await listReleases(buildContext.home)).reverse()) {
+async function findEqualRelease(
+  buildContext: BuildContext,
+  releases: readonly Release[],
+  goal: readonly Stage[],
+): Promise<Release | undefined> {
+  for (const release of releases) {
     if (release.profile !== buildContext.lock.profile.name || release.machine !== buildContext.machines.kind) continue;
-    if (release.stages.length !== stages.length) continue;
+    if (release.stages.length < goal.length) continue;
     const material = { ...buildContext.material, gitStatus: release.gitStatus ?? buildContext.material.gitStatus };
     let before: string | undefined;
     let equal = true;
-    for (const [index, stage] of stages.entries()) {
+    for (const [index, stage] of goal.entries()) {
       before = await stageKey(stage, before, release.stamp, material);
       equal = release.stages[index]?.key === before && (await buildContext.machines.find(before)) !== undefined;
       if (!equal) break;
@@ -211,18 +230,20 @@ async function findEqualRelease(buildContext: BuildContext): Promise<Release | u
 async function reuseRelease(
   buildContext: BuildContext,
   found: Release,
+  goal: readonly Stage[],
   outRoot: string,
 ): Promise<Pick<BuildResult, "release" | "outputs">> {
   const release = { ...found, stages: found.stages.map((stage) => ({ ...stage, reused: true })) };
   const folder = join(outRoot, release.stamp);
-  const there = await findOutputs(outRoot, found);
+  const wanted = { ...release, stages: release.stages.slice(0, goal.length) };
+  const there = (await findOutputs(outRoot, found)) ?? (await findOutputs(outRoot, wanted));
   if (there !== undefined) {
     await linkLatest(outRoot, release.stamp);
     return { release, outputs: { folder, report: there } };
   }
   await using gateway = buildContext.createGateway();
   const context = await buildContext.ready(release.stamp, gateway);
-  return { release, outputs: { folder, report: await exportWithStep(buildContext, context, release, outRoot) } };
+  return { release, outputs: { folder, report: await exportWithStep(buildContext, context, wanted, outRoot) } };
 }
 
 const exportWithStep = (

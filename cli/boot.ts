@@ -1,11 +1,13 @@
 /** `livelab boot` */
 import { join, resolve } from "node:path";
+import { UsageError } from "../base/livelab-error.js";
 import { checkCheckout } from "../builder/checkout/checkout.js";
 import { stampOf } from "../builder/profile/stamp.js";
 import { bootImage } from "../harness/boot/boot.js";
 import { type CommandLineBootOptions, commandLineOptions } from "../harness/boot/boot-options.js";
 import { formatBootReport } from "../harness/boot/boot-report.js";
 import { milestoneNames } from "../harness/boot/milestones.js";
+import { buildLatest } from "./build-latest.js";
 import type { CommandContext } from "./command-context.js";
 import type { Command } from "./commander.js";
 import { exitStatus } from "./exit-status.js";
@@ -14,6 +16,7 @@ import { declaredOption } from "./options.js";
 
 /** Options of the command, and by attribute name those of the boot. */
 interface Values extends Readonly<Record<string, unknown>> {
+  readonly build?: boolean;
   readonly interactive?: boolean;
   readonly report?: string;
 }
@@ -27,6 +30,7 @@ export function addBootCommand(program: Command, context: CommandContext): void 
   const declared = commandLineOptions.map(([name, option]) => [name, declaredOption(option)] as const);
   for (const [, option] of declared) command.addOption(option);
   command
+    .option("--build", "build what boots first, as `livelab build --for boot`, and boot that; without [image]")
     .option(
       "--interactive",
       "join this terminal to the console ttyS1; Ctrl-] disconnects; cannot be combined with --run",
@@ -38,6 +42,10 @@ export function addBootCommand(program: Command, context: CommandContext): void 
       const given: CommandLineBootOptions = Object.fromEntries(
         declared.map(([name, option]) => [name, values[option.attributeName()]]),
       );
+      if (values.build) {
+        if (command.args.length > 0) throw imageWithBuild();
+        await buildLatest(context, given.medium === "ipxe" ? "boot" : "all");
+      }
       const reportDir = resolve(values.report ?? join(context.outRoot, "reports", `boot-${stampOf(new Date())}`));
       const stateDir = (await context.openHome()).root;
       const terminal = values.interactive ? { stdin: process.stdin, stdout: process.stdout } : undefined;
@@ -50,6 +58,11 @@ export function addBootCommand(program: Command, context: CommandContext): void 
       if (report.verdict.outcome !== "passed") process.exitCode = exitStatus.expectation;
     });
 }
+
+const imageWithBuild = (): UsageError =>
+  new UsageError("BUILD_OR_IMAGE", "--build boots what it builds, so an image cannot be named", {
+    hint: "leave out --build, or the image",
+  });
 
 const HELP = `
 Milestones, in order: ${milestoneNames.join(", ")}.
@@ -70,6 +83,7 @@ ${helpExamples(
     "boot with two NICs and a peer",
   ],
   ["livelab boot --append triton.dhcp-all-nics --interactive", "without networking.json, with your terminal on ttyS1"],
+  ["livelab boot --build --run 'journalctl -b -p warning'", "build your change, boot it, and look into it"],
   ["livelab boot out/20261123T010203Z --until pivot", "boot another image, only until systemd starts"],
   ["livelab boot --medium iso --firmware uefi --interactive", "boot the ISO, with GRUB's menu on your terminal"],
 )}`;

@@ -4,6 +4,7 @@ import { build } from "../builder/build.js";
 import { type BuildMachineRequest, chooseBuildMachine } from "../builder/build-machine.js";
 import { describeBuild } from "../builder/release/describe.js";
 import { cloudBaseOf, findRelease } from "../builder/release/release.js";
+import { type Purpose, purposes } from "../builder/stages/stages.js";
 import { readCloudBase } from "../builder/store/cloud-image.js";
 import { pinnedCloudImages } from "../builder/store/cloud-images.js";
 import type { CommandContext } from "./command-context.js";
@@ -20,6 +21,7 @@ interface BuildOptions {
   readonly base?: string;
   readonly baseDigest?: string;
   readonly compression?: string;
+  readonly for: Purpose;
   readonly output: string;
 }
 
@@ -52,11 +54,17 @@ export function addBuildCommand(program: Command, context: CommandContext): void
         "compression of the squashfs: gzip, xz or zstd (default: the profile's; docs/build.md compares them)",
       ).conflicts("release"),
     )
+    .addOption(
+      new Option("--for <purpose>", "boot: make only what boots, without archives and media; all: make every output")
+        .choices(purposes)
+        .default("all"),
+    )
     .addOption(outputOption(context.outRoot))
     .addHelpText(
       "after",
       helpExamples(
         ["livelab build", "build a new release; reuse stages that have not changed since an earlier one"],
+        ["livelab build --for boot", "the same, but only what boots: the quickest way to try a change"],
         ["livelab build preflight_check", "only check that the builder machine has what it needs"],
         ["livelab build -r 20261123T010203Z install_proto ...", "run this release again, from install_proto on"],
         ["livelab build --machine vm", "run every stage in a VM; without working KVM it is emulated, and slow"],
@@ -77,6 +85,7 @@ export function addBuildCommand(program: Command, context: CommandContext): void
       });
       const result = await build(buildContext, {
         words,
+        purpose: options.for,
         release: options.release,
         newStamp: options.stamp,
         outRoot: resolve(options.output),

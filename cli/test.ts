@@ -1,16 +1,17 @@
 /** `livelab test` */
 import { join, resolve } from "node:path";
 import { isThere } from "../base/is-there.js";
-import { build } from "../builder/build.js";
-import { chooseBuildMachine } from "../builder/build-machine.js";
 import { checkCheckout } from "../builder/checkout/checkout.js";
-import { defaultProfileName } from "../builder/profile/profiles.js";
+import { readOutputReport } from "../builder/release/outputs.js";
+import { type Purpose, stages, stagesFor } from "../builder/stages/stages.js";
 import { formatTestReport } from "../harness/reports/text-report.js";
 import { writeTestReport } from "../harness/reports/write-test-report.js";
 import { isHostsFault } from "../harness/scenarios/broken-by-host.js";
 import { chooseScenarios, describeScenarios } from "../harness/scenarios/choose-scenarios.js";
+import type { Scenario } from "../harness/scenarios/scenario.js";
 import { runScenarios, type ScenarioRunOptions } from "../harness/scenarios/scenario-run.js";
 import { allScenarios } from "../test/scenarios/all-scenarios.js";
+import { buildLatest } from "./build-latest.js";
 import type { CommandContext } from "./command-context.js";
 import type { Command } from "./commander.js";
 import { exitStatus } from "./exit-status.js";
@@ -50,7 +51,7 @@ export function addTestCommand(program: Command, context: CommandContext): void 
       const scenarios = chooseScenarios(allScenarios, names);
       await checkCheckout(projectRoot);
       const outDir = resolve(options.report);
-      const imageDir = options.image ?? (await buildIfMissing(context));
+      const imageDir = options.image ?? (await readyImage(context, scenarios.some(bootsMedium) ? "all" : "boot"));
       const stateDir = (await context.openHome()).root;
       const report = await runScenarios(
         scenarios,
@@ -63,11 +64,18 @@ export function addTestCommand(program: Command, context: CommandContext): void 
     });
 }
 
-/** Builds out/latest if it does not exist. */
-async function buildIfMissing({ latestImage, outRoot, progress, openBuildContext }: CommandContext): Promise<string> {
-  if (await isThere(join(latestImage, "vmlinuz"))) return latestImage;
-  progress.note("out/ has no image yet: building one");
-  const kind = await chooseBuildMachine(() => openBuildContext(defaultProfileName));
-  await build(await openBuildContext(defaultProfileName, kind), { words: [], outRoot, now: new Date() });
+const bootsMedium = ({ boots }: Scenario): boolean =>
+  boots.some(({ fixtures: { medium = "ipxe" } }) => medium !== "ipxe");
+
+/** Builds out/latest if it does not exist, or lacks outputs of the purpose. */
+async function readyImage(context: CommandContext, purpose: Purpose): Promise<string> {
+  const { latestImage, progress } = context;
+  const isImage = await isThere(join(latestImage, "vmlinuz"));
+  const made = (await readOutputReport(latestImage))?.stages.length ?? stages.length;
+  if (isImage && made >= stagesFor(purpose).length) return latestImage;
+  progress.note(
+    isImage ? "out/latest was built for boot only: making archives and media" : "out/ has no image yet: building one",
+  );
+  await buildLatest(context, purpose);
   return latestImage;
 }

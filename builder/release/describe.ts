@@ -58,7 +58,8 @@ export function describeBuild(result: BuildResult, durationMs: number): string {
     "",
   ];
   if (unchanged) lines.push(`nothing has changed since release ${release.stamp}: all its stages are reused`);
-  if (unchanged && release.gitStatus !== undefined && release.gitStatus !== gitStatus) {
+  const isWhole = outputs?.report.stages.length === stages.length;
+  if (unchanged && isWhole && release.gitStatus !== undefined && release.gitStatus !== gitStatus) {
     lines.push(
       `its archives name ${describeSource(release.gitStatus)} as their source; the source is now ${describeSource(gitStatus)}`,
       `to update the archives: livelab build -r ${release.stamp} create_tgz ...`,
@@ -74,6 +75,8 @@ export function describeBuild(result: BuildResult, durationMs: number): string {
       "",
       `release ${release.stamp}, ${outputs.report.packages} packages, in ${formatDuration(durationMs)}: ${outputs.folder}`,
     );
+    const next = stages[outputs.report.stages.length]?.name;
+    if (next !== undefined) lines.push(`to make archives and media too: livelab build -r ${release.stamp} ${next} ...`);
   }
   return lines.join("\n");
 }

@@ -31,6 +31,8 @@ const releaseRecord = z.object({
   machine: z.enum(machineKinds).default("sandbox"),
   /** Cloud image in which the builder VM's root was made, if --base (and --base-digest) named one. */
   base: cloudBaseWords.optional(),
+  /** "boot" if it was built for boot only: a build of all outputs completes it. */
+  purpose: z.literal("boot").optional(),
   /** In the order in which they ran; each layer is on top of the previous one. */
   stages: z.array(stageRecord),
   /** Compression of its squashfs, if the command line named another than the profile. */

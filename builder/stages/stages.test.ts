@@ -28,6 +28,16 @@ test("... stands for all stages after the one before it", () => {
   assert.equal(names("create_usb", "..."), ["create_usb"]);
 });
 
+test("a build for boot ends with the squashfs, and refuses the stages after it with a hint", () => {
+  const forBoot = (...words: string[]): string[] => parseStageWords(words, "boot").map((stage) => stage.name);
+  assert.is(forBoot().at(-1), "prepare_archive_bits");
+  assert.equal(forBoot("postinstall", "..."), ["postinstall", "prepare_archive_bits"]);
+  assert.throws(
+    () => forBoot("prepare_archive_bits", "create_tgz"),
+    (error: { code: string; hint: string }) => error.code === "STAGE_ORDER" && error.hint.includes("--for boot"),
+  );
+});
+
 test("an unknown stage is an error that names it, and its hint lists the known ones", () => {
   const error = refusal("install_proto", "instal_live");
   assert.is(error.code, "UNKNOWN_STAGE");

@@ -186,16 +186,29 @@ export const stages: readonly Stage[] = [
   { name: "create_usb", summary: "triton-<stamp>.usb.gz, a disk for sticks, BIOS and UEFI", ...medium },
 ];
 
+/** What the outputs of a build are for: to boot them (kernel, initrd, squashfs, their hashes and lists), or everything. */
+export const purposes = ["boot", "all"] as const;
+export type Purpose = (typeof purposes)[number];
+
+/** The last stage of a build for "boot". */
+const LAST_FOR_BOOT = "prepare_archive_bits";
+
+/** The stages of a build for a purpose, in order. */
+export const stagesFor = (purpose: Purpose): readonly Stage[] =>
+  purpose === "all" ? stages : stages.slice(0, stages.findIndex(({ name }) => name === LAST_FOR_BOOT) + 1);
+
 /** Stage names, in order. */
 export const stageNames: readonly string[] = stages.map((stage) => stage.name);
 
 /**
  * Parses the stages on a command line: names in build order, or `...` for all stages after the named one.
  * Without words it returns all stages.
+ * @param purpose `...` ends with its last stage @default "all"
  * @throws UsageError UNKNOWN_STAGE, STAGE_ORDER
  */
-export function parseStageWords(words: readonly string[]): readonly Stage[] {
-  if (words.length === 0) return stages;
+export function parseStageWords(words: readonly string[], purpose: Purpose = "all"): readonly Stage[] {
+  const all = stagesFor(purpose);
+  if (words.length === 0) return all;
   const chosen: Stage[] = [];
   for (const word of words) {
     const last = chosen.at(-1);
@@ -205,13 +218,18 @@ export function parseStageWords(words: readonly string[]): readonly Stage[] {
           hint: "for example: install_proto ...",
         });
       }
-      chosen.push(...stages.slice(stages.indexOf(last) + 1));
+      chosen.push(...all.slice(all.indexOf(last) + 1));
       continue;
     }
     const stage = stages.find(({ name }) => name === word);
     if (stage === undefined) {
       throw new UsageError("UNKNOWN_STAGE", `there is no stage "${word}"`, {
         hint: `stages: ${stageNames.join(", ")}, or ...`,
+      });
+    }
+    if (!all.includes(stage)) {
+      throw new UsageError("STAGE_ORDER", `${stage.name} makes nothing that a build for boot needs`, {
+        hint: "leave out --for boot to make archives and media",
       });
     }
     if (last !== undefined && stages.indexOf(stage) !== stages.indexOf(last) + 1) {
