@@ -33,6 +33,8 @@ import { runStage, type StageContext } from "./stages/stage-run.js";
 import { type Purpose, parseStageWords, type Stage, stages, stagesFor } from "./stages/stages.js";
 import { formatCloudBase } from "./store/cloud-image.js";
 
+export { type Purpose, purposes } from "./stages/stages.js";
+
 export interface BuildRequest {
   /** Stages as on the command line. @default all of the purpose */
   readonly words: readonly string[];

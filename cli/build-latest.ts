@@ -1,8 +1,7 @@
 /** Builds out/latest for the commands that boot it. */
-import { build } from "../builder/build.js";
+import { build, type Purpose } from "../builder/build.js";
 import { chooseBuildMachine } from "../builder/build-machine.js";
 import { defaultProfileName } from "../builder/profile/profiles.js";
-import type { Purpose } from "../builder/stages/stages.js";
 import type { CommandContext } from "./command-context.js";
 
 /** Builds the default profile, and reuses what has not changed. @throws as build() */

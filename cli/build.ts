@@ -1,10 +1,9 @@
 /** `livelab build` */
 import { resolve } from "node:path";
-import { build } from "../builder/build.js";
+import { build, type Purpose, purposes } from "../builder/build.js";
 import { type BuildMachineRequest, chooseBuildMachine } from "../builder/build-machine.js";
 import { describeBuild } from "../builder/release/describe.js";
 import { cloudBaseOf, findRelease } from "../builder/release/release.js";
-import { type Purpose, purposes } from "../builder/stages/stages.js";
 import { readCloudBase } from "../builder/store/cloud-image.js";
 import { pinnedCloudImages } from "../builder/store/cloud-images.js";
 import type { CommandContext } from "./command-context.js";

@@ -1,9 +1,9 @@
 /** `livelab test` */
 import { join, resolve } from "node:path";
 import { isThere } from "../base/is-there.js";
+import type { Purpose } from "../builder/build.js";
 import { checkCheckout } from "../builder/checkout/checkout.js";
-import { readOutputReport } from "../builder/release/outputs.js";
-import { type Purpose, stages, stagesFor } from "../builder/stages/stages.js";
+import { isForBoot, readOutputReport } from "../builder/release/outputs.js";
 import { formatTestReport } from "../harness/reports/text-report.js";
 import { writeTestReport } from "../harness/reports/write-test-report.js";
 import { isHostsFault } from "../harness/scenarios/broken-by-host.js";
@@ -71,8 +71,9 @@ const bootsMedium = ({ boots }: Scenario): boolean =>
 async function readyImage(context: CommandContext, purpose: Purpose): Promise<string> {
   const { latestImage, progress } = context;
   const isImage = await isThere(join(latestImage, "vmlinuz"));
-  const made = (await readOutputReport(latestImage))?.stages.length ?? stages.length;
-  if (isImage && made >= stagesFor(purpose).length) return latestImage;
+  const report = await readOutputReport(latestImage);
+  const lacksMedia = purpose === "all" && report !== undefined && isForBoot(report);
+  if (isImage && !lacksMedia) return latestImage;
   progress.note(
     isImage ? "out/latest was built for boot only: making archives and media" : "out/ has no image yet: building one",
   );

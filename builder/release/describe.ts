@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { formatBytes, formatDuration } from "../../base/format.js";
 import { stages } from "../stages/stages.js";
 import { describeSource } from "./git-status.js";
-import type { BuildResult } from "./outputs.js";
+import { type BuildResult, isForBoot } from "./outputs.js";
 import type { Release } from "./release.js";
 
 /** Formats rows as a table: each column as wide as its widest cell, two spaces between columns. */
@@ -58,8 +58,8 @@ export function describeBuild(result: BuildResult, durationMs: number): string {
     "",
   ];
   if (unchanged) lines.push(`nothing has changed since release ${release.stamp}: all its stages are reused`);
-  const isWhole = outputs?.report.stages.length === stages.length;
-  if (unchanged && isWhole && release.gitStatus !== undefined && release.gitStatus !== gitStatus) {
+  const hasArchives = outputs !== undefined && !isForBoot(outputs.report);
+  if (unchanged && hasArchives && release.gitStatus !== undefined && release.gitStatus !== gitStatus) {
     lines.push(
       `its archives name ${describeSource(release.gitStatus)} as their source; the source is now ${describeSource(gitStatus)}`,
       `to update the archives: livelab build -r ${release.stamp} create_tgz ...`,

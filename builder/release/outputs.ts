@@ -15,6 +15,7 @@ import { Draft, sweepDrafts } from "../home/draft.js";
 import { limited } from "../home/limit-signal.js";
 import { releaseInside } from "../machines/builder-machine.js";
 import type { StageContext } from "../stages/stage-run.js";
+import { stages } from "../stages/stages.js";
 import { type Release, stageRecord } from "./release.js";
 
 /** Digests of all outputs, in the format of sha256sum(1) -c. build.json is left out, because it contains durations. */
@@ -96,6 +97,9 @@ export async function readOutputReport(folder: string): Promise<OutputReport | u
     return undefined;
   }
 }
+
+/** Whether the outputs are only what boots, without archives and media. */
+export const isForBoot = (report: OutputReport): boolean => report.stages.length < stages.length;
 
 /** Copies image/ of a release to out/<stamp>/, completely or not at all. */
 export async function exportOutputs(

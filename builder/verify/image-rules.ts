@@ -14,12 +14,17 @@ const dpkgFolder = ".var/lib/dpkg";
 /** Maximum number of names in a message. */
 const MOST_NAMES = 10;
 
-/** The files of x86_64/ in a platform archive. */
-export const imageFiles = [
-  ...["build.tgz", "build.tgz.hash", "build.tgz.manifest", "build.tgz.packages"],
+/** The files of the documented layout in a release that was built for boot. */
+export const bootFiles: readonly string[] = [
   ...["filesystem.manifest", "filesystem.packages", "filesystem.squashfs", "filesystem.squashfs.hash"],
   ...["initrd", "initrd.hash", "vmlinuz"],
-] as const;
+];
+
+/** The files of x86_64/ in a platform archive. */
+export const imageFiles: readonly string[] = [
+  ...["build.tgz", "build.tgz.hash", "build.tgz.manifest", "build.tgz.packages"],
+  ...bootFiles,
+];
 
 /** Whether the rules need the whole content of a file. */
 export const isReadWhole = (name: string): boolean => /\.(hash|packages|manifest)$|^build\.tgz$/.test(name);
@@ -33,14 +38,19 @@ export interface ImageSummary {
 
 type Files = ReadonlyMap<string, FileFacts>;
 
-/** Checks the files against all rules. @param place gives a file's name in a violation, with its place */
+/**
+ * Checks the files against all rules.
+ * @param place gives a file's name in a violation, with its place
+ * @param required names of the files that must exist
+ */
 export async function imageViolations(
   files: Files,
   place: (name: string) => string,
+  required: readonly string[] = imageFiles,
 ): Promise<{ readonly violations: Violation[]; readonly summary: ImageSummary }> {
   const violations: Violation[] = [];
   const about = complainInto(violations, place);
-  for (const name of imageFiles) {
+  for (const name of required) {
     if (!files.has(name)) about(name)("every file of the documented layout exists", "it is missing");
   }
   pairRule(files, about);

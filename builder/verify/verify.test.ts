@@ -8,6 +8,7 @@ import { silentStep } from "../../base/progress/progress.js";
 import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { createToyTgz, makeToyPlatform, PLATFORM_STAMP, writeSums } from "../../fixtures/toy-platform.js";
+import { stagesFor } from "../stages/stages.js";
 import { describeVerification, verify } from "./verify.js";
 
 const test = suite("verify");
@@ -133,6 +134,30 @@ test("a folder with an archive of another build, a missing file or an extra file
   assert.match(await rulesOf(out), `${ARCHIVE}: x86_64/initrd: an archive contains the files of its folder`);
   await rm(join(out, "SHA256SUMS"));
   assert.match(await rulesOf(out), /SHA256SUMS: it lists the digest of every output/);
+});
+
+test("a release that was built for boot needs no archives, but all that boots", async () => {
+  await using dir = await TempDir.create("verify");
+  const folder = await copyOf(dir);
+  for (const name of [
+    "build.tgz",
+    "build.tgz.hash",
+    "build.tgz.manifest",
+    "build.tgz.packages",
+    ARCHIVE,
+    "platform.tgz",
+  ])
+    await rm(join(folder, name));
+  await writeSums(folder);
+  assert.match(await rulesOf(folder), "build.tgz: every file of the documented layout exists");
+  const records = stagesFor("boot").map(({ name }) => ({ name, key: name, reused: false, durationMs: 1 }));
+  const report = { version: 1, stamp: PLATFORM_STAMP, profile: "bookworm", packages: 2, files: [], stages: records };
+  await writeFile(join(folder, "build.json"), JSON.stringify(report));
+  const { violations, facts } = await verify(folder, { step: silentStep });
+  assert.equal(violations, []);
+  assert.match(facts.join("\n"), "built for boot: it has no archives and media to check");
+  await rm(join(folder, "initrd.hash"));
+  assert.match(await rulesOf(folder), "initrd.hash: every file of the documented layout exists");
 });
 
 test("a folder or a dangling link in a release's folder is reported, under any name", async () => {

@@ -8,10 +8,10 @@ import { basename, dirname, join } from "node:path";
 import { formatBytes } from "../../base/format.js";
 import { UsageError } from "../../base/livelab-error.js";
 import type { Step } from "../../base/progress/progress.js";
-import { SUMS } from "../release/outputs.js";
+import { isForBoot, readOutputReport, SUMS } from "../release/outputs.js";
 import { verifyArchive } from "./archive-rules.js";
 import { type FileFacts, readFacts } from "./file-facts.js";
-import { type ImageSummary, imageViolations, isReadWhole } from "./image-rules.js";
+import { bootFiles, type ImageSummary, imageFiles, imageViolations, isReadWhole } from "./image-rules.js";
 import type { Violation } from "./violation.js";
 
 export interface VerifyReport {
@@ -93,9 +93,12 @@ async function verifyFolder(folder: string, { step, signal }: VerifyContext): Pr
     files.set(name, await readFacts(stream(join(folder, name), signal), isReadWhole(name)));
   }
   violations.push(...(await folderSums(folder, files)));
-  const image = await imageViolations(files, (name) => name);
+  const report = await readOutputReport(folder);
+  const hasNoArchives = report !== undefined && isForBoot(report);
+  const image = await imageViolations(files, (name) => name, hasNoArchives ? bootFiles : imageFiles);
   violations.push(...image.violations);
   facts.push(`image: ${describeImage(image.summary)}`);
+  if (hasNoArchives) facts.push("built for boot: it has no archives and media to check");
   for (const name of [...files.keys()].filter(isArchive)) {
     step.status(`verifying ${name}`);
     const archive = await verifyArchive(join(folder, name), signal);

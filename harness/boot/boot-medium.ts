@@ -67,8 +67,7 @@ async function findMedium(image: ImageFolder, suffix: ".iso" | ".usb.gz"): Promi
   const names = (await readdir(image.path)).filter((name) => name.endsWith(suffix)).sort();
   const name = names.find((each) => each.includes(image.stamp)) ?? names[0];
   if (name !== undefined) return join(image.path, name);
-  const stage = suffix === ".iso" ? "create_iso" : "create_usb";
   throw new UsageError("MEDIUM_MISSING", `${image.path} has no ${suffix} file to boot from`, {
-    hint: `livelab build -r ${image.stamp} ${stage}`,
+    hint: `livelab build -r ${image.stamp} create_tgz ...`,
   });
 }
