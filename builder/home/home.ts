@@ -3,10 +3,11 @@
  * Contents: store (store/store.ts), layers (machines/sandbox/), vm (machines/vm/vm-stages.ts), builds (release/release.ts).
  */
 import { constants } from "node:fs";
-import { access, mkdir, mkdtemp, readdir, rmdir, stat } from "node:fs/promises";
+import { access, mkdtemp, readdir, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { quoteWord } from "../../base/command-line.js";
 import { isThere } from "../../base/is-there.js";
+import { makeFolder } from "../../base/make-folder.js";
 import { isRefusal, ownerOf, whoseIs, whyRefused } from "../../base/refused-path.js";
 import { passwdEntryOf } from "../../base/user-name.js";
 import { hasReadableName } from "../../base/writable-folder.js";
@@ -58,7 +59,7 @@ export async function openHome(root: string): Promise<LivelabHome> {
     locks: join(root, "locks"),
   };
   const make = (folder: string): Promise<unknown> =>
-    mkdir(folder, { recursive: true }).catch(async (cause: Error) => {
+    makeFolder(folder).catch(async (cause: Error) => {
       throw await refused(home, folder, "make", cause);
     });
   await make(root);
