@@ -1,9 +1,11 @@
-import { readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { lstat, readdir, readFile, readlink, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { UsageError } from "../../base/livelab-error.js";
 import { silentProgress } from "../../base/progress/progress.js";
+import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { type SmallPackage, smallLock, smallPackages } from "../../fixtures/small-lock.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
@@ -110,6 +112,29 @@ test(
     assert.is(error.code, "BAD_BUNDLE");
     assert.match(error.message, "is truncated or altered: apt 1.0: wrong digest");
     assert.not(apt !== undefined && (await here.to.has(apt.digest)));
+  }),
+);
+
+test(
+  "export replaces a file through a link and keeps the link, and refuses a folder and a pipe",
+  within(5_000, async () => {
+    await using here = await scene();
+    const exportTo = (file: string) =>
+      exportInputs({ lock: here.lock, store: here.from, file, progress: silentProgress });
+    const link = join(here.home, "link");
+    await writeFile(join(here.home, "file"), "old");
+    await symlink("file", link);
+    await exportTo(link);
+    assert.is(await readlink(link), "file");
+    assert.equal(await readFile(join(here.home, "file")), await readFile(here.file));
+
+    const pipe = join(here.home, "pipe");
+    await runProgram("mkfifo", [pipe]);
+    for (const file of [here.home, pipe]) {
+      const error = (await thrownBy(exportTo(file))) as UsageError;
+      assert.equal([error.kind, error.code], ["usage", "NOT_A_FILE"]);
+    }
+    assert.ok((await lstat(pipe)).isFIFO());
   }),
 );
 

@@ -4,12 +4,13 @@
  * A bundle is not trusted: import accepts only bytes whose digest the importing host's own lock names.
  */
 import { createReadStream, createWriteStream } from "node:fs";
-import { link, lstat, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { link, lstat, mkdir, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { quoteWord } from "../../base/command-line.js";
 import { DisposableStack } from "../../base/disposable-stack.js";
 import { formatBytes } from "../../base/format.js";
+import { UsageError } from "../../base/livelab-error.js";
 import { isDiskFullError } from "../../base/no-room.js";
 import type { Progress } from "../../base/progress/progress.js";
 import { BuilderError, InputError } from "../builder-error.js";
@@ -37,10 +38,11 @@ const entryName = ({ algorithm, hex }: Digest): string =>
   `${algorithm}-${Buffer.from(hex, "hex").toString("base64url")}`;
 
 /**
- * Writes a bundle. An existing file of that name is replaced only by a complete one.
- * @throws InputError NOT_IN_STORE, DISK_FULL, STORE
+ * Writes a bundle. An existing file of that name is replaced only by a complete one; a link to a file stays.
+ * @throws UsageError NOT_A_FILE for a folder or device; InputError NOT_IN_STORE, DISK_FULL, STORE
  */
 export async function exportInputs({ lock, store, file, progress, signal }: BundleRequest): Promise<void> {
+  const target = await replaceable(file);
   const [missing, ...others] = await missingFiles(lock.files(), store);
   if (missing !== undefined)
     throw new InputError(
@@ -59,7 +61,7 @@ export async function exportInputs({ lock, store, file, progress, signal }: Bund
       names.push(entryName(digest));
     }
     try {
-      await using draft = await Draft.begin(file);
+      await using draft = await Draft.begin(target);
       await pipeline(createTar(folder.path, names, 0), createWriteStream(draft.path), { signal });
       await draft.commit();
     } catch (cause) {
@@ -69,6 +71,16 @@ export async function exportInputs({ lock, store, file, progress, signal }: Bund
     }
     const { size } = await stat(file);
     step.result(`${names.length - 1} files, ${formatBytes(size)}`);
+  });
+}
+
+/** The path of the file that a new bundle replaces or makes. A rename over /dev/null, for example, would remove the device. */
+async function replaceable(file: string): Promise<string> {
+  const found = await stat(file).catch(() => undefined);
+  if (found === undefined) return file;
+  if (found.isFile()) return await realpath(file);
+  throw new UsageError("NOT_A_FILE", `${file} is ${found.isDirectory() ? "a folder" : "not a regular file"}`, {
+    hint: "name a new file, or one that may be replaced: livelab inputs export inputs.tar",
   });
 }
 
