@@ -41,6 +41,12 @@ test(
       ["user:p%40ss%3a%c3%a9", "user:p@ss:é"],
       ["user:100%25%sure", "user:100%%sure"],
       ["user", "user:"],
+      ["DOM\\user:p", "DOM\\user:p"],
+      ["u:1#w", "u:1#w"],
+      ["u:p/w", "u:p/w"],
+      ["u:/w", "u:/w"],
+      ["u:p?w:x@y", "u:p?w:x@y"],
+      ["u:'p'", "u:'p'"],
     ] as const) {
       await using proxy = await startHttpProxy({ credentials: meant });
       const settings = { proxy: all(`http://${written}@${proxy.host}`) };

@@ -52,22 +52,41 @@ export function redirected(settings: ProxySettings, from: URL, to: URL): ProxySe
 const aptProxyFor = (target: URL, { aptProxies = new Map() }: ProxySettings): string | undefined =>
   [...aptProxies].find(([base]) => target.href.startsWith(base))?.[1];
 
-const KNOWN_KINDS = ["http:", "https:", "socks:", "socks5:", "socks5h:"];
+const KNOWN_KINDS = ["http", "https", "socks", "socks5", "socks5h"];
+const QUOTES = /["'`‘’“”]/;
 
-/** @param origin the setting that names it, for the message @throws UsageError BAD_PROXY */
+/**
+ * User name and password end at the last @ and may contain any character: a domain's user is written DOMAIN\user, as for
+ * curl, and passwords contain / ? and #, which curl refuses or takes for the end of the host.
+ * @param origin the setting that names it, for the message
+ * @throws UsageError BAD_PROXY
+ */
 function parseProxy(text: string, origin: string): URL {
   const refuse = (why: string): UsageError =>
     new UsageError("BAD_PROXY", `the proxy ${JSON.stringify(withoutCredentials(text))} of ${origin} ${why}`, {
       hint: "write it like http://proxy.example:3128, https://proxy.example:3129 or socks5://proxy.example:1080",
     });
-  const [, scheme = "http"] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text) ?? [];
-  if (!KNOWN_KINDS.includes(`${scheme.toLowerCase()}:`))
-    throw refuse(`has a scheme that livelab does not support: ${scheme}`);
+  const [, given, rest = ""] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/is.exec(text) ?? [];
+  const scheme = given?.toLowerCase() ?? "http";
+  const hostAt = rest.lastIndexOf("@") + 1;
+  const host = rest.slice(hostAt);
+  if (QUOTES.test(text.charAt(0)) || QUOTES.test(host))
+    throw refuse("contains quotes, which are not part of an address");
+  if (!KNOWN_KINDS.includes(scheme)) throw refuse(`has a scheme that livelab does not support: ${scheme}`);
+  if (given === undefined && startsWithBareScheme(text)) throw refuse("lacks // after its scheme");
+  if (/^[^/?#]*:\/./s.test(host)) throw refuse("has a scheme where its host belongs");
+  // A URL's host begins after the first of these characters, and a URL's parser drops tabs and line breaks.
+  const credentials = rest.slice(0, hostAt).replace(/[\\/?#\s]/g, (character) => encodeURIComponent(character));
   // Parse it as an http address: these rules keep "[::1]" and reject invalid hosts.
-  const socks = scheme.toLowerCase().startsWith("socks");
-  const address = text.replace(/^[a-z][a-z0-9+.-]*:\/\//i, "");
+  const address = `${credentials}${host}`;
   if (!URL.canParse(`http://${address}`)) throw refuse("is not an address");
-  return new URL(`${socks ? "socks5" : scheme}://${address}`);
+  return new URL(`${scheme.startsWith("socks") ? "socks5" : scheme}://${address}`);
+}
+
+/** Whether it begins like "http:/proxy" or "http:proxy". "http:3128" is a host with a port. */
+function startsWithBareScheme(text: string): boolean {
+  const [, scheme = "", rest = ""] = /^([^:]*):(.*)$/s.exec(text) ?? [];
+  return KNOWN_KINDS.includes(scheme.toLowerCase()) && !/^\d*\/?$/.test(rest);
 }
 
 /** Removes user name and password from a proxy's address, for messages and logs. */
