@@ -85,6 +85,15 @@ test("of two arguments with one name, an operator's hostname and NIC tags win, a
     "y",
     ...nics.slice(0, 2),
   ]);
+  for (const [text, becomes] of [
+    ["foo=1 aggr0_lacp_mode=off", "foo=1 aggr0_lacp_mode=active"],
+    [" aggr0_lacp_mode=off", " aggr0_lacp_mode=active"],
+    ['aggr0_lacp_mode="off  now" y', "aggr0_lacp_mode=active y"],
+  ] as const) {
+    assert.equal(argumentsWith(text), ["hostname=cn-38", becomes, ...nics.slice(0, 2)], text);
+  }
+  const quoted = 'x="a aggr0_lacp_mode=off"';
+  assert.equal(argumentsWith(quoted), ["hostname=cn-38", quoted, ...nics]);
   assert.equal(cnapiArguments({ hostname: undefined, appended: ["console=a", "console=b"], nics: [] }), [
     "console=a",
     "console=b",

@@ -54,11 +54,12 @@ export interface CnapiArguments {
  * hostname= replaces another, an operator's TAG_nic= replaces booter's, and booter's aggregations replace an operator's.
  */
 export function cnapiArguments({ hostname, appended, nics }: CnapiArguments): readonly string[] {
-  const names = new Set(appended.flatMap((argument) => wordsOf(argument).map(nameOf)));
+  // One --append may hold several arguments. Quotes count here: a name inside them is part of a value.
+  const names = new Set(appended.flatMap((text) => text.match(ARGUMENT) ?? []).map(nameOf));
   const booters = new Map(
     nics.filter((argument) => !isNicTag(argument)).map((argument) => [nameOf(argument), argument]),
   );
-  const kept = appended.map((argument) => booters.get(nameOf(argument)) ?? argument);
+  const kept = appended.map((text) => text.replace(ARGUMENT, (argument) => booters.get(nameOf(argument)) ?? argument));
   return [
     ...(hostname === undefined || names.has(nameOf(hostname)) ? [] : [hostname]),
     ...kept,
@@ -102,6 +103,8 @@ const isAddress = (word: string): boolean => /^ip=[\d.]+:[^:]*:[^:]*:[\d.]+(?::|
 const isMac = (word: string): boolean => /^BOOTIF=[0-9a-f]{2}(-[0-9a-f]{2}){6}$/i.test(word);
 const isNicTag = (argument: string): boolean => nameOf(argument).endsWith("_nic");
 const nameOf = (word: string): string => word.split("=")[0] ?? "";
+/** An argument as Linux reads it: white space in double quotes does not end it. Source: Linux lib/cmdline.c, next_arg(). */
+const ARGUMENT = /(?:[^\s"]|"[^"]*")+/g;
 /** Splits at white space, as iPXE splits a line and initramfs-tools the command line: quotes have no effect. */
 const wordsOf = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
 
