@@ -33,10 +33,20 @@ function bytes(size: number, parts: Readonly<Record<number, string | Buffer>>): 
 }
 const start = (text: string, size = 4 * KIB): Buffer => bytes(size, { 0: text });
 
+/** The header of a tar from before POSIX, for one file. @param sign how the program that wrote it reads a byte above 127 */
+function oldTar(name: string, sign: "signed" | "unsigned"): Buffer {
+  const header = bytes(KIB, { 0: name, 100: "0000644\0", 124: "00000001000\0", 148: " ".repeat(8) });
+  const sum = header.reduce((total, byte) => total + (sign === "signed" && byte > 127 ? byte - 256 : byte), 0);
+  header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+  return header;
+}
+
 const foreign: readonly (readonly [name: string, content: Buffer, what: RegExp, hint: RegExp])[] = [
   ["sparse.vmdk", start("KDMV\x01\0\0\0"), /VMware/, /qemu-img convert -f vmdk -O qcow2 /],
   ["esx.vmdk", start("COWD\x01\0\0\0"), /VMware/, /-f vmdk/],
   ["descriptor.vmdk", Buffer.from("# Disk DescriptorFile\nversion=1\n"), /VMware/, /-f vmdk/],
+  ["comments.vmdk", Buffer.from(`#${"x".repeat(600)}\n  \r\n\n# more\nversion=2\r\nCID=1\n`), /VMware/, /-f vmdk/],
+  ["bom.vmdk", Buffer.from("\ufeff# Disk DescriptorFile\nversion=1\n"), /VMware/, /-f vmdk/],
   ["head.vdi", start("<<< Oracle VM VirtualBox Disk Image >>>\n"), /VirtualBox/, /-f vdi/],
   ["qemu.vdi", start("<<< QEMU VM Virtual Disk Image >>>\n"), /VirtualBox/, /-f vdi/],
   ["other.vdi", bytes(KIB, { 64: "\x7f\x10\xda\xbe" }), /VirtualBox/, /-f vdi/],
@@ -54,6 +64,17 @@ const foreign: readonly (readonly [name: string, content: Buffer, what: RegExp, 
   ["d.cow", start("OOOM"), /User Mode Linux/, /uml_moo/],
   ["d.simg", start("\x3a\xff\x26\xed"), /Android/, /simg2img/],
   ["d.E01", start("EVF\x09\x0d\x0a\xff\0"), /EWF/, /ewfexport/],
+  ["d.aff", start("AFF10\r\n\0"), /AFF/, /affconvert -r/],
+  ["d.chd", start("MComprHD"), /chd/, /chdman extracthd/],
+  ["d.nrg", bytes(4 * KIB, { [-12]: "NER5" }), /nrg/, /nrg2iso/],
+  ["old.nrg", bytes(4 * KIB, { [-8]: "NERO" }), /nrg/, /nrg2iso/],
+  ["d.vma", start("VMA\0\0\0\0\x01"), /vma/, /vma extract/],
+  ["d.pcl", start("partclone-image\x000001"), /partclone/, /partclone\.restore/],
+  ["d.ntfs", start("\0ntfsclone-image"), /ntfsclone/, /ntfsclone --restore-image/],
+  ["d.gho", start("\xfe\xef\x01"), /Ghost/, /with Ghost/],
+  ["d.zfs", bytes(4 * KIB, { 8: "\xac\xcb\xba\xf5\x02" }), /zfs send/, /zfs receive/],
+  ["big-endian.zfs", bytes(4 * KIB, { 11: "\x02\xf5\xba\xcb\xac" }), /zfs send/, /zfs receive/],
+  ["d.btrfs", start("btrfs-stream\0"), /btrfs send/, /btrfs receive/],
   ["d.raw.gz", start("\x1f\x8b\x08\0"), /gzip/, /gunzip -c .*d\.raw\.gz >disk/],
   ["d.raw.xz", start("\xfd7zXZ\0"), /xz/, /xz -dc/],
   ["d.raw.zst", start("\x28\xb5\x2f\xfd"), /zstd/, /zstd -dc/],
@@ -62,9 +83,19 @@ const foreign: readonly (readonly [name: string, content: Buffer, what: RegExp, 
   ["d.raw.lz4", start("\x04\x22\x4d\x18"), /lz4/, /lz4 -dc/],
   ["d.raw.lzma", start("\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0"), /lzma/, /xz --format=lzma/],
   ["d.raw.lz", start("LZIP\x01"), /lzip/, /lzip -dc/],
+  ["d.raw.lrz", start("LRZI\0\x06"), /lrzip/, /lrzip -d/],
+  ["d.raw.sz", start("\xff\x06\0\0sNaPpY"), /snappy/, /snzip -dc .*d\.raw\.sz >disk/],
+  ["d.cpio", start("070701"), /cpio/, /cpio -idF/],
+  ["odc.cpio", start("070707"), /cpio/, /cpio -idF/],
+  ["d.deb", start("!<arch>\n"), /\(ar\)/, /ar x/],
+  ["d.cab", start("MSCF\0\0\0\0"), /cab/, /cabextract/],
+  ["d.xar", start("xar!"), /xar/, /xar -xf/],
+  ["d.rpm", start("\xed\xab\xee\xdb"), /rpm/, /rpm2cpio .*d\.rpm \| cpio/],
   ["d.zip", start("PK\x03\x04"), /zip/, /unzip/],
   ["d.7z", start("7z\xbc\xaf\x27\x1c"), /7z/, /7z x/],
   ["d.ova", bytes(10 * KIB, { 0: "d.ovf", 257: "ustar" }), /tar/, /tar -xf/],
+  ["v7.tar", oldTar("d.img", "unsigned"), /tar/, /tar -xf/],
+  ["signed.tar", oldTar("d\xe4.img", "signed"), /tar/, /tar -xf/],
 ];
 
 test("another program's disk, an archive or a compressed file is refused with the command that converts it", async () => {
@@ -99,6 +130,8 @@ test("a raw disk may contain zeros, a partition table, a file system, LUKS, an I
     ["luks", start("LUKS\xba\xbe\0\x02")],
     ["iso", bytes(40 * KIB, { 32769: "CD001" })],
     ["text", start("BZh of course, and more")],
+    ["configuration", start("# version=1\nname=version=1\n")],
+    ["octal digits", bytes(KIB, { 148: "000400\0 " })],
   ] as const) {
     const path = join(dir.path, name);
     await writeFile(path, content);

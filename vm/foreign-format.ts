@@ -2,7 +2,9 @@
  * Recognizes disk files that are not raw or qcow2 images: formats of other programs, archives and compressed files. Used as a
  * raw disk, such a file would show garbage to the guest, and the guest would overwrite it.
  * Sources: qemu-img's block/{vmdk,vdi,vhdx,vpc,qed,parallels,qcow,cloop,bochs,dmg}.c; RFC 1952 (gzip); the xz, zstd, bzip2, lz4
- * and 7z format descriptions; APPNOTE.TXT (zip); ustar(5); libewf (EWF); Android's sparse_format.h.
+ * and 7z format descriptions; APPNOTE.TXT (zip); tar(5), cpio(5) and ar(5) of libarchive; libewf (EWF); afflib (AFF);
+ * Android's sparse_format.h; Proxmox' vma_spec.txt; partclone's partclone.h; ntfs-3g's ntfsclone.c; OpenZFS' zfs_ioctl.h
+ * (DMU_BACKUP_MAGIC); Linux fs/btrfs/send.h; MAME's chd.h; file(1)'s magic (Ghost, CAB, RPM, xar, lrzip, snappy, NRG).
  */
 import type { FileHandle } from "node:fs/promises";
 import { quoteWord } from "../base/command-line.js";
@@ -21,19 +23,20 @@ interface Signature {
   readonly isIt: (head: Buffer, tail: Buffer) => boolean;
 }
 
-/** Number of bytes that are read from the beginning of the file. */
-const HEAD_BYTES = 512;
-/** Number of bytes that are read from the end. A fixed VHD has its only header there; old programs wrote one byte less. */
+/** Number of bytes that are read from the beginning of the file: a vmdk descriptor may begin with comments. */
+const HEAD_BYTES = 4096;
+/** Number of bytes that are read from the end. */
 const TAIL_BYTES = 512;
 
 const startsWith =
   (...texts: readonly string[]) =>
   (head: Buffer): boolean =>
     texts.some((text) => head.toString("latin1", 0, text.length) === text);
-const endsWith =
-  (text: string) =>
+/** Looks for the text at these distances from the end. */
+const nearEnd =
+  (text: string, ...distances: readonly number[]) =>
   (_head: Buffer, tail: Buffer): boolean =>
-    [TAIL_BYTES, TAIL_BYTES - 1].some(
+    distances.some(
       (distance) =>
         distance <= tail.length &&
         tail.toString("latin1", tail.length - distance, tail.length - distance + text.length) === text,
@@ -56,7 +59,7 @@ const signatures: readonly Signature[] = [
   {
     what: "a VMware disk (vmdk)",
     remedy: convert("vmdk"),
-    isIt: startsWith("KDMV", "COWD", "# Disk DescriptorFile"),
+    isIt: anyOf(startsWith("KDMV", "COWD", "# Disk DescriptorFile"), isVmdkDescriptor),
   },
   {
     what: "a VirtualBox disk (vdi)",
@@ -70,7 +73,8 @@ const signatures: readonly Signature[] = [
   {
     what: "a Virtual PC or Hyper-V disk (vhd)",
     remedy: convert("vpc"),
-    isIt: anyOf(startsWith("conectix"), endsWith("conectix")),
+    // A fixed VHD has its only header at the end; old programs wrote one byte less.
+    isIt: anyOf(startsWith("conectix"), nearEnd("conectix", 512, 511)),
   },
   { what: "a QED disk", remedy: convert("qed"), isIt: startsWith("QED\0") },
   {
@@ -80,7 +84,7 @@ const signatures: readonly Signature[] = [
   },
   { what: "a Bochs disk", remedy: convert("bochs"), isIt: startsWith("Bochs Virtual HD Image") },
   { what: "a compressed loop image (cloop)", remedy: convert("cloop"), isIt: startsWith("#!/bin/sh\n#V2.0 Format") },
-  { what: "an Apple disk image (dmg)", remedy: convert("dmg"), isIt: endsWith("koly") },
+  { what: "an Apple disk image (dmg)", remedy: convert("dmg"), isIt: nearEnd("koly", 512) },
   {
     what: "an Apple sparse image",
     remedy: (path) => `hdiutil convert -format UDTO -o disk ${path}, on a Mac`,
@@ -96,6 +100,39 @@ const signatures: readonly Signature[] = [
     what: "a forensic image (EWF)",
     remedy: (path) => `ewfexport ${path}`,
     isIt: startsWith("EVF\x09\x0d\x0a\xff", "EVF2\x0d\x0a\x81"),
+  },
+  { what: "a forensic image (AFF)", remedy: (path) => `affconvert -r ${path}`, isIt: startsWith("AFF10\r\n\0") },
+  { what: "a MAME disk (chd)", remedy: (path) => `chdman extracthd -i ${path} -o disk`, isIt: startsWith("MComprHD") },
+  {
+    what: "a CD image of Nero (nrg)",
+    remedy: (path) => `nrg2iso ${path} disk.iso`,
+    isIt: anyOf(nearEnd("NER5", 12), nearEnd("NERO", 8)),
+  },
+  { what: "a backup of Proxmox (vma)", remedy: (path) => `vma extract ${path} FOLDER`, isIt: startsWith("VMA\0") },
+  {
+    what: "an image of partclone",
+    remedy: (path) => `partclone.restore -W -s ${path} -O disk`,
+    isIt: startsWith("partclone-image"),
+  },
+  {
+    what: "an image of ntfsclone",
+    remedy: (path) => `ntfsclone --restore-image --overwrite disk ${path}`,
+    isIt: startsWith("\0ntfsclone-image"),
+  },
+  {
+    what: "an image of Ghost",
+    remedy: (path) => `restore ${path} with Ghost, onto a disk`,
+    isIt: startsWith("\xfe\xef\x01"),
+  },
+  {
+    what: "a stream of zfs send",
+    remedy: (path) => `zfs receive POOL/DISK <${path}, then copy the volume`,
+    isIt: (head) => head.length >= 16 && [head.readBigUInt64LE(8), head.readBigUInt64BE(8)].includes(0x2_f5ba_cbacn),
+  },
+  {
+    what: "a stream of btrfs send",
+    remedy: (path) => `btrfs receive -f ${path} FOLDER`,
+    isIt: startsWith("btrfs-stream\0"),
   },
   { what: "a Windows image (wim)", remedy: (path) => `wimapply ${path}, onto a disk`, isIt: startsWith("MSWIM\0\0\0") },
   { what: "compressed (gzip)", remedy: unpack("gunzip -c"), isIt: startsWith("\x1f\x8b") },
@@ -117,15 +154,40 @@ const signatures: readonly Signature[] = [
   { what: "compressed (lzop)", remedy: unpack("lzop -dc"), isIt: startsWith("\x89LZO\0\r\n\x1a\n") },
   { what: "compressed (lzma)", remedy: unpack("xz --format=lzma -dc"), isIt: isLzma },
   { what: "compressed (compress)", remedy: unpack("gunzip -c"), isIt: startsWith("\x1f\x9d") },
+  { what: "compressed (lrzip)", remedy: unpack("lrzip -d -o disk"), isIt: startsWith("LRZI") },
+  { what: "compressed (snappy)", remedy: unpack("snzip -dc"), isIt: startsWith("\xff\x06\0\0sNaPpY") },
   { what: "an archive (zip)", remedy: unpack("unzip"), isIt: startsWith("PK\x03\x04", "PK\x05\x06", "PK\x07\x08") },
   { what: "an archive (7z)", remedy: unpack("7z x"), isIt: startsWith("7z\xbc\xaf\x27\x1c") },
   { what: "an archive (rar)", remedy: unpack("unrar x"), isIt: startsWith("Rar!\x1a\x07") },
+  { what: "an archive (cpio)", remedy: unpack("cpio -idF"), isIt: startsWith("070701", "070702", "070707") },
+  { what: "an archive (ar)", remedy: unpack("ar x"), isIt: startsWith("!<arch>\n") },
+  { what: "an archive (cab)", remedy: unpack("cabextract"), isIt: startsWith("MSCF\0\0\0\0") },
+  { what: "an archive (xar)", remedy: unpack("xar -xf"), isIt: startsWith("xar!") },
+  { what: "a package (rpm)", remedy: (path) => `rpm2cpio ${path} | cpio -id`, isIt: startsWith("\xed\xab\xee\xdb") },
   {
     what: "an archive (tar, as OVA files are)",
     remedy: unpack("tar -xf"),
-    isIt: (head) => head.toString("latin1", 257, 262) === "ustar",
+    isIt: anyOf((head) => head.toString("latin1", 257, 262) === "ustar", hasTarChecksum),
   },
 ];
+
+/** Looks for `version=` after comments and blank lines, like QEMU's vmdk_probe(), and after an editor's byte order mark. */
+function isVmdkDescriptor(head: Buffer): boolean {
+  return /^(?:\xef\xbb\xbf)?(?:#[^\n]*\n|[ \t]*\r?\n)*version=[123]\r?\n/.test(head.toString("latin1"));
+}
+
+/**
+ * Recognizes a tar from before POSIX, which has no magic. The checksum is the sum of the header's bytes with blanks in the
+ * checksum's place, as octal digits; some old programs added signed bytes.
+ */
+function hasTarChecksum(head: Buffer): boolean {
+  if (head.length < 512 || head[0] === 0) return false;
+  const [, digits] = /^[ 0]*([0-7]+)[ \0]*$/.exec(head.toString("latin1", 148, 156)) ?? [];
+  if (digits === undefined) return false;
+  const header = Buffer.from(head.subarray(0, 512)).fill(" ", 148, 156);
+  const sumOf = (bytes: Iterable<number>): number => [...bytes].reduce((sum, byte) => sum + byte, 0);
+  return [sumOf(header), sumOf(new Int8Array(header))].includes(Number.parseInt(digits, 8));
+}
 
 /** Checks for the usual properties, a dictionary size that is a power of two, and a size that is unknown or below 256 TiB. */
 function isLzma(head: Buffer): boolean {
