@@ -6,6 +6,7 @@
 import { processors } from "../../base/host-capacity.js";
 import { UsageError } from "../../base/livelab-error.js";
 import { parseCount } from "../../base/parse-count.js";
+import { isNicMac } from "../cn-files/nic-mac.js";
 import { transportNames } from "../headnode/headnode.js";
 import { parseHostAddress } from "../wire/answering-host.js";
 import { firmwareNames, mediumNames, notForMedium } from "./boot-medium.js";
@@ -322,10 +323,9 @@ function parseUuid(text: string): string {
 }
 
 /** Reads the MAC of a NIC. @returns it in lower case @throws UsageError BAD_MAC */
-export function parseNicMac(text: string): string {
+function parseNicMac(text: string): string {
   const mac = text.toLowerCase();
-  // The lowest bit of the first byte marks a group address; no NIC has one.
-  if (/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(mac)) return mac;
+  if (isNicMac(mac)) return mac;
   throw new UsageError("BAD_MAC", `${mac} is not the MAC address of a NIC`, { hint: `write it like ${DEFAULT_MAC}` });
 }
 

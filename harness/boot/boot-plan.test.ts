@@ -62,6 +62,21 @@ test("an admin netmask that leaves no address for a headnode causes a warning, a
   }
 });
 
+test("an admin vnic with a group MAC or a multicast address does not stop the boot, which uses the default MAC", async () => {
+  await using dir = await TempDir.create("boot-plan");
+  const networkingPath = join(dir.path, "networking.json");
+  const text = await readFile(fixture("networking.json"), "utf8");
+  for (const [usable, broken, place] of [
+    ["52:54:00:99:00:38", "53:54:00:99:00:39", "vnics[0].mac"],
+    ["10.99.99.38", "224.0.0.5", "vnics[0].ip"],
+  ] as const) {
+    await writeFile(networkingPath, text.replaceAll(usable, broken));
+    const { mac, networking, warnings } = await plan({ networkingPath });
+    assert.equal([mac, networking?.adminVnic], ["52:54:00:99:00:38", undefined], place);
+    assert.ok(warnings.some((warning) => warning.file === networkingPath && warning.place === place));
+  }
+});
+
 test("each invalid option is rejected with a message that quotes it", async () => {
   const cases: [Partial<BootOptions>, string][] = [
     [{ medium: "floppy" }, 'usage UNKNOWN_MEDIUM: "floppy" is not one of ipxe, iso, iso-disk, usb'],
@@ -85,6 +100,7 @@ test("each invalid option is rejected with a message that quotes it", async () =
     [{ until: "pivot", run: ["true"] }, "usage RUN_NEEDS_LOGIN: "],
     [{ uuid: "1234" }, "usage BAD_UUID: 1234 is not a UUID"],
     [{ mac: "53:54:00:00:00:01" }, "usage BAD_MAC: 53:54:00:00:00:01 is not the MAC address of a NIC"],
+    [{ mac: "00:00:00:00:00:00" }, "usage BAD_MAC: 00:00:00:00:00:00 is not the MAC address of a NIC"],
     [{ append: ["a\nb"] }, 'usage BAD_APPEND: "a\\nb" cannot be a kernel argument'],
     [{ disks: ["/nonexistent"] }, "usage DISK_UNREADABLE: cannot use the disk /nonexistent"],
     [{ networkingPath: "/nonexistent" }, "usage NETWORKING_UNREADABLE: "],

@@ -20,7 +20,6 @@ import {
   type CommandLineBootOptions,
   DEFAULT_MAC,
   type GivenBootOptions,
-  parseNicMac,
   readBootOptions,
   recordOptions,
 } from "./boot-options.js";
@@ -90,7 +89,7 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
   const image = await readImageFolder(imageDir);
   const networking = networkingPath === undefined ? undefined : await readNetworkingFile(networkingPath);
   const nodeConfig = nodeConfigPath === undefined ? undefined : await readNodeConfigFile(nodeConfigPath);
-  const mac = settings.mac ?? parseNicMac(networking?.adminVnic?.mac ?? DEFAULT_MAC);
+  const mac = settings.mac ?? networking?.adminVnic?.mac.toLowerCase() ?? DEFAULT_MAC;
   const twice = [mac, ...nics].find((each, index, all) => all.indexOf(each) !== index);
   if (twice !== undefined) {
     throw new UsageError("BAD_MAC", `two NICs have the MAC address ${twice}`, { hint: "give each NIC its own" });

@@ -10,10 +10,21 @@ export function formatIpv4(value: number): string {
   return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join(".");
 }
 
-/** Whether all 1 bits of a mask come before its 0 bits. */
+/** Whether an address can be a host's: not of "this network", loopback, multicast or reserved. The text must be well-formed. */
+export function isHostAddress(text: string): boolean {
+  const first = Number(text.split(".")[0]);
+  return first >= 1 && first <= 223 && first !== 127;
+}
+
+/** Whether a mask has 1 bits, and all of them come before its 0 bits. */
 export function isNetmask(text: string): boolean {
   const hosts = ~parseIpv4(text) >>> 0;
-  return (hosts & (hosts + 1)) === 0;
+  return hosts !== 0xffff_ffff && (hosts & (hosts + 1)) === 0;
+}
+
+/** Whether two addresses are of one network. */
+export function isSameNetwork(one: string, other: string, netmask: string): boolean {
+  return ((parseIpv4(one) ^ parseIpv4(other)) & parseIpv4(netmask)) === 0;
 }
 
 /** "255.255.255.0" → 24 */

@@ -128,6 +128,57 @@ test("a vnic with a wrong gateway, MTU or resolvers is used without them, as in 
   }
 });
 
+test("a vnic without the MAC of a NIC or the address of a host is not used, and the warning names its place", () => {
+  for (const [field, value] of [
+    ["mac", "53:54:00:00:00:01"],
+    ["mac", "ff:ff:ff:ff:ff:ff"],
+    ["mac", "00:00:00:00:00:00"],
+    ["mac", "52-54-00-00-00-01"],
+    ["ip", "224.0.0.5"],
+    ["ip", "127.0.0.5"],
+    ["ip", "0.0.0.5"],
+    ["ip", "255.255.255.255"],
+    ["ip", "010.0.0.2"],
+    ["ip", "nowhere"],
+    ["netmask", "nowhere"],
+    ["netmask", "0.0.0.0"],
+  ] as const) {
+    const json = { resolvers: ["10.0.0.1"], vnics: [{ ...admin, [field]: value }] };
+    const file = parseNetworkingFile("n.json", Buffer.from(JSON.stringify(json)));
+    assert.equal([file.adminVnic, file.vnics], [undefined, []], value);
+    const [first = "", second = "", ...others] = warningsOf(json);
+    assert.match(first, `n.json:vnics[0].${field}: is not `);
+    assert.match(second, "no usable vnic");
+    assert.equal(others, []);
+  }
+  const upperCase = { resolvers: ["10.0.0.1"], vnics: [{ ...admin, mac: "52:54:00:AB:CD:EF", ip: "223.255.255.2" }] };
+  assert.equal(warningsOf(upperCase), []);
+});
+
+test("a VLAN, MTU or gateway that the image refuses yields one warning, and the vnic keeps its MAC and address", () => {
+  for (const [field, value, says] of [
+    ["vlan_id", 5000, /is not a VLAN \(1 to 4094\).*may skip this NIC/],
+    ["vlan_id", 1.5, /is not a VLAN/],
+    ["vlan_id", "5", /expected number/],
+    ["mtu", 100, /is not an MTU \(576 to 9000\).*does without it/],
+    ["mtu", 9001, /is not an MTU/],
+    ["gateway", "10.0.1.1", /is not on the vnic's network: 10\.0\.1\.1/],
+    ["gateway", "10.0.0.2", /is not on the vnic's network/],
+    ["gateway", "nowhere", /is not an IPv4 address/],
+    ["gateway", "224.0.0.1", /is not the address of a host/],
+  ] as const) {
+    const json = { resolvers: ["10.0.0.1"], vnics: [{ ...admin, [field]: value }] };
+    const file = parseNetworkingFile("n.json", Buffer.from(JSON.stringify(json)));
+    assert.equal(file.adminVnic, admin, `${field} ${value}`);
+    assert.is(file.warnings.length, 1);
+    assert.match(warningsOf(json)[0] ?? "", `n.json:vnics[0].${field}: `);
+    assert.match(warningsOf(json)[0] ?? "", says);
+  }
+  for (const usable of [{ vlan_id: 0 }, { vlan_id: 4094 }, { mtu: 576 }, { mtu: 9000 }, { gateway: "10.0.0.1" }]) {
+    assert.equal(warningsOf({ resolvers: ["10.0.0.1"], vnics: [{ ...admin, ...usable }] }), []);
+  }
+});
+
 test("an array instead of an object yields a warning, not an exception", () => {
   assert.is(warningsOf([]).length, 1);
 });

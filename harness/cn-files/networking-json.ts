@@ -1,7 +1,8 @@
 /**
  * Reads networking.json: extracts what the headnode needs, and collects warnings.
  * The CN gets the bytes unchanged, even if they are broken.
- * Source: sdc-booter lib/net-file.js (fields, defaults, SHA-1); sdc-napi (NIC objects).
+ * Sources: sdc-booter lib/net-file.js (fields, defaults, SHA-1); sdc-napi (NIC objects);
+ * proto/usr/triton/lib/early-boot/networking-{values,links}.jq (which values the image accepts).
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -9,24 +10,33 @@ import { isIPv4 } from "node:net";
 import { z } from "zod";
 import { UsageError } from "../../base/livelab-error.js";
 import type { FileWarning } from "./file-warning.js";
-import { isNetmask } from "./ipv4.js";
+import { isHostAddress, isNetmask, isSameNetwork } from "./ipv4.js";
 import { findJsonError } from "./json-error-place.js";
+import { isNicMac } from "./nic-mac.js";
 
-const ipv4 = z.string().refine(isIPv4, "is not an IPv4 address");
+// A text that is not an address is not checked further.
+const ipv4 = z.string().refine(isIPv4, { error: "is not an IPv4 address", abort: true });
+const hostAddress = ipv4.refine(isHostAddress, "is not the address of a host");
 
 const vnicSchema = z.object({
-  mac: z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, "is not a MAC address"),
-  ip: ipv4,
+  mac: z.string().refine(isNicMac, "is not the MAC address of a NIC"),
+  ip: hostAddress,
   netmask: ipv4.refine(isNetmask, "is not a netmask"),
   nic_tag: z.string().min(1, "is empty"),
-  vlan_id: z.number().int().optional(),
-  mtu: z.number().int().optional(),
-  gateway: ipv4.optional(),
+  vlan_id: z
+    .number()
+    .refine((id) => Number.isInteger(id) && id >= 0 && id <= 4094, "is not a VLAN (1 to 4094)")
+    .optional(),
+  mtu: z
+    .number()
+    .refine((mtu) => Number.isInteger(mtu) && mtu >= 576 && mtu <= 9000, "is not an MTU (576 to 9000)")
+    .optional(),
+  gateway: hostAddress.optional(),
   resolvers: z.array(z.string()).optional(),
 });
 
-/** Fields that a vnic does not need: the image configures the NIC without them. */
-const dispensable = ["mtu", "gateway", "resolvers"];
+/** Fields that booter does not need to give the CN its address. Wrong ones are left out. */
+const dispensable = ["vlan_id", "mtu", "gateway", "resolvers"];
 
 const nictagSchema = z.object({ name: z.string(), mac: z.string() });
 const aggregationSchema = z.object({ name: z.string(), macs: z.array(z.string()), lacp_mode: z.string() });
@@ -181,7 +191,7 @@ function parseFields(bytes: Buffer, warn: Warn): Fields | undefined {
   return { nictags: given["nictags"], aggregations: given["aggregations"], ...Object.fromEntries(judged) };
 }
 
-/** The vnic as the image configures it. Wrong fields that it does not need are left out. */
+/** The vnic, or undefined if it names no usable NIC or address. Other wrong fields are left out. */
 function judgeVnic(
   entry: unknown,
   usableResolvers: (list: unknown) => string[],
@@ -195,12 +205,22 @@ function judgeVnic(
   const fields = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   if (Array.isArray(fields["resolvers"])) fields["resolvers"] = usableResolvers(fields["resolvers"]);
   for (const issue of vnicSchema.safeParse(fields).error?.issues ?? []) {
-    const [name = ""] = issue.path;
-    const without = dispensable.includes(String(name));
-    warn(issue.path, issue.message, `${askBooter}; the CN ${without ? "does without it" : "may skip this NIC"}`);
-    if (without) delete fields[String(name)];
+    const name = String(issue.path[0] ?? "");
+    const isDispensable = dispensable.includes(name);
+    const isSkipped = !isDispensable || name === "vlan_id";
+    warn(issue.path, issue.message, `${askBooter}; the CN ${isSkipped ? "may skip this NIC" : "does without it"}`);
+    if (isDispensable) delete fields[name];
   }
-  return vnicSchema.safeParse(fields).data;
+  const vnic = vnicSchema.safeParse(fields).data;
+  if (vnic?.gateway === undefined) return vnic;
+  const { gateway, ...others } = vnic;
+  if (gateway !== vnic.ip && isSameNetwork(gateway, vnic.ip, vnic.netmask)) return vnic;
+  warn(
+    ["gateway"],
+    `is not on the vnic's network: ${gateway}`,
+    "correct the network's gateway in NAPI; the CN does without it",
+  );
+  return others;
 }
 
 /** Warns of each wrong resolver once, at its first place: booter lists a NIC's resolvers at the NIC and at the top. */
