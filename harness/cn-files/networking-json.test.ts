@@ -179,6 +179,26 @@ test("a VLAN, MTU or gateway that the image refuses yields one warning, and the 
   }
 });
 
+test("a hostname or domain that the image or systemd ignores yields one warning with its place", () => {
+  for (const [name, says] of [
+    ["lab..example", /has an empty label, so systemd may ignore it/],
+    ["a".repeat(64), /has a label longer than 63 characters, so systemd may ignore it/],
+    [`${"a.".repeat(32)}a`, /is not a name of at most 64 letters.*the image does not use it/],
+    ["lab_1", /is not a name/],
+    ["-lab", /is not a name/],
+    ["lab.", /is not a name/],
+  ] as const) {
+    for (const place of ["hostname", "dns_domain"]) {
+      const [warning = "", ...others] = warningsOf({ resolvers: ["10.0.0.1"], vnics: [admin], [place]: name });
+      assert.match(warning, `n.json:${place}: `, name);
+      assert.match(warning, says);
+      assert.equal(others, []);
+    }
+  }
+  const usable = { hostname: "CN-38", dns_domain: `${"a".repeat(31)}.${"a".repeat(32)}` };
+  assert.equal(warningsOf({ resolvers: ["10.0.0.1"], vnics: [admin], ...usable }), []);
+});
+
 test("an array instead of an object yields a warning, not an exception", () => {
   assert.is(warningsOf([]).length, 1);
 });

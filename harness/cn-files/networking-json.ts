@@ -9,6 +9,7 @@ import { readFile } from "node:fs/promises";
 import { isIPv4 } from "node:net";
 import { z } from "zod";
 import { UsageError } from "../../base/livelab-error.js";
+import { brokenNameLimit } from "./domain-name.js";
 import type { FileWarning } from "./file-warning.js";
 import { isHostAddress, isNetmask, isSameNetwork } from "./ipv4.js";
 import { findJsonError } from "./json-error-place.js";
@@ -114,13 +115,7 @@ export function parseNetworkingFile(path: string, bytes: Buffer): NetworkingFile
     if (vnic !== undefined) vnics.push(vnic);
   }
   warnOfResolvers(fields, warn);
-  if (fields?.hostname !== undefined && oneWord(fields.hostname) === undefined) {
-    warn(
-      "hostname",
-      "is not one word of printable ASCII, so a kernel command line cannot hold it",
-      "correct the server's hostname in CNAPI",
-    );
-  }
+  warnOfNames(fields, warn);
 
   const adminTag = fields?.admin_tag ?? "admin";
   const adminVnic = vnics.find((vnic) => vnic.nic_tag === adminTag);
@@ -239,6 +234,32 @@ function warnOfResolvers(fields: Fields | undefined, warn: Warn): void {
     judge((vnic as { resolvers?: unknown } | null)?.resolvers, ["vnics", index, "resolvers"]);
   }
 }
+
+/** Warns of a hostname and a domain that a kernel command line cannot hold, or that the image or systemd ignores. */
+function warnOfNames(fields: Fields | undefined, warn: Warn): void {
+  const judge = (place: "hostname" | "dns_domain", problemOf: (name: string) => string | undefined, remedy: string) => {
+    const name = fields?.[place];
+    const problem = name === undefined ? undefined : problemOf(name);
+    if (problem !== undefined) warn(place, problem, remedy);
+  };
+  const nameProblem = (name: string): string | undefined => {
+    if (!isHostName(name)) {
+      return "is not a name of at most 64 letters, digits, dots and hyphens, so the image does not use it";
+    }
+    const broken = brokenNameLimit(name);
+    return broken && `${broken}, so systemd may ignore it`;
+  };
+  const hostnameProblem = (name: string): string | undefined =>
+    oneWord(name) === undefined
+      ? "is not one word of printable ASCII, so a kernel command line cannot hold it"
+      : nameProblem(name);
+  judge("hostname", hostnameProblem, "correct the server's hostname in CNAPI");
+  judge("dns_domain", nameProblem, "correct it in SAPI");
+}
+
+/** The image's rule (is_host_name in networking-values.jq). */
+const isHostName = (name: string): boolean =>
+  name.length <= 64 && /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(name);
 
 /** The well-formed entries of a list. The CN itself reports the others. */
 function wellFormed<T>(schema: z.ZodType<T>, list: unknown): T[] {

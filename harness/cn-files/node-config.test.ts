@@ -61,6 +61,31 @@ test("parseNodeConfigFile() warns of each server and domain that the image ignor
   }
 });
 
+test("parseNodeConfigFile() warns of each name that systemd ignores, because a label is empty or it is too long", () => {
+  const label = "a".repeat(63);
+  const longest = `${label}.${label}.${label}.${"a".repeat(61)}`;
+  for (const [key, name, says] of [
+    ["dns_domain", "lab..example", /"lab\.\.example" has an empty label, so systemd ignores it/],
+    ["dns_domain", "lab.example..", /has an empty label/],
+    ["dns_domain", `${label}a.example`, /has a label longer than 63 characters/],
+    ["dns_domain", `${longest}a`, /is longer than 253 characters/],
+    ["datacenter_name", `${label}a`, /has a label longer than 63 characters/],
+    ["ntp_hosts", "10.0.0.1,ntp..example", /"ntp\.\.example" has an empty label/],
+    ["ntp_hosts", `${longest}a`, /is longer than 253 characters/],
+  ] as const) {
+    const { warnings } = parseNodeConfigFile("nc", Buffer.from(`${key}='${name}'\n`));
+    const [first, ...others] = warnings.filter(({ place }) => place !== "root_shadow");
+    assert.is(first?.place, key, name);
+    assert.match(first?.problem ?? "", says);
+    assert.equal(others, []);
+  }
+  const fits = `dns_domain='${longest}.'\nntp_hosts='${longest} fd00::7 ntp.example.'\n`;
+  assert.equal(
+    parseNodeConfigFile("nc", Buffer.from(fits)).warnings.map(({ place }) => place),
+    ["root_shadow"],
+  );
+});
+
 test("a root_shadow that /etc/shadow cannot hold is not used, as in the image", () => {
   for (const text of ["root_shadow='a:b'", "root_shadow='a b'", "root_shadow='$6$a$b", "root_shadow=''"]) {
     const file = parseNodeConfigFile("nc", Buffer.from(text), "secret\n");

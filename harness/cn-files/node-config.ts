@@ -5,6 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { isIP, isIPv4, isIPv6 } from "node:net";
 import { UsageError } from "../../base/livelab-error.js";
+import { brokenNameLimit } from "./domain-name.js";
 import type { FileWarning } from "./file-warning.js";
 import { parseNodeConfigLine } from "./node-config-line.js";
 
@@ -86,30 +87,32 @@ export function parseNodeConfigFile(path: string, bytes: Buffer, password?: stri
   return { path, bytes, values, rootShadow, rootPassword, warnings };
 }
 
-/** Warns of servers and domains that the image ignores, by the rules of proto's live-bottom/triton-node-config. */
+/** Warns of servers and domains that the image ignores, by the rules of proto's live-bottom/triton-node-config, or systemd. */
 function serverWarnings(path: string, values: ReadonlyMap<string, string>): FileWarning[] {
-  const warningOf = (key: string, word: string, what: string): FileWarning => ({
-    file: path,
-    place: key,
-    problem: `${JSON.stringify(word)} is ${what}, so the image does not use it`,
-    remedy: "correct it, or remove it",
-  });
+  const judge = (key: string, word: string, isUsed: (word: string) => boolean, what: string): FileWarning[] => {
+    const broken = isIP(word) === 0 ? brokenNameLimit(word) : undefined;
+    const problem = isUsed(word)
+      ? broken && `${broken}, so systemd ignores it`
+      : `is ${what}, so the image does not use it`;
+    if (problem === undefined) return [];
+    return [
+      { file: path, place: key, problem: `${JSON.stringify(word)} ${problem}`, remedy: "correct it, or remove it" },
+    ];
+  };
   const words = (key: string): string[] => (values.get(key) ?? "").split(/[, \t]+/).filter((word) => word !== "");
   return [
-    ...words("ntp_hosts")
-      .filter((word) => !isHost(word))
-      .map((word) => warningOf("ntp_hosts", word, "neither a host name nor an address")),
-    ...words("dns_resolvers")
-      .filter((word) => isIP(word) === 0 || word.includes("%"))
-      .map((word) => warningOf("dns_resolvers", word, "not an address")),
+    ...words("ntp_hosts").flatMap((word) => judge("ntp_hosts", word, isHost, "neither a host name nor an address")),
+    ...words("dns_resolvers").flatMap((word) => judge("dns_resolvers", word, isAddress, "not an address")),
     ...["dns_domain", "datacenter_name"].flatMap((key) => {
       const name = values.get(key) ?? "";
-      return name === "" || domainPart.test(name) ? [] : [warningOf(key, name, "not part of a domain name")];
+      return name === "" ? [] : judge(key, name, (part) => domainPart.test(part), "not part of a domain name");
     }),
   ];
 }
 
 const domainPart = /^(?![-.])[A-Za-z0-9._-]+$/;
+
+const isAddress = (word: string): boolean => isIP(word) !== 0 && !word.includes("%");
 
 function isHost(word: string): boolean {
   if (word.includes(":")) return isIPv6(word) && !word.includes("%");
