@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { laterArguments } from "../../fixtures/later-arguments.js";
 import { formatFileWarning } from "../cn-files/file-warning.js";
 import { type BootScriptOptions, bootScript, ownArguments } from "../headnode/boot-script.js";
 import {
@@ -107,9 +108,9 @@ test("an argument with the name of another causes a warning that says which one 
       .map(formatFileWarning)
       .join("\n");
   for (const [argument, says] of [
-    ["ip=dhcp", /^--append ip=dhcp: lacks the value that booter's own ip=10\.99\.99\.38:::255\.255\.255\.0:: has/],
+    ["ip=dhcp", /^--append ip=dhcp: lacks a valid value, unlike booter's own ip=10\.99\.99\.38:::255\.255\.255\.0::, /],
     ["ip=10.9.9.9:::255.0.0.0::", /and overrides it/],
-    ["BOOTIF=eth0", /lacks the value that booter's own BOOTIF=01-52-54-00-99-00-38 has/],
+    ["BOOTIF=eth0", /lacks a valid value, unlike booter's own BOOTIF=01-52-54-00-99-00-38, /],
     ["BOOTIF=01-52-54-00-99-00-39", /and overrides it/],
     ["boot=local", /comes after booter's own boot=live and overrides it/],
     ["console=ttyS0", /it becomes \/dev\/console/],
@@ -126,6 +127,14 @@ test("an argument with the name of another causes a warning that says which one 
     warningsOf("quiet", "x=1", "boot=live", "ipx=1", "hostname=cn-38", "fetch"),
     "--append fetch: comes before booter's own fetch=http://10.99.99.7/os/20260102T030405Z/platform/x86_64/filesystem.squashfs, which takes effect. Remedy: leave it out, unless you want this effect",
   );
+});
+
+test("an appended ip= or BOOTIF= is said to override booter's own if and only if the image uses it", () => {
+  for (const { text, uses } of laterArguments) {
+    const cnapi = { hostname: undefined, nics: [], appended: [text] };
+    const said = collisionWarnings(cnapi, ownArguments(script)).map(formatFileWarning).join("\n");
+    assert.is(said.includes("and overrides it"), uses !== undefined, text);
+  }
 });
 
 test("Linux gets the line of the boot script with single spaces, and on UEFI with the kernel's name before it", () => {

@@ -4,8 +4,10 @@
  * iPXE core/exec.c (how it splits a line), image/efi_image.c (what it puts before the arguments on UEFI);
  * Linux arch/x86/include/asm/setup.h.
  */
+import { isIPv4 } from "node:net";
 import { UsageError } from "../../base/livelab-error.js";
 import type { FileWarning } from "../cn-files/file-warning.js";
+import { isNetmask } from "../cn-files/ipv4.js";
 import type { FirmwareName } from "./boot-medium.js";
 
 /** Longest kernel command line on x86, in bytes: COMMAND_LINE_SIZE is 2048, and the last byte is a NUL. */
@@ -94,12 +96,15 @@ export function collisionWarnings(
     const isTaken = nameOf(word) === "ip" ? isAddress(word) : nameOf(word) !== "BOOTIF" || isMac(word);
     return isTaken
       ? warn(`comes after booter's own ${before} and overrides it`)
-      : warn(`lacks the value that booter's own ${before} has, so this image uses booter's; other images may not`);
+      : warn(`lacks a valid value, unlike booter's own ${before}, so this image uses booter's; other images may not`);
   });
 }
 
 /** The values that the image accepts in ip= and BOOTIF= (proto/usr/triton/lib/early-boot/booter-arguments.sh). */
-const isAddress = (word: string): boolean => /^ip=[\d.]+:[^:]*:[^:]*:[\d.]+(?::|$)/.test(word);
+function isAddress(word: string): boolean {
+  const [address = "", , , netmask = ""] = word.slice("ip=".length).split(":");
+  return [address, netmask].every((part) => isIPv4(part) && part !== "0.0.0.0") && isNetmask(netmask);
+}
 const isMac = (word: string): boolean => /^BOOTIF=[0-9a-f]{2}(-[0-9a-f]{2}){6}$/i.test(word);
 const isNicTag = (argument: string): boolean => nameOf(argument).endsWith("_nic");
 const nameOf = (word: string): string => word.split("=")[0] ?? "";

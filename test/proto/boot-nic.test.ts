@@ -1,6 +1,8 @@
 /** proto's replacement of live-boot's network set-up: the booter's ip= goes to the BOOTIF NIC only. */
+import { writeFile } from "node:fs/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { laterArguments } from "../../fixtures/later-arguments.js";
 import { FakeInitramfs, shells } from "../../fixtures/proto-initramfs.js";
 
 const test = suite("proto: boot NIC");
@@ -82,6 +84,21 @@ for (const shell of shells) {
     assert.equal(await initramfs.console(), []);
   });
 
+  test(`${name}: an ip= or BOOTIF= after the booter's is used if and only if fixtures/later-arguments.ts says so`, async () => {
+    const booter = { ip: "10.77.0.41", netmask: "255.255.255.0", bootif: "01-52-54-00-aa-00-01" };
+    await using initramfs = await FakeInitramfs.create({ shell, files: twoNics });
+    for (const { text, uses } of laterArguments) {
+      const cmdline = `BOOTIF=${booter.bootif} ip=${booter.ip}:::${booter.netmask}:: ${text}`;
+      await writeFile(initramfs.path("proc/cmdline"), `${cmdline}\n`);
+      // initramfs-tools' init takes the last word of each name.
+      const last = (key: string): string => cmdline.split(" ").findLast((word) => word.startsWith(`${key}=`)) ?? "";
+      const [IP, BOOTIF] = ["ip", "BOOTIF"].map((key) => last(key).slice(key.length + 1));
+      const find = `IP='${IP}' BOOTIF='${BOOTIF}'; find_bootif; find_booter_ip; echo "$address $netmask $bootif"`;
+      const { ip, netmask, bootif } = { ...booter, ...uses };
+      assert.is(await initramfs.runInLiveBoot(find), `${ip} ${netmask} ${bootif}\n`, text);
+    }
+  });
+
   test(`${name}: any other boot keeps live-boot's own functions`, async () => {
     for (const env of [{}, { IP: "dhcp", BOOTIF: "01-52-54-00-aa-00-01" }, { IP: "10.77.0.41:::255.255.255.0::" }]) {
       await using initramfs = await FakeInitramfs.create({ shell, env, files: twoNics });
@@ -152,13 +169,13 @@ for (const shell of shells) {
   });
 
   test(`${name}: a missing carrier and a rejected address are reported, and the boot goes on`, async () => {
-    const env = { IP: "10.77.0.41:::255.0.255.0::", BOOTIF: "01-52-54-00-aa-00-01" };
+    const env = { IP: "10.77.0.41:::255.255.255.0::", BOOTIF: "01-52-54-00-aa-00-01" };
     const files = { ...twoNics, "sys/class/net/fake2/carrier": "0\n", "ip-fails": "" };
     await using initramfs = await FakeInitramfs.create({ shell, env, files });
     assert.is(await initramfs.runInLiveBoot(`triton_boot_nic_timeout_seconds=1\n${setUp}`), "DEVICE=fake2\n");
     assert.equal(await initramfs.console(), [
       "triton: error: the boot NIC fake2 (52:54:00:aa:00:01) rejects the address of the kernel argument " +
-        "ip=10.77.0.41:::255.0.255.0::; correct the server's admin NIC in NAPI, and reboot",
+        "ip=10.77.0.41:::255.255.255.0::; correct the server's admin NIC in NAPI, and reboot",
       "triton: error: the boot NIC fake2 (52:54:00:aa:00:01) has no carrier after 1 s; check its cable",
     ]);
   });

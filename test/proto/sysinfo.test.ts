@@ -4,6 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import { FakeHost } from "../../fixtures/fake-host.js";
+import { laterArguments } from "../../fixtures/later-arguments.js";
 
 type Sysinfo = (host: FakeHost) => Promise<Readonly<Record<string, unknown>>>;
 const program = join(findProjectRoot(), "proto/usr/triton/lib/sysinfo/sysinfo.mjs");
@@ -112,6 +113,20 @@ test("the admin address and MAC are the booter's, even if ip= and BOOTIF= withou
   const changed = await factsOf({ "/proc/cmdline": `${booter} ip=10.77.0.42:::255.255.0.0\n` });
   assert.equal(changed["Boot Params"], { ...facts, admin_ip: "10.77.0.42", admin_netmask: "255.255.0.0" });
   assert.equal((await factsOf({ "/proc/cmdline": "ip=dhcp\n" }))["Boot Params"], {});
+});
+
+test("an ip= or BOOTIF= after the booter's is reported if and only if early boot uses it", async () => {
+  const booter = { ip: "10.77.0.41", netmask: "255.255.255.0", bootif: "01-52-54-00-aa-00-01" };
+  for (const { text, uses } of laterArguments) {
+    const { ip, netmask, bootif } = { ...booter, ...uses };
+    const cmdline = `BOOTIF=${booter.bootif} ip=${booter.ip}:::${booter.netmask}:: ${text}\n`;
+    const said = (await factsOf({ "/proc/cmdline": cmdline }))["Boot Params"] as Readonly<Record<string, string>>;
+    assert.equal(
+      [said["admin_ip"], said["admin_netmask"], said["admin_mac"]],
+      [ip, netmask, bootif.slice("01-".length)],
+      text,
+    );
+  }
 });
 
 /** State of the system pool, setup's state file, whether a disk has a ZFS label → Setup. */

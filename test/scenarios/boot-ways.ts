@@ -69,7 +69,7 @@ const fromNetwork: readonly Way[] = [
       chainBy({ architecture: 0, userClass: "iPXE" }, "undionly.kpxe"),
       consoleSays(
         "the booter's ip= wins over CNAPI's ip=dhcp",
-        /^triton: error: the kernel argument ip=dhcp has no address and netmask, so the booter's ip=\S+ is used; /,
+        /^triton: error: the kernel argument ip=dhcp has no valid address and netmask, so the booter's ip=\S+ is used; /,
       ),
       quietIsUnderstood,
     ],

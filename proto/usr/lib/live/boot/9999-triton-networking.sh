@@ -92,7 +92,7 @@ then
 		mac="$(boot_mac)"
 		if [ -n "${ip_ignored}" ]
 		then
-			problem "the kernel argument ip=${ip_ignored} has no address and netmask, so the booter's ip=${ip} is used" \
+			problem "the kernel argument ip=${ip_ignored} has no valid address and netmask, so the booter's ip=${ip} is used" \
 				"remove ip= from the server's kernel arguments in CNAPI"
 		fi
 		if [ "${BOOTIF-}" != "${bootif}" ]

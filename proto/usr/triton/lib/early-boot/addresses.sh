@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# Check whether a word is an address that systemd's daemons accept. They drop other words without a message on the console.
+# Check whether a word is an address that systemd's daemons and ip(8) accept. The daemons drop other words without a message
+# on the console.
 
 # is_ipv4 WORD: succeeds for four numbers below 256 without leading zeros.
 is_ipv4() {
@@ -15,6 +16,20 @@ is_ipv4() {
 		*) return 1 ;;
 		esac
 	done
+}
+
+# is_netmask WORD: succeeds for an IPv4 address of one bits, at least one, and then zero bits.
+is_netmask() {
+	is_ipv4 "$1" || return 1
+	case $1 in
+	0.0.0.0) return 1 ;;
+	255.255.255.* | 255.255.*.0 | 255.*.0.0 | *.0.0.0) octets=${1##*255.} ;;
+	*) return 1 ;;
+	esac
+	case ${octets%%.*} in
+	0 | 128 | 192 | 224 | 240 | 248 | 252 | 254 | 255) ;;
+	*) return 1 ;;
+	esac
 }
 
 # is_ipv6 WORD: succeeds for eight groups of up to four hexadecimal digits. "::" stands for one or more groups, and the last

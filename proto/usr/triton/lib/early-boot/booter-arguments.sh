@@ -3,7 +3,11 @@
 #
 # The booter appends the server's kernel arguments from CNAPI to its own. initramfs-tools takes the last argument of a name,
 # so ip=dhcp in CNAPI would replace the address from the booter, and the booter's DHCP does not answer a booted system.
-# Therefore only arguments with the parts of the booter's count, and the last of them wins.
+# Therefore only arguments with the parts of the booter's count, and the last of them wins. sysinfo (sysinfo/parse.mjs) and the
+# boot test (harness/boot/kernel-arguments.ts) read them in the same way; fixtures/later-arguments.ts tests all three.
+
+# shellcheck source=proto/usr/triton/lib/early-boot/addresses.sh
+. "${TRITON_SYSROOT-}/usr/triton/lib/early-boot/addresses.sh"
 
 # find_booter_ip: sets $ip to the last ip= with an address and a netmask, and $address and $netmask to these. Sets
 # $ip_ignored to a later ip= without them, or to nothing. Fails if no ip= has an address and a netmask.
@@ -19,17 +23,14 @@ find_booter_ip() {
 	split_ip "$ip"
 }
 
-# split_ip ADDRESS:SERVER:GATEWAY:NETMASK[:...]: sets $address and $netmask; fails if one is missing.
+# split_ip ADDRESS:SERVER:GATEWAY:NETMASK[:...]: sets $address and $netmask; fails if ip(8) would not give a NIC the two.
+# It accepts 0.0.0.0, but adds no address.
 split_ip() {
 	address=${1%%:*}
 	netmask=${1#*:*:*:}
 	[ "$netmask" != "$1" ] || return 1
 	netmask=${netmask%%:*}
-	case $address,$netmask in
-	*[!0-9.,]*) return 1 ;;
-	*.*.*.*,*.*.*.*) return 0 ;;
-	*) return 1 ;;
-	esac
+	[ "$address" != 0.0.0.0 ] && is_ipv4 "$address" && is_netmask "$netmask"
 }
 
 take_ip() {
@@ -49,7 +50,7 @@ find_bootif() {
 
 take_bootif() {
 	case $1 in
-	*[!0-9A-Fa-f=BOTI-]*) ;;
+	BOOTIF=*[!0-9A-Fa-f-]* | *-*-*-*-*-*-*-*) ;;
 	BOOTIF=??-??-??-??-??-??-??) bootif=${1#BOOTIF=} ;;
 	esac
 }

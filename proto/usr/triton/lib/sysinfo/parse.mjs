@@ -1,5 +1,7 @@
 /** Parsers for the texts that sysinfo reads. From malformed text they return the usable part. */
 
+import { isIPv4 } from "node:net";
+
 /** Parses JSON; undefined if the text is not JSON. */
 export function json(text) {
   try {
@@ -25,33 +27,36 @@ export const objects = (value) => (Array.isArray(value) ? value.filter(isObject)
  * (lib/cmdline.c). If a key occurs twice, the last one counts.
  */
 export function kernelArguments(text = "") {
-  return Object.fromEntries(pairs(text));
+  const words = text.match(/(?:"[^"]*"?|[^\s"])+/g) ?? [];
+  return Object.fromEntries(pairs(words.map((word) => word.replaceAll('"', ""))));
 }
 
 /**
  * The booter's facts about the boot NIC from ip= and BOOTIF=. Only arguments with the parts of the booter's count, and the
- * last of them wins, as in early boot (early-boot/booter-arguments.sh).
+ * last of them wins, as in early boot (early-boot/booter-arguments.sh). To its shell quotes are part of a word.
  *
  * @param {string} text the kernel command line
  * @returns {{ip?: string, netmask?: string, mac?: string}} `mac` has dashes, as in BOOTIF
  */
 export function bootNicArguments(text = "") {
   const found = {};
-  for (const [key, value] of pairs(text)) {
-    const [, ip, netmask] = (key === "ip" && /^([\d.]+):[^:]*:[^:]*:([\d.]+)(?::|$)/.exec(value)) || [];
-    if (isDotted(ip) && isDotted(netmask)) Object.assign(found, { ip, netmask });
+  for (const [key, value] of pairs(text.split(/[ \t\n]+/))) {
+    const [ip, , , netmask] = key === "ip" ? value.split(":") : [];
+    if (ip !== "0.0.0.0" && isIPv4(ip) && isNetmask(netmask)) Object.assign(found, { ip, netmask });
     if (key === "BOOTIF" && /^[0-9a-f]{2}(-[0-9a-f]{2}){6}$/i.test(value)) found.mac = value.slice("01-".length);
   }
   return found;
 }
 
-const isDotted = (address) => address?.split(".").length === 4;
+/** Whether a text is an IPv4 address of one bits, at least one, and then zero bits. */
+function isNetmask(text) {
+  const bits = (octet) => Number(octet).toString(2).padStart(8, "0");
+  return isIPv4(text) && /^1+0*$/.test(text.split(".").map(bits).join(""));
+}
 
-/** The arguments that have a value, as pairs of key and value, in their order. */
-function pairs(text) {
-  const words = text.match(/(?:"[^"]*"?|[^\s"])+/g) ?? [];
+/** The words that have a value, as pairs of key and value, in their order. */
+function pairs(words) {
   return words
-    .map((word) => word.replaceAll('"', ""))
     .filter((word) => word.indexOf("=") > 0)
     .map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]);
 }
