@@ -10,6 +10,8 @@ export type NodeConfigLine =
   | { readonly kind: "assignment"; readonly key: string; readonly value: string }
   | { readonly kind: "unreadable"; readonly key: string | undefined; readonly problem: string };
 
+/** Longest line in bytes, without its line feed: early boot's shell takes too long for longer ones. */
+const LONGEST_LINE = 1024;
 const assignment = /^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s;
 const control = /[\u0001-\u0008\u000b-\u001f\u007f]/;
 const singleQuoted = /^'([^']*(?:'\\''[^']*)*)'/;
@@ -18,16 +20,19 @@ const bare = /^[^ \t]*/;
 
 /** @param text without its line feed; NUL bytes are ignored, as in a shell */
 export function parseNodeConfigLine(text: string): NodeConfigLine {
-  const trimmed = text
-    .replaceAll("\0", "")
+  const bytes = Buffer.from(text.replaceAll("\0", ""));
+  const isTooLong = bytes.length > LONGEST_LINE;
+  const trimmed = bytes
+    .toString("utf8", 0, LONGEST_LINE)
     .replace(/^\ufeff/, "")
     .replace(/\r$/, "")
     .replace(/^[ \t]+/, "");
-  if (trimmed === "" || trimmed.startsWith("#")) return { kind: "nothing" };
+  if (trimmed.startsWith("#") || (trimmed === "" && !isTooLong)) return { kind: "nothing" };
   const [, key, rest = ""] = assignment.exec(trimmed) ?? [];
   if (key === undefined) return { kind: "unreadable", key, problem: "does not begin with KEY=" };
   const unreadable = (problem: string): NodeConfigLine => ({ kind: "unreadable", key, problem });
 
+  if (isTooLong) return unreadable(`is longer than ${LONGEST_LINE} bytes`);
   if (control.test(rest)) return unreadable("contains a control character");
   const isQuoted = /^['"]/.test(rest);
   const word = takeWord(rest);

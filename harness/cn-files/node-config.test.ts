@@ -49,6 +49,12 @@ test("parseNodeConfigFile() reads a file as the image does, and warns of each li
   }
 });
 
+test("a root_shadow in a line that is too long yields a warning with its key, and no value", () => {
+  const file = parseNodeConfigFile("nc", Buffer.from(`root_shadow='$6$${"x".repeat(1024)}'\n`));
+  assert.is(file.rootShadow, undefined);
+  assert.match(file.warnings.map(formatFileWarning).join("\n"), /^nc:1: root_shadow is longer than 1024 bytes, so/);
+});
+
 test("parseNodeConfigFile() warns of each server and domain that the image ignores", () => {
   for (const { title, text, unusable } of nodeConfigServers) {
     const { warnings } = parseNodeConfigFile("nc", Buffer.from(text));

@@ -76,6 +76,11 @@ for (const shell of shells) {
       console[0] ?? "",
       /line 2 of node\.config does not begin with KEY=, so it is not used; correct it in /,
     );
+    const long = await outcome(shell, { "etc/node.config": `swap='${"x".repeat(2000)}'\n` });
+    assert.match(
+      long.console[0] ?? "",
+      /line 1 of node\.config \(swap\) is longer than 1024 bytes, so it is not used; /,
+    );
     assert.match(console[10] ?? "", "triton: error: 2 more lines of node.config are not used; ");
   });
 

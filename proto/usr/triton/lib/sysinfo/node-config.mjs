@@ -6,6 +6,8 @@
 const assignment = /^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s;
 /** The value in single quotes, in double quotes or bare, and an optional comment after it. */
 const word = /^(?:'([^']*(?:'\\''[^']*)*)'|"([^"\\]*(?:\\.[^"\\]*)*)"|([^ \t'"\\;&|<>()`]*))(?:[ \t]+(?:#.*)?)?$/s;
+/** Longest line in bytes, without its line feed: early boot's shell takes too long for longer ones. */
+const LONGEST_LINE = 1024;
 const control = /[\x01-\x08\x0b-\x1f\x7f]/;
 
 /**
@@ -15,13 +17,16 @@ const control = /[\x01-\x08\x0b-\x1f\x7f]/;
 export function nodeConfig(text = "") {
   const values = new Map();
   for (const line of text.replaceAll("\0", "").split("\n")) {
-    const trimmed = line
+    const bytes = Buffer.from(line);
+    const isTooLong = bytes.length > LONGEST_LINE;
+    const trimmed = bytes
+      .toString("utf8", 0, LONGEST_LINE)
       .replace(/^\ufeff/, "")
       .replace(/\r$/, "")
       .replace(/^[ \t]+/, "");
     const [, key, rest = ""] = assignment.exec(trimmed) ?? [];
     if (key === undefined) continue;
-    const [matched, single, double, bare] = control.test(rest) ? [] : (word.exec(rest) ?? []);
+    const [matched, single, double, bare] = isTooLong || control.test(rest) ? [] : (word.exec(rest) ?? []);
     if (matched === undefined) values.delete(key);
     else values.set(key, single?.replaceAll("'\\''", "'") ?? double?.replace(/\\(["\\$`])/g, "$1") ?? bare);
   }
