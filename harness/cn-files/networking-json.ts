@@ -164,7 +164,7 @@ const oneWord = (name: string | undefined): string | undefined =>
 type Warn = (place: string, problem: string, remedy: string) => void;
 
 function parseFields(bytes: Buffer, warn: Warn): Fields | undefined {
-  const text = bytes.toString("utf8");
+  const text = bytes.toString("utf8").replace(/^\ufeff/, ""); // as jq reads it for the image
   const mistake = findJsonError(text);
   if (mistake !== undefined) {
     warn(`${mistake.line}:${mistake.column}`, `is not JSON (found ${JSON.stringify(mistake.found)})`, askBooter);

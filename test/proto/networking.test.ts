@@ -10,13 +10,17 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
+import { FakeHost } from "../../fixtures/fake-host.js";
 import { jqThatKnows } from "../../fixtures/networking-orders.js";
 import { FakeInitramfs, type FakeInitramfsOptions, shells } from "../../fixtures/proto-initramfs.js";
+import { parseNetworkingFile } from "../../harness/cn-files/networking-json.js";
 
 /** The scripts of early boot that read networking.json. */
 const scripts = ["live-premount/triton-networking", "live-bottom/triton-networking"];
 
 const test = suite("proto: networking");
+const program = join(findProjectRoot(), "proto/usr/triton/lib/sysinfo/sysinfo.mjs");
+const { sysinfo } = (await import(program)) as { sysinfo: (host: FakeHost) => Promise<Record<string, unknown>> };
 const tables = join(findProjectRoot(), "fixtures/proto-networking");
 
 /** Names that udev would have assigned, so that the report finds its NICs. */
@@ -86,6 +90,30 @@ for (const shell of shells) {
         "triton: hostname 52-54-00-aa-00-01\n" +
         "== /etc/hostname\n52-54-00-aa-00-01\n\n",
     );
+  });
+
+  test(`${shellName}: early boot, sysinfo and the boot test all ignore one byte order mark before networking.json`, async () => {
+    const json = '{"hostname":"cn7","admin_tag":"admin_rack_a1"}';
+    for (const [text, isRead] of [
+      [json, true],
+      [`\ufeff${json}`, true],
+      [`\ufeff\n${json}`, true],
+      [`\ufeff\ufeff${json}`, false],
+      [` \ufeff${json}`, false],
+    ] as const) {
+      const bytes = Buffer.from(text);
+      const said = await outcome({ shell, files: { "etc/triton-networking.json": bytes }, programs: {} });
+      const host = new FakeHost({ files: { "/usr/triton/config/triton-networking.json": text }, commands: {} });
+      assert.equal(
+        {
+          earlyBoot: said.includes("== /etc/hostname\ncn7\n"),
+          sysinfo: (await sysinfo(host))["Admin NIC Tag"] === "admin_rack_a1",
+          harness: parseNetworkingFile("n.json", bytes).hostname === "cn7",
+        },
+        { earlyBoot: isRead, sysinfo: isRead, harness: isRead },
+        JSON.stringify(text),
+      );
+    }
   });
 
   test(`${shellName}: only the exact kernel argument turns on DHCP on all NICs`, async () => {

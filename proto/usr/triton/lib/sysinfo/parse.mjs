@@ -2,10 +2,10 @@
 
 import { isIPv4 } from "node:net";
 
-/** Parses JSON; undefined if the text is not JSON. */
+/** Parses JSON, after a byte order mark or not, as jq does for early boot; undefined if the text is not JSON. */
 export function json(text) {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.replace(/^\ufeff/, ""));
   } catch {
     return undefined;
   }
