@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
-import { FakeHost } from "../../fixtures/fake-host.js";
+import { FakeHost, type FakeHostParts } from "../../fixtures/fake-host.js";
 import { laterArguments } from "../../fixtures/later-arguments.js";
 
 type Sysinfo = (host: FakeHost) => Promise<Readonly<Record<string, unknown>>>;
@@ -47,7 +47,7 @@ const ipSays = (...links: Link[]): string =>
 const admin: Link = { ifname: "admin0", address: "52:54:00:aa:00:01", ip: "10.77.0.41" };
 const second: Link = { ifname: "eth1", address: "52:54:00:aa:00:02", operstate: "DOWN" };
 
-async function factsOf(files: Record<string, string>, commands: Record<string, string> = {}) {
+async function factsOf(files: FakeHostParts["files"], commands: FakeHostParts["commands"] = {}) {
   return await sysinfo(new FakeHost({ files, commands }));
 }
 
@@ -188,7 +188,7 @@ test("Disks lists the disks that hold data: no zvols, loop devices, optical or e
   });
 });
 
-const zfs = "backup\t/backup\t1700000000\t1024\t1024\nzones\t/zones\t1600000000\t10737418240\t32212254720\n";
+const zfs = "backup\t1700000000\t1024\t1024\tyes\t/backup\nzones\t1600000000\t10737418240\t32212254720\tyes\t/zones\n";
 const status = (tree: string): string =>
   `  pool: zones\n state: ONLINE\nconfig:\n\n\tNAME  STATE READ WRITE CKSUM\n${tree}\nerrors: No known data errors\n`;
 
@@ -230,7 +230,7 @@ test("the system pool is the one with .system_pool in its root; log, cache and s
 });
 
 /** The facts of the pool that sysinfo calls the system pool. */
-const poolFacts = async (files: Record<string, string>, commands: Record<string, string>) => {
+const poolFacts = async (files: FakeHostParts["files"], commands: FakeHostParts["commands"]) => {
   const facts = await factsOf(files, { lsblk: twoDisks, ...commands });
   return [facts["Zpool"], facts["Zpool Disks"], facts["Profile"]];
 };
@@ -242,9 +242,9 @@ const twoDisks = JSON.stringify({
     children: [{ name: `${name}1`, type: "part", fstype: "zfs_member" }],
   })),
 });
-/** A line of `zfs list`: name, mountpoint, whether it is mounted. */
+/** A line of `zfs list` for a name, a mountpoint, and whether it is mounted. */
 const rootDataset = (name: string, mountpoint: string, mounted = "yes"): string =>
-  `${name}\t${mountpoint}\t1600000000\t1\t1\t${mounted}\n`;
+  `${name}\t1600000000\t1\t1\t${mounted}\t${mountpoint}\n`;
 const mirrorOf = (name: string): string =>
   status(
     `\t${name.padEnd(14)}  ONLINE       0     0     0\n\t  mirror-0      ONLINE       0     0     0\n` +
@@ -289,6 +289,49 @@ test("a pool that early boot did not find is the system pool if its root dataset
     const files = { [`${mountpoint}/.system_pool`]: "" };
     assert.is((await poolFacts(files, { zfs: rootDataset("zones", mountpoint) }))[0], undefined, "not a path");
   }
+});
+
+/** The facts about the system pool that its layout and its root dataset give. */
+const layoutKeys = ["Zpool Disks", "Profile", "Zpool Profile"];
+const datasetKeys = ["Zpool Creation", "Zpool Size in GiB"];
+const poolKeys = (facts: Readonly<Record<string, unknown>>): string[] =>
+  [...layoutKeys, ...datasetKeys].filter((key) => key in facts);
+const imported = { [poolFile]: "imported zones\n" };
+
+test("if `zpool status` fails or lists no device, disks and profile of the pool are left out", async () => {
+  for (const commands of [{}, { zpool: "" }, { zpool: "  pool: zones\n state: ONLINE\n" }]) {
+    const facts = await factsOf(imported, { lsblk: twoDisks, zfs, ...commands });
+    assert.is(facts["Zpool"], "zones");
+    assert.equal(poolKeys(facts), datasetKeys, JSON.stringify(commands));
+  }
+});
+
+test("if ZFS cannot list every pool, the one that early boot imported is still reported, with what ZFS says about it", async () => {
+  const alone = (...args: string[]): string | undefined =>
+    args.at(-1) === "zones" ? rootDataset("zones", "/zones") : undefined;
+  const zpool = mirrorOf("zones");
+  const readable = await factsOf(imported, { lsblk: twoDisks, zfs: alone, zpool });
+  assert.equal([readable["Zpool"], readable["Zpool Creation"]], ["zones", 1600000000]);
+  assert.equal(poolKeys(readable), [...layoutKeys, ...datasetKeys]);
+
+  const unreadable = await factsOf(imported, { lsblk: twoDisks, zpool });
+  assert.equal([unreadable["Zpool"], unreadable["Zpool Disks"]], ["zones", "vda,vdb"]);
+  assert.equal(poolKeys(unreadable), layoutKeys);
+
+  const bare = await factsOf(imported);
+  assert.equal([bare["Zpool"], ...poolKeys(bare)], ["zones"]);
+  for (const state of ["none\n", "noimport\n", "failed zones: x\n"]) {
+    assert.is("Zpool" in (await factsOf({ [poolFile]: state }, { zpool })), false, state);
+  }
+});
+
+test("a root dataset's mountpoint may contain tabs", async () => {
+  const mountpoint = "/my\tpool\t";
+  const facts = await factsOf(
+    { [`${mountpoint}/.system_pool`]: "" },
+    { lsblk: twoDisks, zfs: rootDataset("zones", mountpoint), zpool: mirrorOf("zones") },
+  );
+  assert.equal([facts["Zpool"], facts["Zpool Creation"], facts["Zpool Size in GiB"]], ["zones", 1600000000, 0]);
 });
 
 /** Rows below the pool's own → disks and profile. */

@@ -13,13 +13,15 @@ const state = /^(.*\S)\s+(?:ONLINE|DEGRADED|FAULTED|OFFLINE|UNAVAIL|REMOVED|SPLI
 const kindOfVdev = /^(mirror|raidz[123]?|draid[123]?)[-:]/;
 
 /**
- * @param {string} status
- * @returns {{members: string[], profile: string}} `members`: paths of the devices that hold data, in the order of the rows.
- *   `profile`: kind of the first vdev that has one (mirror, raidz, raidz2, raidz3, draid, draid2, draid3), or striped. A
- *   missing device has a number instead of a path, and is not among the members.
+ * @param {string} [status]
+ * @returns {{members: string[], profile: string} | undefined} undefined if the text has no rows.
+ *   `members`: paths of the devices that hold data, in the order of the rows. A missing device has a number instead of a path,
+ *   and is not among them. `profile`: kind of the first vdev that has one (mirror, raidz, raidz2, raidz3, draid, draid2, draid3),
+ *   or striped.
  */
-export function poolLayout(status) {
-  const [, rows = ""] = /\n\tNAME\s.*\n((?:\t.*\n?)*)/.exec(`\n${status}`) ?? [];
+export function poolLayout(status = "") {
+  const [, rows] = /\n\tNAME\s.*\n((?:\t.*\n?)*)/.exec(`\n${status}`) ?? [];
+  if (!rows) return undefined;
   const members = [];
   let profile;
   let classes = 0;

@@ -4,9 +4,9 @@ import { jsonObject, objects } from "./parse.mjs";
 import { poolLayout } from "./pool-layout.mjs";
 
 export async function storage({ host }) {
-  const [blocks, datasets] = await Promise.all([
+  const [blocks, pools] = await Promise.all([
     host.run("/usr/bin/lsblk", "--json", "--bytes", "--output", "NAME,SIZE,TYPE,FSTYPE,KNAME"),
-    host.run("/usr/sbin/zfs", "list", "-H", "-p", "-d", "0", "-o", "name,mountpoint,creation,used,available,mounted"),
+    rootDatasets(host),
   ]);
   // zvols belong to the instances and the pool. Drives for removable media appear as disks of size 0.
   const disks = objects(jsonObject(blocks)?.blockdevices).filter(
@@ -14,7 +14,7 @@ export async function storage({ host }) {
   );
   return {
     Disks: Object.fromEntries(disks.map(({ name, size }) => [name, { "Size in GB": Math.floor(Number(size) / 1e9) }])),
-    ...(await systemPool(host, datasets ?? "", disks)),
+    ...(await systemPool(host, pools, disks)),
     poolMembers: disks.some(isPoolMember),
   };
 }
@@ -22,26 +22,44 @@ export async function storage({ host }) {
 /** Whether a device or a partition of it has a ZFS label. */
 const isPoolMember = ({ fstype, children }) => fstype === "zfs_member" || objects(children).some(isPoolMember);
 
-/** The facts of the system pool; an empty object without a system pool. */
-async function systemPool(host, datasets, disks) {
-  const pools = datasets
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => line.split("\t"));
+/** The facts of the system pool that ZFS reports; an empty object without a system pool. */
+async function systemPool(host, pools, disks) {
   const foundAtBoot = await poolOfEarlyBoot(host);
-  const found = pools.find(([name]) => name === foundAtBoot) ?? pools.find((pool) => holdsMark(host, pool));
+  const known = pools ?? (await rootDatasetAlone(host, foundAtBoot));
+  const found = known.find(({ name }) => name === foundAtBoot) ?? known.find((pool) => holdsMark(host, pool));
   if (found === undefined) return {};
-  const [name, , creation, used, available] = found;
-  const { members, profile } = poolLayout((await host.run("/usr/sbin/zpool", "status", "-L", "-P", name)) ?? "");
+  const { name, creation, size } = found;
+  const layout = poolLayout(await host.run("/usr/sbin/zpool", "status", "-L", "-P", name));
   return {
     Zpool: name,
-    "Zpool Disks": [...new Set(members.flatMap((path) => disksOf(path, disks)))].join(","),
-    // The first key is the name on Linux, the second the name on SmartOS.
-    Profile: profile,
-    "Zpool Profile": profile,
-    "Zpool Creation": Number(creation),
-    "Zpool Size in GiB": Math.floor((Number(used) + Number(available)) / 2 ** 30),
+    ...(layout !== undefined && {
+      "Zpool Disks": [...new Set(layout.members.flatMap((path) => disksOf(path, disks)))].join(","),
+      // The first key is the name on Linux, the second the name on SmartOS.
+      Profile: layout.profile,
+      "Zpool Profile": layout.profile,
+    }),
+    ...(creation !== undefined && { "Zpool Creation": creation, "Zpool Size in GiB": Math.floor(size / 2 ** 30) }),
   };
+}
+
+/** The root dataset of each pool, or of the given one; undefined if ZFS cannot list one of them. */
+async function rootDatasets(host, ...pool) {
+  // The mountpoint is last, because it may contain tabs.
+  const columns = "name,creation,used,available,mounted,mountpoint";
+  const listing = await host.run("/usr/sbin/zfs", "list", "-H", "-p", "-d", "0", "-o", columns, ...pool);
+  return listing
+    ?.split("\n")
+    .filter((line) => line !== "")
+    .map((line) => {
+      const [name, creation, used, available, mounted, ...mountpoint] = line.split("\t");
+      const size = Number(used) + Number(available);
+      return { name, creation: Number(creation), size, mounted, mountpoint: mountpoint.join("\t") };
+    });
+}
+
+/** The root dataset of one pool, as a list: another pool may be unreadable. If this one is, too, only its name is known. */
+async function rootDatasetAlone(host, pool) {
+  return pool === undefined ? [] : ((await rootDatasets(host, pool)) ?? [{ name: pool }]);
 }
 
 /**
@@ -58,7 +76,7 @@ async function poolOfEarlyBoot(host) {
 }
 
 /** Whether a pool that was imported later is a system pool: its root dataset is mounted and contains .system_pool. */
-function holdsMark(host, [, mountpoint = "", , , , mounted]) {
+function holdsMark(host, { mounted, mountpoint }) {
   // The mountpoint of an unmounted dataset may be a folder of another one. "none" and "legacy" are not paths.
   return (
     mounted !== "no" &&
