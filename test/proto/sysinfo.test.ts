@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { disks, otherDevices } from "../../fixtures/block-devices.js";
 import { FakeHost, type FakeHostParts } from "../../fixtures/fake-host.js";
 import { laterArguments } from "../../fixtures/later-arguments.js";
 
@@ -191,6 +192,12 @@ test("Disks lists the disks that hold data: no zvols, loop devices, optical or e
 const zfs = "backup\t1700000000\t1024\t1024\tyes\t/backup\nzones\t1600000000\t10737418240\t32212254720\tyes\t/zones\n";
 const status = (tree: string): string =>
   `  pool: zones\n state: ONLINE\nconfig:\n\n\tNAME  STATE READ WRITE CKSUM\n${tree}\nerrors: No known data errors\n`;
+
+test("Disks lists the devices that early boot takes for disks", async () => {
+  const blockdevices = [...disks, ...otherDevices].map((name) => ({ name, size: 1e9, type: "disk", fstype: null }));
+  const facts = await factsOf({}, { lsblk: JSON.stringify({ blockdevices }) });
+  assert.equal(Object.keys(facts["Disks"] as object), disks);
+});
 
 /** The tree of `zpool status -LP` → disks and profile. */
 const layouts: readonly (readonly [tree: string, disks: string, profile: string])[] = [

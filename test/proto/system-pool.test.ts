@@ -1,6 +1,7 @@
 /** The system pool in early boot: the waits for disks, imports and destructions, and the console lines about them. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { disks, otherDevices } from "../../fixtures/block-devices.js";
 import { type FakePool, fakeZfs } from "../../fixtures/fake-zfs.js";
 import { outcome, waiting, zones } from "../../fixtures/pool-boot.js";
 import { FakeInitramfs, shells } from "../../fixtures/proto-initramfs.js";
@@ -156,11 +157,15 @@ test("a new node waits 10 s, and with zfs_modprobe_sleep=0 it does not wait", as
   assert.is(quick.uptime, 12.34);
 });
 
-test("without a disk ZFS is not loaded, and a floppy, a CD or the root's loop device does not count as a disk", async () => {
-  const files = Object.fromEntries(["fd0", "sr0", "loop0", "ram0"].map((name) => [`sys/block/${name}/size`, "8\n"]));
+test("without a disk ZFS is not loaded, and only devices that can hold a pool count as disks", async () => {
+  const files = Object.fromEntries(otherDevices.map((name) => [`sys/block/${name}/size`, "8\n"]));
   const { commands, console } = await outcome(shell, { files });
   assert.is(commands.includes("modprobe zfs"), false);
   assert.equal(console, [waiting, "triton: system pool none: no disk"]);
+  for (const name of disks) {
+    const said = await outcome(shell, { files: { ...files, [`sys/block/${name}/size`]: "8\n" } });
+    assert.is(said.commands.includes("modprobe zfs"), true, name);
+  }
 });
 
 test("zfs_modprobe_sleep must be a separate word with a number, and the last one counts", async () => {

@@ -37,11 +37,11 @@ refuse() {
 	problem "pool $1: $2" "$3"
 }
 
-# has_disks: succeeds if the machine has a device that can hold a pool.
+# has_disks: succeeds if the machine has a device that can hold a pool. sysinfo's Disks (sysinfo/storage.mjs) uses the same rule.
 has_disks() {
 	for device in "$sysroot"/sys/block/*; do
 		case ${device##*/} in
-		'*' | loop* | ram* | zram* | fd* | sr* | zd*) ;;
+		'*' | loop* | ram* | zram* | fd* | sr* | zd* | nbd* | mmcblk*boot* | mmcblk*rpmb) ;;
 		*) return 0 ;;
 		esac
 	done
