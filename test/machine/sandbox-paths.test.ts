@@ -1,4 +1,4 @@
-/** The sandbox in folders with hostile or long names: no path is cut, split or read as an option. */
+/** The sandbox in folders with hostile or long names, of which no path is cut, split or read as an option; and with any umask. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -36,6 +36,26 @@ test("stages run in a home whose name has every hostile character and 300 bytes 
   await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: ["toy_write"] });
   const { stdout } = await machine.ssh.exec("cat /data/debian-live/*/stamps");
   assert.is(stdout.toString(), `${TOY_STAMP}\n`);
+});
+
+test("stages run with any umask of the user, and write with umask 022", async () => {
+  const former = process.umask();
+  try {
+    for (const umask of [0o000, 0o002, 0o077]) {
+      await using dir = await TempDir.create("umask");
+      const buildContext = await openToyBuildContext(await linkHome(dir.path));
+      process.umask(umask);
+      await using gateway = buildContext.createGateway();
+      const context = await toyContext(buildContext, gateway);
+      await runToyStages(context, ["toy_write"]);
+      await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: ["toy_write"] });
+      const { stdout } = await machine.ssh.exec("cd /data/debian-live/*/; stat -c %a / . stamps; umask");
+      assert.equal(stdout.toString().split("\n").slice(0, 4), ["755", "755", "644", "0022"], umask.toString(8));
+      process.umask(former);
+    }
+  } finally {
+    process.umask(former);
+  }
 });
 
 test("a release with the maximum number of layers is shown completely, with long paths", async () => {

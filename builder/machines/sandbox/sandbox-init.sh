@@ -6,8 +6,12 @@
 set -eu
 . "${0%/*}/mount-overlay.sh"
 
+# Whatever umask the user has: sshd refuses /run/sshd if others may write to it, and stages inherit the umask.
+umask 022
+
 root=$MACHINE/root
 mount_overlay "$MACHINE/root-overlay" "$root"
+chmod 755 "$root" # its mode is that of the upper folder, which livelab made with the user's umask
 
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
@@ -31,6 +35,7 @@ mount --bind "$MACHINE/run" "$root/run/livelab"
 release=$root/data/debian-live/$STAMP
 mkdir -p "$release"
 mount_overlay "$MACHINE/release-overlay" "$release"
+chmod 755 "$release"
 
 cd "$root"
 mkdir -p .host
