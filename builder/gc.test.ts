@@ -26,6 +26,8 @@ import { stages } from "./stages/stages.js";
 import { Store } from "./store/store.js";
 
 const test = suite("gc");
+/** Keys of bases. */
+const [MINE, OTHER] = ["1".repeat(64), "2".repeat(64)] as const;
 const asRoot = process.getuid?.() === 0;
 const stamps = ["20260101T000000Z", "20260102T000000Z", "20260103T000000Z"] as const;
 
@@ -108,11 +110,11 @@ test("gc with keep 0 removes all releases, and with a keep above their number it
   }
 });
 
-test("gc keeps bases of all build contexts, inputs of all locks and artifacts of present stages, and removes others", async () => {
+test("gc keeps bases of all build contexts, inputs of all locks, artifacts of present stages and folders of the user, and removes others", async () => {
   await using dir = await TempDir.create("gc");
   const scene = await openScene(dir);
   const { home, store, material } = scene;
-  for (const base of ["mine", "of-another-profile", "old"]) await mkdir(join(home.bases, base));
+  for (const base of [MINE, OTHER, "0".repeat(64), "a-users"]) await mkdir(join(home.bases, base));
   await mkdir(join(home.vm, "states", "one"), { recursive: true });
   const [first, second, old] = smallPackages(["apt", "jq", "curl"], 100).map((each) => ({
     ...each,
@@ -131,12 +133,12 @@ test("gc keeps bases of all build contexts, inputs of all locks and artifacts of
     await writeFile(path, "");
   }
   const buildContexts = [
-    buildContextOf(scene, { kind: "sandbox", baseKey: "mine", kept: [] }, smallLock([first])),
-    buildContextOf(scene, { kind: "sandbox", baseKey: "of-another-profile", kept: [] }, smallLock([second])),
+    buildContextOf(scene, { kind: "sandbox", baseKey: MINE, kept: [] }, smallLock([first])),
+    buildContextOf(scene, { kind: "sandbox", baseKey: OTHER, kept: [] }, smallLock([second])),
   ];
   const report = await collectGarbage({ keep: 3, buildContexts });
   assert.equal(report, { releases: 0, layers: 2, snapshots: 0, bases: 1, inputs: 1, artifacts: 1 });
-  assert.equal((await readdir(home.bases)).sort(), ["mine", "of-another-profile"]);
+  assert.equal((await readdir(home.bases)).sort(), [MINE, OTHER, "a-users"]);
   assert.equal(await Promise.all([first, second, old].map(({ digest }) => store.has(digest))), [true, true, false]);
   assert.equal([await isThere(artifact), await isThere(oldArtifact)], [true, false]);
   assert.not(await isThere(join(home.vm, "states")));

@@ -6,9 +6,9 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isThere } from "../base/is-there.js";
 import type { BuildContext } from "./build-context.js";
-import { isDraftName } from "./home/draft.js";
 import { type LivelabHome, releaseFolder } from "./home/home.js";
 import { takeAlone } from "./home/home-use.js";
+import { isKeyName } from "./home/key-name.js";
 import { removeTree } from "./home/remove-tree.js";
 import { savedStates, sweepHomeAlone } from "./home/sweep.js";
 import { type MachineKind, machineKinds } from "./machines/builder-machine.js";
@@ -81,7 +81,7 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   }
   const keptBases = new Set(request.buildContexts.map(({ machines }) => machines.baseKey));
   for (const key of await readdir(home.bases)) {
-    if (keptBases.has(key) || isDraftName(key)) continue;
+    if (keptBases.has(key) || !isKeyName(key)) continue;
     await removeTree(join(home.bases, key), asRoot);
     dropped.bases += 1;
   }

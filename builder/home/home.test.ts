@@ -121,6 +121,14 @@ rootTest("quotes a home with a space in its path in the commands that take it ov
   );
 });
 
+rootTest("gives no commands that take over a folder with other files than a home's", async () => {
+  await using dir = await TempDir.create("home");
+  await chmod(dir.path, 0o755);
+  await openHome(dir.path);
+  await writeFile(join(dir.path, "thesis.txt"), "");
+  assert.is((await openAs(NUMBER, dir.path))?.hint, "set LIVELAB_HOME to a folder that belongs to you");
+});
+
 test("keeps the probe of another livelab with the same pid, e.g. in another container", async () => {
   await using dir = await TempDir.create("home");
   const probe = `.probe.${process.pid}`;

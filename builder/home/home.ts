@@ -2,9 +2,9 @@
  * The folders of $LIVELAB_HOME, and the check that they belong to this user.
  * Contents: store (store/store.ts), layers (machines/sandbox/), vm (machines/vm/vm-stages.ts), builds (release/release.ts).
  */
-import { constants } from "node:fs";
+import { constants, readdirSync } from "node:fs";
 import { access, mkdtemp, readdir, rmdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { quoteWord } from "../../base/command-line.js";
 import { isThere } from "../../base/is-there.js";
 import { makeFolder } from "../../base/make-folder.js";
@@ -143,8 +143,12 @@ async function refused(
   });
 }
 
-/** The take-over command removes the roots of machines: their files must keep their owners, so a chown would spoil them. */
-function foreign({ root, bases, layers }: LivelabHome, path: string, owner: number): BuilderError {
+/**
+ * The take-over command removes the roots of machines: their files must keep their owners, so a chown would spoil them.
+ * It is given only for a folder that holds nothing but a home: in /tmp or another's home it would ruin that folder.
+ */
+function foreign(home: LivelabHome, path: string, owner: number): BuilderError {
+  const { root, bases, layers } = home;
   const us = process.geteuid?.() ?? -1;
   const ownerName = passwdEntryOf(owner)?.name ?? `#${owner}`;
   const words = [bases, layers].map(quoteWord).join(" ");
@@ -152,6 +156,20 @@ function foreign({ root, bases, layers }: LivelabHome, path: string, owner: numb
   const hint =
     us === 0
       ? `run livelab as that user (sudo -u ${ownerName} ...), or set LIVELAB_HOME to a folder that belongs to root`
-      : `set LIVELAB_HOME to a folder that belongs to you, or take this one over: ${takeOver}`;
+      : `set LIVELAB_HOME to a folder that belongs to you${isOnlyHome(home) ? `, or take this one over: ${takeOver}` : ""}`;
   return new BuilderError("FOREIGN_HOME", `${root} was filled by another user: ${whoseIs(path, owner)}`, { hint });
+}
+
+/** What other rooms of livelab write beside these folders. */
+const FILES = ["accelerator.json", "probe-kvm", "probe-tcg", "gc.lock"];
+
+/** Whether the folder holds only what livelab makes there. */
+function isOnlyHome(home: LivelabHome): boolean {
+  const { root, ...folders } = home;
+  const names = [...Object.values(folders).map((folder) => basename(folder)), ...FILES];
+  try {
+    return readdirSync(root).every((name) => names.includes(name));
+  } catch {
+    return false;
+  }
 }

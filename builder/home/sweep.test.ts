@@ -59,14 +59,16 @@ test(
 );
 
 test(
-  "gc removes free lock files and keeps held ones",
+  "gc removes free lock files, and keeps held ones and files of the user",
   within(10_000, async () => {
     await using dir = await TempDir.create("sweep");
     const home = await openHome(dir.path);
-    await writeFile(join(home.locks, "left"), "");
-    await using _held = await OwnerLock.take(join(home.locks, "held"), "it");
+    await writeFile(join(home.locks, "0".repeat(64)), "");
+    await writeFile(join(home.locks, "important.txt"), "mine");
+    const held = "1".repeat(64);
+    await using _held = await OwnerLock.take(join(home.locks, held), "it");
     await sweepHomeAlone(home, true);
-    assert.equal(await readdir(home.locks), ["held"]);
+    assert.equal((await readdir(home.locks)).sort(), [held, "important.txt"]);
   }),
 );
 

@@ -3,6 +3,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { sweepDrafts } from "./draft.js";
 import type { LivelabHome } from "./home.js";
+import { isKeyName } from "./key-name.js";
 import { claimExisting, formerOwner } from "./owner.js";
 import { removeTree } from "./remove-tree.js";
 
@@ -23,7 +24,9 @@ export async function sweepHome(home: LivelabHome, asRoot: boolean): Promise<voi
  */
 export async function sweepHomeAlone(home: LivelabHome, asRoot: boolean): Promise<void> {
   await sweepHome(home, asRoot);
-  for (const name of await readdir(home.locks)) (await claimExisting(join(home.locks, name)))?.release();
+  for (const name of (await readdir(home.locks)).filter(isKeyName)) {
+    (await claimExisting(join(home.locks, name)))?.release();
+  }
   for (const folder of [home.machines, home.vm]) {
     for (const name of await readdir(folder)) {
       if (formerOwner(name)?.isRunning === false) await removeTree(join(folder, name), asRoot);

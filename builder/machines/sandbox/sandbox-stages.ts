@@ -3,8 +3,8 @@ import { readdir } from "node:fs/promises";
 import { isThere } from "../../../base/is-there.js";
 import { BuilderError } from "../../builder-error.js";
 import { SshError } from "../../channel/ssh-connection.js";
-import { isDraftName } from "../../home/draft.js";
 import { failedLayerFolder } from "../../home/home.js";
+import { isKeyName } from "../../home/key-name.js";
 import { removeTree } from "../../home/remove-tree.js";
 import { type BaseRequest, baseKey, ensureBase } from "../base.js";
 import type {
@@ -92,7 +92,7 @@ export class SandboxStages implements BuilderMachines {
     const keys = new Set(kept.flatMap(({ stages }) => stages.map(({ key }) => key)));
     let dropped = 0;
     for (const key of await readdir(this.#options.home.layers)) {
-      if (keys.has(key) || isDraftName(key)) continue;
+      if (keys.has(key) || !isKeyName(key)) continue;
       await this.layers.remove(key);
       dropped += 1;
     }
