@@ -168,6 +168,53 @@ test("one wrong executable bit is refused if core.fileMode=false hides it from g
   assert.is((await lstat(join(folder, "proto/usr/bin/two"))).mode & 0o111, 0o111);
 });
 
+test("files that a sparse checkout leaves out are refused, and the hint's command restores them", async () => {
+  await using dir = await TempDir.create("checkout");
+  for (const leftOut of ["builder/stages", "proto/usr", "proto"]) {
+    const folder = await makeRepository(join(dir.path, leftOut.replace("/", "-")));
+    await git(folder, ["sparse-checkout", "set", "--no-cone", "/*", `!/${leftOut}`]);
+    const error = await refusalOf(folder);
+    assert.is(error.code, "BAD_CHECKOUT");
+    assert.match(error.message, `a sparse checkout leaves out ${leftOut}/`);
+    const [, command = ""] = /(git sparse-checkout .*)$/.exec(error.hint ?? "") ?? [];
+    await runProgram("sh", ["-c", command], { cwd: folder });
+    await checkCheckout(folder);
+    assert.is((await readSourceState(folder)).dirty, false);
+  }
+});
+
+test("a sparse checkout with all files of the build is accepted, and so is a skip-worktree mark on a file that exists", async () => {
+  await using dir = await TempDir.create("checkout");
+  const folder = await makeProject(join(dir.path, "clone"));
+  await mkdir(join(folder, "docs"));
+  await writeFile(join(folder, "docs/build.md"), "hello\n");
+  await git(folder, ["init", "--quiet"]);
+  await git(folder, ["add", "."]);
+  await git(folder, ["commit", "--quiet", "--message", "one"]);
+  await git(folder, ["update-index", "--skip-worktree", "builder/stages/toy.sh"]);
+  await checkCheckout(folder);
+  await git(folder, ["sparse-checkout", "set", "--no-cone", "/*", "!/docs"]);
+  await checkCheckout(folder);
+});
+
+test("a missing shell file is refused until it is restored or removed from the index; a missing file of proto/ makes gitstatus dirty", async () => {
+  await using dir = await TempDir.create("checkout");
+  const folder = await makeRepository(join(dir.path, "clone"));
+  await rm(join(folder, "proto/etc/motd"));
+  await checkCheckout(folder);
+  assert.is((await readSourceState(folder)).dirty, true);
+  await rm(join(folder, "builder/stages/toy.sh"));
+  const error = await refusalOf(folder);
+  assert.is(error.code, "BAD_CHECKOUT");
+  assert.match(error.message, "files are missing: builder/stages/toy.sh");
+  const [, command = ""] = /(git restore .*)$/.exec(error.hint ?? "") ?? [];
+  await runProgram("sh", ["-c", command], { cwd: folder });
+  await checkCheckout(folder);
+  await rm(join(folder, "builder/stages/toy.sh"));
+  await git(folder, ["rm", "--quiet", "--cached", "builder/stages/toy.sh"]);
+  await checkCheckout(folder);
+});
+
 test("a clone of livelab itself is accepted", async () => {
   await checkCheckout(".");
   assert.not.match(await readFile("builder/machines/sandbox/namespace-trial.sh", "utf8"), "\r");

@@ -1,10 +1,10 @@
 /**
- * Checks that a clone or an archive delivered the build's files as committed. Three properties can get lost silently: line
- * ends (core.autocrlf, archives made on Windows), links (core.symlinks=false, which git sets on file systems without links)
- * and executable bits (core.fileMode=false; VFAT, SMB and shared folders of virtual machines). The shell then misreads
- * scripts, and the image contains text files in place of links. Deliberate changes are accepted: they are built, and
- * gitstatus says `dirty`.
- * Source: git-config(1).
+ * Checks that a clone or an archive delivered the build's files as committed. A sparse checkout leaves files out, and the
+ * image would silently lack them. Three properties can get lost silently: line ends (core.autocrlf, archives made on
+ * Windows), links (core.symlinks=false, which git sets on file systems without links) and executable bits
+ * (core.fileMode=false; VFAT, SMB and shared folders of virtual machines). The shell then misreads scripts, and the image
+ * contains text files in place of links. Deliberate changes are accepted: they are built, and gitstatus says `dirty`.
+ * Sources: git-config(1); git-sparse-checkout(1); git-ls-files(1), "-t".
  */
 import { constants } from "node:fs";
 import { lstat, readdir, readFile, realpath } from "node:fs/promises";
@@ -37,10 +37,38 @@ export async function checkCheckout(projectRoot: string): Promise<void> {
   const root = await realpath(projectRoot);
   // Without git, e.g. in a tarball, the checks use only the files.
   const committed = await readCommittedFiles(root).catch(() => undefined);
+  await assertComplete(root);
   const files = await readPlainFiles(root);
   assertLineEnds(files, committed);
   await assertLinks(root, files, committed);
   await assertModes(root, files, committed);
+}
+
+/**
+ * A file of proto/ may be removed deliberately, like any other change. A shell file that livelab runs may be removed only
+ * from git's index as well: without it the build ends in an internal error.
+ */
+async function assertComplete(root: string): Promise<void> {
+  const words = ["ls-files", "-t", "-z", "--", IMAGE_FOLDER, ...PROGRAM_FOLDERS];
+  const tracked = (await readGit(root, words).catch(() => "")).split("\0").filter(Boolean);
+  const leftOut: string[] = [];
+  const missing: string[] = [];
+  for (const entry of tracked) {
+    const path = entry.slice(2);
+    const isLeftOut = entry.startsWith("S "); // skip-worktree; users also set it on files that they keep
+    if (!isLeftOut && (path.startsWith(`${IMAGE_FOLDER}/`) || !path.endsWith(".sh"))) continue;
+    // lstat, not access: the targets of the image's links do not exist here.
+    if ((await lstat(join(root, path)).catch(() => undefined)) !== undefined) continue;
+    (isLeftOut ? leftOut : missing).push(path);
+  }
+  if (leftOut.length > 0) {
+    throw badCheckout(`a sparse checkout leaves out ${named(leftOut)}`, ["git sparse-checkout disable"]);
+  }
+  if (missing.length > 0) {
+    throw badCheckout(`files are missing: ${named(missing)}`, [
+      `if they were removed on purpose: git rm --cached PATH; otherwise: git restore ${missing.join(" ")}`,
+    ]);
+  }
 }
 
 async function readPlainFiles(root: string): Promise<PlainFile[]> {
@@ -143,8 +171,8 @@ const badCheckout = (what: string, remedy: readonly string[]): InputError =>
     hint: remedy.join(" "),
   });
 
-function named(files: readonly PlainFile[]): string {
-  const names = files.slice(0, NAMED_FILES).map(({ path }) => path);
+function named(files: readonly (PlainFile | string)[]): string {
+  const names = files.slice(0, NAMED_FILES).map((file) => (typeof file === "string" ? file : file.path));
   const more = files.length - names.length;
   return more > 0 ? `${names.join(", ")} and ${more} more` : names.join(", ");
 }
