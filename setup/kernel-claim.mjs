@@ -161,6 +161,8 @@ function namesFile(path, fd) {
 
 /** flock's status for a lock that another process holds. busybox also uses it for errors, and then prints a message. */
 const HELD = 1;
+/** A message of flock itself, from util-linux or busybox. The dynamic linker prints others, e.g. about LD_PRELOAD. */
+const FLOCK_MESSAGE = /^flock: /m;
 /** Signals that a terminal or a supervisor sends to a whole process group. They are for this process, not for flock. */
 const GROUP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 
@@ -171,7 +173,7 @@ async function lock(fd, path, { shared = false, wait = false, signal }) {
     const { status, killedBy, stderr } = await runFlock(fd, [...(wait ? [] : ["-n"]), shared ? "-s" : "-x"], signal);
     signal?.throwIfAborted();
     if (status === 0) return true;
-    if (status === HELD && stderr === "" && !wait) return false;
+    if (status === HELD && !FLOCK_MESSAGE.test(stderr) && !wait) return false;
     if (GROUP_SIGNALS.includes(killedBy)) continue;
     throw new ClaimError(
       `cannot lock ${path}: ${stderr || `flock ended with ${killedBy ?? `status ${status}`}`}`,

@@ -147,6 +147,23 @@ test(
 );
 
 test(
+  "a held lock is refused as held also if the dynamic linker complains on flock's standard error",
+  within(10_000, async () => {
+    await using dir = await TempDir.create("owner");
+    const path = join(dir.path, "lock");
+    const before = process.env["LD_PRELOAD"];
+    process.env["LD_PRELOAD"] = "/nonexistent.so";
+    try {
+      await using _held = await OwnerLock.take(path, "it");
+      assert.is((await refusalOf(OwnerLock.take(path, "it"))).code, "BUSY");
+    } finally {
+      if (before === undefined) delete process.env["LD_PRELOAD"];
+      else process.env["LD_PRELOAD"] = before;
+    }
+  }),
+);
+
+test(
   "a lock file that is a link is refused, and its target is unchanged",
   within(10_000, async () => {
     await using dir = await TempDir.create("owner");
