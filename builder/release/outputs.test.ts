@@ -6,6 +6,7 @@ import { findProjectRoot } from "../../base/project-root.js";
 import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
+import type { BuilderError } from "../builder-error.js";
 import { checkOutputFolder, findOutputs, linkLatest } from "./outputs.js";
 import type { Release } from "./release.js";
 
@@ -70,6 +71,29 @@ test("checkOutputFolder() names the folder that it cannot make", async () => {
     assert.is((error as { code?: string }).code, "NOT_WRITABLE");
     assert.match((error as Error).message, "file/out cannot be written");
   }
+});
+
+test("checkOutputFolder() rejects a file or folder named latest, and accepts a link, also a dangling one", async () => {
+  await using dir = await TempDir.create("outputs");
+  const latest = join(dir.path, "latest");
+  for (const make of [() => writeFile(latest, "precious"), () => mkdir(latest)]) {
+    await make();
+    try {
+      await checkOutputFolder(dir.path);
+      assert.unreachable();
+    } catch (error) {
+      const { code, message, hint } = error as BuilderError;
+      assert.is(code, "NOT_WRITABLE");
+      assert.match(message, `${latest} is not a link`);
+      assert.match(hint ?? "", "livelab build -o DIR");
+    }
+    assert.equal(await readdir(dir.path), ["latest"]);
+    await rm(latest, { recursive: true });
+  }
+  await symlink(STAMP, latest);
+  await checkOutputFolder(dir.path);
+  await mkdir(join(dir.path, STAMP));
+  await checkOutputFolder(dir.path);
 });
 
 const EXPORT = join(findProjectRoot(), "dist/fixtures/full-disk-outputs.js");

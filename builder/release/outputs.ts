@@ -1,7 +1,7 @@
 /** The outputs of a release: out/<stamp>/ and the link out/latest. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
@@ -54,12 +54,14 @@ const READ_BYTES = 2 ** 20;
 export const OUTPUTS_REMEDY = "livelab build -r STAMP create_tgz ...";
 
 const outputFolder = (outRoot: string, stamp: string): string => join(outRoot, stamp);
+const latestLink = (outRoot: string): string => join(outRoot, "latest");
 
 /** Checks before the build that the outputs can be written after it. @throws BuilderError NOT_WRITABLE */
 export async function checkOutputFolder(outRoot: string): Promise<void> {
   try {
     await makeWritableFolder(outRoot);
     await using _trial = await Draft.begin(outputFolder(outRoot, "trial"));
+    await assertReplaceable(latestLink(outRoot));
   } catch (cause) {
     if (cause instanceof BuilderError) throw cause;
     throw new BuilderError(
@@ -71,6 +73,15 @@ export async function checkOutputFolder(outRoot: string): Promise<void> {
       },
     );
   }
+}
+
+/** @throws BuilderError NOT_WRITABLE for a file or folder of the user, which linkLatest() would replace or fail on */
+async function assertReplaceable(link: string): Promise<void> {
+  const found = await lstat(link).catch(ignoreAbsence);
+  if (found === undefined || found.isSymbolicLink()) return;
+  throw new BuilderError("NOT_WRITABLE", `${link} is not a link, so a build cannot point it at its release`, {
+    hint: "move it elsewhere, or use another folder: livelab build -o DIR",
+  });
 }
 
 /** The report of a release's outputs; undefined if they are missing, incomplete, or of another run of its stages. */
@@ -156,13 +167,13 @@ export async function exportOutputs(
   }
 }
 
-function ignoreAbsence(error: NodeJS.ErrnoException): void {
+function ignoreAbsence(error: NodeJS.ErrnoException): undefined {
   if (error.code !== "ENOENT") throw error;
 }
 
 /** Points out/latest at a release. A rename replaces the link itself; `ln -sf` would follow it into its folder. */
 export async function linkLatest(outRoot: string, stamp: string): Promise<void> {
-  await using link = await Draft.begin(join(outRoot, "latest"));
+  await using link = await Draft.begin(latestLink(outRoot));
   await symlink(stamp, link.path);
   await link.commit();
 }
