@@ -127,6 +127,28 @@ export function npmFailure(output) {
       "Fetch it again after npm cache verify, or from another registry (npm config get registry).",
     );
   }
+  if (/ENOTCACHED/.test(output)) {
+    return new SetupError(
+      4,
+      `npm is set to work offline, and its cache lacks packages of package-lock.json:${said}`,
+      "Allow npm to use the network (unset npm_config_offline; npm config set offline false), then run the command again.",
+    );
+  }
+  if (/ERR_INVALID_URL/.test(output)) {
+    return new SetupError(
+      4,
+      `npm's registry or proxy is not a URL:${said}`,
+      "Correct it (npm config get registry; npm config get proxy; npm config get https-proxy), then run the command again.",
+    );
+  }
+  const [, cache] = /^npm error path (.*)\/_cacache\b/m.exec(output) ?? [];
+  if (/ENOTDIR/.test(output) && cache !== undefined) {
+    return new SetupError(
+      3,
+      `npm cannot make its cache folder ${cache}: a part of this path is not a folder`,
+      "Set HOME or npm_config_cache to a writable folder, then run the command again.",
+    );
+  }
   if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|CERT_|network/.test(output)) {
     return new SetupError(
       4,

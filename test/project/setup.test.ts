@@ -198,6 +198,9 @@ test("set-up distinguishes the ways in which npm ci fails", () => {
     ["npm error code EINTEGRITY\nnpm error sha512-… integrity checksum failed", 4, "digest"],
     ["npm error code EUSAGE\nnpm error `npm ci` can only install …", 4, "cannot use package-lock.json"],
     ["npm error code ENOSPC\nnpm error nospc", 3, "cannot write"],
+    ["npm error code ENOTDIR\nnpm error path /dev/null/.npm/_cacache/tmp", 3, "cache folder /dev/null/.npm:"],
+    ["npm error code ERR_INVALID_URL\nnpm error Invalid URL", 4, "registry or proxy is not a URL"],
+    ["npm error code ENOTCACHED\nnpm error request to https://registry.example/uvu failed", 4, "offline"],
     ["npm: spawn npm ENOENT", 3, "npm is not in PATH"],
     ["npm error something new", 4, "npm ci failed"],
   ];
