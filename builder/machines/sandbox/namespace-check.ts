@@ -2,7 +2,7 @@
  * Checks whether this host lets livelab run the sandbox. namespace-trial.sh tries the sandbox's operations on a small scale.
  * Sources: user_namespaces(7), subuid(5), newuidmap(1), Documentation/filesystems/overlayfs.rst.
  */
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostCheck } from "../../../base/host-check.js";
 import { explainSystemError } from "../../../base/system-error.js";
@@ -34,11 +34,12 @@ export async function checkNamespaces(trial: NamespaceTrial): Promise<HostCheck>
   if (failure === undefined) {
     return { name, state: "ok", detail: asRoot ? "created as root" : "created in a user namespace" };
   }
-  const remedy = `${remedyFor(failure, asRoot)}${asRoot ? "" : "; or run as root"}`;
+  const uidMap = await readFile("/proc/self/uid_map", "utf8");
+  const remedy = `${remedyFor(failure, asRoot, uidMap)}${asRoot ? "" : "; or run as root"}`;
   return { name, state: "missing", detail: failure.reason, remedy };
 }
 
-interface TrialFailure {
+export interface TrialFailure {
   /** The last part that the trial began; empty if it did not start. */
   readonly tried: string;
   readonly reason: string;
@@ -85,11 +86,24 @@ async function layOutTrial(folder: string, asRoot: boolean): Promise<void> {
 const RANGES =
   'give this user 65536 ids of its own in /etc/subuid and /etc/subgid: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER"';
 
-/** The remedy for the first operation that failed. */
-function remedyFor({ tried, reason }: TrialFailure, asRoot: boolean): string {
+const MORE_IDS =
+  "run livelab outside this user namespace, or start it with more ids: unshare --map-auto --map-root-user";
+
+/** The number of ids in a user namespace. The third field of a line is the length of a range. */
+const countIds = (uidMap: string): number =>
+  uidMap
+    .trim()
+    .split("\n")
+    .reduce((sum, line) => sum + Number(line.trim().split(/\s+/)[2]), 0);
+
+/**
+ * The remedy for the first operation that failed.
+ * @param uidMap content of /proc/self/uid_map
+ */
+export function remedyFor({ tried, reason }: TrialFailure, asRoot: boolean, uidMap: string): string {
   switch (tried) {
     case "ids":
-      return RANGES;
+      return countIds(uidMap) < 65536 ? MORE_IDS : RANGES; // a user namespace cannot map ids that its parent lacks
     case "mounts":
       return "a container or AppArmor forbids mounts that a machine needs: run livelab outside the container; on Ubuntu 24.04 run sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0";
     case "overlay":
