@@ -6,9 +6,10 @@ import type { ChildProcess } from "node:child_process";
 import type { Options } from "execa";
 import { formatDuration } from "./format.js";
 import { limitSignal } from "./wait-at-most.js";
+import { usableFolder } from "./working-folder.js";
 
 export interface RunOptions {
-  /** @default the working folder of this process */
+  /** @default that of this process, or `/`; see usableFolder() */
   readonly cwd?: string;
   /** The whole environment of the program. @default that of this process */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
@@ -79,12 +80,13 @@ const TERM_MS = 2_000;
  * Runs a program to its end and returns its output.
  * @param program name in the PATH, or a path
  * @throws ProgramError if it does not start, ends with a status other than 0, is killed, reaches the limit or prints more
- * than 16 Mi characters; the signal's reason when it is aborted
+ * than 16 Mi characters; the signal's reason when it is aborted; execa's error of getcwd(2) in place of an error of the start,
+ * the limit or the signal if the working folder is gone
  */
 export async function runProgram(
   program: string,
   args: readonly string[] = [],
-  { cwd, env, stdin, limitMs, signal }: RunOptions = {},
+  { cwd = usableFolder(), env, stdin, limitMs, signal }: RunOptions = {},
 ): Promise<ProgramOutput> {
   signal?.throwIfAborted();
   const ended = new AbortController();
@@ -92,7 +94,7 @@ export async function runProgram(
   const limit = limitMs === undefined ? signal : limitSignal({ limitMs, signal, onLimit: () => overdue });
   const { execa } = await loadExeca();
   const child = execa(program, args, {
-    ...(cwd === undefined ? {} : { cwd }),
+    cwd,
     ...(env === undefined ? {} : { env, extendEnv: false }),
     ...(stdin === undefined ? { stdin: "ignore" } : { input: stdin }),
     ...(limit === undefined ? {} : { cancelSignal: limit }),
@@ -136,6 +138,7 @@ export async function startProgram(
 ): Promise<StartedProgram> {
   const { execa } = await loadExeca();
   const child = execa(program, args, {
+    cwd: usableFolder(),
     ...(env === undefined ? {} : { env, extendEnv: false }),
     ...(signal === undefined ? {} : { cancelSignal: signal }),
     stdin: "pipe",
@@ -144,7 +147,10 @@ export async function startProgram(
     killSignal: "SIGKILL",
     reject: false,
   } satisfies Options);
-  const exited = child.then(({ exitCode: status, stderr, cause }) => ({ status, stderr: stderr ?? "", cause }));
+  const exited = child.then(
+    ({ exitCode: status, stderr, cause }) => ({ status, stderr: stderr ?? "", cause }),
+    (cause: unknown) => ({ status: undefined, stderr: "", cause }), // execa throws if the working folder is gone
+  );
   return {
     process: child as unknown as ChildProcess,
     exited,

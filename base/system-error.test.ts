@@ -8,12 +8,13 @@ const test = suite("errors of the host");
 const systemError = (code: string, syscall = "open"): Error =>
   Object.assign(new Error(`${code}: it failed, ${syscall} '/a'`), { code, syscall });
 
-test("an exhausted resource is explained with a hint, whatever error wraps it", () => {
+test("an exhausted resource and a lost working folder are explained with a hint, whatever error wraps it", () => {
   for (const [error, message, hint] of [
     [systemError("EMFILE"), /cannot open more files \(the limit is \d+\): EMFILE: .*'\/a'/, "ulimit -n"],
     [systemError("ENFILE"), /this host cannot open more files: ENFILE/, "sysctl fs.file-max"],
     [systemError("EAGAIN", "spawn unshare"), /cannot start more processes.*: EAGAIN: .*spawn unshare/, "ulimit -u"],
     [systemError("ENOMEM"), /no memory left: ENOMEM/, "memory"],
+    [systemError("ENOENT", "uv_cwd"), /^the working folder no longer exists$/, "cd"],
   ] as const) {
     const wrapped = new UsageError("ANY", "the folder cannot be read", { hint: "check its owner", cause: error });
     for (const each of [error, wrapped, new Error("outer", { cause: wrapped })]) {

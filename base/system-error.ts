@@ -1,6 +1,7 @@
 /**
- * Explains errors of the host: why it refuses a path or a write, and what a process lacks (open files, processes, memory).
- * Sources: open(2), fork(2), write(2) "ERRORS"; getrlimit(2); proc(5) "/proc/pid/limits";
+ * Explains errors of the host: why it refuses a path or a write, and what a process lacks (open files, processes, memory, its
+ * working folder).
+ * Sources: open(2), fork(2), write(2), getcwd(2) "ERRORS"; getrlimit(2); proc(5) "/proc/pid/limits";
  * systemd.resource-control(5) "TasksMax".
  */
 import { readFileSync } from "node:fs";
@@ -30,8 +31,8 @@ function limitOf(name: string): string {
 
 /**
  * Explains an error of Node whose cause is the host and not the request. Undefined for all other errors.
- * A process can run out of files, processes or memory anywhere, so this follows `cause`, too: an error that wraps such an
- * error only knows which operation failed.
+ * A process can run out of files, processes or memory, or lose its working folder, anywhere, so this follows `cause`, too: an
+ * error that wraps such an error only knows which operation failed.
  */
 export function explainSystemError(error: unknown): SystemExplanation | undefined {
   let inner = error;
@@ -46,7 +47,7 @@ export function explainSystemError(error: unknown): SystemExplanation | undefine
 /** Longest chain of causes that is followed; a chain may be a circle. */
 const LONGEST_CHAIN = 16;
 
-/** @param wrapped whether to explain only exhausted resources: the wrapping error explains other errors better */
+/** @param wrapped whether to explain only what the process lacks: the wrapping error explains other errors better */
 function explain(error: Error, { wrapped }: { readonly wrapped: boolean }): SystemExplanation | undefined {
   const { code, syscall = "", message } = error as NodeJS.ErrnoException;
   switch (code) {
@@ -70,6 +71,12 @@ function explain(error: Error, { wrapped }: { readonly wrapped: boolean }): Syst
       return {
         message: `this host has no memory left: ${message}`,
         hint: "end other programs, or add memory or swap",
+      };
+    case "ENOENT":
+      if (syscall !== "uv_cwd") return undefined; // libuv's name of getcwd(2)
+      return {
+        message: "the working folder no longer exists",
+        hint: "change to a folder that exists (cd), then run the same command again",
       };
   }
   if (wrapped) return undefined;

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import type { HostCheck } from "./host-check.js";
-import { LivelabError } from "./livelab-error.js";
+import { explainSystemError } from "./system-error.js";
 import { TempDir, tempFolder } from "./temp-dir.js";
 
 export async function checkTempFolder(): Promise<HostCheck> {
@@ -16,11 +16,11 @@ export async function checkTempFolder(): Promise<HostCheck> {
     const detail = elsewhere === tempFolder() ? "" : `; sockets go to ${elsewhere}, whose path is shorter`;
     return { name, state: "ok", detail: `${tempFolder()}${detail}` };
   } catch (error) {
-    const hint = error instanceof LivelabError ? error.hint : undefined;
+    const { message, hint } = explainSystemError(error) ?? (error as Error & { readonly hint?: string | undefined });
     return {
       name,
       state: "missing",
-      detail: (error as Error).message,
+      detail: message,
       remedy: hint ?? "free some space there, or set TMPDIR to another folder",
     };
   }

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdir, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, rmdir, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
@@ -72,6 +72,22 @@ test("a TMPDIR that is missing, a file, a circle of links or too long is rejecte
     );
     assert.is(check.state, "missing");
     assert.match(check.detail, says);
+  }
+});
+
+test("a relative TMPDIR in a working folder that is gone is reported with the cause", async () => {
+  await using dir = await TempDir.create("outer");
+  const folder = join(dir.path, "gone");
+  await mkdir(folder);
+  const before = process.cwd();
+  process.chdir(folder);
+  await rmdir(folder);
+  try {
+    const { state, detail, remedy } = await withEnv({ TMPDIR: "relative" }, checkTempFolder);
+    assert.equal([state, detail], ["missing", "the working folder no longer exists"]);
+    assert.match(remedy ?? "", "cd");
+  } finally {
+    process.chdir(before);
   }
 });
 

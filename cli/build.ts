@@ -71,6 +71,7 @@ export function addBuildCommand(program: Command, context: CommandContext): void
     )
     .action(async (words: string[], options: BuildOptions) => {
       const started = performance.now();
+      const outRoot = resolve(options.output); // before the work: a working folder that is gone is an error
       const release =
         options.release === undefined ? undefined : await findRelease(await context.openHome(), options.release);
       const profile = release?.profile ?? options.profile;
@@ -87,7 +88,7 @@ export function addBuildCommand(program: Command, context: CommandContext): void
         purpose: options.for,
         release: options.release,
         newStamp: options.stamp,
-        outRoot: resolve(options.output),
+        outRoot,
         now: new Date(),
       });
       context.print(describeBuild(result, performance.now() - started));

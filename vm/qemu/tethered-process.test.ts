@@ -1,7 +1,7 @@
 /** Checks from outside that QEMU ends together with the owner of a machine, and that nothing is left. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -128,6 +128,21 @@ test(
     assert.match(String(error), "ENOENT");
   }),
 );
+
+test("a child runs in / if the working folder of livelab is gone", async () => {
+  await using dir = await TempDir.create("tether");
+  const [folder, logPath] = [join(dir.path, "gone"), join(dir.path, "log")];
+  await mkdir(folder);
+  const before = process.cwd();
+  process.chdir(folder);
+  await rmdir(folder);
+  try {
+    await (await spawnTethered("pwd", [], { logPath })).exited;
+    assert.is(await readFile(logPath, "utf8"), "/\n");
+  } finally {
+    process.chdir(before);
+  }
+});
 
 test("the errors for a missing setpriv and for a setpriv that cannot start have different messages", async () => {
   await using dir = await TempDir.create("setpriv");

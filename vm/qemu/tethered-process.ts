@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type FileHandle, open } from "node:fs/promises";
 import type { Duplex } from "node:stream";
+import { usableFolder } from "../../base/working-folder.js";
 import { VmError } from "../vm-error.js";
 
 export interface ProcessExit {
@@ -55,7 +56,7 @@ export async function spawnTethered(
   const child = spawn(
     "setpriv",
     ["--pdeathsig", "KILL", "--", "/bin/sh", "-c", guard, String(process.pid), program, ...args],
-    { stdio: [stdin?.fd ?? "ignore", log.fd, log.fd, "pipe"], detached: true },
+    { cwd: usableFolder(), stdio: [stdin?.fd ?? "ignore", log.fd, log.fd, "pipe"], detached: true },
   );
   const exited = new Promise<ProcessExit>((resolve) => {
     child.once("exit", (code, signal) => resolve({ code, signal }));
