@@ -132,21 +132,46 @@ test("createForSockets() counts bytes, not characters", async () => {
 });
 
 const full = "the error for a full TMPDIR says that no space is left";
-testUnless(test, full, needsRoot("to mount a full file system"), nameFullFolder);
-
-async function nameFullFolder(): Promise<void> {
+testUnless(test, full, needsRoot("to mount a full file system"), async () => {
   await using dir = await TempDir.create("full");
-  const { stdout } = await runProgram("unshare", [
-    ...["--mount", "--propagation", "private", "sh", "-euc"],
-    'mount -t tmpfs -o nr_inodes=1 none "$1"; TMPDIR=$1 exec "$2" --input-type=module -e "$3"',
-    ...["sh", dir.path, process.execPath],
-    `import { TempDir } from ${JSON.stringify(join(findProjectRoot(), "dist/base/temp-dir.js"))};
+  const stdout = await runOnTmpfs(
+    { folder: dir.path, option: "nr_inodes=1" },
+    `import { TempDir } from ${compiled("temp-dir.js")};
      await TempDir.create("x").catch(({ kind, message, hint }) => console.log(kind, message, hint));`,
-  ]);
+  );
   assert.match(
     stdout,
     `host cannot make a temporary folder in ${dir.path} ($TMPDIR): no space left on device free some`,
   );
+});
+
+const small = "the check of a TMPDIR that has no room for a file is missing, and names the folder and a remedy";
+testUnless(test, small, needsRoot("to mount a small file system"), async () => {
+  await using dir = await TempDir.create("small");
+  const stdout = await runOnTmpfs(
+    { folder: dir.path, option: "size=4k" },
+    `import { checkTempFolder } from ${compiled("temp-dir-check.js")};
+     console.log(JSON.stringify(await checkTempFolder()));`,
+  );
+  const { state, detail, remedy } = JSON.parse(stdout);
+  assert.is(state, "missing");
+  assert.is(detail, `cannot write a file of 1.0 MiB in ${dir.path} ($TMPDIR): no space left on device`);
+  assert.match(remedy, "set TMPDIR to a folder with more space");
+});
+
+const compiled = (name: string): string => JSON.stringify(join(findProjectRoot(), "dist/base", name));
+
+/** Runs a module whose TMPDIR is a small tmpfs. @param option of tmpfs(5) that makes it small @returns its stdout */
+async function runOnTmpfs(
+  { folder, option }: { readonly folder: string; readonly option: string },
+  module: string,
+): Promise<string> {
+  const { stdout } = await runProgram("unshare", [
+    ...["--mount", "--propagation", "private", "sh", "-euc"],
+    'mount -t tmpfs -o "$2" none "$1"; TMPDIR=$1 exec "$3" --input-type=module -e "$4"',
+    ...["sh", folder, option, process.execPath, module],
+  ]);
+  return stdout;
 }
 
 test.run();

@@ -35,7 +35,7 @@ export class TempDir implements AsyncDisposable {
     try {
       return await TempDir.#make(folder, name);
     } catch (error) {
-      throw unusable(folder, error as NodeJS.ErrnoException);
+      throw tempFolderError("make a temporary folder", error as NodeJS.ErrnoException);
     }
   }
 
@@ -86,11 +86,16 @@ function sourceOfTempFolder(): string {
   return variable === undefined ? "the default" : `$${variable}`;
 }
 
-/** Keeps an error that is not about the folder, such as too many open files: it has another remedy. */
-function unusable(folder: string, cause: NodeJS.ErrnoException): Error {
+/**
+ * Names the temp folder in an error of the file system about it. Keeps an error that is not about the folder, such as too many
+ * open files: it has another remedy.
+ * @param failed what livelab could not do there, e.g. "make a temporary folder"
+ * @returns HostError TEMP_FOLDER_UNUSABLE, or `cause`
+ */
+export function tempFolderError(failed: string, cause: NodeJS.ErrnoException): Error {
   const reason = refusalReason(cause);
   if (reason === undefined) return cause;
-  const message = `cannot make a temporary folder in ${folder} (${sourceOfTempFolder()}): ${reason}`;
+  const message = `cannot ${failed} in ${tempFolder()} (${sourceOfTempFolder()}): ${reason}`;
   return new HostError("TEMP_FOLDER_UNUSABLE", message, {
     hint: isDiskFullError(cause)
       ? "free some space there, or set TMPDIR to a folder with more space"

@@ -1,4 +1,5 @@
 /** Reports errors to the user on stderr and maps them to exit statuses. */
+import { tmpdir } from "node:os";
 import { firstError, laterErrors } from "../base/first-error.js";
 import { LivelabError } from "../base/livelab-error.js";
 import { OutputLost, READER_GONE_STATUS } from "../base/lost-output.js";
@@ -31,7 +32,8 @@ function reportFirst(first: unknown, signal: AbortSignal): number {
   }
   if (first instanceof Error && isDiskFullError(first)) {
     writeLine(`a disk is full: ${first.message}`);
-    writeHint("run livelab gc, or remove files that you do not need, in LIVELAB_HOME or the temp folder");
+    // The error of write(2) names no path.
+    writeHint(`run livelab gc, or remove files that you do not need, in LIVELAB_HOME or the temp folder ${tmpdir()}`);
     return exitStatus.host;
   }
   if (isRefusal(first)) {

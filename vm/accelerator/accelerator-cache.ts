@@ -43,7 +43,8 @@ export class AcceleratorCache {
 
   /** Opens the cache. @param stateDir folder for the file, created by save() */
   static async open(stateDir: string, qemuPath: string, qemuVersion: string): Promise<AcceleratorCache> {
-    const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+    // Without procfs, the lifetime of a finding is its only limit.
+    const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "unknown")).trim();
     const { size, mtimeMs } = await stat(qemuPath);
     // The numbers of the namespaces differ between the host and each container.
     const namespaces = await Promise.all(
