@@ -14,7 +14,7 @@ export interface ShellRequest {
   readonly release: string;
   /** Shows the release as it was before this stage. @default its present state, with the files of a failed stage */
   readonly at?: string | undefined;
-  /** Command to run in place of an interactive shell; empty for the shell. */
+  /** Command to run, with an empty stdin, in place of an interactive shell; empty for the shell. */
   readonly command: readonly string[];
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;

@@ -16,7 +16,7 @@ export function addShellCommand(program: Command, context: CommandContext): void
     .summary("open a root shell in a release; changes are thrown away")
     .requiredOption("-r, --release <stamp>", "release to open")
     .option("--at <stage>", "open it as it was before this stage (default: as it is now, or as a failed stage left it)")
-    .argument("[command...]", "run this command instead of an interactive shell")
+    .argument("[command...]", "run this command, with an empty stdin, instead of an interactive shell")
     .addHelpText(
       "after",
       helpExamples(
