@@ -208,15 +208,15 @@ test("a killed build resumes at the stage that was running, with the same result
   assert.equal((await readdir(join(home, "layers"))).length, 1);
 });
 
-test("gc removes old releases and what only they used, and nothing while a build runs", async () => {
+test("gc removes old releases and what only they used, nothing of the user, and nothing while a build runs", async () => {
   await using dir = await TempDir.create("build");
   // Its own store: a copy of the shared one would be large, and gc must not change the shared one.
   const home = dir.path;
   await mkdir(join(home, "store/tmp"), { recursive: true });
   await writeFile(join(home, "store/tmp/left.part"), "x");
-  await mkdir(join(home, "layers/unused/fs"), { recursive: true });
-  await mkdir(join(home, "layers/used/fs"), { recursive: true });
-  await mkdir(join(home, "bases/old/root"), { recursive: true });
+  const [used, unused, oldBase] = ["a".repeat(64), "b".repeat(64), "c".repeat(64)] as const;
+  for (const folder of [`layers/${used}/fs`, `layers/${unused}/fs`, `bases/${oldBase}/root`, "layers/photos"])
+    await mkdir(join(home, folder), { recursive: true });
   const release = (stamp: string, key: string, more: Partial<Release> = {}): Promise<void> =>
     mkdir(join(home, "builds", stamp), { recursive: true }).then(() =>
       writeFile(
@@ -230,8 +230,8 @@ test("gc removes old releases and what only they used, and nothing while a build
         }),
       ),
     );
-  await release("20260101T000000Z", "unused");
-  await release("20260102T000000Z", "used");
+  await release("20260101T000000Z", unused);
+  await release("20260102T000000Z", used);
   // The image in which the VM of this release was made is gone from this host; its root is still needed.
   const base = { image: join(home, "gone.qcow2"), digest: `sha256:${"a".repeat(64)}` };
   const cloudBase = parseCloudBase(base.image, base.digest);
@@ -250,7 +250,7 @@ test("gc removes old releases and what only they used, and nothing while a build
   assert.is(status, 0, stderr);
   assert.match(stdout, "1 releases, 1 layers, 0 snapshots, 1 bases, 1 inputs, 0 artifacts");
   assert.equal((await readdir(join(home, "builds"))).sort(), ["20260102T000000Z", "20260103T000000Z"]);
-  assert.equal(await readdir(join(home, "layers")), ["used"]);
+  assert.equal((await readdir(join(home, "layers"))).sort(), [used, "photos"]);
   assert.equal(await readdir(join(home, "bases")), [machines.baseKey]);
 });
 
