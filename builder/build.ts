@@ -205,8 +205,9 @@ const madeKey = async (stage: Stage, key: string, material: BuildContext["materi
   stage.artifact === undefined ? key : await artifactKey(stage.artifact, material);
 
 /**
- * The first of the releases that has all stages of the goal, with the keys that they would have now. The commit is not compared: a commit that does
- * not change the image needs no new release. The archives of the old release still name the source that they were made from.
+ * The first of the releases that has all stages of the goal, with the keys that they would have now. The commit is not
+ * compared: a commit that does not change the image needs no new release. The archives of the old release still name the
+ * source that they were made from.
  */
 async function findEqualRelease(
   buildContext: BuildContext,

@@ -96,7 +96,7 @@ function assertLineEnds(files: readonly PlainFile[], committed: CommittedFiles |
       content.includes("\r\n") && !content.includes(0) && !isCommittedContent(committed, path, content),
   );
   if (altered.length === 0) return;
-  throw badCheckout(`lines end in CRLF, as on Windows, in ${named(altered)}`, [
+  throw badCheckout(`lines end in CRLF, as on Windows, in ${named(pathsOf(altered))}`, [
     "clone again with `git clone -c core.autocrlf=false`, or unpack the archive without conversion;",
     "if an editor changed a file: sed -i 's/\\r$//' FILE",
   ]);
@@ -118,7 +118,7 @@ async function assertLinks(
     if (isLink) links.push(file);
   }
   if (links.length === 0) return;
-  throw badCheckout(`links are plain files that contain their targets: ${named(links)}`, [
+  throw badCheckout(`links are plain files that contain their targets: ${named(pathsOf(links))}`, [
     "git does this with core.symlinks=false; on a file system with links:",
     `git config core.symlinks true && git checkout HEAD -- ${IMAGE_FOLDER}`,
   ]);
@@ -155,7 +155,7 @@ const ignoresModes = async (root: string): Promise<boolean> =>
   (await readGit(root, ["config", "--type=bool", "--default=true", "core.fileMode"])).trim() === "false";
 
 const lostModes = (files: readonly PlainFile[]): InputError =>
-  badCheckout(`executable bits are not as committed: ${named(files)}`, [
+  badCheckout(`executable bits are not as committed: ${named(pathsOf(files))}`, [
     "this file system or core.fileMode=false loses them; on a file system that keeps them:",
     `git config core.fileMode true && git checkout HEAD -- ${IMAGE_FOLDER}`,
   ]);
@@ -171,8 +171,10 @@ const badCheckout = (what: string, remedy: readonly string[]): InputError =>
     hint: remedy.join(" "),
   });
 
-function named(files: readonly (PlainFile | string)[]): string {
-  const names = files.slice(0, NAMED_FILES).map((file) => (typeof file === "string" ? file : file.path));
-  const more = files.length - names.length;
+const pathsOf = (files: readonly PlainFile[]): string[] => files.map(({ path }) => path);
+
+function named(paths: readonly string[]): string {
+  const names = paths.slice(0, NAMED_FILES);
+  const more = paths.length - names.length;
   return more > 0 ? `${names.join(", ")} and ${more} more` : names.join(", ");
 }

@@ -103,7 +103,7 @@ export function collisionWarnings(
 /** The values that the image accepts in ip= and BOOTIF= (proto/usr/triton/lib/early-boot/booter-arguments.sh). */
 function isAddress(word: string): boolean {
   const [address = "", , , netmask = ""] = word.slice("ip=".length).split(":");
-  return [address, netmask].every((part) => isIPv4(part) && part !== "0.0.0.0") && isNetmask(netmask);
+  return isIPv4(address) && address !== "0.0.0.0" && isIPv4(netmask) && isNetmask(netmask);
 }
 const isMac = (word: string): boolean => /^BOOTIF=[0-9a-f]{2}(-[0-9a-f]{2}){6}$/i.test(word);
 const isNicTag = (argument: string): boolean => nameOf(argument).endsWith("_nic");
