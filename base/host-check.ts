@@ -1,3 +1,5 @@
+import { LivelabError } from "./livelab-error.js";
+
 /**
  * - `optional`: the host lacks it; everything works without it, perhaps slower
  * - `warning`: something works slower, or in part
@@ -27,4 +29,11 @@ export function describeChecks(checks: readonly HostCheck[]): string {
       ...(remedy === undefined ? [] : [`${" ".repeat(STATE_WIDTH + width + 4)}remedy: ${remedy}`]),
     ])
     .join("\n");
+}
+
+/** A check that failed with `error`. The remedy is `remedy`, or the hint of a LivelabError. */
+export function failedCheck(name: string, error: unknown, remedy?: string): HostCheck {
+  const [detail = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+  const mend = remedy ?? (error instanceof LivelabError ? error.hint : undefined);
+  return { name, state: "missing", detail, ...(mend !== undefined && { remedy: mend }) };
 }

@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { DisposableStack } from "../base/disposable-stack.js";
 import type { Progress } from "../base/progress/progress.js";
+import { useTools } from "../base/tools.js";
 import type { AcceleratorRequest } from "../vm/accelerator/accelerator.js";
 import { GATEWAY_PORT } from "./channel/sshd-config.js";
 import { checkCheckout } from "./checkout/checkout.js";
@@ -17,8 +18,8 @@ import { SandboxStages } from "./machines/sandbox/sandbox-stages.js";
 import { findLockedKernel } from "./machines/vm/locked-kernel.js";
 import { VmStages } from "./machines/vm/vm-stages.js";
 import { withCompression } from "./profile/compression.js";
-import { type Lock, loadLock } from "./profile/lock.js";
-import { loadProfile, type Profile } from "./profile/profiles.js";
+import { Lock, loadLock, loadToolsLock } from "./profile/lock.js";
+import { type LockSpec, loadProfile, TOOLS_SET, toolsSpec } from "./profile/profiles.js";
 import { formatGitStatus, readSourceState } from "./release/git-status.js";
 import type { ResolverMachine } from "./resolve/resolver.js";
 import { digestTree } from "./stages/proto-tree.js";
@@ -30,6 +31,7 @@ import { createGateway, type Gateway } from "./store/gateway.js";
 import type { ProxySettings } from "./store/http-get.js";
 import { findMirrors, type Mirrors } from "./store/mirrors.js";
 import { Store } from "./store/store.js";
+import { hostTools, readyTools, type ToolSet, testTools } from "./tools/tools.js";
 
 export interface BuildContextOptions {
   /** $LIVELAB_HOME. */
@@ -60,17 +62,20 @@ export class BuildContext {
   readonly options: BuildContextOptions;
   readonly home: LivelabHome;
   readonly lock: Lock;
+  /** The lock of the programs that livelab starts on the host. */
+  readonly toolsLock: Lock<LockSpec>;
   readonly store: Store;
   readonly machines: BuilderMachines;
   readonly material: KeyMaterial;
 
   private constructor(
     options: BuildContextOptions,
-    parts: Pick<BuildContext, "home" | "lock" | "store" | "machines" | "material">,
+    parts: Pick<BuildContext, "home" | "lock" | "toolsLock" | "store" | "machines" | "material">,
   ) {
     this.options = options;
     this.home = parts.home;
     this.lock = parts.lock;
+    this.toolsLock = parts.toolsLock;
     this.store = parts.store;
     this.machines = parts.machines;
     this.material = parts.material;
@@ -87,6 +92,7 @@ export class BuildContext {
       withCompression(loadProfile(options.profile), options.compression),
       options.absentSets,
     );
+    const toolsLock = await loadToolsLock(options.projectRoot, options.absentSets);
     const home = await openHome(options.homeRoot);
     const store = await Store.open(home.store);
     const { projectRoot, asRoot, progress, signal } = options;
@@ -112,25 +118,50 @@ export class BuildContext {
     const protoDigest = await digestTree(join(projectRoot, "proto"));
     const gitStatus = formatGitStatus(await readSourceState(projectRoot));
     const material: KeyMaterial = { lock, stageFolder, baseKey: machines.baseKey, protoDigest, gitStatus };
-    return new BuildContext(options, { home, lock, store, machines, material });
+    return new BuildContext(options, { home, lock, toolsLock, store, machines, material });
   }
 
-  /** Downloads the files of the lock that the store lacks. */
-  async fetchInputs(): Promise<FetchReport> {
+  /** Everything that a host without network needs: the lock of the profile, with the tools. */
+  get allInputs(): Lock {
+    const { profile, sets, npm } = this.lock;
+    const suites = [...profile.suites, ...toolsSpec.suites];
+    return new Lock({ ...profile, suites }, [...sets, this.toolsLock.set(TOOLS_SET)], npm);
+  }
+
+  /** Downloads the files of a lock that the store lacks. @param lock @default that of the profile */
+  async fetchInputs(lock: Lock = this.lock): Promise<FetchReport> {
     await markInUse(this.home);
     const { proxy, progress, signal } = this.options;
     return fetchInputs({
-      lock: this.lock,
+      lock,
       store: this.store,
-      mirrors: () => this.findMirrors(),
+      mirrors: () => this.findMirrors(lock.profile),
       progress,
       proxy,
       signal,
     });
   }
 
+  /**
+   * Makes the locked programs of the host ready, and puts them first in the PATH.
+   * @param forTests whether those of the tests, too
+   * @throws InputError, BuilderError as readyTools()
+   */
+  async readyTools(forTests = false): Promise<void> {
+    const { proxy, progress, signal } = this.options;
+    const mirrors = () => this.findMirrors(toolsSpec);
+    const sets = forTests ? this.toolSets : [hostTools(this.toolsLock)];
+    const folders = await readyTools({ home: this.home, store: this.store, mirrors, proxy, progress, signal }, sets);
+    useTools(folders);
+  }
+
+  /** All sets of programs that livelab and its tests start on the host. */
+  get toolSets(): readonly ToolSet[] {
+    return [hostTools(this.toolsLock), ...testTools(this.toolsLock, this.lock)];
+  }
+
   /** Finds the mirrors of locked files. */
-  findMirrors(profile: Profile = this.lock.profile): Promise<Mirrors> {
+  findMirrors(profile: LockSpec = this.lock.profile): Promise<Mirrors> {
     return findMirrors(profile, this.options.mirror, this.options.signal);
   }
 

@@ -75,8 +75,8 @@ const builderErrorKinds = {
   NO_NAMESPACES: "host",
   /** A folder or file cannot be written. */
   NOT_WRITABLE: "host",
-  /** A program that livelab runs is not in the PATH. */
-  PROGRAM_MISSING: "host",
+  /** Programs in LIVELAB_HOME cannot be started. */
+  NO_EXEC: "host",
   /** The host has no flock program, or the file system of a folder supports no flock(2). */
   NO_LOCKS: "host",
   /** LIVELAB_HOME is not set, and its user has no home folder. */

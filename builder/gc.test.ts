@@ -1,6 +1,6 @@
 /** Tests what gc removes and keeps, with fake machines, and that gc makes no root or modules to clean up the builder VM. */
 import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -18,14 +18,17 @@ import { type LivelabHome, openHome } from "./home/home.js";
 import type { BuilderMachines } from "./machines/builder-machine.js";
 import { poolRecordFile, readPoolRecord, savePoolRecord } from "./machines/vm/pool-record.js";
 import { VmStages } from "./machines/vm/vm-stages.js";
-import { loadLock } from "./profile/lock.js";
-import { loadProfile } from "./profile/profiles.js";
+import { Lock, loadLock } from "./profile/lock.js";
+import { loadProfile, toolsSpec } from "./profile/profiles.js";
 import { listReleases, type Release, saveRelease } from "./release/release.js";
 import { artifactPath } from "./stages/artifacts.js";
 import { stages } from "./stages/stages.js";
 import { Store } from "./store/store.js";
+import { folderOf, type ToolSet } from "./tools/tools.js";
 
 const test = suite("gc");
+/** The programs that the locks name. */
+const tools: ToolSet = { name: "tools", profile: toolsSpec, packages: [], programs: ["true"] };
 /** Keys of bases. */
 const [MINE, OTHER] = ["1".repeat(64), "2".repeat(64)] as const;
 const asRoot = process.getuid?.() === 0;
@@ -68,6 +71,8 @@ function buildContextOf(
   return {
     ...scene,
     lock,
+    toolsLock: new Lock(toolsSpec, [], []),
+    toolSets: [tools],
     options: { asRoot },
     machines: {
       ...machines,
@@ -89,7 +94,7 @@ test("gc keeps the newest releases, and each kind of machine is called once to k
   const vm: FakeMachines = { kind: "vm", baseKey: "c", kept: [] };
   const buildContexts = [sandbox, other, vm].map((machines) => buildContextOf(scene, machines));
   const report = await collectGarbage({ keep: 2, buildContexts });
-  assert.equal(report, { releases: 1, layers: 2, snapshots: 2, bases: 0, inputs: 0, artifacts: 0 });
+  assert.equal(report, { releases: 1, layers: 2, snapshots: 2, bases: 0, tools: 0, inputs: 0, artifacts: 0 });
   assert.equal(await stampsIn(scene.home), stamps.slice(1));
   assert.equal([sandbox.kept, other.kept, vm.kept], [[stamps.slice(1)], [], [stamps.slice(1)]]);
 });
@@ -115,6 +120,8 @@ test("gc keeps bases of all build contexts, inputs of all locks, artifacts of pr
   const scene = await openScene(dir);
   const { home, store, material } = scene;
   for (const base of [MINE, OTHER, "0".repeat(64), "a-users"]) await mkdir(join(home.bases, base));
+  const oldTools = `tools-${"0".repeat(16)}`;
+  for (const name of [basename(folderOf(home, tools)), oldTools, "a-users"]) await mkdir(join(home.tools, name));
   await mkdir(join(home.vm, "states", "one"), { recursive: true });
   const [first, second, old] = smallPackages(["apt", "jq", "curl"], 100).map((each) => ({
     ...each,
@@ -137,8 +144,9 @@ test("gc keeps bases of all build contexts, inputs of all locks, artifacts of pr
     buildContextOf(scene, { kind: "sandbox", baseKey: OTHER, kept: [] }, smallLock([second])),
   ];
   const report = await collectGarbage({ keep: 3, buildContexts });
-  assert.equal(report, { releases: 0, layers: 2, snapshots: 0, bases: 1, inputs: 1, artifacts: 1 });
+  assert.equal(report, { releases: 0, layers: 2, snapshots: 0, bases: 1, tools: 1, inputs: 1, artifacts: 1 });
   assert.equal((await readdir(home.bases)).sort(), [MINE, OTHER, "a-users"]);
+  assert.equal((await readdir(home.tools)).sort(), ["a-users", basename(folderOf(home, tools))]);
   assert.equal(await Promise.all([first, second, old].map(({ digest }) => store.has(digest))), [true, true, false]);
   assert.equal([await isThere(artifact), await isThere(oldArtifact)], [true, false]);
   assert.not(await isThere(join(home.vm, "states")));

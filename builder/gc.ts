@@ -19,6 +19,7 @@ import { artifactPath } from "./stages/artifacts.js";
 import { stages } from "./stages/stages.js";
 import { type CloudImageSource, parseBaseDigest } from "./store/cloud-image.js";
 import { pinnedCloudImages } from "./store/cloud-images.js";
+import { folderOf, isToolsName } from "./tools/tools.js";
 
 export interface GcRequest {
   /** Number of releases to keep, the newest ones; at least 0. */
@@ -55,6 +56,8 @@ export interface GcReport {
   /** Results of stages in the builder VM. */
   readonly snapshots: number;
   readonly bases: number;
+  /** Folders of programs of livelab's own. */
+  readonly tools: number;
   readonly inputs: number;
   readonly artifacts: number;
 }
@@ -73,7 +76,7 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   const kept = releases.filter((release) => !doomed.includes(release));
   for (const { stamp } of doomed) await removeTree(releaseFolder(home, stamp), asRoot);
 
-  const dropped = { layers: 0, snapshots: 0, bases: 0, inputs: 0, artifacts: 0 };
+  const dropped = { layers: 0, snapshots: 0, bases: 0, tools: 0, inputs: 0, artifacts: 0 };
   for (const { machines } of onePerKind(request.buildContexts)) {
     const count = await machines.collectGarbage(kept);
     if (machines.kind === "vm") dropped.snapshots += count;
@@ -85,13 +88,24 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
     await removeTree(join(home.bases, key), asRoot);
     dropped.bases += 1;
   }
+  const keptTools = new Set(
+    request.buildContexts.flatMap(({ toolSets }) => toolSets.map((set) => folderOf(home, set))),
+  );
+  for (const name of await readdir(home.tools)) {
+    const folder = join(home.tools, name);
+    if (keptTools.has(folder) || !isToolsName(name)) continue;
+    await removeTree(folder, asRoot);
+    dropped.tools += 1;
+  }
   // Remove all saved states: a release does not record the QEMU and the host for which they are, and one boot makes a new one.
   await removeTree(savedStates(home), asRoot);
   const keptFiles = new Set(
-    request.buildContexts.flatMap(({ lock, store }) =>
-      [...lock.files(), ...pinnedCloudImages.map((image) => ({ digest: parseBaseDigest(image.digest) }))].map((file) =>
-        store.pathOf(file.digest),
-      ),
+    request.buildContexts.flatMap(({ lock, toolsLock, store }) =>
+      [
+        ...lock.files(),
+        ...toolsLock.files(),
+        ...pinnedCloudImages.map((image) => ({ digest: parseBaseDigest(image.digest) })),
+      ].map((file) => store.pathOf(file.digest)),
     ),
   );
   for (const algorithm of ["sha256", "sha512", "tmp"]) {

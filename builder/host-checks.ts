@@ -1,6 +1,5 @@
 /** Checks whether this host can build, for `livelab doctor`. vm/qemu/qemu-checks.ts checks QEMU. */
 import { statfs } from "node:fs/promises";
-import { findProgram } from "../base/find-program.js";
 import { formatBytes } from "../base/format.js";
 import type { HostCheck } from "../base/host-check.js";
 import { type BuildContext, machineScripts } from "./build-context.js";
@@ -15,7 +14,6 @@ const ROOM_NEEDED_BYTES = 6 * 1024 ** 3;
 export async function checkBuildHost(buildContext: BuildContext, choice: MachineChoice): Promise<readonly HostCheck[]> {
   const { asRoot, projectRoot } = buildContext.options;
   return [
-    ...(await Promise.all(["unshare", "tar", "xz"].map(checkProgram))),
     await checkNamespaces({ home: buildContext.home, scripts: machineScripts(projectRoot), asRoot }),
     describeChoice(choice),
     await checkRoom(buildContext.home.root),
@@ -28,12 +26,6 @@ const describeChoice = ({ kind, reason }: MachineChoice): HostCheck => ({
   state: "ok",
   detail: kind === "vm" ? `a VM: ${reason}` : `the sandbox; a VM would run with ${reason}`,
 });
-
-async function checkProgram(name: string): Promise<HostCheck> {
-  const path = await findProgram(name);
-  if (path !== undefined) return { name, state: "ok", detail: path };
-  return { name, state: "missing", detail: "not in the PATH", remedy: "npm run setup" };
-}
 
 async function checkRoom(folder: string): Promise<HostCheck> {
   const { bavail, bsize } = await statfs(folder);

@@ -39,6 +39,7 @@ export function addBootCommand(program: Command, context: CommandContext): void 
     .addHelpText("after", HELP)
     .action(async (imageDir: string, values: Values) => {
       await checkCheckout(projectRoot);
+      await context.readyTools();
       const given: CommandLineBootOptions = Object.fromEntries(
         declared.map(([name, option]) => [name, values[option.attributeName()]]),
       );

@@ -72,6 +72,7 @@ export function addBuildCommand(program: Command, context: CommandContext): void
     .action(async (words: string[], options: BuildOptions) => {
       const started = performance.now();
       const outRoot = resolve(options.output); // before the work: a working folder that is gone is an error
+      await context.readyTools();
       const release =
         options.release === undefined ? undefined : await findRelease(await context.openHome(), options.release);
       const profile = release?.profile ?? options.profile;

@@ -1,12 +1,13 @@
 /** What every command of livelab uses: the project, progress, the signal to end, and access to the home. */
 import { join } from "node:path";
+import { UsageError } from "../base/livelab-error.js";
 import { createProgress } from "../base/progress/create-progress.js";
 import type { Progress } from "../base/progress/progress.js";
 import { findProjectRoot } from "../base/project-root.js";
+import { findToolFile, toolFolders, useTools } from "../base/tools.js";
 import { BuildContext, type BuildContextOptions } from "../builder/build-context.js";
 import { type LivelabHome, openHome } from "../builder/home/home.js";
 import { homeFolder } from "../builder/home/home-folder.js";
-import { readyIpxeLoaders } from "../builder/ipxe-loaders.js";
 import type { MachineKind } from "../builder/machines/builder-machine.js";
 import { defaultProfileName } from "../builder/profile/profiles.js";
 import { proxySettingsFrom } from "../builder/store/http-get.js";
@@ -32,7 +33,9 @@ export interface CommandContext {
    * @throws as BuildContext.open()
    */
   openBuildContext(profile: string, machine?: MachineKind, more?: MoreBuildContextOptions): Promise<BuildContext>;
-  /** Provides the folder of the iPXE that firmware loads; see MediumOptions. It is prepared once. */
+  /** Makes QEMU and the other locked programs ready, once; or uses those that $LIVELAB_TOOLS names. @throws as readyTools() */
+  readyTools(): Promise<void>;
+  /** Finds the folder of the iPXE that firmware loads; see MediumOptions. The tools must be ready. */
   findLoaders(): Promise<string>;
 }
 
@@ -46,7 +49,12 @@ export function createCommandContext(signal: AbortSignal): CommandContext {
   const outRoot = join(projectRoot, "out");
   const progress = createProgress(process.stderr, { now: Date.now, env: process.env });
   const homeRoot = (): string => homeFolder(process.env);
-  let loaders: Promise<string> | undefined;
+  let tools: Promise<void> | undefined;
+  const readyTools = async (): Promise<void> => {
+    const given = toolFolders();
+    if (given.length > 0) return useTools(given);
+    await (await context.openBuildContext(defaultProfileName)).readyTools();
+  };
   const context: CommandContext = {
     projectRoot,
     outRoot,
@@ -68,9 +76,16 @@ export function createCommandContext(signal: AbortSignal): CommandContext {
         progress,
         signal,
       }),
-    findLoaders: () => {
-      loaders ??= context.openBuildContext(defaultProfileName).then(readyIpxeLoaders);
-      return loaders;
+    readyTools: () => {
+      tools ??= readyTools();
+      return tools;
+    },
+    findLoaders: async () => {
+      const folder = await findToolFile("lib/ipxe");
+      if (folder !== undefined) return folder;
+      throw new UsageError("NO_LOADERS", "the folders in LIVELAB_TOOLS have no iPXE", {
+        hint: "unset LIVELAB_TOOLS, so that livelab unpacks its own programs",
+      });
     },
   };
   return context;

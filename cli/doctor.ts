@@ -1,6 +1,7 @@
 /** `livelab doctor` */
-import { describeChecks, type HostCheck } from "../base/host-check.js";
+import { describeChecks, failedCheck, type HostCheck } from "../base/host-check.js";
 import { checkTempFolder } from "../base/temp-dir-check.js";
+import { toolFolders } from "../base/tools.js";
 import { findKvmKernel, judgeMachines } from "../builder/build-machine.js";
 import { checkBuildHost } from "../builder/host-checks.js";
 import { defaultProfileName } from "../builder/profile/profiles.js";
@@ -28,10 +29,8 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
     });
 }
 
-async function checkHost(
-  { openBuildContext, signal }: CommandContext,
-  reprobe: boolean,
-): Promise<readonly HostCheck[]> {
+async function checkHost(context: CommandContext, reprobe: boolean): Promise<readonly HostCheck[]> {
+  const { openBuildContext, signal } = context;
   const tempFolder = await checkTempFolder();
   if (tempFolder.state === "missing") return [tempFolder]; // all other checks need it
   const buildContext = await openBuildContext(defaultProfileName);
@@ -39,10 +38,23 @@ async function checkHost(
   if (reprobe) await forgetFindings(stateDir);
   return [
     tempFolder,
+    await checkTools(context),
     ...(await checkMachines({ kernelPath: await findKvmKernel(buildContext, false), stateDir, signal })),
     ...(await checkBuildHost(
       buildContext,
       await judgeMachines(buildContext, { preference: "auto", accelerator: "auto", fetch: false }),
     )),
   ];
+}
+
+/** Makes livelab's own programs ready, because the other checks use them. */
+async function checkTools({ readyTools, signal }: CommandContext): Promise<HostCheck> {
+  const name = "tools";
+  try {
+    await readyTools();
+    return { name, state: "ok", detail: toolFolders().join(", ") };
+  } catch (error) {
+    signal.throwIfAborted();
+    return failedCheck(name, error);
+  }
 }

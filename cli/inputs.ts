@@ -17,11 +17,12 @@ export function addInputsCommand(program: Command, context: CommandContext): voi
     .summary("download inputs to the store, or carry them to a host without network");
   command
     .command("fetch")
-    .summary("download the files of a profile's lock that the store lacks")
+    .summary("download the files of a profile's lock that the store lacks, and unpack livelab's own programs")
     .addOption(profileOption())
     .action(async (options: InputsOptions) => {
       const buildContext = await context.openBuildContext(options.profile);
-      const { files, fetched, fetchedBytes } = await buildContext.fetchInputs();
+      const { files, fetched, fetchedBytes } = await buildContext.fetchInputs(buildContext.allInputs);
+      await context.readyTools();
       context.print(`${files} files in the store; ${fetched} fetched, ${formatBytes(fetchedBytes)}`);
     });
   for (const [name, summary, carry] of [
@@ -34,10 +35,16 @@ export function addInputsCommand(program: Command, context: CommandContext): voi
       .argument("<file>", "the bundle, a tar file")
       .addOption(profileOption())
       .action(async (file: string, options: InputsOptions) => {
-        const { lock, store, home } = await context.openBuildContext(options.profile);
+        const { allInputs, store, home } = await context.openBuildContext(options.profile);
         await markInUse(home);
-        await carry({ lock, store, file: resolve(file), progress: context.progress, signal: context.signal });
-        context.print(`${name}ed ${lock.files().length} files, ${file}`);
+        await carry({
+          lock: allInputs,
+          store,
+          file: resolve(file),
+          progress: context.progress,
+          signal: context.signal,
+        });
+        context.print(`${name}ed ${allInputs.files().length} files, ${file}`);
       });
   }
 }

@@ -26,6 +26,7 @@ export function addShellCommand(program: Command, context: CommandContext): void
       ),
     )
     .action(async (command: string[], { release, at }: ShellOptions) => {
+      await context.readyTools();
       const found = await findRelease(await context.openHome(), release);
       const buildContext = await context.openBuildContext(found.profile, found.machine, {
         cloudBase: cloudBaseOf(found),

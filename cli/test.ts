@@ -50,6 +50,7 @@ export function addTestCommand(program: Command, context: CommandContext): void 
       if (options.list) return print(describeScenarios(allScenarios));
       const scenarios = chooseScenarios(allScenarios, names);
       await checkCheckout(projectRoot);
+      await context.readyTools();
       const outDir = resolve(options.report);
       const imageDir = options.image ?? (await readyImage(context, scenarios.some(bootsMedium) ? "all" : "boot"));
       const stateDir = (await context.openHome()).root;

@@ -1,29 +1,26 @@
 /** The steps of set-up, in order. Each step checks first, and acts only if something is missing. */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compile, isCompiled } from "./compile.mjs";
-import { installWithApt } from "./install-system-packages.mjs";
 import { ClaimError } from "./kernel-claim.mjs";
 import { installNpmPackages, npmPackagesMatch } from "./npm-packages.mjs";
 import { oneAtATime } from "./one-at-a-time.mjs";
 import { SetupError } from "./setup-error.mjs";
-import { distributionFamily, hostProbe, missingNeeds, planFor } from "./system-packages.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const say = (text) => console.error(`setup: ${text}`);
 const seconds = (sinceMs) => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`;
 
-/** @param {readonly string[]} args command line: empty or `--tests` */
+/** @param {readonly string[]} args command line: empty */
 export async function main(args) {
   try {
-    const unknown = args.find((arg) => arg !== "--tests");
-    if (unknown !== undefined) {
-      console.error(`setup: unknown option ${unknown}\n  usage: node setup.mjs [--tests]`);
+    if (args.length > 0) {
+      console.error(`setup: unknown argument ${args[0]}\n  usage: node setup.mjs`);
       process.exitCode = 2;
       return;
     }
-    await setUp({ forTests: args.includes("--tests") });
+    await setUp();
   } catch (thrown) {
     const error = asFileTrouble(thrown) ?? thrown;
     if (error instanceof SetupError || error instanceof ClaimError) say(`${error.message}\n  ${error.hint}`);
@@ -32,14 +29,10 @@ export async function main(args) {
   }
 }
 
-async function setUp({ forTests }) {
+async function setUp() {
   const startedAt = performance.now();
   /** The steps that are necessary now. */
-  const pending = () => [
-    ...(missing(forTests).length > 0 ? [() => systemPackages(forTests)] : []),
-    ...(npmPackagesMatch(root) ? [] : [npmPackages]),
-    ...(isCompiled(root) ? [] : [compiled]),
-  ];
+  const pending = () => [...(npmPackagesMatch(root) ? [] : [npmPackages]), ...(isCompiled(root) ? [] : [compiled])];
   if (pending().length > 0) {
     const onWait = () => say("waiting for another set-up of this clone to finish");
     await oneAtATime(join(root, "dist"), onWait, async () => {
@@ -47,28 +40,6 @@ async function setUp({ forTests }) {
     });
   }
   say(`ready, ${seconds(startedAt)}`);
-}
-
-const isRoot = () => process.getuid() === 0;
-const missing = (forTests) => missingNeeds(hostProbe(process.env.PATH ?? ""), { isRoot: isRoot(), forTests });
-
-async function systemPackages(forTests) {
-  const needs = missing(forTests);
-  const names = needs.map((need) => need.name).join(", ");
-  const osRelease = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
-  const plan = planFor(needs, { family: distributionFamily(osRelease), isRoot: isRoot() });
-  if (plan.kind === "tell") throw new SetupError(3, `this host lacks ${names}. To install:`, plan.hint);
-
-  await step(`installing ${names} (${plan.argv.join(" ")})`, () => installWithApt(plan.argv));
-  const still = missing(forTests);
-  if (still.length > 0) {
-    const stillNames = still.map((need) => need.name).join(", ");
-    throw new SetupError(
-      3,
-      `apt installed the packages, but this host still lacks ${stillNames}`,
-      "Check PATH and dpkg's state (dpkg --audit).",
-    );
-  }
 }
 
 function npmPackages() {

@@ -17,6 +17,7 @@ import { linkHome } from "../fixtures/toy-stage.js";
 import type { BootReport } from "../harness/boot/boot-report.js";
 import { measureVmStarts } from "./measure-vm-starts.js";
 import { checkedRun, copyProject, measuredRun } from "./measured-run.js";
+import { useTestTools } from "./runner/test-tools.js";
 
 const root = findProjectRoot();
 const rows: string[][] = [["what", "measured", "at most"]];
@@ -26,6 +27,7 @@ const row = (what: string, measured: string, bound: string): void => {
 };
 
 watchOutput({ program: "bench" });
+await useTestTools();
 await using dir = await TempDir.create("bench");
 const project = join(dir.path, "project");
 await copyProject(root, project);

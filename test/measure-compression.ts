@@ -15,12 +15,14 @@ import type { OutputReport } from "../builder/release/outputs.js";
 import { linkHome } from "../fixtures/toy-stage.js";
 import type { BootReport } from "../harness/boot/boot-report.js";
 import { checkedRun, copyProject } from "./measured-run.js";
+import { useTestTools } from "./runner/test-tools.js";
 
 /** As for `livelab build --compression`. */
 const named = process.argv.slice(2);
 const compressions = named.length > 0 ? named : ["gzip:1", "gzip:9", "xz", "zstd:1", "zstd:3", "zstd:9", "zstd:19"];
 
 watchOutput({ program: "compression" });
+await useTestTools();
 await using dir = await TempDir.create("compression");
 const project = join(dir.path, "project");
 await copyProject(findProjectRoot(), project);

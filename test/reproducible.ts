@@ -17,6 +17,7 @@ import { readSourceState } from "../builder/release/git-status.js";
 import { SUMS } from "../builder/release/outputs.js";
 import { linkHome } from "../fixtures/toy-stage.js";
 import { measuredRun } from "./measured-run.js";
+import { useTestTools } from "./runner/test-tools.js";
 
 const STAMP = "20260102T030405Z";
 const KILLED_IN = ["install_live", "prepare_archive_bits"];
@@ -27,6 +28,7 @@ const root = findProjectRoot();
 if ((await readSourceState(root)).dirty)
   throw new Error("uncommitted changes: commit them first, because the test compares checkouts of the commit");
 watchOutput({ program: "reproducible" });
+await useTestTools();
 await using dir = await TempDir.create("reproducible");
 
 interface Build {

@@ -16,6 +16,7 @@ import type { Outcome } from "./runner/outcome.js";
 import { outcomeLines, summaryLines, total } from "./runner/report-lines.js";
 import { runTestFile } from "./runner/run-test-file.js";
 import { findTestFiles, type TestFile, type TestKind, testFileOf } from "./runner/test-files.js";
+import { useTestTools } from "./runner/test-tools.js";
 
 /** Longest run of one file, in milliseconds. */
 const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = {
@@ -133,7 +134,9 @@ function interruptSignal(): AbortSignal {
 async function main(): Promise<number> {
   const startedAt = performance.now();
   const signal = interruptSignal();
-  const outcomes = await runAll(await select(process.argv.slice(2)), signal);
+  const selection = await select(process.argv.slice(2));
+  await useTestTools(signal);
+  const outcomes = await runAll(selection, signal);
   const { passed, failed } = total(outcomes);
   if (signal.aborted) console.log("interrupted: some tests did not run");
   if (outcomes.length === 0) console.log("no tests ran");

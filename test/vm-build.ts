@@ -15,6 +15,7 @@ import { table } from "../builder/release/describe.js";
 import type { OutputReport } from "../builder/release/outputs.js";
 import { linkHome } from "../fixtures/toy-stage.js";
 import { checkedRun, copyProject, type MeasuredRun, measuredRun } from "./measured-run.js";
+import { useTestTools } from "./runner/test-tools.js";
 
 const STAMP = "20260102T030405Z";
 const KINDS = ["sandbox", "vm"] as const;
@@ -22,6 +23,7 @@ type Kind = (typeof KINDS)[number];
 
 const root = findProjectRoot();
 watchOutput({ program: "vm-build" });
+await useTestTools();
 await using dir = await TempDir.create("vm-build");
 const project = join(dir.path, "project");
 await copyProject(root, project);

@@ -17,7 +17,7 @@ import {
   readLogTail,
 } from "./qemu/exit-report.js";
 import { findQemu } from "./qemu/find-qemu.js";
-import { UEFI_INSTALL_HINT } from "./qemu/find-uefi.js";
+import { UEFI_REMEDY } from "./qemu/find-uefi.js";
 import { awaitKvmStop } from "./qemu/kvm-stop.js";
 import { qemuArgv, uefiVarsPath } from "./qemu/qemu-argv.js";
 import { diskSlotName } from "./qemu/qemu-drive-args.js";
@@ -106,7 +106,7 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
 async function layOutUefiVars(template: string, path: string): Promise<void> {
   await access(template, constants.R_OK).catch((cause: Error) => {
     throw new VmError("UEFI_NOT_FOUND", `cannot read the template of UEFI's variables: ${cause.message}`, {
-      hint: UEFI_INSTALL_HINT,
+      hint: UEFI_REMEDY,
       cause,
     });
   });

@@ -8,6 +8,7 @@ import { type FailureKind, LivelabError, type LivelabErrorOptions } from "../bas
 const kinds = {
   /** qemu-system-x86_64 is not installed. */
   QEMU_NOT_FOUND: "host",
+  QEMU_TOO_OLD: "host",
   /** setpriv of util-linux is not installed, or cannot be started. */
   SETPRIV_NOT_FOUND: "host",
   /** QEMU ended before the QMP session started. The message quotes its output. */

@@ -43,7 +43,16 @@ test("makes a missing home with all its folders, and opens it again", async () =
   const root = join(dir.path, "a/b");
   await openHome(root);
   await openHome(root);
-  assert.equal((await readdir(root)).sort(), ["bases", "builds", "layers", "locks", "machines", "store", "vm"]);
+  assert.equal((await readdir(root)).sort(), [
+    "bases",
+    "builds",
+    "layers",
+    "locks",
+    "machines",
+    "store",
+    "tools",
+    "vm",
+  ]);
 });
 
 test("names the path and the reason if it is a file, below a file, a bad link or too long", async () => {

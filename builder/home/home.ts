@@ -20,6 +20,8 @@ export interface LivelabHome {
   readonly store: string;
   /** Roots of builder machines by key. */
   readonly bases: string;
+  /** Programs that livelab starts on the host (builder/tools/tools.ts). */
+  readonly tools: string;
   /** Files that each stage wrote in the sandbox, by stage key. */
   readonly layers: string;
   /** The builder VM's disk, with the files that each stage wrote, and its saved states. */
@@ -52,6 +54,7 @@ export async function openHome(root: string): Promise<LivelabHome> {
     root,
     store: join(root, "store"),
     bases: join(root, "bases"),
+    tools: join(root, "tools"),
     layers: join(root, "layers"),
     vm: join(root, "vm"),
     builds: join(root, "builds"),

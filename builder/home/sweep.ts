@@ -13,7 +13,15 @@ export const savedStates = (home: LivelabHome): string => join(home.vm, "states"
 /** Keeps the drafts of running processes, also of those in other containers. @param asRoot whether livelab runs as root */
 export async function sweepHome(home: LivelabHome, asRoot: boolean): Promise<void> {
   await mkdir(savedStates(home), { recursive: true });
-  const folders = [home.layers, home.machines, home.bases, home.vm, savedStates(home), join(home.store, "tmp")];
+  const folders = [
+    home.layers,
+    home.machines,
+    home.bases,
+    home.tools,
+    home.vm,
+    savedStates(home),
+    join(home.store, "tmp"),
+  ];
   folders.push(...(await foldersIn(home.builds)), ...(await foldersIn(join(home.store, "artifacts"))));
   for (const folder of folders) await sweepDrafts(folder, asRoot);
 }

@@ -45,8 +45,8 @@ export async function listDebs(set: LockSet, store: Store, storeFolder: string):
   const lines: string[] = [];
   for (const deb of set.packages) {
     const path = store.pathOf(deb.digest);
-    const { offset, size, decompressor } = await findDataMember(path, describeLockedFile(deb));
-    lines.push(`${path.slice(storeFolder.length + 1)} ${offset} ${size} ${decompressor}\n`);
+    const { offset, size } = await findDataMember(path, describeLockedFile(deb));
+    lines.push(`${path.slice(storeFolder.length + 1)} ${offset} ${size}\n`);
   }
   return lines.join("");
 }

@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -7,7 +7,7 @@ import { TempDir } from "../../base/temp-dir.js";
 import { arArchive, arMember, debHead, makeDeb } from "../../fixtures/deb.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
 import { InputError } from "../builder-error.js";
-import { extractFile, findDataMember } from "./deb-archive.js";
+import { extractFile, findDataMember, unpackDeb } from "./deb-archive.js";
 
 const test = suite("deb archive");
 const LOADER = "usr/lib/x/loader.efi";
@@ -86,15 +86,21 @@ test("findDataMember rejects a missing package, and a folder in its place, with 
   assert.is((await failureOf(findDataMember(dir.path))).code, "MALFORMED");
 });
 
-test("extractFile names the program that the host lacks", async () => {
+test("unpackDeb unpacks the wanted files, without set-user-ID bits, and needs no program of the host", async () => {
   await using dir = await TempDir.create("deb");
-  const deb = await makeDeb(dir.path, LOADER, "loader");
+  const deb = await makeDeb(dir.path, LOADER, "loader", 0o4755);
   const path = process.env["PATH"];
-  process.env["PATH"] = dir.path;
+  process.env["PATH"] = "/nonexistent";
   try {
-    const error = await failureOf(extractFile(deb, `./${LOADER}`, join(dir.path, "out")));
-    assert.equal([error.code, error.kind], ["PROGRAM_MISSING", "host"]);
-    assert.match(error.message, "tar is not in the PATH");
+    const out = join(dir.path, "out");
+    await mkdir(out);
+    await unpackDeb(deb, out, (name) => name.startsWith("usr/lib"), "x 1");
+    assert.is(await readFile(join(out, LOADER), "utf8"), "loader");
+    assert.is((await stat(join(out, LOADER))).mode & 0o7777, 0o755);
+    const none = join(dir.path, "none");
+    await mkdir(none);
+    await unpackDeb(deb, none, () => false, "x 1");
+    assert.equal(await readdir(none), []);
   } finally {
     process.env["PATH"] = path;
   }

@@ -1,31 +1,29 @@
 /**
- * Finds and extracts the file tree in a .deb, for hosts without dpkg: tar unpacks it.
+ * Finds and unpacks the file tree in a .deb without dpkg, tar or xz of the host.
  * Source: deb(5) and ar(5): an 8-byte magic, then members of a 60-byte header and data padded to even length.
  */
-import { open, stat } from "node:fs/promises";
-import { findProgram } from "../../base/find-program.js";
+import { createReadStream } from "node:fs";
+import { open, writeFile } from "node:fs/promises";
+import { Readable, type Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { ReadableStream } from "node:stream/web";
+import xz from "xz-decompress"; // CommonJS without named exports
 import { firstError } from "../../base/first-error.js";
-import { isDiskFullText } from "../../base/no-room.js";
-import { ProgramError, runProgram } from "../../base/run-program.js";
-import { BuilderError, InputError } from "../builder-error.js";
+import { InputError } from "../builder-error.js";
 import { Draft } from "../home/draft.js";
+import { extractTar, readOne } from "../home/tar-stream.js";
 import { writeFailure } from "../home/write-failure.js";
 
-const EXTRACT = 'tail -c "+$1" "$2" | head -c "$3" | "$4" -dc | tar -x -O -f - --wildcards "$5" >"$6"';
+/** The compression of all packages of Debian (dpkg-deb(1) -Z). */
+const DATA_MEMBER = "data.tar.xz";
 
+/** Position of the data member, a compressed tar archive, in the file. */
 export interface DataMember {
-  /** Offset of the data member in the file, in bytes. */
+  /** In bytes. */
   readonly offset: number;
-  /** Size of the data member in bytes. */
+  /** In bytes. */
   readonly size: number;
-  readonly decompressor: "xz" | "zstd" | "gzip";
 }
-
-const decompressors: Readonly<Record<string, DataMember["decompressor"]>> = {
-  "data.tar.xz": "xz",
-  "data.tar.zst": "zstd",
-  "data.tar.gz": "gzip",
-};
 
 /**
  * Finds the data member of a .deb.
@@ -57,10 +55,9 @@ export async function findDataMember(path: string, name?: string): Promise<DataM
     const size = Number(digits);
     const offset = at + 60;
     if (member.startsWith("data.tar")) {
-      const decompressor = decompressors[member];
-      if (decompressor === undefined) throw malformed(`member ${member} has an unknown compression`);
+      if (member !== DATA_MEMBER) throw malformed(`member ${member} has an unknown compression`);
       if (offset + size > found.size) throw malformed(`member ${member} is truncated`);
-      return { offset, size, decompressor };
+      return { offset, size };
     }
     at = offset + size + (size % 2);
   }
@@ -75,42 +72,64 @@ const notWhole = (path: string, name: string | undefined, why: string): InputErr
   });
 
 /**
- * Extracts one file from a .deb, completely or not at all, with the host's tar and xz.
- * @param member path or pattern of the file in the package, e.g. "./boot/vmlinuz-*"
+ * Extracts one file from a .deb, completely or not at all. It passes through memory.
+ * @param member path of the file in the package, e.g. "./usr/lib/ipxe/snponly.efi", or a pattern of it
  * @param name name of the package in messages. @default its path alone
- * @throws InputError as findDataMember(), and MALFORMED if the .deb has no such file; BuilderError PROGRAM_MISSING,
- * HOST_DISK_FULL, NOT_WRITABLE
+ * @throws InputError as findDataMember(), and MALFORMED if the .deb has no such file; BuilderError HOST_DISK_FULL, NOT_WRITABLE
  */
-export async function extractFile(debPath: string, member: string, target: string, name?: string): Promise<void> {
-  const { offset, size, decompressor } = await findDataMember(debPath, name);
-  for (const program of ["tar", decompressor]) {
-    if ((await findProgram(program)) !== undefined) continue;
-    throw new BuilderError("PROGRAM_MISSING", `cannot unpack ${debPath}: ${program} is not in the PATH`, {
-      hint: "npm run setup",
+export async function extractFile(
+  debPath: string,
+  member: string | RegExp,
+  target: string,
+  name?: string,
+): Promise<void> {
+  const isMember = (path: string): boolean => (typeof member === "string" ? path === member : member.test(path));
+  const found = readOne(isMember);
+  await readTree(debPath, name, found.stream);
+  const content = found.content();
+  if (content === undefined) {
+    throw new InputError("MALFORMED", `${labelOf(debPath, name)} has no file ${member}`, {
+      hint: `list its files: dpkg -c ${debPath}`,
     });
   }
   try {
     await using draft = await Draft.begin(target);
-    await (await open(draft.path, "w")).close(); // an unwritable folder fails here with Node's error, not later with the shell's message
-    const words = [String(offset + 1), debPath, String(size), decompressor, member, draft.path];
-    await runProgram("sh", ["-euc", EXTRACT, "sh", ...words], { env: { ...process.env, LC_ALL: "C" } });
-    if ((await stat(draft.path)).size === 0) throw hasNoFile(debPath, name, member);
+    await writeFile(draft.path, await content);
     await draft.commit();
   } catch (error) {
-    const failure = firstError(error);
-    if (!(failure instanceof ProgramError)) throw writeFailure(target, error);
-    const said = failure.stderr;
-    if (isDiskFullText(said)) {
-      throw writeFailure(target, Object.assign(new Error(said.trim()), { code: "ENOSPC", syscall: "write" }));
-    }
-    // If the decompressor fails, tar gets no input and reports "Not found" as well, but after the decompressor's own message.
-    const first = said.trim().split("\n")[0] || "no reason given";
-    if (/^tar: .*: Not found in archive$/.test(first)) throw hasNoFile(debPath, name, member);
-    throw notWhole(debPath, name, first);
+    throw writeFailure(target, error);
   }
 }
 
-const hasNoFile = (path: string, name: string | undefined, member: string): InputError =>
-  new InputError("MALFORMED", `${labelOf(path, name)} has no file ${member}`, {
-    hint: `list its files: dpkg -c ${path}`,
-  });
+/**
+ * Unpacks a .deb below a folder. No script of the package runs. Files belong to this user, and have no set-user-ID bits.
+ * @param keep whether a file, by its path without "./" at the start, is wanted
+ * @param name name of the package in messages
+ * @throws InputError as findDataMember(); BuilderError HOST_DISK_FULL, NOT_WRITABLE
+ */
+export async function unpackDeb(
+  debPath: string,
+  folder: string,
+  keep: (path: string) => boolean,
+  name: string,
+): Promise<void> {
+  const filter = (path: string): boolean => keep(path.replace(/^\.\//, ""));
+  await readTree(debPath, name, extractTar(folder, filter), folder);
+}
+
+/**
+ * Sends the tar archive of a .deb to a reader.
+ * @param target what the reader writes, for messages
+ */
+async function readTree(debPath: string, name: string | undefined, reader: Writable, target = debPath): Promise<void> {
+  const { offset, size } = await findDataMember(debPath, name);
+  const compressed = createReadStream(debPath, { start: offset, end: offset + size - 1, highWaterMark: 2 ** 20 });
+  const unpacked = new xz.XzReadableStream(Readable.toWeb(compressed) as globalThis.ReadableStream<Uint8Array>);
+  try {
+    await pipeline(Readable.fromWeb(unpacked as ReadableStream<Uint8Array>), reader);
+  } catch (error) {
+    const failure = writeFailure(target, error);
+    if (failure !== error) throw failure;
+    throw notWhole(debPath, name, (firstError(error) as Error).message);
+  }
+}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the root of a builder machine from locked .deb files, in fresh namespaces, with the host's tar and xz only.
 # Environment: TARGET (empty folder), STORE (the store's folder of files), LIST (file with a line for each package:
-#   "<path below STORE> <offset of data member> <its size> <its decompressor>").
+#   "<path below STORE> <offset of data member> <its size>").
 # Source: Debian Policy 6 (maintainer scripts) and deb(5). First tar unpacks all packages, then dpkg installs all: this order
 # lets dpkg run in a root that had no dpkg.
 set -eu
@@ -11,8 +11,8 @@ cd "$TARGET"
 # Debian 12 has a merged /usr (usrmerge): create the links first, and let tar keep them (--keep-directory-symlink).
 mkdir -p usr/bin usr/sbin usr/lib usr/lib64
 for dir in bin sbin lib lib64; do ln -s "usr/$dir" "$dir"; done
-while read -r deb offset size decompressor; do
-  tail -c "+$((offset + 1))" "$STORE/$deb" | head -c "$size" | "$decompressor" -dc |
+while read -r deb offset size; do
+  tail -c "+$((offset + 1))" "$STORE/$deb" | head -c "$size" | xz -dc |
     tar -x -p --numeric-owner --keep-directory-symlink
 done <"$LIST"
 

@@ -9,17 +9,17 @@ import { InputError } from "../builder-error.js";
 import { type Digest, formatDigest } from "./digest.js";
 import { type LockedDeb, type LockSet, parseLockSet } from "./lock-set.js";
 import { type LockedNpm, parseNpmLock } from "./npm-lock.js";
-import type { Profile } from "./profiles.js";
+import { type LockSpec, type Profile, toolsSpec } from "./profiles.js";
 
 export type LockedFile = LockedDeb | LockedNpm;
 
-export class Lock {
-  readonly profile: Profile;
-  /** Sets in the profile's order; the last is IPXE_SET. */
+export class Lock<Spec extends LockSpec = Profile> {
+  readonly profile: Spec;
+  /** Sets in the profile's order. */
   readonly sets: readonly LockSet[];
   readonly npm: readonly LockedNpm[];
 
-  constructor(profile: Profile, sets: readonly LockSet[], npm: readonly LockedNpm[]) {
+  constructor(profile: Spec, sets: readonly LockSet[], npm: readonly LockedNpm[]) {
     this.profile = profile;
     this.sets = sets;
     this.npm = npm;
@@ -42,7 +42,7 @@ export class Lock {
 }
 
 /** Digest of all files that a lock names: two locks with the same digest need the same files. */
-export function lockDigest(lock: Lock): Digest {
+export function lockDigest(lock: Lock<LockSpec>): Digest {
   const names = lock.files().map(({ digest }) => formatDigest(digest));
   return { algorithm: "sha256", hex: createHash("sha256").update(names.sort().join("\n")).digest("hex") };
 }
@@ -53,18 +53,14 @@ export function describeLockedFile(file: LockedFile): string {
 }
 
 /** The folder of a profile's lock. @param projectRoot folder that contains package.json */
-export const lockFolder = (projectRoot: string, profile: Profile): string =>
+export const lockFolder = (projectRoot: string, profile: LockSpec): string =>
   join(projectRoot, "builder", "lock", profile.name);
 
 /** The folder of the npm lock. All profiles share it, because /usr/triton is the same in every profile. */
 const npmLockFolder = (projectRoot: string): string => join(projectRoot, "builder", "lock", "npm");
 
-/** The set of the iPXE with which the harness boots CNs. All profiles share its lock, because no build uses it. */
-export const IPXE_SET = "ipxe";
-const ipxeLockFile = (projectRoot: string): string => join(projectRoot, "builder/lock/ipxe/ipxe.Packages");
-
 /** Whether a profile has a lock. Some profiles have none until `livelab lock update` makes it. */
-export async function hasLock(projectRoot: string, profile: Profile): Promise<boolean> {
+export async function hasLock(projectRoot: string, profile: LockSpec): Promise<boolean> {
   return isThere(lockFolder(projectRoot, profile));
 }
 
@@ -78,21 +74,31 @@ export async function loadLock(
   profile: Profile,
   absent: "refuse" | "leave out" = "refuse",
 ): Promise<Lock> {
-  if (!(await hasLock(projectRoot, profile))) throw noLock(profile);
-  const folder = lockFolder(projectRoot, profile);
-  const sets: LockSet[] = [];
-  for (const { name } of profile.sets) {
-    const file = join(folder, `${name}.Packages`);
-    if (absent === "leave out" && !(await isThere(file))) continue;
-    sets.push(parseLockSet(name, await readLockFile(file, profile), file));
-  }
-  const ipxeFile = ipxeLockFile(projectRoot);
-  sets.push(parseLockSet(IPXE_SET, await readLockFile(ipxeFile, profile), ipxeFile));
+  const sets = await loadSets(projectRoot, profile, absent);
   const npmFile = join(npmLockFolder(projectRoot), "package-lock.json");
   return new Lock(profile, sets, parseNpmLock(await readLockFile(npmFile, profile), npmFile));
 }
 
-function noLock({ name, suites }: Profile): InputError {
+/** Reads the lock of the programs that livelab starts on the host. @throws as loadLock() */
+export async function loadToolsLock(
+  projectRoot: string,
+  absent: "refuse" | "leave out" = "refuse",
+): Promise<Lock<LockSpec>> {
+  return new Lock(toolsSpec, await loadSets(projectRoot, toolsSpec, absent), []);
+}
+
+async function loadSets(projectRoot: string, spec: LockSpec, absent: "refuse" | "leave out"): Promise<LockSet[]> {
+  if (absent === "refuse" && !(await hasLock(projectRoot, spec))) throw noLock(spec);
+  const sets: LockSet[] = [];
+  for (const { name } of spec.sets) {
+    const file = join(lockFolder(projectRoot, spec), `${name}.Packages`);
+    if (absent === "leave out" && !(await isThere(file))) continue;
+    sets.push(parseLockSet(name, await readLockFile(file, spec), file));
+  }
+  return sets;
+}
+
+function noLock({ name, suites }: LockSpec): InputError {
   const hosts = new Set(suites.flatMap(({ lastResorts }) => lastResorts.map((url) => new URL(url).hostname)));
   const takes = `making it needs a host that reaches ${[...hosts].join(" or ")}`;
   return new InputError("NOT_FOUND", `the project has no lock for profile ${name}; ${takes}`, {
@@ -100,7 +106,7 @@ function noLock({ name, suites }: Profile): InputError {
   });
 }
 
-async function readLockFile(file: string, profile: Profile): Promise<string> {
+async function readLockFile(file: string, profile: LockSpec): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (cause) {

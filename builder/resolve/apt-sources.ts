@@ -2,10 +2,10 @@
  * apt's configuration for a profile's suites when it resolves a new lock: their addresses, and the packages to use from them.
  * Sources: sources.list(5) "Options", apt_preferences(5) "Pinning by source package".
  */
-import type { Profile } from "../profile/profiles.js";
+import type { LockSpec } from "../profile/profiles.js";
 
 /** The profile's suites in the format of sources.list(5). @param base address below which each archive has a folder */
-export function aptSources({ suites, keyrings }: Profile, base: string): string {
+export function aptSources({ suites, keyrings }: LockSpec, base: string): string {
   return suites
     .map(({ archive, distribution, components, archived }) => {
       const options = [`signed-by=${keyrings.join(",")}`, ...(archived ? ["check-valid-until=no"] : [])];
@@ -15,7 +15,7 @@ export function aptSources({ suites, keyrings }: Profile, base: string): string 
 }
 
 /** Priorities in the format of apt_preferences(5): from a suite with `onlySources` apt uses only these source packages. */
-export function aptPreferences({ suites }: Profile): string {
+export function aptPreferences({ suites }: LockSpec): string {
   return suites
     .map(({ distribution, onlySources = [] }) => {
       if (onlySources.length === 0) return "";

@@ -7,14 +7,14 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { lockFolder } from "../profile/lock.js";
 import { type LockSet, parseLockSet } from "../profile/lock-set.js";
-import type { Profile } from "../profile/profiles.js";
+import type { LockSpec } from "../profile/profiles.js";
 import { Gateway } from "../store/gateway.js";
 import { aptSources } from "./apt-sources.js";
 import { type ResolveRequest, Resolver } from "./resolver.js";
 import { fetchSuiteIndexes } from "./suite-indexes.js";
 
 export interface UpdateRequest extends ResolveRequest {
-  readonly profile: Profile;
+  readonly profile: LockSpec;
 }
 
 /** A difference to the previous lock in one package: `from` is absent for an added one, `to` for a removed one. */

@@ -6,6 +6,7 @@ import { LivelabError } from "../../base/livelab-error.js";
 import { InputError } from "../builder-error.js";
 import { describeLockedFile, type Lock, type LockedFile } from "../profile/lock.js";
 import { parseLockSet } from "../profile/lock-set.js";
+import type { LockSpec } from "../profile/profiles.js";
 import { missingFiles } from "../store/fetch.js";
 import { Gateway } from "../store/gateway.js";
 import { httpGet } from "../store/http-get.js";
@@ -14,7 +15,7 @@ import { compareSets, describeChange } from "./lock-update.js";
 import { type ResolveRequest, Resolver } from "./resolver.js";
 
 export interface VerifyRequest extends ResolveRequest {
-  readonly lock: Lock;
+  readonly lock: Lock<LockSpec>;
 }
 
 const PARALLEL_REQUESTS = 8;

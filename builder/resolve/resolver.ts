@@ -8,7 +8,7 @@ import { quoteWord } from "../../base/command-line.js";
 import type { Progress } from "../../base/progress/progress.js";
 import { InputError } from "../builder-error.js";
 import { formatDeb822 } from "../profile/deb822.js";
-import type { Profile, SetSpec } from "../profile/profiles.js";
+import type { LockSpec, SetSpec } from "../profile/profiles.js";
 import type { Gateway } from "../store/gateway.js";
 import type { ProxySettings } from "../store/http-get.js";
 import type { Mirrors } from "../store/mirrors.js";
@@ -58,7 +58,7 @@ export class Resolver implements AsyncDisposable {
    */
   static async open(
     machine: ResolverMachine,
-    options: { projectRoot: string; profile: Profile; sources: string; signal?: AbortSignal | undefined },
+    options: { projectRoot: string; profile: LockSpec; sources: string; signal?: AbortSignal | undefined },
   ): Promise<Resolver> {
     const script = await readFile(join(options.projectRoot, "builder/resolve/resolve-lock.sh"), "utf8");
     const { status, stdout, stderr } = await machine.exec("mktemp -d");
@@ -106,7 +106,7 @@ export class Resolver implements AsyncDisposable {
 }
 
 /** Packages that the build makes itself, as stanzas in the format of dpkg's status file. */
-function providedStanzas(profile: Profile): string {
+function providedStanzas(profile: LockSpec): string {
   return formatDeb822(
     profile.made.map(({ name, provides }) => ({
       fields: [

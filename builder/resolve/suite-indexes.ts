@@ -9,7 +9,7 @@ import { LivelabError } from "../../base/livelab-error.js";
 import { InputError } from "../builder-error.js";
 import { parseDeb822 } from "../profile/deb822.js";
 import { type Digest, parseHexDigest } from "../profile/digest.js";
-import type { Profile, Suite } from "../profile/profiles.js";
+import type { LockSpec, Suite } from "../profile/profiles.js";
 import { type DownloadOptions, download } from "../store/download.js";
 import { httpGet, ProxyFailure } from "../store/http-get.js";
 import { addressesInArchive, type Mirrors, proxyWith } from "../store/mirrors.js";
@@ -26,7 +26,7 @@ export interface IndexFile {
  */
 export async function fetchSuiteIndexes(
   suite: Suite,
-  profile: Profile,
+  profile: LockSpec,
   mirrors: Mirrors,
   given: DownloadOptions,
 ): Promise<IndexFile[]> {

@@ -1,16 +1,18 @@
 /**
- * Downloads the files of a lock into the store, several at once, with progress in bytes and rate. download.ts downloads one.
+ * Downloads locked files into the store, several at once, with progress in bytes and rate. download.ts downloads one.
  */
 import { formatBytes } from "../../base/format.js";
 import type { Progress, Step } from "../../base/progress/progress.js";
-import { describeLockedFile, type Lock, type LockedFile } from "../profile/lock.js";
+import { describeLockedFile, type LockedFile } from "../profile/lock.js";
+import type { LockSpec } from "../profile/profiles.js";
 import { type DownloadOptions, download, MirrorHealth } from "./download.js";
 import type { ProxySettings } from "./http-get.js";
 import { addressesOf, type Mirrors, proxyWith } from "./mirrors.js";
 import type { Store } from "./store.js";
 
 export interface FetchRequest {
-  readonly lock: Lock;
+  /** A lock, or a part of one. */
+  readonly lock: { readonly profile: LockSpec; files(): readonly LockedFile[] };
   readonly store: Store;
   /** Called only if a file is missing, because finding mirrors takes a second. */
   readonly mirrors: () => Promise<Mirrors>;
@@ -18,12 +20,12 @@ export interface FetchRequest {
   /** @default no proxy */
   readonly proxy?: ProxySettings | undefined;
   /** Retries and longest silence of mirrors; see DownloadOptions. */
-  readonly retry?: Pick<DownloadOptions, "retries" | "retryMs" | "idleMs">;
+  readonly retry?: Pick<DownloadOptions, "retries" | "retryMs" | "idleMs"> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface FetchReport {
-  /** Files that the lock names. */
+  /** Files of the request. */
   readonly files: number;
   /** Files that were not in the store before. */
   readonly fetched: number;
@@ -34,7 +36,7 @@ export interface FetchReport {
 const PARALLEL_DOWNLOADS = 8;
 
 /**
- * Downloads the files of a lock that the store lacks. The first failure ends all downloads; complete and partial files stay
+ * Downloads locked files that the store lacks. The first failure ends all downloads; complete and partial files stay
  * for the next try.
  * @throws InputError see download()
  */

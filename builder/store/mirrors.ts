@@ -6,7 +6,7 @@
 import { UsageError } from "../../base/livelab-error.js";
 import { ProgramError, runProgram } from "../../base/run-program.js";
 import type { LockedFile } from "../profile/lock.js";
-import { ipxeSuite, type Profile, type Suite, suiteOf } from "../profile/profiles.js";
+import { allSuites, type LockSpec, type Suite, suiteOf } from "../profile/profiles.js";
 import { APT_DUMP, aptProxyFor, parseAptOptions } from "./apt-proxies.js";
 import type { ProxySettings } from "./proxy-settings.js";
 
@@ -34,7 +34,7 @@ export interface Mirrors {
  * @throws UsageError BAD_MIRROR if one of these is not an http or https address
  */
 export async function findMirrors(
-  profile: Profile,
+  profile: LockSpec,
   configured: string | undefined,
   signal?: AbortSignal,
 ): Promise<Mirrors> {
@@ -43,7 +43,7 @@ export async function findMirrors(
     outputOf("apt-get", ["indextargets", "--format", "$(REPO_URI) $(RELEASE)"], signal),
     outputOf("npm", ["config", "get", "registry"], signal),
   ]);
-  const ofApt = parseIndexTargets(targets, profile.suites);
+  const ofApt = parseIndexTargets(targets, suitesLike(profile));
   debian.push(...ofApt);
   for (const { archive, lastResorts } of profile.suites)
     debian.push(...lastResorts.map((url): Mirror => ({ url, origin: "the profile's archives", archive })));
@@ -51,6 +51,13 @@ export async function findMirrors(
   const npmRegistry = isWebAddress(address) ? withSlash(address) : undefined;
   return { debian, npmRegistry, aptProxies: await findAptProxies(ofApt, signal) };
 }
+
+/**
+ * The suites whose mirrors serve a profile's files. A mirror that has one present distribution of an archive has the others,
+ * too: Debian 12's line in the host's configuration also gives the tools, which are from Debian 13.
+ */
+const suitesLike = ({ suites }: LockSpec): readonly Suite[] =>
+  suites.every(({ archived }) => archived) ? suites : [...suites, ...allSuites.filter(({ archived }) => !archived)];
 
 /** Proxy settings for requests to mirrors. */
 export const proxyWith = (proxy: ProxySettings | undefined, { aptProxies }: Mirrors): ProxySettings => ({
@@ -86,7 +93,7 @@ export function parseConfiguredMirrors(configured: string): Mirror[] {
     });
 }
 
-/** Picks the base addresses that serve the profile's suites out of "<base address> <distribution>" lines, each once. */
+/** Picks the base addresses that serve one of the suites out of "<base address> <distribution>" lines, each once. */
 export function parseIndexTargets(output: string, suites: readonly Suite[]): Mirror[] {
   const found = new Map<string, Mirror>();
   for (const line of output.split("\n")) {
@@ -99,14 +106,10 @@ export function parseIndexTargets(output: string, suites: readonly Suite[]): Mir
 }
 
 /** The addresses of a locked file, in the order in which they are tried. */
-export function addressesOf(file: LockedFile, profile: Profile, mirrors: Mirrors): string[] {
+export function addressesOf(file: LockedFile, profile: LockSpec, mirrors: Mirrors): string[] {
   switch (file.kind) {
-    case "deb": {
-      const archive = suiteOf(profile, file.filename)?.archive;
-      const addresses = addressesInArchive(mirrors, archive, file.filename);
-      if (!file.filename.startsWith(ipxeSuite.pool)) return addresses;
-      return [...new Set([...addresses, ...ipxeSuite.lastResorts.map((url) => url + file.filename)])];
-    }
+    case "deb":
+      return addressesInArchive(mirrors, suiteOf(profile, file.filename)?.archive, file.filename);
     case "npm": {
       if (mirrors.npmRegistry === undefined) return [];
       const bareName = file.name.slice(file.name.lastIndexOf("/") + 1);

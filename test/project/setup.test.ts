@@ -14,28 +14,18 @@ import { needsRoot, testUnless } from "../runner/skip-test.js";
 const root = findProjectRoot();
 /** The modules under test. Set-up runs before anything is compiled, so it is plain JavaScript outside dist/. */
 const load = (file: string) => import(pathToFileURL(join(root, file)).href);
-const { nodeVersionProblem }: { nodeVersionProblem(version: string): string | undefined } = await load("setup.mjs");
+const {
+  nodeVersionProblem,
+  platformProblem,
+}: {
+  nodeVersionProblem(version: string): string | undefined;
+  platformProblem(platform: string, arch: string): string | undefined;
+} = await load("setup.mjs");
 
-interface Need {
-  readonly name: string;
-}
 interface SetupError extends Error {
   readonly exitCode: number;
   readonly hint: string;
 }
-interface Probe {
-  findCommand(name: string): string | undefined;
-  fileExists(path: string): boolean;
-}
-const system: {
-  distributionFamily(osRelease: string): string | undefined;
-  hostProbe(path: string): Probe;
-  missingNeeds(probe: Probe, use: { isRoot: boolean; forTests: boolean }): Need[];
-  planFor(
-    needs: readonly Need[],
-    host: { family: string | undefined; isRoot: boolean },
-  ): { kind: "install"; argv: string[] } | { kind: "tell"; hint: string };
-} = await load("setup/system-packages.mjs");
 const npm: {
   installNpmPackages(root: string): Promise<void>;
   npmPackagesMatch(root: string): boolean;
@@ -46,11 +36,6 @@ const compiling: {
   isCompiled(root: string): boolean;
   sourcesDigest(root: string): string;
 } = await load("setup/compile.mjs");
-type Run = (argv: readonly string[]) => Promise<{ code: number; output: string }>;
-const apt: { installWithApt(argv: readonly string[], run: Run): Promise<void> } = await load(
-  "setup/install-system-packages.mjs",
-);
-
 const test = suite("set-up");
 
 test("set-up rejects a Node older than 20.19 with its version, and accepts later ones", () => {
@@ -60,96 +45,10 @@ test("set-up rejects a Node older than 20.19 with its version, and accepts later
   for (const version of ["20.19.0", "20.20.2", "22.0.0", "24.1.0"]) assert.is(nodeVersionProblem(version), undefined);
 });
 
-test("set-up recognises a distribution and its derivatives by os-release", () => {
-  const families: [osRelease: string, family: string | undefined][] = [
-    ['PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n', "debian"],
-    ["NAME=Ubuntu\nID=ubuntu\nID_LIKE=debian\n", "debian"],
-    ['ID=linuxmint\nID_LIKE="ubuntu debian"\n', "debian"],
-    ["NAME='Fedora Linux'\nID=fedora\nVERSION_ID=42\n", "fedora"],
-    ["ID=arch\n", "arch"],
-    ['ID=manjaro\nID_LIKE="arch"\n', "arch"],
-    ['ID="opensuse-tumbleweed"\nID_LIKE="opensuse suse"\n', "suse"],
-    ['ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', "suse"],
-    ["ID=alpine\nVERSION_ID=3.22.1\n", "alpine"],
-    ['ID="rocky"\nID_LIKE="rhel centos fedora"\n', undefined],
-    ["ID=nixos\n", undefined],
-    ["VERSION_ID=debian\n", undefined],
-    ["", undefined],
-  ];
-  for (const [osRelease, family] of families) assert.is(system.distributionFamily(osRelease), family, osRelease);
-});
-
-/** A host that has only the given parts. */
-const hostWith = (...present: string[]): Probe => ({
-  findCommand: (name) => (present.includes(name) ? `/usr/bin/${name}` : undefined),
-  fileExists: (path) => present.includes(path),
-});
-const complete = ["qemu-system-x86_64", "/usr/lib/ipxe/qemu/pxe-virtio.rom", "unshare", "setpriv", "tar", "xz"];
-const user = { isRoot: false, forTests: false };
-
-test("set-up misses nothing on a complete host, and never KVM", () => {
-  assert.equal(system.missingNeeds(hostWith(...complete), { isRoot: true, forTests: false }), []);
-});
-
-test("set-up needs newuidmap only without root, and UEFI, shellcheck, jq and busybox only for tests", () => {
-  const names = (use: { isRoot: boolean; forTests: boolean }) =>
-    system.missingNeeds(hostWith(...complete), use).map((need) => need.name);
-  assert.equal(names({ isRoot: false, forTests: false }), ["newuidmap and newgidmap"]);
-  assert.equal(names({ isRoot: true, forTests: true }), ["UEFI for QEMU (OVMF)", "git", "shellcheck", "jq", "busybox"]);
-});
-
-test("set-up finds the ROM in the folders of other distributions", () => {
-  const host = hostWith(...complete.filter((it) => !it.endsWith(".rom")), "/usr/share/qemu/pxe-virtio.rom");
-  assert.equal(system.missingNeeds(host, { isRoot: true, forTests: false }), []);
-});
-
-test("set-up installs with apt as root on a Debian-like host, and only there", () => {
-  const needs = system.missingNeeds(hostWith("unshare", "setpriv", "tar", "xz"), { isRoot: true, forTests: false });
-  const plan = system.planFor(needs, { family: "debian", isRoot: true });
-  assert.equal(plan, {
-    kind: "install",
-    argv: ["apt-get", "install", "-y", "--no-install-recommends", "qemu-system-x86", "ipxe-qemu"],
-  });
-  for (const family of ["fedora", "arch", "suse", "alpine", undefined]) {
-    assert.is(system.planFor(needs, { family, isRoot: true }).kind, "tell");
-  }
-});
-
-test("set-up prints the command that installs what another host lacks, with sudo for users", () => {
-  const needs = system.missingNeeds(hostWith("tar", "xz"), user);
-  const hint = (family: string | undefined, isRoot = false) => {
-    const plan = system.planFor(needs, { family, isRoot });
-    return plan.kind === "tell" ? plan.hint : "";
-  };
-  const expected: [family: string, command: string][] = [
-    [
-      "debian",
-      "sudo apt-get install -y --no-install-recommends qemu-system-x86 ipxe-qemu util-linux uidmap", // util-linux once
-    ],
-    ["fedora", "sudo dnf install -y qemu-system-x86-core ipxe-roms-qemu util-linux shadow-utils"],
-    ["arch", "sudo pacman -S --needed --noconfirm qemu-system-x86 qemu-system-x86-firmware util-linux shadow"],
-    ["suse", "sudo zypper --non-interactive install qemu-x86 qemu-ipxe util-linux shadow"],
-    ["alpine", "sudo apk add qemu-system-x86_64 util-linux-misc setpriv shadow-uidmap"],
-  ];
-  for (const [family, command] of expected) assert.is(hint(family), command);
-  assert.is(hint("fedora", true), expected[1]?.[1].replace("sudo ", ""));
-  assert.match(hint(undefined), "qemu-system-x86_64, iPXE boot ROMs for QEMU, unshare of util-linux");
-});
-
-test("set-up finds programs in PATH, and does not accept a busybox applet for a program", async () => {
-  await using dir = await TempDir.create("probe");
-  await writeFile(join(dir.path, "busybox"), "#!/bin/sh\n");
-  await chmod(join(dir.path, "busybox"), 0o755);
-  await writeFile(join(dir.path, "livelab-plain"), "#!/bin/sh\n");
-  await symlink("busybox", join(dir.path, "livelab-applet"));
-  await symlink("livelab-real", join(dir.path, "livelab-linked"));
-  await writeFile(join(dir.path, "livelab-real"), "#!/bin/sh\n");
-  await chmod(join(dir.path, "livelab-real"), 0o755);
-  const probe = system.hostProbe(`/nonexistent:${dir.path}`);
-  assert.is(probe.findCommand("busybox"), join(dir.path, "busybox"));
-  assert.is(probe.findCommand("livelab-linked"), join(dir.path, "livelab-linked"));
-  assert.is(probe.findCommand("livelab-applet"), undefined);
-  assert.is(probe.findCommand("livelab-plain"), undefined, "it may not be run");
+test("set-up rejects hosts that are not Linux on x86-64, with what they are", () => {
+  assert.is(platformProblem("linux", "x64"), undefined);
+  assert.match(platformProblem("linux", "arm64") ?? "", "this Node is for linux on arm64");
+  assert.match(platformProblem("darwin", "x64") ?? "", "this Node is for darwin on x64");
 });
 
 /** Returns the error of a rejected promise. */
@@ -158,38 +57,6 @@ const failureOf = (promise: Promise<void>): Promise<SetupError> =>
     () => assert.unreachable("it did not fail") as never,
     (error: SetupError) => error,
   );
-
-/** A stand-in for apt with the given answers, in order. */
-function aptThatAnswers(...codes: number[]) {
-  const ran: string[] = [];
-  const run: Run = async (argv) => {
-    ran.push(argv.slice(0, 2).join(" "));
-    return { code: codes[ran.length - 1] ?? 99, output: `E: answer ${ran.length}` };
-  };
-  return { ran, run };
-}
-const aptCommand = ["apt-get", "install", "-y", "jq"];
-
-test("set-up fetches apt's package lists only if an install fails without them", async () => {
-  const atOnce = aptThatAnswers(0);
-  await apt.installWithApt(aptCommand, atOnce.run);
-  assert.equal(atOnce.ran, ["apt-get install"]);
-
-  const afterUpdate = aptThatAnswers(100, 0, 0);
-  await apt.installWithApt(aptCommand, afterUpdate.run);
-  assert.equal(afterUpdate.ran, ["apt-get install", "apt-get update", "apt-get install"]);
-});
-
-test("set-up quotes apt's error, and distinguishes a network failure from a package failure", async () => {
-  const failure = (...codes: number[]) => failureOf(apt.installWithApt(aptCommand, aptThatAnswers(...codes).run));
-  const unreachable = await failure(100, 100, 100);
-  assert.match(unreachable.message, "apt-get update failed");
-  assert.match(unreachable.message, "E: answer 2");
-  assert.is(unreachable.exitCode, 3);
-  const refused = await failure(100, 0, 100);
-  assert.match(refused.message, "`apt-get install -y jq` failed");
-  assert.match(refused.message, "E: answer 3");
-});
 
 test("set-up distinguishes the ways in which npm ci fails", () => {
   const cases: [output: string, exitCode: number, says: string][] = [
@@ -390,7 +257,7 @@ async function refusesForeignClone(): Promise<void> {
   const setUp = () =>
     runProgram("setpriv", [
       ...["--reuid", "54321", "--regid", "54321", "--clear-groups"],
-      ...[process.execPath, join(clone, "setup.mjs"), "--tests"],
+      ...[process.execPath, join(clone, "setup.mjs")],
     ]).then(
       () => ({ status: 0, stderr: "" }),
       (error: { status: number; stderr: string }) => error,

@@ -18,7 +18,7 @@ export const shellCheck: Check = {
     const options = ["--color=never", "--external-sources", "--source-path=SCRIPTDIR"];
     const { code, output } = await runProgram(["shellcheck", ...options, ...shellFiles], root);
     if (code === 0) return [];
-    return [code === undefined ? `shellcheck did not run: ${output}\nTo install it: node setup.mjs --tests` : output];
+    return [code === undefined ? `shellcheck did not run: ${output}` : output];
   },
 };
 

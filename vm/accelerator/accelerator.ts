@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SharedWork } from "../../base/shared-work.js";
 import { TempDir } from "../../base/temp-dir.js";
 import type { Accelerator } from "../machine-spec.js";
-import { findQemu, QEMU_INSTALL_HINT, readQemuVersion } from "../qemu/find-qemu.js";
+import { findQemu, qemuRemedy, readQemuVersion } from "../qemu/find-qemu.js";
 import { VmError } from "../vm-error.js";
 import { AcceleratorCache, forgetKvmFinding } from "./accelerator-cache.js";
 import { type GuestProbeResult, probeGuest } from "./guest-probe.js";
@@ -272,7 +272,7 @@ const isQemus = (error: Error): boolean =>
 function brokenQemu({ detail, error }: Extract<GuestProbeResult, { kind: "not-started" }>): Error {
   if (!isQemus(error)) return error;
   return new VmError("QEMU_BROKEN", `QEMU does not run a machine, not even an emulated one: ${detail}`, {
-    hint: `see that it is installed whole: ${QEMU_INSTALL_HINT}`,
+    hint: qemuRemedy(),
     cause: error,
   });
 }

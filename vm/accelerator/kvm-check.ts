@@ -1,6 +1,6 @@
 /** Checks what machines need on this host, including KVM, for `livelab doctor`. */
-import type { HostCheck } from "../../base/host-check.js";
-import { checkQemu, failedCheck } from "../qemu/qemu-checks.js";
+import { failedCheck, type HostCheck } from "../../base/host-check.js";
+import { checkQemu } from "../qemu/qemu-checks.js";
 import { type AcceleratorRequest, decideAccelerator } from "./accelerator.js";
 
 /** Runs all checks. @param request as for decideAccelerator(), whose verdict is one of the checks */

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { Accelerator } from "../machine-spec.js";
 import { VmError } from "../vm-error.js";
-import { QEMU_INSTALL_HINT } from "./find-qemu.js";
+import { qemuRemedy } from "./find-qemu.js";
 import { firstErrorLine, kvmErrorLine, kvmStopLine } from "./qemu-log.js";
 import type { ProcessExit } from "./tethered-process.js";
 
@@ -112,7 +112,7 @@ const startupFailures = [
     code: "KVM_UNUSABLE",
     hint: "run without --accel kvm, or check /dev/kvm with: livelab doctor",
   },
-  { pattern: /romfile/i, code: "ROM_NOT_FOUND", hint: QEMU_INSTALL_HINT },
+  { pattern: /romfile/i, code: "ROM_NOT_FOUND", hint: qemuRemedy() },
   {
     pattern: /Failed to create PTY/i,
     code: "PTY_UNAVAILABLE",

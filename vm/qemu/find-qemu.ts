@@ -1,26 +1,43 @@
 /** Finds QEMU on this host, and its version. */
+import { dirname } from "node:path";
 import { findProgram } from "../../base/find-program.js";
 import { type ProgramError, runProgram } from "../../base/run-program.js";
+import { toolFolders } from "../../base/tools.js";
 import { VmError } from "../vm-error.js";
 import { firstErrorLine } from "./qemu-log.js";
 
 /** The program that runs machines. */
 const QEMU_PROGRAM = "qemu-system-x86_64";
 
-/** The commands that install QEMU and its iPXE ROMs, for each family of distributions. */
-export const QEMU_INSTALL_HINT = [
-  "apt-get install qemu-system-x86 ipxe-qemu (Debian, Ubuntu)",
-  "dnf install qemu-system-x86-core ipxe-roms-qemu (Fedora)",
-  "pacman -S qemu-system-x86 (Arch)",
-  "zypper install qemu-x86 qemu-ipxe (openSUSE)",
-  "apk add qemu-system-x86_64 (Alpine)",
-].join("; ");
+/** Name of the variable that takes another QEMU than livelab's own: a path, or a name in the PATH. */
+const QEMU_VARIABLE = "LIVELAB_QEMU";
 
-/** Finds QEMU in the PATH. @throws VmError QEMU_NOT_FOUND */
-export async function findQemu(program: string = QEMU_PROGRAM): Promise<string> {
+/** What the user can do about a QEMU that is missing or broken. */
+export const qemuRemedy = (): string =>
+  process.env[QEMU_VARIABLE]
+    ? `correct ${QEMU_VARIABLE}, or unset it: livelab then uses its own QEMU`
+    : "livelab inputs fetch unpacks livelab's own QEMU; LIVELAB_QEMU takes another one";
+
+/**
+ * Finds QEMU: $LIVELAB_QEMU, else the first in the PATH, which is livelab's own once the tools are ready.
+ * @throws VmError QEMU_NOT_FOUND
+ */
+export async function findQemu(program: string = process.env[QEMU_VARIABLE] || QEMU_PROGRAM): Promise<string> {
   const path = await findProgram(program);
   if (path !== undefined) return path;
-  throw new VmError("QEMU_NOT_FOUND", `${program} is not in the PATH`, { hint: QEMU_INSTALL_HINT });
+  throw new VmError("QEMU_NOT_FOUND", `${program} is not in the PATH`, { hint: qemuRemedy() });
+}
+
+/** Versions that livelab's tests have run with, by their first number. */
+const TRIED_VERSIONS = [7, 10];
+/** The oldest version that has all options and commands that livelab uses. */
+const OLDEST_VERSION = 6;
+
+/** A QEMU as messages and reports name it: "10.0.13, livelab's own", "8.2.2 at /usr/bin/qemu-system-x86_64, not tried by livelab". */
+export function describeQemu(version: string, path: string): string {
+  const place = toolFolders().some((folder) => dirname(path) === folder) ? ", livelab's own" : ` at ${path}`;
+  const isTried = TRIED_VERSIONS.includes(Number.parseInt(version, 10));
+  return `${version}${place}${isTried ? "" : `, not tried by livelab (${TRIED_VERSIONS.join(" and ")} are)`}`;
 }
 
 /** Time limit for a QEMU that only prints something, in milliseconds. */
@@ -35,7 +52,7 @@ export async function printedByQemu(path: string, args: readonly string[]): Prom
     return (await runProgram(path, args, { limitMs: PRINT_LIMIT_MS })).stdout;
   } catch (cause) {
     throw new VmError("QEMU_NOT_FOUND", `${path} does not run: ${describeRunFailure(cause as ProgramError)}`, {
-      hint: QEMU_INSTALL_HINT,
+      hint: qemuRemedy(),
       cause,
     });
   }
@@ -45,12 +62,20 @@ export async function printedByQemu(path: string, args: readonly string[]): Prom
 const describeRunFailure = ({ how, stderr, timedOut }: ProgramError): string =>
   (timedOut ? undefined : firstErrorLine(stderr.split("\n"))) ?? `it ${how}`;
 
-/** Reads QEMU's version, e.g. "7.2.22". @throws VmError QEMU_NOT_FOUND if the program does not run or is not QEMU */
+/**
+ * Reads QEMU's version, e.g. "7.2.22".
+ * @throws VmError QEMU_NOT_FOUND if the program does not run or is not QEMU, QEMU_TOO_OLD before version 6
+ */
 export async function readQemuVersion(path: string): Promise<string> {
   const stdout = await printedByQemu(path, ["--version"]);
   const version = /^QEMU emulator version (\d+(\.\d+)*)/m.exec(stdout)?.[1];
+  if (version !== undefined && Number.parseInt(version, 10) < OLDEST_VERSION) {
+    throw new VmError("QEMU_TOO_OLD", `${path} is QEMU ${version}; livelab needs ${OLDEST_VERSION}.0 or later`, {
+      hint: qemuRemedy(),
+    });
+  }
   if (version !== undefined) return version;
   throw new VmError("QEMU_NOT_FOUND", `${path} is not QEMU: it prints ${JSON.stringify(stdout.slice(0, 80))}`, {
-    hint: QEMU_INSTALL_HINT,
+    hint: qemuRemedy(),
   });
 }

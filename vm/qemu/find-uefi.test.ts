@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -7,24 +7,47 @@ import { findUefi } from "./find-uefi.js";
 
 const test = suite("find UEFI");
 
-test("findUefi returns the first pair of which both files exist", async () => {
+/** Runs `work` with $LIVELAB_TOOLS set to one folder. */
+async function withTools(folder: string, work: () => Promise<void>): Promise<void> {
+  const before = process.env["LIVELAB_TOOLS"];
+  process.env["LIVELAB_TOOLS"] = folder;
+  try {
+    await work();
+  } finally {
+    if (before === undefined) delete process.env["LIVELAB_TOOLS"];
+    else process.env["LIVELAB_TOOLS"] = before;
+  }
+}
+
+test("findUefi prefers the firmware of livelab's tools, and else returns the first pair of which both files exist", async () => {
   await using dir = await TempDir.create("uefi");
   const [code, vars] = [join(dir.path, "code"), join(dir.path, "vars")];
   for (const file of [code, vars]) await writeFile(file, "x");
-  assert.equal(
-    await findUefi([
+  const find = () =>
+    findUefi([
       [code, join(dir.path, "missing")],
       [code, vars],
-    ]),
-    { kind: "uefi", codePath: code, varsTemplatePath: vars },
-  );
+    ]);
+  await withTools(join(dir.path, "tools/launchers"), async () => {
+    assert.equal(await find(), { kind: "uefi", codePath: code, varsTemplatePath: vars });
+    const own = join(dir.path, "tools/usr/share/OVMF");
+    await mkdir(own, { recursive: true });
+    for (const name of ["OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"]) await writeFile(join(own, name), "x");
+    assert.equal(await find(), {
+      kind: "uefi",
+      codePath: join(own, "OVMF_CODE_4M.fd"),
+      varsTemplatePath: join(own, "OVMF_VARS_4M.fd"),
+    });
+  });
 });
 
-test("the error of findUefi is of kind host, and names the searched paths and the command that installs OVMF", async () => {
-  const error = await findUefi([["/nonexistent/code", "/nonexistent/vars"]]).catch((thrown) => thrown);
-  assert.is(`${error.kind} ${error.code}`, "host UEFI_NOT_FOUND");
-  assert.match(error.message, "/nonexistent/code");
-  assert.match(error.hint, "apt-get install ovmf");
+test("the error of findUefi is of kind host, and names the searched paths and what to do", async () => {
+  await withTools("/nonexistent/launchers", async () => {
+    const error = await findUefi([["/nonexistent/code", "/nonexistent/vars"]]).catch((thrown) => thrown);
+    assert.is(`${error.kind} ${error.code}`, "host UEFI_NOT_FOUND");
+    assert.match(error.message, "/nonexistent/code");
+    assert.match(error.hint, "unset LIVELAB_TOOLS");
+  });
 });
 
 test.run();

@@ -1,5 +1,6 @@
-/** Finds OVMF, the UEFI firmware for QEMU, at the paths of several distributions. */
+/** Finds OVMF, the UEFI firmware for QEMU: among livelab's tools, or at the paths of several distributions. */
 import { isThere } from "../../base/is-there.js";
+import { findToolFile } from "../../base/tools.js";
 import type { FirmwareSpec } from "../machine-spec.js";
 import { VmError } from "../vm-error.js";
 
@@ -14,17 +15,16 @@ const pairs: readonly (readonly [code: string, vars: string])[] = [
   ["/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"], // Alpine, older Debian
 ];
 
-/** The commands that install OVMF, for each family of distributions. */
-export const UEFI_INSTALL_HINT = [
-  "apt-get install ovmf (Debian, Ubuntu)",
-  "dnf install edk2-ovmf (Fedora)",
-  "pacman -S edk2-ovmf (Arch)",
-  "zypper install qemu-ovmf-x86_64 (openSUSE)",
-  "apk add ovmf (Alpine)",
-].join("; ");
+/** The pair of livelab's own tools, below their prefix. */
+const ownPair = ["share/OVMF/OVMF_CODE_4M.fd", "share/OVMF/OVMF_VARS_4M.fd"] as const;
 
-/** Finds the first pair whose files both exist. @param candidates pairs of code and variables @throws VmError UEFI_NOT_FOUND */
+/** What the user can do about missing firmware. */
+export const UEFI_REMEDY = "unset LIVELAB_TOOLS, because livelab's own tools have OVMF; or install the package ovmf";
+
+/** Finds the firmware of livelab's tools, else that of the host. @param candidates pairs of the host @throws VmError UEFI_NOT_FOUND */
 export async function findUefi(candidates = pairs): Promise<UefiFirmware> {
+  const [code, vars] = await Promise.all(ownPair.map(findToolFile));
+  if (code !== undefined && vars !== undefined) return { kind: "uefi", codePath: code, varsTemplatePath: vars };
   for (const [codePath, varsTemplatePath] of candidates) {
     if ((await isThere(codePath)) && (await isThere(varsTemplatePath))) {
       return { kind: "uefi", codePath, varsTemplatePath };
@@ -34,7 +34,7 @@ export async function findUefi(candidates = pairs): Promise<UefiFirmware> {
     "UEFI_NOT_FOUND",
     `UEFI for QEMU (OVMF) is not installed: looked for ${candidates.map(([code]) => code).join(", ")}`,
     {
-      hint: UEFI_INSTALL_HINT,
+      hint: UEFI_REMEDY,
     },
   );
 }

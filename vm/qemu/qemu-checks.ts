@@ -3,11 +3,11 @@
 import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { findProgram } from "../../base/find-program.js";
-import type { HostCheck } from "../../base/host-check.js";
+import { failedCheck, type HostCheck } from "../../base/host-check.js";
 import { isThere } from "../../base/is-there.js";
-import { LivelabError } from "../../base/livelab-error.js";
-import { findQemu, printedByQemu, QEMU_INSTALL_HINT, readQemuVersion } from "./find-qemu.js";
-import { findUefi, UEFI_INSTALL_HINT } from "./find-uefi.js";
+import { TOOLS_REMEDY } from "../../base/tools.js";
+import { describeQemu, findQemu, printedByQemu, qemuRemedy, readQemuVersion } from "./find-qemu.js";
+import { findUefi, UEFI_REMEDY } from "./find-uefi.js";
 
 const QEMU = "qemu-system-x86_64";
 
@@ -26,7 +26,7 @@ export async function checkQemu(): Promise<QemuChecks> {
   try {
     const path = await findQemu();
     const version = await readQemuVersion(path);
-    const qemu: HostCheck = { name: QEMU, state: "ok", detail: `${version} at ${path}` };
+    const qemu: HostCheck = { name: QEMU, state: "ok", detail: describeQemu(version, path) };
     return { qemu, others: [await checkNicRom(path), ...others] };
   } catch (error) {
     return { qemu: failedCheck(QEMU, error), others };
@@ -46,7 +46,7 @@ async function checkNicRom(qemu: string): Promise<HostCheck> {
     name,
     state: "missing",
     detail: `${NIC_ROM} not found in ${folders.join(", ")}`,
-    remedy: QEMU_INSTALL_HINT,
+    remedy: qemuRemedy(),
   };
 }
 
@@ -54,14 +54,14 @@ async function checkUefi(): Promise<HostCheck> {
   const name = "UEFI (OVMF)";
   const found = await findUefi().catch(() => undefined);
   if (found !== undefined) return { name, state: "ok", detail: found.codePath };
-  return { name, state: "warning", detail: "not found: CNs can boot only with BIOS", remedy: UEFI_INSTALL_HINT };
+  return { name, state: "warning", detail: "not found: CNs can boot only with BIOS", remedy: UEFI_REMEDY };
 }
 
 async function checkSetpriv(): Promise<HostCheck> {
   const name = "setpriv";
   const path = await findProgram(name);
   if (path !== undefined) return { name, state: "ok", detail: path };
-  return { name, state: "missing", detail: "not in the PATH", remedy: "install util-linux" };
+  return { name, state: "missing", detail: "not in the PATH", remedy: TOOLS_REMEDY };
 }
 
 async function checkPtys(): Promise<HostCheck> {
@@ -73,11 +73,4 @@ async function checkPtys(): Promise<HostCheck> {
   } catch (error) {
     return failedCheck(name, error, "mount -t devpts devpts /dev/pts");
   }
-}
-
-/** A check that failed with `error`. The remedy is `remedy`, or the hint of a LivelabError. */
-export function failedCheck(name: string, error: unknown, remedy?: string): HostCheck {
-  const [detail = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
-  const mend = remedy ?? (error instanceof LivelabError ? error.hint : undefined);
-  return { name, state: "missing", detail, ...(mend !== undefined && { remedy: mend }) };
 }

@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type FileHandle, open } from "node:fs/promises";
 import type { Duplex } from "node:stream";
+import { TOOLS_REMEDY } from "../../base/tools.js";
 import { usableFolder } from "../../base/working-folder.js";
 import { VmError } from "../vm-error.js";
 
@@ -91,7 +92,7 @@ async function started(child: ChildProcess): Promise<void> {
       });
     }
     throw new VmError("SETPRIV_NOT_FOUND", "setpriv is not in the PATH", {
-      hint: "install util-linux (apt-get, dnf, pacman, zypper or apk add: setpriv)",
+      hint: TOOLS_REMEDY,
       cause,
     });
   }

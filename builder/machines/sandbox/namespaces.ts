@@ -5,10 +5,14 @@
  */
 import { ProgramError, runProgram, type StartedProgram, startProgram } from "../../../base/run-program.js";
 import { explainSystemError } from "../../../base/system-error.js";
+import { toolFolders } from "../../../base/tools.js";
 import { BuilderError } from "../../builder-error.js";
 
 /** The only variables that the shell file gets in addition to the caller's: a build must not see the host's environment. */
-const HOST_ENVIRONMENT = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
+const hostEnvironment = () => ({
+  PATH: [...toolFolders(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"].join(":"),
+  LC_ALL: "C",
+});
 
 const NAMESPACES = ["--mount", "--pid", "--net", "--uts", "--ipc"];
 
@@ -36,7 +40,7 @@ export async function startInNamespaces(
   options: { readonly env: Readonly<Record<string, string>>; readonly asRoot: boolean; readonly signal?: AbortSignal },
 ): Promise<StartedProgram> {
   const [command = "", ...args] = namespaceArgv(script, options.asRoot);
-  const env = { ...HOST_ENVIRONMENT, ...options.env };
+  const env = { ...hostEnvironment(), ...options.env };
   return startProgram(command, args, { env, signal: options.signal });
 }
 
@@ -58,7 +62,7 @@ export async function runAsMappedRoot(argv: readonly string[]): Promise<void> {
 /** Runs unshare. @returns the reason of its failure, or undefined @throws ProgramError if no process could be started */
 async function failureOf(args: readonly string[]): Promise<string | undefined> {
   try {
-    await runProgram("unshare", args, { env: HOST_ENVIRONMENT });
+    await runProgram("unshare", args, { env: hostEnvironment() });
     return undefined;
   } catch (error) {
     if (!(error instanceof ProgramError) || explainSystemError(error) !== undefined) throw error; // says nothing about namespaces

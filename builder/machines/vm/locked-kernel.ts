@@ -1,6 +1,6 @@
 /**
  * The kernel in the lock, which builder VMs run: its version, and its file. A host without another kernel uses the file to
- * test whether KVM works. The host's tar and xz extract it from its .deb.
+ * test whether KVM works.
  */
 import { join } from "node:path";
 import { isThere } from "../../../base/is-there.js";
@@ -22,7 +22,7 @@ function kernelPackage(lock: Lock): LockedDeb {
 /** The version of the kernel, as `uname -r` prints it. @throws InputError MALFORMED if the lock has no kernel */
 export const lockedKernelVersion = (lock: Lock): string => kernelPackage(lock).name.replace(PACKAGE, "$1");
 
-/** Extracts the kernel unless it exists. @returns its path, or undefined if the store has no kernel or the host no tar or xz */
+/** Extracts the kernel unless it exists. @returns its path, or undefined if the store has no kernel */
 export async function findLockedKernel(home: LivelabHome, store: Store, lock: Lock): Promise<string | undefined> {
   const deb = kernelPackage(lock);
   const target = join(home.vm, `vmlinuz-${deb.digest.hex.slice(0, 16)}`);
@@ -30,7 +30,7 @@ export async function findLockedKernel(home: LivelabHome, store: Store, lock: Lo
   const path = store.pathOf(deb.digest);
   if (!(await isThere(path))) return undefined;
   try {
-    await extractFile(path, "./boot/vmlinuz-*", target);
+    await extractFile(path, /^\.\/boot\/vmlinuz-[^/]*$/, target);
     return target;
   } catch {
     return undefined; // without a kernel KVM is not tested, and the accelerator's reason says so
