@@ -49,7 +49,7 @@ async function checkInputs(buildContext: BuildContext): Promise<HostCheck> {
   return {
     name,
     state: "warning",
-    detail: `${missing.length} of ${all.length} files are not in the store yet; a build fetches them from ${debian.map(({ origin }) => origin).join(", then ")}`,
+    detail: `${missing.length} of ${all.length} files are not in the store yet; a build fetches them from ${[...new Set(debian.map(({ origin }) => origin))].join(", then ")}`,
     remedy: "livelab inputs fetch, or without a network livelab inputs import FILE",
   };
 }

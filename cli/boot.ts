@@ -12,7 +12,7 @@ import type { CommandContext } from "./command-context.js";
 import type { Command } from "./commander.js";
 import { exitStatus } from "./exit-status.js";
 import { helpExamples } from "./help-examples.js";
-import { declaredOption } from "./options.js";
+import { declaredOption, qemuOption } from "./options.js";
 
 /** Options of the command, and by attribute name those of the boot. */
 interface Values extends Readonly<Record<string, unknown>> {
@@ -30,6 +30,7 @@ export function addBootCommand(program: Command, context: CommandContext): void 
   const declared = commandLineOptions.map(([name, option]) => [name, declaredOption(option)] as const);
   for (const [, option] of declared) command.addOption(option);
   command
+    .addOption(qemuOption())
     .option("--build", "build what boots first, as `livelab build --for boot`, and boot that; without [image]")
     .option(
       "--interactive",

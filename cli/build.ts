@@ -9,7 +9,7 @@ import { pinnedCloudImages } from "../builder/store/cloud-images.js";
 import type { CommandContext } from "./command-context.js";
 import { type Command, Option } from "./commander.js";
 import { helpExamples } from "./help-examples.js";
-import { acceleratorOption, outputOption, profileOption } from "./options.js";
+import { acceleratorOption, outputOption, profileOption, qemuOption } from "./options.js";
 
 interface BuildOptions {
   readonly profile: string;
@@ -42,6 +42,7 @@ export function addBuildCommand(program: Command, context: CommandContext): void
       ]),
     )
     .addOption(acceleratorOption())
+    .addOption(qemuOption())
     .option(
       "--base <name|file>",
       `make the VM's root from this cloud image: ${pinnedCloudImages.map(({ name }) => name).join(", ")}, or a file (default: in the sandbox)`,

@@ -13,6 +13,15 @@ export const outputOption = (outRoot: string): Option =>
 /** --accel of a boot, which builds and test runs have, too. */
 export const acceleratorOption = (): Option => declaredOption(bootOptions.accelerator);
 
+/** --qemu of commands that start machines. Reading it sets $LIVELAB_QEMU, where every part looks (vm/qemu/find-qemu.ts). */
+export const qemuOption = (): Option =>
+  new Option("--qemu <program>", "a QEMU to use in place of livelab's own: a path, or a name in the PATH").argParser(
+    (text: string): string => {
+      process.env["LIVELAB_QEMU"] = text;
+      return text;
+    },
+  );
+
 /** An option whose value is a whole number, `least` or more. Reading it throws UsageError BAD_COUNT. */
 export function countOption(flags: string, description: string, least: number): Option {
   const option = new Option(flags, description);

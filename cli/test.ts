@@ -15,7 +15,7 @@ import { buildLatest } from "./build-latest.js";
 import type { CommandContext } from "./command-context.js";
 import type { Command } from "./commander.js";
 import { exitStatus } from "./exit-status.js";
-import { acceleratorOption, countOption } from "./options.js";
+import { acceleratorOption, countOption, qemuOption } from "./options.js";
 
 interface TestOptions {
   readonly image?: string;
@@ -41,6 +41,7 @@ export function addTestCommand(program: Command, context: CommandContext): void 
       ),
     )
     .addOption(acceleratorOption())
+    .addOption(qemuOption())
     .option(
       "--report <dir>",
       "folder for report.json, junit.xml, index.html and one folder per boot",

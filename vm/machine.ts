@@ -16,7 +16,7 @@ import {
   type GuestEnd,
   readLogTail,
 } from "./qemu/exit-report.js";
-import { findQemu } from "./qemu/find-qemu.js";
+import { describeQemu, findQemu } from "./qemu/find-qemu.js";
 import { UEFI_REMEDY } from "./qemu/find-uefi.js";
 import { awaitKvmStop } from "./qemu/kvm-stop.js";
 import { qemuArgv, uefiVarsPath } from "./qemu/qemu-argv.js";
@@ -99,7 +99,7 @@ export async function launchMachine(spec: MachineSpec, options: LaunchOptions): 
     log(`loaded the state ${restoreFrom}`);
   }
   cleanup.move();
-  return new RunningMachine(spec, { qemu, serialPaths, log });
+  return new RunningMachine(spec, { program, qemu, serialPaths, log });
 }
 
 /** Copies UEFI's variables to the work folder. @throws VmError UEFI_NOT_FOUND without the template; errors of the copy */
@@ -122,6 +122,8 @@ const rerunnable = (program: string, args: readonly string[]): string =>
   ].join("\n");
 
 interface MachineParts {
+  /** Path of QEMU. */
+  readonly program: string;
   readonly qemu: QemuProcess;
   /** Path of the pty, by name of the serial line. */
   readonly serialPaths: ReadonlyMap<string, string>;
@@ -131,7 +133,8 @@ interface MachineParts {
 export class RunningMachine implements AsyncDisposable {
   readonly name: string;
   readonly accelerator: Accelerator;
-  readonly qemuVersion: string;
+  /** QEMU's version and place; see describeQemu(). */
+  readonly qemu: string;
   /** QEMU's process id. */
   readonly pid: number;
   /** How it ended. Settles within 2 s after the guest's shutdown, reset or panic, or after KVM's failure; never rejects. */
@@ -150,7 +153,7 @@ export class RunningMachine implements AsyncDisposable {
     this.#spec = spec;
     this.#parts = parts;
     this.pid = parts.qemu.process.pid;
-    this.qemuVersion = parts.qemu.qmp.qemuVersion;
+    this.qemu = describeQemu(parts.qemu.qmp.qemuVersion, parts.program);
     const watched = this.#watchEvents();
     if (spec.accelerator === "kvm") void this.#watchKvm();
     this.exited = this.#report(watched);

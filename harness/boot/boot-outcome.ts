@@ -42,7 +42,7 @@ export interface SeenBoot {
 
 /** The facts that only the caller who ended the boot knows. */
 export interface BootEnding
-  extends Pick<BootReport, "durationMs" | "verdict" | "refusedPaths" | "commands" | "qemuVersion" | "machineEnd"> {
+  extends Pick<BootReport, "durationMs" | "verdict" | "refusedPaths" | "commands" | "qemu" | "machineEnd"> {
   readonly startedAt: Date;
   readonly digests: ImageDigests;
   /** Load average over one minute. */

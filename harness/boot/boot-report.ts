@@ -34,7 +34,8 @@ export interface BootReport {
   readonly commands: readonly CommandReport[];
   readonly warnings: readonly FileWarning[];
   readonly accelerator: AcceleratorVerdict;
-  readonly qemuVersion: string;
+  /** QEMU's version and place, e.g. "10.0.13, livelab's own". */
+  readonly qemu: string;
   /** How the machine ended. */
   readonly machineEnd: ExitReport;
   readonly image: {
@@ -161,6 +162,7 @@ export function formatBootReport(report: BootReport, folder: string): string {
   const squashfs = formatBytes(image.files["filesystem.squashfs"].sizeBytes);
   const lines = [
     `platform ${image.stamp} (squashfs ${squashfs}), ${accelerator.accelerator}: ${accelerator.reason}`,
+    `QEMU ${report.qemu}`,
     ...report.warnings.map((warning) => `warning: ${formatFileWarning(warning)}`),
     formatMilestoneTable(report.milestones),
   ];

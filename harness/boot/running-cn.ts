@@ -459,7 +459,7 @@ export class RunningCn implements AsyncDisposable {
       verdict,
       refusedPaths: [...this.#refused],
       commands: this.#commands,
-      qemuVersion: machine.qemuVersion,
+      qemu: machine.qemu,
       machineEnd,
       digests,
       loadAtStart: clock.loadAtStart,

@@ -63,7 +63,7 @@ function formatReport(report: BootReport, folder: string): string {
       ? ""
       : `<p class="${verdict.outcome}">${describeOutcome(verdict)}: ${escapeXml(verdict.failure.message)}</p>
 <pre>${escapeXml(verdict.failure.consoleTail.join("\n")).replaceAll("&#10;", "\n")}</pre>`;
-  return `<p>platform ${escapeXml(image.stamp)}, ${accelerator.accelerator}: ${escapeXml(accelerator.reason)}. ${links.join(" ")}</p>
+  return `<p>platform ${escapeXml(image.stamp)}, ${accelerator.accelerator}: ${escapeXml(accelerator.reason)}; QEMU ${escapeXml(report.qemu)}. ${links.join(" ")}</p>
 ${failure}
 <table><tr><th>Milestone</th><th>at</th><th>seen</th></tr>
 ${report.milestones.map(formatMilestone).join("\n")}</table>`;

@@ -36,7 +36,7 @@ const failed: BootReport = {
   commands: [],
   warnings: [{ file: "n.json", place: "resolvers", problem: "is missing", remedy: "set them" }],
   accelerator: { accelerator: "tcg", reason: "emulation was requested", kvm: "not-probed", timeScale: 6 },
-  qemuVersion: "7.2.22",
+  qemu: "10.0.13, livelab's own",
   machineEnd: { reason: "quit", code: 0, signal: null, logTail: [] },
   image: {
     path: "/i",
@@ -124,6 +124,7 @@ test("the report of a failed boot has last milestone, awaited event, transfers, 
   assert.is(
     formatBootReport(failed, "/out/x"),
     `platform 20260102T030405Z (squashfs 1.0 KiB), tcg: emulation was requested
+QEMU 10.0.13, livelab's own
 warning: n.json:resolvers: is missing. Remedy: set them
    20.5 s     +20.5  networkd         triton: network
    30.0 s      +9.5  pivot            systemd[1]

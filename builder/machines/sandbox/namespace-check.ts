@@ -36,7 +36,7 @@ export async function checkNamespaces(trial: NamespaceTrial): Promise<HostCheck>
   }
   const uidMap = await readFile("/proc/self/uid_map", "utf8");
   const remedy = `${remedyFor(failure, asRoot, uidMap)}${asRoot ? "" : "; or run as root"}`;
-  return { name, state: "missing", detail: failure.reason, remedy };
+  return { name, state: "warning", detail: failure.reason, remedy };
 }
 
 export interface TrialFailure {
