@@ -4,6 +4,7 @@
  * `N passed, N failed`, and exits with 0 only if all passed. The machine's logs and reports are in out/test-kvm/.
  * It needs out/latest, and takes 20 minutes on 2 processors without other work.
  */
+
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { formatDuration } from "../base/format.js";
@@ -12,6 +13,7 @@ import { findProjectRoot } from "../base/project-root.js";
 import { whyNoNestedHost } from "../fixtures/nested-host/host-limits.js";
 import { allClaims } from "./kvm/all-claims.js";
 import { proveClaims } from "./kvm/prove-claims.js";
+import { useTestTools } from "./runner/test-tools.js";
 
 /** Exit status after Ctrl-C, as in shells. */
 const INTERRUPTED = 130;
@@ -28,6 +30,7 @@ async function whyNot(): Promise<string | undefined> {
 
 async function main(signal: AbortSignal): Promise<number> {
   const startedAt = performance.now();
+  await useTestTools(signal);
   await rm(workDir, { recursive: true, force: true });
   const reason = await whyNot();
   if (reason !== undefined) print(`FAILED a nested host cannot run here: ${reason}`);

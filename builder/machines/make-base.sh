@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the root of a builder machine from locked .deb files, in fresh namespaces, with the host's tar and xz only.
+# Makes the root of a builder machine from locked .deb files, in fresh namespaces, with a few tools outside it: tar, xz, mount and coreutils.
 # Environment: TARGET (empty folder), STORE (the store's folder of files), LIST (file with a line for each package:
 #   "<path below STORE> <offset of data member> <its size>").
 # Source: Debian Policy 6 (maintainer scripts) and deb(5). First tar unpacks all packages, then dpkg installs all: this order
@@ -35,11 +35,12 @@ for node in null zero full random urandom tty; do
 done
 mount --bind "$STORE" run/debs
 cut -d' ' -f1 "$LIST" | sed 's|^|/run/debs/|' >run/list
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
+inside() { chroot . /usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
 # shellcheck disable=SC2046 # one argument per line; store paths contain no spaces
-chroot . dpkg --install --force-depends --force-unsafe-io $(cat run/list)
-chroot . dpkg --configure --pending
-chroot . dpkg --audit
+inside dpkg --install --force-depends --force-unsafe-io $(cat run/list)
+inside dpkg --configure --pending
+inside dpkg --audit
 
 umount run/debs
 rm -r run/list run/debs

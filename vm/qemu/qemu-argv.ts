@@ -40,7 +40,8 @@ export function qemuArgv(spec: MachineSpec, paths: QemuPaths): readonly string[]
   // biome-ignore format: a flag and its value share a line
   return [
     "-nodefaults", "-no-user-config",
-    "-name", `guest=${optionValue(`livelab-${spec.name}`)}`,
+    // The name that ps and top show: livelab's own QEMU is started through its loader, which they would show otherwise.
+    "-name", `guest=${optionValue(`livelab-${spec.name}`)},process=qemu-system-x86`,
     ...firmwareArgs(spec.firmware ?? { kind: "bios" }, paths.workDir),
     ...processorArgs(spec),
     "-m", `${spec.memoryMib}M`,

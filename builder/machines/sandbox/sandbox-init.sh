@@ -1,5 +1,5 @@
 #!/bin/sh
-# Process 1 of a sandbox builder machine. namespaces.ts runs it with the host's tools.
+# Process 1 of a sandbox builder machine. namespaces.ts runs it with livelab's tools.
 # Assembles the machine's root, leaves the host's file tree, and serves SSH on stdin and stdout.
 # Environment: MACHINE (folder of this machine with root/, run/, and the mounts that overlay.ts prepared: root-overlay/ and
 #   release-overlay/), STAMP.
