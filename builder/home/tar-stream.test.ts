@@ -1,10 +1,14 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { chmod, link, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { finished } from "node:stream/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { startProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
-import { createTar, extractTar } from "./tar-stream.js";
+import { thrownBy } from "../../fixtures/vm-deadline.js";
+import { createTar, extractTar, readTar } from "./tar-stream.js";
 
 const test = suite("tar stream");
 
@@ -28,6 +32,36 @@ test("extractTar() fails if a file cannot be written", async () => {
   );
   createTar(dir.path, ["a"], 0).pipe(unpack);
   assert.ok(await failure);
+});
+
+test("readTar() returns the wanted files, folders and links of an archive, a hard link as a file", async () => {
+  await using dir = await TempDir.create("tar-stream");
+  await mkdir(join(dir.path, "f"));
+  await chmod(join(dir.path, "f"), 0o750);
+  await writeFile(join(dir.path, "f/a"), "text");
+  await chmod(join(dir.path, "f/a"), 0o755);
+  await link(join(dir.path, "f/a"), join(dir.path, "f/b"));
+  await symlink("../f", join(dir.path, "f/c"));
+  await writeFile(join(dir.path, "f/unwanted"), "x".repeat(100_000));
+  const { process } = await startProgram("tar", ["-c", "-C", dir.path, "--sort=name", "."]);
+  const files = await readTar(process.stdout as Readable, (path) => path !== "f/unwanted");
+  const content = Buffer.from("text");
+  assert.equal(files, [
+    { path: "f", kind: "folder", mode: 0o750 },
+    { path: "f/a", kind: "file", mode: 0o755, content },
+    { path: "f/b", kind: "file", mode: 0o755, content },
+    { path: "f/c", kind: "symlink", target: "../f" },
+  ]);
+});
+
+test("readTar() fails for an archive that ends early, and for bytes that are none", async () => {
+  await using dir = await TempDir.create("tar-stream");
+  await writeFile(join(dir.path, "a"), "x".repeat(5_000));
+  const whole = await buffer(createTar(dir.path, ["a"], 0));
+  for (const bytes of [whole.subarray(0, 3_000), Buffer.alloc(2_048, "x")]) {
+    const failure = await thrownBy(readTar(Readable.from([bytes]), () => true));
+    assert.instance(failure, Error);
+  }
 });
 
 test.run();

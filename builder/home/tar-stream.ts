@@ -33,15 +33,49 @@ export function extractTar(folder: string, keep: (path: string) => boolean = () 
   return extract({ cwd: folder, preserveOwner: false, strict: true, filter }) as unknown as Writable;
 }
 
-/** Returns a stream that reads one file of its input, the first whose path in the archive is wanted, into memory. */
-export function readOne(isWanted: (path: string) => boolean): {
+/** A file, folder or symbolic link of a tar archive. */
+export type TarFile = {
+  /** Path without a leading "./" and without a slash at the end. */
+  readonly path: string;
+} & (
+  | { readonly kind: "folder"; readonly mode: number }
+  | { readonly kind: "file"; readonly mode: number; readonly content: Buffer }
+  | { readonly kind: "symlink"; readonly target: string }
+);
+
+/** Reads files of a tar archive into memory. */
+export interface TarReader {
+  /** Takes the archive. It fails for a malformed one. */
   readonly stream: Writable;
-  content(): Promise<Buffer> | undefined;
-} {
-  let content: Promise<Buffer> | undefined;
-  const onReadEntry = (entry: ReadEntry): void => {
-    if (content === undefined && entry.type === "File" && isWanted(entry.path)) content = entry.concat();
-    else entry.resume();
-  };
-  return { stream: list({ strict: true, onReadEntry }) as unknown as Writable, content: () => content };
+  /** The files in their order. Call it after the end of the stream. */
+  files(): Promise<readonly TarFile[]>;
 }
+
+/**
+ * Returns a reader of wanted files. A hard link becomes a file with the same content; devices are left out.
+ * @param wants whether to read the entry with this path, written as in TarFile
+ */
+export function readTar(wants: (path: string) => boolean): TarReader {
+  const files: Promise<TarFile>[] = [];
+  const contents = new Map<string, Promise<Buffer>>();
+  const onReadEntry = (entry: ReadEntry): void => {
+    const { type, mode = 0, linkpath = "" } = entry;
+    const path = plainPath(entry.path);
+    if (path === "" || !wants(path)) return void entry.resume();
+    const addFile = (content: Promise<Buffer>): void =>
+      void files.push(content.then((bytes) => ({ kind: "file", path, mode, content: bytes })));
+    if (type === "File") {
+      const content = entry.concat();
+      contents.set(path, content);
+      return addFile(content);
+    }
+    entry.resume();
+    const linked = contents.get(plainPath(linkpath));
+    if (type === "Directory") files.push(Promise.resolve({ kind: "folder", path, mode }));
+    else if (type === "SymbolicLink") files.push(Promise.resolve({ kind: "symlink", path, target: linkpath }));
+    else if (type === "Link" && linked !== undefined) addFile(linked);
+  };
+  return { stream: list({ strict: true, onReadEntry }) as unknown as Writable, files: () => Promise.all(files) };
+}
+
+const plainPath = (path: string): string => path.replace(/^(\.?\/)+/, "").replace(/\/+$/, "");
