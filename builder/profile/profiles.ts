@@ -77,8 +77,6 @@ export interface Profile extends LockSpec {
    */
   readonly epoch: number;
   readonly tools: BuilderTools;
-  /** The cloud image in which a host without the sandbox makes the builder VM's root (builder/store/cloud-images.ts). */
-  readonly cloudImage: string;
 }
 
 /**
@@ -174,7 +172,6 @@ const bookworm: Profile = {
     squashfsReproducible: true,
     initrdCompressor: "zstd",
   },
-  cloudImage: "debian-12-cloud",
 };
 
 /** Base addresses of an archive: its snapshot of a day, and the final archive. */
@@ -230,7 +227,6 @@ const buster: Profile = {
     squashfsReproducible: false,
     initrdCompressor: "gzip", // initramfs-tools 0.133
   },
-  cloudImage: "debian-10-cloud",
 };
 
 /** The sets of toolsSpec: what every host needs, and what only the tests of livelab itself need in addition. */

@@ -1,5 +1,5 @@
 /**
- * Debian's own cloud images, pinned by digest: bases for hosts that cannot make a root from locked packages.
+ * Debian's own cloud images, pinned by digest, for `livelab build --base`.
  * "genericcloud" has only drivers for virtual machines and is the smallest of Debian's images.
  * Sources: cloud.debian.org/images/cloud, each folder's SHA512SUMS; the digests are those of issue 3.
  */

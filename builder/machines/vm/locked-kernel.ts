@@ -13,7 +13,7 @@ import { extractFile } from "../deb-archive.js";
 
 const PACKAGE = /^linux-image-(\d.*)$/;
 
-function kernelPackage(lock: Lock): LockedDeb {
+export function kernelPackage(lock: Lock): LockedDeb {
   const deb = lock.set("vm").packages.find(({ name }) => PACKAGE.test(name));
   if (deb === undefined) throw new InputError("MALFORMED", "lock set vm has no package linux-image-*");
   return deb;

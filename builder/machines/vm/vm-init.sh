@@ -1,7 +1,8 @@
 #!/bin/sh
-# Process 1 of a builder VM: prepares the machine for stages, then serves SSH on its port until the machine ends. Its only
-# network device is lo. The SSH keys are made for this machine only. They come through the firmware configuration device
-# (QEMU docs/specs/fw_cfg), so they are on no disk.
+# Process 1 of the builder VM and of the root VM: prepares the machine, then serves SSH on its port until the machine ends.
+#   vm-init.sh [MODULE...]
+# The arguments are kernel modules to load in addition. The only network device is lo. The SSH keys are made for this machine
+# only. They come through the firmware configuration device (QEMU docs/specs/fw_cfg), so they are on no disk.
 set -eu
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
@@ -19,7 +20,7 @@ ln -sf fd/2 /dev/stderr
 ip link set lo up
 hostname builder
 
-for module in virtio_rng qemu_fw_cfg virtio_console zfs; do modprobe "$module"; done
+for module in virtio_rng qemu_fw_cfg virtio_console "$@"; do modprobe "$module"; done
 mkdir -p /run/livelab /run/sshd
 for file in host_key authorized_keys sshd_config; do
   (umask 077 && cat "/sys/firmware/qemu_fw_cfg/by_name/opt/org.livelab/$file/raw" >"/run/livelab/$file")

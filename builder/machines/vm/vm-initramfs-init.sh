@@ -10,4 +10,4 @@ busybox mount -t tmpfs -o size=90%,mode=755 tmpfs /writes
 busybox mkdir /writes/upper /writes/work
 busybox mount -t overlay -o lowerdir=/lower,upperdir=/writes/upper,workdir=/writes/work root /root
 busybox umount /proc
-exec busybox switch_root /root /usr/lib/livelab/init
+exec busybox switch_root /root /usr/lib/livelab/init zfs

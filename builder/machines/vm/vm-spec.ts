@@ -5,7 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { memoryBytes, processors } from "../../../base/host-capacity.js";
 import type { AcceleratorVerdict } from "../../../vm/accelerator/accelerator.js";
-import type { MachineSpec } from "../../../vm/machine-spec.js";
+import type { Accelerator, DiskSpec, MachineSpec } from "../../../vm/machine-spec.js";
 import { generateSshKeyPair, type SshConnectOptions } from "../../channel/ssh-connection.js";
 import { SSHD_CONFIG } from "../../channel/sshd-config.js";
 import type { VmBase } from "./vm-base.js";
@@ -15,6 +15,15 @@ export interface VmParts {
   /** Path of the pool's disk, raw. No other process may use it while the machine runs. */
   readonly disk: string;
   readonly verdict: AcceleratorVerdict;
+}
+
+export interface GuestHardware {
+  /** A short name for logs and for `ps`. */
+  readonly name: string;
+  readonly kernel: string;
+  readonly initrd: string;
+  readonly disks: readonly DiskSpec[];
+  readonly accelerator: Accelerator;
 }
 
 /** Limits of the guest memory in MiB. All writes to the root are in it, e.g. while ZFS is compiled. */
@@ -37,26 +46,26 @@ export interface VmPaths {
 export const builderMemoryMib = (hostBytes: number): number =>
   Math.max(MEMORY_MIB.least, Math.min(MEMORY_MIB.most, Math.floor(hostBytes / 2 ** 21)));
 
-export function vmSpec({ base, disk, verdict }: VmParts, { keys, socket, outbox }: VmPaths): MachineSpec {
+/** The hardware of a machine that serves SSH. */
+export function guestSpec(
+  { name, kernel, initrd, disks, accelerator }: GuestHardware,
+  { keys, socket }: Pick<VmPaths, "keys" | "socket">,
+): MachineSpec {
   return {
-    name: "builder",
-    accelerator: verdict.accelerator,
+    name,
+    accelerator,
     cpus: processors(),
     memoryMib: builderMemoryMib(memoryBytes()),
     uuid: "00000000-0000-4000-8000-000000000002",
     boot: {
       kind: "kernel",
-      kernelPath: base.kernel,
-      initrdPath: base.initrd,
+      kernelPath: kernel,
+      initrdPath: initrd,
       // norandmaps: QEMU translates a program's code again if an exec loads it at another address. Under emulation a
       // hundred execs took 4.3 s with random addresses and 0.5 s without (QEMU 7.2).
       append: "console=ttyS0 quiet panic=-1 mitigations=off norandmaps",
     },
-    disks: [
-      { path: base.root, format: "raw", readOnly: true },
-      { path: disk, format: "raw" },
-      { path: outbox, format: "raw" },
-    ],
+    disks,
     nics: [],
     serial: ["null"],
     ports: [{ name: PORT, socketPath: socket }],
@@ -66,6 +75,23 @@ export function vmSpec({ base, disk, verdict }: VmParts, { keys, socket, outbox 
     })),
   };
 }
+
+/** The hardware of a builder VM. */
+export const vmSpec = ({ base, disk, verdict }: VmParts, paths: VmPaths): MachineSpec =>
+  guestSpec(
+    {
+      name: "builder",
+      kernel: base.kernel,
+      initrd: base.initrd,
+      disks: [
+        { path: base.root, format: "raw", readOnly: true },
+        { path: disk, format: "raw" },
+        { path: paths.outbox, format: "raw" },
+      ],
+      accelerator: verdict.accelerator,
+    },
+    paths,
+  );
 
 /** Makes the keys of one machine, and of the machines that are restored from its saved state. */
 export async function makeVmKeys(folder: string): Promise<void> {

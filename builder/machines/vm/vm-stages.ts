@@ -8,7 +8,6 @@ import { DisposableStack } from "../../../base/disposable-stack.js";
 import { firstError } from "../../../base/first-error.js";
 import { isThere } from "../../../base/is-there.js";
 import { LivelabError } from "../../../base/livelab-error.js";
-import { isDiskFullText } from "../../../base/no-room.js";
 import type { Progress, Step } from "../../../base/progress/progress.js";
 import { limitSignal } from "../../../base/wait-at-most.js";
 import {
@@ -19,11 +18,10 @@ import {
 } from "../../../vm/accelerator/accelerator.js";
 import { isKvmFailure } from "../../../vm/accelerator/kvm-failure.js";
 import { BuilderError, overdue } from "../../builder-error.js";
-import { SshError } from "../../channel/ssh-connection.js";
 import type { LivelabHome } from "../../home/home.js";
 import { OwnerLock } from "../../home/owner.js";
 import type { Lock } from "../../profile/lock.js";
-import { type CloudImageSource, fetchCloudImage, parseCloudBase } from "../../store/cloud-image.js";
+import { type CloudImageSource, fetchCloudImage } from "../../store/cloud-image.js";
 import type { ProxySettings } from "../../store/http-get.js";
 import type { Store } from "../../store/store.js";
 import {
@@ -40,6 +38,7 @@ import { openCloudRootBuilder } from "../cloud/cloud-root-builder.js";
 import type { RootBuilder } from "../root-builder.js";
 import { findLockedKernel } from "./locked-kernel.js";
 import { parsePoolStages, poolRecordFile, readPoolRecord, savePoolRecord } from "./pool-record.js";
+import { openRootVm } from "./root-vm.js";
 import { BuilderVm, type VmOptions } from "./vm.js";
 import { ensureVmBase, type VmBase, vmBaseAt, vmBaseKey } from "./vm-base.js";
 import { makePoolDisk } from "./vm-disk.js";
@@ -118,39 +117,39 @@ export class VmStages implements BuilderMachines {
     });
   }
 
-  /** Opens the sandbox. If the host refuses it, opens a machine with the profile's cloud image. */
+  /** Opens the sandbox, or the root VM if the host refuses the sandbox. */
   async #openRootBuilder(): Promise<RootBuilder> {
-    const { sandbox, progress, lock } = this.#options;
+    const { sandbox, progress } = this.#options;
     try {
       await sandbox.ready();
     } catch (error) {
       if (!(error instanceof BuilderError && error.code === "NO_NAMESPACES")) throw error;
-      const { cloudImage } = lock.profile;
-      progress.note(`making the builder VM's root in ${cloudImage}, because ${error.message}`);
-      return this.#openCloudRootBuilder(parseCloudBase(cloudImage, undefined));
+      progress.note(`making the builder VM's root in a VM, because ${error.message}`);
+      return openRootVm({ ...this.#options, verdict: await this.#judgeAccelerator() });
     }
     return sandbox.show({ stamp: NO_RELEASE, stages: [] });
   }
 
   async #openCloudRootBuilder(source: CloudImageSource): Promise<RootBuilder> {
-    const { home, store, lock, projectRoot, accelerator, proxy, progress, signal } = this.#options;
-    const image = await fetchCloudImage(source, { store, proxy, progress, signal });
-    const kernelPath = await findLockedKernel(home, store, lock);
-    const verdict = await decideAccelerator({ preference: accelerator, kernelPath, stateDir: home.root, signal });
-    const scripts = join(projectRoot, "builder/machines");
+    const { home, lock, projectRoot } = this.#options;
+    const image = await fetchCloudImage(source, this.#options);
     return openCloudRootBuilder({
+      ...this.#options,
       image,
-      home,
-      store,
       set: lock.set("base"),
-      scripts,
-      verdict,
-      progress,
-      signal,
+      scripts: join(projectRoot, "builder/machines"),
+      verdict: await this.#judgeAccelerator(),
     }).catch(async (error) => {
       if (isKvmFailure(error)) await dropKvmVerdict(home.root);
       throw error;
     });
+  }
+
+  /** The accelerator for a machine before the packages base exists: the locked kernel tests it. */
+  async #judgeAccelerator(): Promise<AcceleratorVerdict> {
+    const { home, store, lock, accelerator, signal } = this.#options;
+    const kernelPath = await findLockedKernel(home, store, lock);
+    return decideAccelerator({ preference: accelerator, kernelPath, stateDir: home.root, signal });
   }
 
   /**
@@ -209,7 +208,7 @@ export class VmStages implements BuilderMachines {
       hostFailure: () => vm.hostFailure(),
       copyOut: (folder, target, signal) =>
         vm.copyOut(folder, target, signal).catch(async (error) => {
-          throw await this.#whatHappened(vm, error);
+          throw await vm.explain(error);
         }),
     };
   }
@@ -273,12 +272,6 @@ export class VmStages implements BuilderMachines {
     await makePoolDisk(this.#disk);
   }
 
-  #diskFull(message: string): BuilderError {
-    return new BuilderError("HOST_DISK_FULL", message, {
-      hint: `free some space in ${this.#options.home.root} (livelab gc), then resume: livelab build -r STAMP`,
-    });
-  }
-
   async #keepRecord(printed: string): Promise<void> {
     await savePoolRecord(this.#recordFile, { version: 1, created: true, stages: parsePoolStages(printed) });
   }
@@ -322,18 +315,8 @@ export class VmStages implements BuilderMachines {
       const remedy = `if the pool cannot be repaired, remove ${this.#disk} and build again; this repeats all stages`;
       throw new BuilderError("POOL_FAILED", said, words[0] === "open" ? { hint: remedy } : {});
     } catch (error) {
-      throw await this.#whatHappened(vm, error);
+      throw await vm.explain(error);
     }
-  }
-
-  /** Converts the error of a lost connection to the error of the machine. Returns any other error unchanged. */
-  async #whatHappened(vm: BuilderVm, error: unknown): Promise<unknown> {
-    if (!(error instanceof SshError)) return error;
-    const byHost = await vm.hostFailure();
-    if (byHost !== undefined) return byHost;
-    const why = await vm.whyLost();
-    if (isDiskFullText(why)) return this.#diskFull(`the builder VM ${why}`);
-    return new BuilderError("MACHINE_DIED", `the builder VM ${why} (${error.message})`, { cause: error });
   }
 }
 
