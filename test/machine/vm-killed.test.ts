@@ -68,7 +68,7 @@ test("a build killed at any point leaves an importable pool, and resumes to the 
   await runToyStages(context, STAGES);
   assert.is(await treeDigest(context), await treeDigest(expected));
   assert.equal(
-    (await readdir(buildContext.home.machines)).filter((name) => name.startsWith("vm-")),
+    (await readdir(buildContext.home.machines)).filter((name) => name.startsWith("vm.")),
     [],
     "folders of killed machines are swept",
   );

@@ -48,7 +48,7 @@ test("each stage sees the files of earlier stages, in its own root, without a ne
   assert.is(await look(context, STAGES.slice(0, 1), "ls"), "stamps\n");
   const left = await readdir(buildContext.home.machines);
   assert.equal(
-    left.filter((name) => name.startsWith("vm-")),
+    left.filter((name) => name.startsWith("vm.")),
     [],
   );
 });
