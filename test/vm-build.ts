@@ -1,19 +1,22 @@
 /**
  * `npm run test:vm-build`: builds the whole image in the builder VM and in the sandbox with one stamp, and compares files
- * and times; then again after a change of proto, with the VM's build killed midway.
- * It uses the inputs and bases of the host's LIVELAB_HOME, and takes half an hour to an hour with an emulated VM.
+ * and times; then again after a change of proto, with the VM's build killed midway. First it makes the builder VM's root
+ * on a host that refuses namespaces, and compares it with the one that the sandbox makes.
+ * It uses the inputs and bases of the host's LIVELAB_HOME, and takes 45 min to 75 min with an emulated VM.
  */
-import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, symlink } from "node:fs/promises";
 import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 import { formatBytes, formatDuration } from "../base/format.js";
+import { isThere } from "../base/is-there.js";
 import { watchOutput } from "../base/lost-output.js";
 import { findProjectRoot } from "../base/project-root.js";
 import { runProgram } from "../base/run-program.js";
 import { TempDir } from "../base/temp-dir.js";
 import { table } from "../builder/release/describe.js";
 import type { OutputReport } from "../builder/release/outputs.js";
-import { linkHome } from "../fixtures/toy-stage.js";
+import { sha256Of } from "../fixtures/misbehaving-mirror.js";
+import { linkHome, sharedHome } from "../fixtures/toy-stage.js";
 import { checkedRun, copyProject, type MeasuredRun, measuredRun } from "./measured-run.js";
 import { useTestTools } from "./runner/test-tools.js";
 
@@ -68,6 +71,40 @@ async function compare(title: string, runs: Record<Kind, MeasuredRun>): Promise<
 }
 
 const build = (kind: Kind, ...more: string[]): string[] => [cli, "build", "-o", out(kind), ...more];
+
+/** Runs a command where no process may make mount namespaces, as in a container that forbids them. */
+const WITHOUT_NAMESPACES = [
+  ...["unshare", "--user", "--map-root-user", "sh", "-euc"],
+  'echo 0 >/proc/sys/user/max_mnt_namespaces; exec "$@"',
+  "sh",
+];
+
+/** Makes the builder VM's root in a home that shares only the inputs. @returns digests of its files */
+async function makeVmRoot(name: string, before: readonly string[]): Promise<Readonly<Record<string, string>>> {
+  const home = join(dir.path, name);
+  await mkdir(home);
+  await symlink(join(sharedHome(), "store"), join(home, "store"));
+  const args = [cli, "build", "--machine", "vm", "-o", join(dir.path, `out-${name}`), "preflight_check"];
+  const { status, durationMs } = await measuredRun(args, { LIVELAB_HOME: home }, undefined, before);
+  process.stdout.write(`${name}: the builder VM's root and its first stage took ${formatDuration(durationMs)}\n`);
+  claim(`${name}: the builder VM's root was made`, status === 0);
+  const digests: Record<string, string> = {};
+  for (const base of await readdir(join(home, "bases"))) {
+    for (const file of ["vmlinuz", "initrd", "root.squashfs"]) {
+      const path = join(home, "bases", base, file);
+      if (await isThere(path)) digests[`${base.slice(0, 12)}/${file}`] = sha256Of(await readFile(path)).hex;
+    }
+  }
+  claim(`${name}: the root has a kernel, an initramfs and a squashfs`, Object.keys(digests).length === 3);
+  return digests;
+}
+
+const inSandbox = await makeVmRoot("with-namespaces", []);
+const inRootVm = await makeVmRoot("without-namespaces", WITHOUT_NAMESPACES);
+for (const [file, digest] of Object.entries(inSandbox)) {
+  claim(`${file}: ${digest} in the sandbox, ${inRootVm[file]} in the root VM`, inRootVm[file] === digest);
+}
+
 await compare(`built with stamp ${STAMP}`, {
   sandbox: await checkedRun(build("sandbox", "--machine", "sandbox", "--stamp", STAMP), env("sandbox")),
   vm: await checkedRun(build("vm", "--machine", "vm", "--stamp", STAMP), env("vm")),
