@@ -58,22 +58,25 @@ export interface TarReader {
 export function readTar(wants: (path: string) => boolean): TarReader {
   const files: Promise<TarFile>[] = [];
   const contents = new Map<string, Promise<Buffer>>();
+  const add = (path: string, mode: number, content: Promise<Buffer>): void => {
+    files.push(content.then((bytes) => ({ kind: "file", path, mode, content: bytes })));
+  };
   const onReadEntry = (entry: ReadEntry): void => {
     const { type, mode = 0, linkpath = "" } = entry;
     const path = plainPath(entry.path);
-    if (path === "" || !wants(path)) return void entry.resume();
-    const addFile = (content: Promise<Buffer>): void =>
-      void files.push(content.then((bytes) => ({ kind: "file", path, mode, content: bytes })));
-    if (type === "File") {
+    const isWanted = path !== "" && wants(path);
+    if (isWanted && type === "File") {
       const content = entry.concat();
       contents.set(path, content);
-      return addFile(content);
+      add(path, mode, content);
+      return;
     }
     entry.resume();
+    if (!isWanted) return;
     const linked = contents.get(plainPath(linkpath));
     if (type === "Directory") files.push(Promise.resolve({ kind: "folder", path, mode }));
     else if (type === "SymbolicLink") files.push(Promise.resolve({ kind: "symlink", path, target: linkpath }));
-    else if (type === "Link" && linked !== undefined) addFile(linked);
+    else if (type === "Link" && linked !== undefined) add(path, mode, linked);
   };
   return { stream: list({ strict: true, onReadEntry }) as unknown as Writable, files: () => Promise.all(files) };
 }

@@ -11,7 +11,7 @@ import xz from "xz-decompress"; // CommonJS without named exports
 import { firstError } from "../../base/first-error.js";
 import { InputError } from "../builder-error.js";
 import { Draft } from "../home/draft.js";
-import { extractTar, readOne } from "../home/tar-stream.js";
+import { extractTar, readTar, type TarFile } from "../home/tar-stream.js";
 import { writeFailure } from "../home/write-failure.js";
 
 /** The compression of all packages of Debian (dpkg-deb(1) -Z). */
@@ -83,22 +83,37 @@ export async function extractFile(
   target: string,
   name?: string,
 ): Promise<void> {
-  const isMember = (path: string): boolean => (typeof member === "string" ? path === member : member.test(path));
-  const found = readOne(isMember);
-  await readTree(debPath, name, found.stream);
-  const content = found.content();
-  if (content === undefined) {
+  const isMember = (path: string): boolean =>
+    typeof member === "string" ? `./${path}` === member : member.test(`./${path}`);
+  const file = (await readDeb(debPath, isMember, name)).find(({ kind }) => kind === "file");
+  if (file?.kind !== "file") {
     throw new InputError("MALFORMED", `${labelOf(debPath, name)} has no file ${member}`, {
       hint: `list its files: dpkg -c ${debPath}`,
     });
   }
   try {
     await using draft = await Draft.begin(target);
-    await writeFile(draft.path, await content);
+    await writeFile(draft.path, file.content);
     await draft.commit();
   } catch (error) {
     throw writeFailure(target, error);
   }
+}
+
+/**
+ * Reads files of a .deb into memory.
+ * @param wants whether a file, by its path without "./" at the start, is wanted
+ * @param name name of the package in messages. @default its path alone
+ * @throws InputError as findDataMember()
+ */
+export async function readDeb(
+  debPath: string,
+  wants: (path: string) => boolean,
+  name?: string,
+): Promise<readonly TarFile[]> {
+  const reader = readTar(wants);
+  await readTree(debPath, name, reader.stream);
+  return reader.files();
 }
 
 /**

@@ -15,7 +15,7 @@ import { withDependencies } from "../../profile/dependencies.js";
 import { describeLockedFile, type Lock } from "../../profile/lock.js";
 import type { LockedDeb } from "../../profile/lock-set.js";
 import type { Store } from "../../store/store.js";
-import { readDebFiles } from "../deb-files.js";
+import { readDeb } from "../deb-archive.js";
 import { type CpioEntry, cpioArchive } from "./cpio-archive.js";
 import { kernelPackage } from "./locked-kernel.js";
 
@@ -35,7 +35,7 @@ export interface RootVmFiles {
 /** The packages whose programs vm-init.sh, serve-ssh.sh, make-base.sh and livelab itself run. */
 const PACKAGES = [
   ...["base-files", "coreutils", "dash", "hostname", "iproute2", "kmod", "mount", "openssh-server"],
-  ...["sed", "tar", "util-linux", "xz-utils", "zstd"],
+  ...["sed", "tar", "util-linux", "xz-utils"],
 ];
 /** Files that no program needs: a third of the packages. */
 const NOT_NEEDED = /^usr\/share\/(doc|info|locale|man)\//;
@@ -67,7 +67,7 @@ export async function writeRootVmFiles(
   folder: string,
 ): Promise<RootVmFiles> {
   const read = (deb: LockedDeb, wants: (path: string) => boolean): Promise<readonly TarFile[]> =>
-    readDebFiles(store.pathOf(deb.digest), wants, describeLockedFile(deb));
+    readDeb(store.pathOf(deb.digest), wants, describeLockedFile(deb));
   const kernelDeb = kernelPackage(lock);
   const ofKernel = await read(kernelDeb, (path) => KERNEL.test(path) || MODULES.test(path));
   const vmlinuz = ofKernel.find(({ path }) => KERNEL.test(path));
