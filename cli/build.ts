@@ -45,7 +45,7 @@ export function addBuildCommand(program: Command, context: CommandContext): void
     .addOption(qemuOption())
     .option(
       "--base <name|file>",
-      `make the VM's root from this cloud image: ${pinnedCloudImages.map(({ name }) => name).join(", ")}, or a file (default: in the sandbox)`,
+      `make the VM's root from this cloud image: ${pinnedCloudImages.map(({ name }) => name).join(", ")}, or a file (default: in the sandbox, or in a VM of locked packages)`,
     )
     .option("--base-digest <digest>", "digest of the --base file: sha256:... or sha512:...")
     .addOption(

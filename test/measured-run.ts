@@ -51,7 +51,7 @@ export async function checkedRun(args: readonly string[], env: Readonly<Record<s
 /** Copies the parts of the project that a build needs to another folder, where a proto file can be changed. */
 export async function copyProject(root: string, target: string): Promise<void> {
   await mkdir(target);
-  for (const part of ["package.json", "builder", "proto", "harness", "vm", "fixtures", "dist"]) {
+  for (const part of ["package.json", "setup", "builder", "proto", "harness", "vm", "fixtures", "dist"]) {
     await cp(join(root, part), join(target, part), { recursive: true, verbatimSymlinks: true });
   }
   await symlink(join(root, "node_modules"), join(target, "node_modules"));

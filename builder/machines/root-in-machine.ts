@@ -32,7 +32,7 @@ export interface RootRequest {
   readonly signal: AbortSignal;
 }
 
-/** Time limit in milliseconds with KVM; emulated it took 4 min at a scale of 6 (measured). */
+/** Time limit in milliseconds with KVM; emulated it took 5 min at a scale of 6, beside other work (measured). */
 const LIMIT_MS = 180_000;
 /** Folder in the machine for the packages and the root. It must exist, with 600 MB of space. */
 export const ROOT_FOLDER = "/var/lib/livelab";

@@ -57,7 +57,9 @@ install -D -m 755 "$FILES/builder/machines/vm/vm-init.sh" /usr/lib/livelab/init
 install -m 755 "$FILES/builder/channel/serve-ssh.sh" /usr/lib/livelab/serve-ssh.sh
 
 cd /
-rm -rf "$work" /var/lib/apt/lists/* /var/cache/apt/* /var/log/* /etc/hostid
+# ldconfig's cache contains inode numbers. Only the sandbox has made /data.
+rm -rf "$work" /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/aux-cache /var/log/* /etc/hostid
+mkdir -p /data
 : >/etc/apt/sources.list
 # A bind mount of the root excludes the file systems that are mounted below it.
 mkdir -p /mnt/root

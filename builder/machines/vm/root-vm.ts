@@ -32,7 +32,7 @@ export interface RootVmOptions {
 }
 
 const TITLE = "the root VM";
-/** Size of the swap disk and of the file system in memory. Compiling ZFS needs 1.5 GiB of files. */
+/** Size of the swap disk, and limit of the file system in memory, in bytes. Both take only the space of what is written. */
 const SCRATCH_BYTES = 8 * 2 ** 30;
 const SET_UP = [
   "modprobe virtio_blk",

@@ -48,7 +48,7 @@ export interface VmStagesOptions {
   readonly home: LivelabHome;
   readonly store: Store;
   readonly lock: Lock;
-  /** The sandbox, which makes the packages base. */
+  /** The sandbox, which makes the packages base if the host allows it. */
   readonly sandbox: BuilderMachines;
   /** A cloud image that makes the packages base instead of the sandbox. */
   readonly cloudBase: CloudImageSource | undefined;
