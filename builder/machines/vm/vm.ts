@@ -29,7 +29,7 @@ import { Draft } from "../../home/draft.js";
 import type { LivelabHome } from "../../home/home.js";
 import { savedStates } from "../../home/sweep.js";
 import { digestOf } from "../../profile/digest.js";
-import type { BuilderMachine } from "../builder-machine.js";
+import type { BuilderMachine, CopiedFile } from "../builder-machine.js";
 import { copyOverDisk, OUTBOX_BYTES } from "../copy-out.js";
 import { makeVmKeys, OUTBOX_INSIDE, readVmKeys, type VmParts, vmSpec } from "./vm-spec.js";
 
@@ -240,7 +240,7 @@ export class BuilderVm implements BuilderMachine {
     return "still runs, but does not respond";
   }
 
-  copyOut(folder: string, target: string, signal: AbortSignal): Promise<void> {
+  copyOut(folder: string, target: string, signal: AbortSignal): Promise<readonly CopiedFile[]> {
     return copyOverDisk(this.ssh, { path: this.#outbox, inside: OUTBOX_INSIDE }, folder, target, signal);
   }
 
