@@ -3,16 +3,14 @@ import { join, resolve } from "node:path";
 import { UsageError } from "../base/livelab-error.js";
 import { checkCheckout } from "../builder/checkout/checkout.js";
 import { stampOf } from "../builder/profile/stamp.js";
-import { bootImage } from "../harness/boot/boot.js";
-import { type CommandLineBootOptions, commandLineOptions } from "../harness/boot/boot-options.js";
-import { formatBootReport } from "../harness/boot/boot-report.js";
 import { milestoneNames } from "../harness/boot/milestones.js";
+import { bootAndPrint } from "./boot-and-print.js";
 import { buildLatest } from "./build-latest.js";
 import type { CommandContext } from "./command-context.js";
 import type { Command } from "./commander.js";
 import { exitStatus } from "./exit-status.js";
 import { helpExamples } from "./help-examples.js";
-import { declaredOption, qemuOption } from "./options.js";
+import { addBootOptions, qemuOption } from "./options.js";
 
 /** Options of the command, and by attribute name those of the boot. */
 interface Values extends Readonly<Record<string, unknown>> {
@@ -22,13 +20,11 @@ interface Values extends Readonly<Record<string, unknown>> {
 }
 
 export function addBootCommand(program: Command, context: CommandContext): void {
-  const { projectRoot, print, progress, signal, findLoaders } = context;
   const command = program
     .command("boot")
     .summary("boot a platform image through iPXE or from its media, and report every milestone")
     .argument("[image]", "folder with vmlinuz, initrd and filesystem.squashfs", context.latestImage);
-  const declared = commandLineOptions.map(([name, option]) => [name, declaredOption(option)] as const);
-  for (const [, option] of declared) command.addOption(option);
+  const givenOf = addBootOptions(command);
   command
     .addOption(qemuOption())
     .option("--build", "build what boots first, as `livelab build --for boot`, and boot that; without [image]")
@@ -39,25 +35,17 @@ export function addBootCommand(program: Command, context: CommandContext): void 
     .option("--report <dir>", "folder for the boot's report and logs (default: out/reports/boot-<time>)")
     .addHelpText("after", HELP)
     .action(async (imageDir: string, values: Values) => {
-      await checkCheckout(projectRoot);
+      await checkCheckout(context.projectRoot);
       await context.readyTools();
-      const given: CommandLineBootOptions = Object.fromEntries(
-        declared.map(([name, option]) => [name, values[option.attributeName()]]),
-      );
+      const given = givenOf(values);
       if (values.build) {
         if (command.args.length > 0) throw imageWithBuild();
         await buildLatest(context, given.medium === "ipxe" ? "boot" : "all");
       }
       const reportDir = resolve(values.report ?? join(context.outRoot, "reports", `boot-${stampOf(new Date())}`));
-      const stateDir = (await context.openHome()).root;
       const terminal = values.interactive ? { stdin: process.stdin, stdout: process.stdout } : undefined;
-      const report = await bootImage(
-        { ...given, imageDir, reportDir, stateDir, findLoaders },
-        { signal, progress, terminal },
-      );
-      for (const each of report.commands) print(`$ ${each.command}\n${each.stdout.trimEnd()}`);
-      print(formatBootReport(report, reportDir));
-      if (report.verdict.outcome !== "passed") process.exitCode = exitStatus.expectation;
+      const passed = await bootAndPrint(context, { given, imageDir, reportDir, terminal });
+      if (!passed) process.exitCode = exitStatus.expectation;
     });
 }
 

@@ -37,6 +37,8 @@ export interface CommandContext {
   readyTools(): Promise<void>;
   /** Finds the folder of the iPXE that firmware loads; see MediumOptions. The tools must be ready. */
   findLoaders(): Promise<string>;
+  /** The same for a part of the command, which ends when `signal` is aborted. */
+  withSignal(signal: AbortSignal): CommandContext;
 }
 
 export type MoreBuildContextOptions = Pick<
@@ -44,10 +46,13 @@ export type MoreBuildContextOptions = Pick<
   "accelerator" | "cloudBase" | "compression" | "absentSets"
 >;
 
-export function createCommandContext(signal: AbortSignal): CommandContext {
+/** @param progress @default lines on stderr, redrawn on a terminal */
+export function createCommandContext(
+  signal: AbortSignal,
+  progress: Progress = createProgress(process.stderr, { now: Date.now, env: process.env }),
+): CommandContext {
   const projectRoot = findProjectRoot();
   const outRoot = join(projectRoot, "out");
-  const progress = createProgress(process.stderr, { now: Date.now, env: process.env });
   const homeRoot = (): string => homeFolder(process.env);
   let tools: Promise<void> | undefined;
   const readyTools = async (): Promise<void> => {
@@ -87,6 +92,7 @@ export function createCommandContext(signal: AbortSignal): CommandContext {
         hint: "unset LIVELAB_TOOLS, so that livelab unpacks its own programs",
       });
     },
+    withSignal: (other) => createCommandContext(other, progress),
   };
   return context;
 }

@@ -1,8 +1,13 @@
 /** Options that several commands share. */
 import { parseCount } from "../base/parse-count.js";
 import { defaultProfileName, profileNames } from "../builder/profile/profiles.js";
-import { bootOptions, type CommandLineOption } from "../harness/boot/boot-options.js";
-import { Option } from "./commander.js";
+import {
+  bootOptions,
+  type CommandLineBootOptions,
+  type CommandLineOption,
+  commandLineOptions,
+} from "../harness/boot/boot-options.js";
+import { type Command, Option } from "./commander.js";
 
 export const profileOption = (): Option =>
   new Option("-p, --profile <name>", "profile of the image").choices(profileNames).default(defaultProfileName);
@@ -26,6 +31,16 @@ export const qemuOption = (): Option =>
 export function countOption(flags: string, description: string, least: number): Option {
   const option = new Option(flags, description);
   return option.argParser((text): number => parseCount(option.long ?? flags, text, least));
+}
+
+/** Adds all options of a boot to a command. @returns finds them in the command's values, by attribute name */
+export function addBootOptions(command: Command): (values: object) => CommandLineBootOptions {
+  const declared = commandLineOptions.map(([name, option]) => [name, declaredOption(option)] as const);
+  for (const [, option] of declared) command.addOption(option);
+  return (values) => {
+    const byAttribute = new Map<string, unknown>(Object.entries(values));
+    return Object.fromEntries(declared.map(([name, option]) => [name, byAttribute.get(option.attributeName())]));
+  };
 }
 
 /** Makes the option of a boot. Its value is the user's text; an invalid text throws the UsageError of the declaration. */

@@ -16,6 +16,7 @@ import { addSourcesCommand } from "./sources.js";
 import { addStagesCommand } from "./stages.js";
 import { addTestCommand } from "./test.js";
 import { addVerifyCommand } from "./verify.js";
+import { addWatchCommand } from "./watch.js";
 
 /** The order is that of `livelab --help`. */
 const commands: readonly ((program: Command, context: CommandContext) => void)[] = [
@@ -27,6 +28,7 @@ const commands: readonly ((program: Command, context: CommandContext) => void)[]
   addInputsCommand,
   addBootCommand,
   addTestCommand,
+  addWatchCommand,
   addVerifyCommand,
   addCompareCommand,
   addSourcesCommand,

@@ -8,7 +8,7 @@ import { formatTestReport } from "../harness/reports/text-report.js";
 import { writeTestReport } from "../harness/reports/write-test-report.js";
 import { isHostsFault } from "../harness/scenarios/broken-by-host.js";
 import { chooseScenarios, describeScenarios } from "../harness/scenarios/choose-scenarios.js";
-import type { Scenario } from "../harness/scenarios/scenario.js";
+import { bootsMedium } from "../harness/scenarios/scenario.js";
 import { runScenarios, type ScenarioRunOptions } from "../harness/scenarios/scenario-run.js";
 import { allScenarios } from "../test/scenarios/all-scenarios.js";
 import { buildLatest } from "./build-latest.js";
@@ -65,9 +65,6 @@ export function addTestCommand(program: Command, context: CommandContext): void 
       if (!report.ok) process.exitCode = isHostsFault(report) ? exitStatus.host : exitStatus.expectation;
     });
 }
-
-const bootsMedium = ({ boots }: Scenario): boolean =>
-  boots.some(({ fixtures: { medium = "ipxe" } }) => medium !== "ipxe");
 
 /** Builds out/latest if it does not exist, or lacks outputs of the purpose. */
 async function readyImage(context: CommandContext, purpose: Purpose): Promise<string> {

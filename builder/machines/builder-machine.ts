@@ -16,6 +16,15 @@ export const NO_RELEASE = "19700101T000000Z";
 /** Folder of a release in a machine. */
 export const releaseInside = (stamp: string): string => `/data/debian-live/${stamp}`;
 
+/** A file that a machine copied to the host. */
+export interface CopiedFile {
+  /** Path relative to the copied folder. */
+  readonly path: string;
+  readonly bytes: number;
+  /** SHA-256 of the copied bytes, in hexadecimal. */
+  readonly sha256: string;
+}
+
 export interface BuilderMachine extends AsyncDisposable {
   readonly ssh: SshConnection;
   /** Why the connection was lost, as words that follow "the machine". Call it only after the connection was lost. */
@@ -24,9 +33,10 @@ export interface BuilderMachine extends AsyncDisposable {
   hostFailure?(): Promise<LivelabError | undefined>;
   /**
    * Copies the regular files of a folder in the machine and of its subfolders to an existing folder of the host.
+   * @returns the copied files, in any order
    * @throws StageError STAGE_OUTPUT if they cannot be read; BuilderError MACHINE_DIED; errors of the host, e.g. ENOSPC
    */
-  copyOut(folder: string, target: string, signal: AbortSignal): Promise<void>;
+  copyOut(folder: string, target: string, signal: AbortSignal): Promise<readonly CopiedFile[]>;
 }
 
 /** A machine for one stage. The files that the stage writes are discarded unless they are committed. */

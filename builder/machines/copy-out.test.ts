@@ -63,7 +63,12 @@ test("copyOverDisk copies files of any size, empty files, and names with any cha
     ["line\nbreak 'and\" quotes", 100_000],
   ];
   for (const [name, bytes] of sizes) await writeFile(join(source, name), randomBytes(bytes));
-  await copyOverDisk(here, disk, source, target, never);
+  const copied = await copyOverDisk(here, disk, source, target, never);
+  assert.is(copied.length, sizes.length);
+  for (const { path, bytes, sha256 } of copied) {
+    assert.is(bytes, new Map(sizes).get(path), path);
+    assert.is(sha256, await digestOf(join(source, path)), path);
+  }
   for (const [name, bytes] of sizes) {
     assert.is((await stat(join(target, name))).size, bytes, name);
     assert.is(await digestOf(join(target, name)), await digestOf(join(source, name)), name);
@@ -74,7 +79,7 @@ test("copyOverDisk copies files of any size, empty files, and names with any cha
 test("copyOverDisk refuses file names that lead outside the target folder", async () => {
   await using dir = await TempDir.create("copy-out");
   const { target, disk } = await makePlace(dir.path);
-  for (const line of ["1 ../outside", "1 sub/../../outside", "1 ", "no number"]) {
+  for (const line of ["1 2 ../outside", "1 2 sub/../../outside", "1 2 ", "1 no-number x", "no number"]) {
     const liar: Shell = {
       exec: async () => ({ status: 0, killedBy: undefined, stdout: Buffer.from(`${line}\0`), stderr: "" }),
     };

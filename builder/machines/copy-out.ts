@@ -1,19 +1,22 @@
 /**
  * Copies the files of a folder in a builder machine to the host: as one tar stream through SSH, or over a disk that both
- * can access. The VM uses the disk: an emulated processor encrypts 30 MB/s, but writes 250 MB/s to a disk.
+ * can access. The sandbox's files are on the host already: sandbox/copy-layers.ts. The VM uses the disk: an emulated processor encrypts 30 MB/s, but writes 250 MB/s to a disk.
  */
+import { createHash, type Hash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
 import { finished, pipeline } from "node:stream/promises";
 import { quoteWord } from "../../base/command-line.js";
 import { StageError } from "../builder-error.js";
 import type { SshConnection } from "../channel/ssh-connection.js";
 import { extractTar } from "../home/tar-stream.js";
+import type { CopiedFile } from "./builder-machine.js";
 
 type Shell = Pick<SshConnection, "exec">;
 
-/** Copies a folder as one tar stream through SSH. Implements BuilderMachine.copyOut. */
+/** Copies a folder as one tar stream through SSH. */
 export async function copyOverSsh(ssh: Shell, folder: string, target: string, signal: AbortSignal): Promise<void> {
   const unpack = extractTar(target);
   const unpacked = finished(unpack);
@@ -32,8 +35,9 @@ const PIECE_BYTES = BLOCKS * BLOCK_BYTES;
 export const OUTBOX_BYTES = 2 * PIECE_BYTES;
 
 interface Piece {
-  /** Path of the file, relative to the folder. */
-  readonly path: string;
+  readonly file: ListedFile;
+  /** Of the file's bytes that were copied so far. */
+  readonly hash: Hash;
   /** Offset of the piece in the file, in bytes. */
   readonly start: number;
   readonly bytes: number;
@@ -50,8 +54,8 @@ export async function copyOverDisk(
   folder: string,
   target: string,
   signal: AbortSignal,
-): Promise<void> {
-  const send = async ({ path, start, bytes }: Piece, half: number): Promise<void> => {
+): Promise<CopiedFile[]> {
+  const send = async ({ file: { path }, start, bytes }: Piece, half: number): Promise<void> => {
     if (bytes === 0) return;
     // oflag=direct bypasses the machine's cache and needs whole blocks: conv=sync pads the last one, receive() skips the pad.
     const sent = await ssh.exec(
@@ -61,22 +65,31 @@ export async function copyOverDisk(
     );
     if (sent.status !== 0) throw unreadable(folder, sent.stderr);
   };
-  const receive = async ({ path, start, bytes }: Piece, half: number): Promise<void> => {
-    const file = join(target, path);
-    await mkdir(dirname(file), { recursive: true });
+  const receive = async ({ file, hash, start, bytes }: Piece, half: number): Promise<void> => {
+    const copy = join(target, file.path);
+    await mkdir(dirname(copy), { recursive: true });
     const from = half * PIECE_BYTES;
     // "end" is the last byte, inclusive, so it cannot express an empty range.
     const source =
       bytes === 0
-        ? []
+        ? Readable.from([])
         : createReadStream(disk.path, { start: from, end: from + bytes - 1, highWaterMark: BLOCK_BYTES });
-    await pipeline(source, createWriteStream(file, { flags: start === 0 ? "w" : "a" }), { signal }).catch((error) => {
-      signal.throwIfAborted(); // pipeline() would throw its own AbortError instead of the reason
-      throw error;
-    });
+    async function* hashed(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+      for await (const chunk of chunks) {
+        hash.update(chunk);
+        yield chunk;
+      }
+    }
+    await pipeline(source, hashed, createWriteStream(copy, { flags: start === 0 ? "w" : "a" }), { signal }).catch(
+      (error) => {
+        signal.throwIfAborted(); // pipeline() would throw its own AbortError instead of the reason
+        throw error;
+      },
+    );
   };
 
-  const pieces = await listPieces(ssh, folder, signal);
+  const files = (await listFiles(ssh, folder, signal)).map((file) => ({ file, hash: createHash("sha256") }));
+  const pieces = files.flatMap(piecesOf);
   let sending = pieces[0] && send(pieces[0], 0);
   for (const [index, piece] of pieces.entries()) {
     await sending;
@@ -85,25 +98,40 @@ export async function copyOverDisk(
     sending?.catch(() => undefined); // the next round reports it, unless this one fails
     await receive(piece, index % 2);
   }
+  return files.map(({ file: { path, bytes }, hash }) => ({ path, bytes, sha256: hash.digest("hex") }));
 }
 
-async function listPieces(ssh: Shell, folder: string, signal: AbortSignal): Promise<Piece[]> {
-  const { status, stdout, stderr } = await ssh.exec(`find ${quoteWord(folder)} -type f -printf '%s %P\\0'`, { signal });
+function piecesOf({ file, hash }: Pick<Piece, "file" | "hash">): Piece[] {
+  return Array.from({ length: Math.max(1, Math.ceil(file.bytes / PIECE_BYTES)) }, (_, index) => {
+    const start = index * PIECE_BYTES;
+    return { file, hash, start, bytes: Math.min(PIECE_BYTES, file.bytes - start) };
+  });
+}
+
+/** A regular file in a machine. */
+export interface ListedFile {
+  /** Path relative to the listed folder; it never leads out of it. */
+  readonly path: string;
+  readonly bytes: number;
+  /** Number of its inode, in decimal: it may be larger than a number can express. */
+  readonly inode: string;
+}
+
+/** Lists the regular files below a folder of a machine. @throws StageError STAGE_OUTPUT */
+export async function listFiles(ssh: Shell, folder: string, signal: AbortSignal): Promise<ListedFile[]> {
+  const command = `find ${quoteWord(folder)} -type f -printf '%s %i %P\\0'`;
+  const { status, stdout, stderr } = await ssh.exec(command, { signal });
   if (status !== 0) throw unreadable(folder, stderr);
   return stdout
     .toString()
     .split("\0")
     .slice(0, -1)
-    .flatMap((line) => {
-      const [, size, path] = /^(\d+) (.+)$/s.exec(line) ?? [];
+    .map((line) => {
+      const [, size, inode, path] = /^(\d+) (\d+) (.+)$/s.exec(line) ?? [];
       // The machine chooses the paths. Refuse any path outside the target.
-      if (path === undefined || path.split("/").includes(".."))
+      if (inode === undefined || path === undefined || path.split("/").includes(".."))
         throw unreadable(folder, `unexpected file name "${line}"`);
-      const count = Math.max(1, Math.ceil(Number(size) / PIECE_BYTES));
-      return Array.from({ length: count }, (_, index): Piece => {
-        const start = index * PIECE_BYTES;
-        return { path, start, bytes: Math.min(PIECE_BYTES, Number(size) - start) };
-      });
+      return { path, bytes: Number(size), inode };
     });
 }
 

@@ -1,4 +1,15 @@
 # shellcheck shell=sh
+# sha256_lines: prints a line "DIGEST  ./PATH" or "DIGEST *./PATH" for each path of standard input, which end in NUL.
+# OpenSSL uses the processor's instructions for SHA-256, and takes a fifth of the time then; without them, as in an emulated
+# machine, it takes twice the time of sha256sum (measured).
+sha256_lines() {
+  if grep -q -w sha_ni /proc/cpuinfo && command -v openssl >/dev/null; then
+    xargs -0 -r openssl sha256 -r
+  else
+    xargs -0 -r sha256sum -z -- | tr '\0' '\n' # -z prints names unchanged; without it sha256sum escapes some
+  fi
+}
+
 # mtree FOLDER [NAME...]: describes a tree on standard output in mtree(5) form, one line per path, sorted by bytes: type,
 # mode, owner and, for files, size and SHA-256. It omits the content of the top folders NAME, like
 # `mksquashfs -e 'NAME/*'`. The number of processes does not depend on the number of files, because each process costs
@@ -18,9 +29,8 @@ mtree() {
 
   # The first "//" separates path and target, because a path below the tree never contains "//".
   find "$tree" "$@" -printf 'entry %y %m %U %G %s %P//%l\n' >"$SCRATCH/mtree.entries"
-  # -z prints names unchanged; without it sha256sum escapes some.
-  find "$tree" "$@" -type f -printf '%P\0' | (cd "$tree" && xargs -0 -r sha256sum -z --) | tr '\0' '\n' |
-    sed 's/^/digest /' >"$SCRATCH/mtree.digests"
+  find "$tree" "$@" -type f -printf './%P\0' | (cd "$tree" && sha256_lines) |
+    sed 's|^|digest |; s| [ *]\./|  |' >"$SCRATCH/mtree.digests"
   awk '
     BEGIN {
       for (i = 1; i < 256; i++) code[sprintf("%c", i)] = i

@@ -107,3 +107,7 @@ export const consoleNeverSays = (title: string, pattern: RegExp): Claim<SeenCn> 
 
 /** Whether the image's early boot wrote the line. */
 const isOurs = (line: string): boolean => line.startsWith("triton: ");
+
+/** Whether a boot of the scenario needs a boot medium: the ISO or the USB image. */
+export const bootsMedium = ({ boots }: Scenario): boolean =>
+  boots.some(({ fixtures: { medium = "ipxe" } }) => medium !== "ipxe");

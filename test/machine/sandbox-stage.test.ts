@@ -1,14 +1,16 @@
 /** Stages in the real sandbox: what they see, what they may not do, and how their failures are reported. */
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { LivelabError } from "../../base/livelab-error.js";
+import { silentStep } from "../../base/progress/progress.js";
 import { findProjectRoot } from "../../base/project-root.js";
 import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import type { BuildContext } from "../../builder/build-context.js";
 import { failedLayerFolder } from "../../builder/home/home.js";
+import { releaseInside } from "../../builder/machines/builder-machine.js";
 import { openToyRelease, readySharedHome, runToyStages, sharedHome, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
 import { needsRoot, testUnless } from "../runner/skip-test.js";
@@ -31,6 +33,54 @@ test("each stage sees the files of earlier stages, and writes its own layer", as
   );
   assert.is(seen.stdout.toString(), `${TOY_STAMP}\nmore\n`);
   assert.is(await readFile(layerFile(buildContext, "toy_write", "stamps"), "utf8"), `${TOY_STAMP}\n`);
+});
+
+/** Commands that make two layers: the second hides, replaces and changes files of the first. */
+const LAYERS = {
+  one: "mkdir -p image/folder image/gone && cd image && echo 1 >kept && echo 1 >changed && echo 1 >removed && echo 1 >mode && echo 1 >folder/old && echo 1 >gone/old",
+  two: "cd image && echo 2 >>changed && rm removed && chmod 600 mode && rm -r gone folder && mkdir folder && echo 2 >folder/new && echo 2 >added",
+};
+
+test("files of a release are copied from its layers on the host, as the machine shows them", async () => {
+  await using toy = await openToyRelease("copy-layers");
+  const { machines } = toy.context;
+  const release = releaseInside(TOY_STAMP);
+  const { signal } = new AbortController();
+  const below: string[] = [];
+  for (const [key, command] of Object.entries(LAYERS)) {
+    await using machine = await machines.begin({ stamp: TOY_STAMP, stage: key, key, below: [...below] }, silentStep);
+    const made = await machine.ssh.exec(`cd ${release} && ${command}`);
+    assert.is(made.status, 0, made.stderr);
+    await machine.commit({ stage: key, durationMs: 0 });
+    below.push(key);
+  }
+
+  await using machine = await machines.show({ stamp: TOY_STAMP, stages: below });
+  const exec = machine.ssh.exec.bind(machine.ssh);
+  const commands: string[] = [];
+  machine.ssh.exec = (command, options) => {
+    commands.push(command);
+    return exec(command, options);
+  };
+  /** Copies a folder. @returns whether its bytes passed the machine */
+  const copy = async (folder: string): Promise<boolean> => {
+    await using dir = await TempDir.create("copied");
+    commands.length = 0;
+    const copied = await machine.copyOut(folder, dir.path, signal);
+    const throughSsh = commands.some((command) => command.startsWith("tar "));
+    const sums = `find . -type f -exec sha256sum {} + | sort`;
+    const shown = await exec(`cd ${folder} && ${sums}`);
+    const lines = shown.stdout.toString().trimEnd().split("\n");
+    const { stdout } = await runProgram("sh", ["-c", sums], { cwd: dir.path });
+    assert.equal(stdout.trimEnd().split("\n"), lines);
+    assert.equal(copied.map(({ path, sha256 }) => `${sha256}  ./${path}`).sort(), lines.sort());
+    for (const { path, bytes } of copied) assert.is((await stat(join(dir.path, path))).size, bytes, path);
+    return throughSsh;
+  };
+  assert.is(await copy(`${release}/image`), false);
+  await exec(`echo 3 >>${release}/image/kept; mkdir -p /run/image; echo 4 >/run/image/other`);
+  assert.is(await copy(`${release}/image`), true, "a lower file that was changed since");
+  assert.is(await copy("/run/image"), true, "a folder outside the release");
 });
 
 test("a machine has only a loopback network, and no access to the host's files", async () => {

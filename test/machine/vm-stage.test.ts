@@ -83,12 +83,17 @@ test("files of stages are copied out through a disk; a missing folder is reporte
     `mkdir -p "/run/it's/sub" && cd "/run/it's" && head -c 150000001 /dev/urandom >sub/bulk && : >empty && sha256sum sub/bulk`,
   );
   assert.is(made.status, 0, made.stderr);
-  await machine.copyOut("/run/it's", dir.path, signal);
+  const copied = await machine.copyOut("/run/it's", dir.path, signal);
   assert.equal((await readdir(dir.path)).sort(), ["empty", "sub"]);
   assert.is((await stat(join(dir.path, "empty"))).size, 0);
   const hash = createHash("sha256");
   await pipeline(createReadStream(join(dir.path, "sub/bulk")), hash);
-  assert.is(made.stdout.toString(), `${hash.digest("hex")}  sub/bulk\n`);
+  const sha256 = hash.digest("hex");
+  assert.is(made.stdout.toString(), `${sha256}  sub/bulk\n`);
+  assert.equal(
+    copied.find(({ path }) => path === "sub/bulk"),
+    { path: "sub/bulk", bytes: 150_000_001, sha256 },
+  );
   const absent = await failureOf(machine.copyOut("/run/nothing", dir.path, signal));
   assert.is(absent.code, "STAGE_OUTPUT");
   assert.match(absent.message, /^cannot copy \/run\/nothing out of the builder machine: find: .*nothing/);

@@ -1,5 +1,6 @@
 /** Stages in the sandbox: each stage runs in its own namespaces, and overlayfs collects the files that it writes in a layer. */
 import { readdir } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { isThere } from "../../../base/is-there.js";
 import { BuilderError } from "../../builder-error.js";
 import { SshError } from "../../channel/ssh-connection.js";
@@ -7,16 +8,19 @@ import { failedLayerFolder } from "../../home/home.js";
 import { isKeyName } from "../../home/key-name.js";
 import { removeTree } from "../../home/remove-tree.js";
 import { type BaseRequest, baseKey, ensureBase } from "../base.js";
-import type {
-  BuilderMachine,
-  BuilderMachines,
-  KeptRelease,
-  ReleaseView,
-  StageMachine,
-  StagePlace,
-  StageResult,
+import {
+  type BuilderMachine,
+  type BuilderMachines,
+  type CopiedFile,
+  type KeptRelease,
+  type ReleaseView,
+  releaseInside,
+  type StageMachine,
+  type StagePlace,
+  type StageResult,
 } from "../builder-machine.js";
-import { copyOverSsh } from "../copy-out.js";
+import { copyOverSsh, listFiles } from "../copy-out.js";
+import { copyFound, findInLayers } from "./copy-layers.js";
 import { LayerStore } from "./layers.js";
 import { assertNamespaces } from "./namespace-check.js";
 import { Sandbox } from "./sandbox.js";
@@ -64,7 +68,7 @@ export class SandboxStages implements BuilderMachines {
       throw error;
     });
     return {
-      ...inside(machine),
+      ...inside(machine, stamp),
       commit: async (info) => {
         await machine[Symbol.asyncDispose]();
         await layer.commit(info);
@@ -85,7 +89,7 @@ export class SandboxStages implements BuilderMachines {
     const left = failedLayerFolder(this.#options.home, stamp);
     if (failed !== undefined && (await isThere(left))) lower.push(left);
     const machine = await this.#start(stamp, lower);
-    return { ...inside(machine), [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose]() };
+    return { ...inside(machine, stamp), [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose]() };
   }
 
   async collectGarbage(kept: readonly KeptRelease[]): Promise<number> {
@@ -123,12 +127,27 @@ export class SandboxStages implements BuilderMachines {
 
 const WHY_LOST = "ended unexpectedly (possibly out of memory)";
 
-const inside = ({ ssh }: Sandbox): Omit<BuilderMachine, typeof Symbol.asyncDispose> => ({
-  ssh,
+const inside = (machine: Sandbox, stamp: string): Omit<BuilderMachine, typeof Symbol.asyncDispose> => ({
+  ssh: machine.ssh,
   whyLost: async () => WHY_LOST,
   copyOut: (folder, target, signal) =>
-    copyOverSsh(ssh, folder, target, signal).catch((error) => {
+    copyOut(machine, { release: releaseInside(stamp), folder, target }, signal).catch((error) => {
       if (!(error instanceof SshError)) throw error;
       throw new BuilderError("MACHINE_DIED", `the builder machine ${WHY_LOST} (${error.message})`, { cause: error });
     }),
 });
+
+/** Copies from the layers on the host; through SSH if a file is not found in them. */
+async function copyOut(
+  { ssh, layers }: Sandbox,
+  { release, folder, target }: Readonly<Record<"release" | "folder" | "target", string>>,
+  signal: AbortSignal,
+): Promise<readonly CopiedFile[]> {
+  const files = await listFiles(ssh, folder, signal);
+  const inLayers = relative(release, folder);
+  const found = inLayers.startsWith("..") ? undefined : await findInLayers(files, inLayers, layers);
+  if (found !== undefined) return copyFound(found, target, signal);
+  await copyOverSsh(ssh, folder, target, signal);
+  const copies = files.map(({ path, bytes }) => ({ path, bytes, source: join(target, path) }));
+  return copyFound(copies, undefined, signal);
+}

@@ -36,10 +36,13 @@ export interface SandboxOptions {
 
 export class Sandbox implements AsyncDisposable {
   readonly ssh: SshConnection;
+  /** Folders of the release's layers on the host, the topmost first. The first receives the writes. */
+  readonly layers: readonly string[];
   readonly #resources: DisposableStack;
 
-  private constructor(ssh: SshConnection, resources: DisposableStack) {
+  private constructor(ssh: SshConnection, layers: readonly string[], resources: DisposableStack) {
     this.ssh = ssh;
+    this.layers = layers;
     this.#resources = resources;
   }
 
@@ -57,12 +60,10 @@ export class Sandbox implements AsyncDisposable {
       { lower: [options.base], upper: within("upper"), work: within("work") },
       asRoot,
     );
+    const writable = release.writable ?? { upper: within("discarded"), work: within("discarded-work") };
     await layOutOverlay(
       within("release-overlay"),
-      {
-        lower: [...release.lower, within("empty")],
-        ...(release.writable ?? { upper: within("discarded"), work: within("discarded-work") }),
-      },
+      { lower: [...release.lower, within("empty")], upper: writable.upper, work: writable.work },
       asRoot,
     );
 
@@ -91,7 +92,7 @@ export class Sandbox implements AsyncDisposable {
           ...(signal === undefined ? {} : { signal }),
         }),
       );
-      return new Sandbox(ssh, cleanup.move());
+      return new Sandbox(ssh, [writable.upper, ...release.lower], cleanup.move());
     } catch (error) {
       signal?.throwIfAborted();
       // The shell's messages explain more than a failed handshake.

@@ -19,7 +19,7 @@ import { SSHD_CONFIG } from "../../channel/sshd-config.js";
 import { Draft } from "../../home/draft.js";
 import { savedStates } from "../../home/sweep.js";
 import { digestOf } from "../../profile/digest.js";
-import type { BuilderMachine } from "../builder-machine.js";
+import type { BuilderMachine, CopiedFile } from "../builder-machine.js";
 import { copyOverDisk, OUTBOX_BYTES } from "../copy-out.js";
 import { Guest, type GuestOptions, isGuestFailure, notStarted } from "./guest.js";
 import { makeVmKeys, OUTBOX_INSIDE, type VmParts, vmSpec } from "./vm-spec.js";
@@ -130,7 +130,7 @@ export class BuilderVm implements BuilderMachine {
     return this.#guest.explain(error, hint);
   }
 
-  copyOut(folder: string, target: string, signal: AbortSignal): Promise<void> {
+  copyOut(folder: string, target: string, signal: AbortSignal): Promise<readonly CopiedFile[]> {
     const outbox = { path: outboxPath(this.#guest.workDir), inside: OUTBOX_INSIDE };
     return copyOverDisk(this.ssh, outbox, folder, target, signal);
   }
