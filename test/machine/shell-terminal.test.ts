@@ -1,18 +1,17 @@
 /** `livelab shell` on a real terminal, typed into a person's own shell, with keys, pastes, stops and a window that closes. */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { DisposableStack } from "../../base/disposable-stack.js";
-import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { openHome } from "../../builder/home/home.js";
 import { saveRelease } from "../../builder/release/release.js";
-import { Terminal, terminalLack } from "../../fixtures/terminal.js";
+import { terminalLack } from "../../fixtures/terminal.js";
 import { linkHome, TOY_STAMP } from "../../fixtures/toy-stage.js";
+import { SLEEP, sendSignal, UserShell } from "../../fixtures/user-shell.js";
 import { within } from "../../fixtures/vm-deadline.js";
 import { testUnless } from "../runner/skip-test.js";
 
@@ -20,89 +19,51 @@ const suiteOfTerminals = suite("livelab shell on a terminal");
 const test = (title: string, body: () => Promise<void>): void =>
   testUnless(suiteOfTerminals, title, terminalLack, within(90_000, body));
 
-const livelab = `${process.execPath} ${join(findProjectRoot(), "dist/cli/main.js")}`;
 const GUEST = new RegExp(`${TOY_STAMP}:\\S*# $`);
-const USER = /user\$ $/;
-/** A program that says when it runs: bash loses a Ctrl-C that arrives while it starts one. */
-const SLEEP = "sh -c 'echo asl\"eep\"; exec sleep 1000'";
 
 interface Scene extends AsyncDisposable {
-  readonly terminal: Terminal;
+  readonly user: UserShell;
   readonly homeRoot: string;
   /** Process of livelab. */
   readonly pid: number;
-  /** Modes of the terminal before livelab started. */
-  readonly modes: string;
-  /** Types a line and waits for the answer. */
-  ask(line: string, answer: RegExp): Promise<RegExpExecArray>;
 }
 
 /** Starts a person's shell, and in it a livelab shell in a release without stages. */
 async function openScene(): Promise<Scene> {
   await using cleanup = new DisposableStack();
   const homeRoot = await linkHome(cleanup.use(await TempDir.create("shell-terminal")).path);
-  const record = { version: 1, stamp: TOY_STAMP, profile: "bookworm", machine: "sandbox", stages: [] } as const;
+  const record = { version: 1, stamp: TOY_STAMP, profile: "bookworm", machine: "sandbox" } as const;
   await saveRelease(await openHome(homeRoot), { ...record, stages: [] });
-  const env = { PS1: "user$ ", LIVELAB_HOME: homeRoot };
-  const terminal = cleanup.use(await Terminal.start("sh", ["-i"], { env }));
-  const ask = async (line: string, answer: RegExp): Promise<RegExpExecArray> => {
-    await terminal.write(`${line}\r`);
-    return await terminal.waitFor(answer);
-  };
-  await terminal.waitFor(USER);
-  const modes = await modesOf(terminal);
-  const [, pid] = await ask(`sh -c 'echo pid $$; exec ${livelab} shell -r ${TOY_STAMP}'`, /pid (\d+)\r\n/);
-  await terminal.waitFor(GUEST);
+  const user = cleanup.use(await UserShell.open({ LIVELAB_HOME: homeRoot }));
+  const pid = await user.startLivelab(`shell -r ${TOY_STAMP}`);
+  await user.terminal.waitFor(GUEST);
   const owned = cleanup.move();
-  return {
-    terminal,
-    homeRoot,
-    pid: Number(pid),
-    modes,
-    ask,
-    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
-  };
-}
-
-/** The modes that the terminal has at the prompt of the person's shell. */
-async function modesOf(terminal: Terminal): Promise<string> {
-  await terminal.write("stty -g\r");
-  const [, modes = ""] = await terminal.waitFor(/\n([0-9a-f:]{20,})\r\n/);
-  await terminal.waitFor(USER);
-  return modes;
-}
-
-/** Sends a signal. @returns false if the process has ended; a container may have nobody to collect its status */
-function send(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8") !== "" && process.kill(pid, signal);
-  } catch {
-    return false;
-  }
+  return { user, homeRoot, pid, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }
 
 test("a new size of the window reaches the programs in the release", async () => {
   await using scene = await openScene();
-  await scene.ask("stty size", /\r24 80\r\n/);
-  scene.terminal.resize(132, 50);
-  await scene.ask('until [ "$(stty size)" = "50 132" ]; do sleep 0.1; done; echo re"sized"', /resized/);
+  await scene.user.ask("stty size", /\r24 80\r\n/);
+  scene.user.terminal.resize(132, 50);
+  await scene.user.ask('until [ "$(stty size)" = "50 132" ]; do sleep 0.1; done; echo re"sized"', /resized/);
 });
 
 test("every control key reaches the program in the release: Ctrl-C ends it, Ctrl-Z stops it, Ctrl-] is a character", async () => {
   await using scene = await openScene();
-  const { terminal, ask } = scene;
-  await ask(SLEEP, /asleep\r\n/);
+  const { user } = scene;
+  const { terminal } = user;
+  await user.ask(SLEEP, /asleep\r\n/);
   await terminal.write("\x03");
   await terminal.waitFor(GUEST);
-  await ask("echo st'atus' $?", /status 130\r\n/);
-  await ask(SLEEP, /asleep\r\n/);
+  await user.ask("echo st'atus' $?", /status 130\r\n/);
+  await user.ask(SLEEP, /asleep\r\n/);
   await terminal.write("\x1a");
   await terminal.waitFor(/Stopped/);
   await terminal.waitFor(GUEST);
-  await ask("fg", /exec sleep 1000'\r\n/);
+  await user.ask("fg", /exec sleep 1000'\r\n/);
   await terminal.write("\x03");
   await terminal.waitFor(GUEST);
-  await ask("stty raw -echo; echo rea'dy'; head -c 33 | od -An -v -tx1 | tr -d '\\n'; stty sane", /ready/);
+  await user.ask("stty raw -echo; echo rea'dy'; head -c 33 | od -An -v -tx1 | tr -d '\\n'; stty sane", /ready/);
   const keys = Buffer.from([...Array(32).keys(), 127]);
   await terminal.write(keys);
   await terminal.waitFor(new RegExp(keys.toString("hex").replaceAll(/../g, " $&")));
@@ -110,7 +71,8 @@ test("every control key reaches the program in the release: Ctrl-C ends it, Ctrl
 
 test("a paste of 100 KB arrives whole and in order", async () => {
   await using scene = await openScene();
-  const { terminal, ask } = scene;
+  const { user } = scene;
+  const { terminal } = user;
   const pasted = Buffer.from(
     Array.from({ length: 12_800 }, (_, index) => String(index).padStart(7, "0"))
       .join("\r")
@@ -119,24 +81,25 @@ test("a paste of 100 KB arrives whole and in order", async () => {
   assert.is(pasted.length, 102_400);
   const received = Buffer.from(pasted.toString().replaceAll("\r", "\n"));
   const digest = createHash("sha256").update(received).digest("hex");
-  await ask("echo rea'dy'; cat >/tmp/pasted", /ready\r\n/);
+  await user.ask("echo rea'dy'; cat >/tmp/pasted", /ready\r\n/);
   await terminal.write(pasted);
   await terminal.waitFor(/0012799\r\n/); // its echo
   await terminal.write("\x04");
   await terminal.waitFor(GUEST);
-  await ask("sha256sum </tmp/pasted", new RegExp(digest));
-  await ask(`stty raw -echo; echo rea'dy'; head -c ${pasted.length} | sha256sum; stty sane`, /ready/);
+  await user.ask("sha256sum </tmp/pasted", new RegExp(digest));
+  await user.ask(`stty raw -echo; echo rea'dy'; head -c ${pasted.length} | sha256sum; stty sane`, /ready/);
   await terminal.write(pasted);
   await terminal.waitFor(new RegExp(createHash("sha256").update(pasted).digest("hex")));
 });
 
 test("a terminal that stalls and then reads slowly holds up the program in the release, and loses nothing", async () => {
   await using scene = await openScene();
-  const { terminal, ask } = scene;
+  const { user } = scene;
+  const { terminal } = user;
   // 8 MB are more than all buffers on the way. Each round of 100 KB ends with its time.
   const [rounds, lines] = [80, 1_000];
   const program = `for r in $(seq ${rounds}); do seq -f %098.0f $((r * ${lines} - ${lines - 1})) $((r * ${lines})); date +%s%3N; done`;
-  await ask(`echo rea'dy'; stty -echo; ${program}; echo do'ne'; stty echo`, /ready\r\n/);
+  await user.ask(`echo rea'dy'; stty -echo; ${program}; echo do'ne'; stty echo`, /ready\r\n/);
   const begin = terminal.screen.length;
   terminal.pause();
   await sleep(2_000);
@@ -160,73 +123,77 @@ test("a terminal that stalls and then reads slowly holds up the program in the r
 
 test("a stop gives the terminal back, and fg takes it again, with the size that it has then", async () => {
   await using scene = await openScene();
-  const { terminal, ask, pid, modes } = scene;
-  send(pid, "SIGTSTP");
+  const { user, pid } = scene;
+  const { terminal } = user;
+  sendSignal(pid, "SIGTSTP");
   await terminal.waitFor(/Stopped/);
-  await terminal.waitFor(USER);
-  assert.is(await modesOf(terminal), modes);
+  await user.prompt();
+  assert.is(await user.modesNow(), user.modes);
   terminal.resize(100, 40);
   await terminal.write("fg\r");
   await terminal.waitFor(/fg\r\n/);
-  await ask(
+  await user.ask(
     "echo a'gain'; until [ \"$(stty size)\" = '40 100' ]; do sleep 0.1; done; echo re'sized'",
     /again\r\n[\s\S]*resized\r\n/,
   );
-  await ask(SLEEP, /asleep\r\n/);
+  await user.ask(SLEEP, /asleep\r\n/);
   await terminal.write("\x03"); // in cooked mode, it would end livelab
   await terminal.waitFor(GUEST);
-  await ask("exit 7", USER);
-  await ask("echo st'atus' $?", /status 7\r\n/);
-  await terminal.waitFor(USER);
-  assert.is(await modesOf(terminal), modes);
+  await terminal.write("exit 7\r");
+  await user.prompt();
+  assert.is(await user.status(), 7);
+  assert.is(await user.modesNow(), user.modes);
 });
 
 test("a stop that livelab does not notice leaves it in raw mode after fg", async () => {
   await using scene = await openScene();
-  const { terminal, ask, pid, modes } = scene;
-  send(pid, "SIGSTOP");
+  const { user, pid } = scene;
+  const { terminal } = user;
+  sendSignal(pid, "SIGSTOP");
   await terminal.waitFor(/Stopped/);
-  await terminal.waitFor(USER);
-  await terminal.write(`stty ${modes}\n`);
-  await terminal.waitFor(USER);
+  await user.prompt();
+  await terminal.write(`stty ${user.modes}\n`);
+  await user.prompt();
   await terminal.write("fg\r");
   await terminal.waitFor(/fg\r\n/);
-  await ask(SLEEP, /asleep\r\n/);
+  await user.ask(SLEEP, /asleep\r\n/);
   await terminal.write("\x03");
   await terminal.waitFor(GUEST);
-  await ask("exit", USER);
-  assert.is(await modesOf(terminal), modes);
+  await terminal.write("exit\r");
+  await user.prompt();
+  assert.is(await user.modesNow(), user.modes);
 });
 
 test("a machine that dies is reported, with the terminal's modes restored", async () => {
   await using scene = await openScene();
-  const { terminal, ask, modes } = scene;
-  await ask("pkill -KILL sshd", /lost the connection[\s\S]*user\$ $/);
-  assert.is(await modesOf(terminal), modes);
+  const { user } = scene;
+  await user.ask("pkill -KILL sshd", /lost the connection/);
+  await user.prompt();
+  assert.is(await user.modesNow(), user.modes);
 });
 
 test("SIGTERM ends livelab and its machine, with the terminal's modes restored", async () => {
   await using scene = await openScene();
-  const { terminal, homeRoot, pid, ask, modes } = scene;
-  send(pid, "SIGTERM");
-  await terminal.waitFor(USER);
-  await ask("echo st'atus' $?", /status 130\r\n/);
-  await terminal.waitFor(USER);
-  assert.is(await modesOf(terminal), modes);
+  const { user, homeRoot, pid } = scene;
+  sendSignal(pid, "SIGTERM");
+  await user.prompt();
+  assert.is(await user.status(), 130);
+  assert.is(await user.modesNow(), user.modes);
   assert.equal(await readdir(join(homeRoot, "machines")), []);
 });
 
 test("a closed window ends livelab and its machine, although the kernel and the shell both send SIGHUP", async () => {
   await using scene = await openScene();
-  const { terminal, homeRoot, pid } = scene;
+  const { user, homeRoot, pid } = scene;
+  const { terminal } = user;
   await terminal.hangUp();
-  while (send(pid, "SIGHUP")) await sleep(20);
+  while (sendSignal(pid, "SIGHUP")) await sleep(20);
   assert.equal(await readdir(join(homeRoot, "machines")), []);
 });
 
 test("output of a full-screen program arrives unchanged", async () => {
   await using scene = await openScene();
-  await scene.ask("stty -onlcr; printf 'a\\nb\\nc'; stty sane", /a\nb\nc/);
+  await scene.user.ask("stty -onlcr; printf 'a\\nb\\nc'; stty sane", /a\nb\nc/);
 });
 
 suiteOfTerminals.run();
