@@ -368,12 +368,14 @@ export class SshConnection implements AsyncDisposable {
   }
 
   #endWhenSilent(limitMs: number): void {
-    let heardAt = performance.now();
+    // It counts intervals, not time: livelab may be stopped (Ctrl-Z).
+    let silentTimes = 0;
     this.#stream.on("data", () => {
-      heardAt = performance.now();
+      silentTimes = 0;
     });
     const timer = setInterval(() => {
-      if (performance.now() - heardAt < limitMs) return;
+      silentTimes += 1;
+      if (silentTimes <= SILENT_TIMES) return;
       this.#stream.destroy(new Error(`the far end sent nothing in ${limitMs} ms`));
     }, limitMs / SILENT_TIMES);
     this.closed.then(() => clearInterval(timer));

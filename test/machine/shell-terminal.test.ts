@@ -28,15 +28,15 @@ interface Scene extends AsyncDisposable {
   readonly pid: number;
 }
 
-/** Starts a person's shell, and in it a livelab shell in a release without stages. */
-async function openScene(): Promise<Scene> {
+/** Starts a person's shell, and in it a livelab shell in a release without stages. @param command to run in place of the shell */
+async function openScene(command?: string): Promise<Scene> {
   await using cleanup = new DisposableStack();
   const homeRoot = await linkHome(cleanup.use(await TempDir.create("shell-terminal")).path);
   const record = { version: 1, stamp: TOY_STAMP, profile: "bookworm", machine: "sandbox" } as const;
   await saveRelease(await openHome(homeRoot), { ...record, stages: [] });
   const user = cleanup.use(await UserShell.open({ LIVELAB_HOME: homeRoot }));
-  const pid = await user.startLivelab(`shell -r ${TOY_STAMP}`);
-  await user.terminal.waitFor(GUEST);
+  const pid = await user.startLivelab(`shell -r ${TOY_STAMP}${command === undefined ? "" : ` -- ${command}`}`);
+  if (command === undefined) await user.terminal.waitFor(GUEST);
   const owned = cleanup.move();
   return { user, homeRoot, pid, [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose]() };
 }
@@ -162,6 +162,23 @@ test("a stop that livelab does not notice leaves it in raw mode after fg", async
   await terminal.write("exit\r");
   await user.prompt();
   assert.is(await user.modesNow(), user.modes);
+});
+
+test("while a command runs, the keys act on livelab: Ctrl-Z stops it, fg continues, Ctrl-C ends it and its machine", async () => {
+  await using scene = await openScene('sh -c "echo asleep; sleep 2; echo awake; sleep 1000"');
+  const { user, homeRoot } = scene;
+  const { terminal } = user;
+  await terminal.waitFor(/asleep\r\n/);
+  await terminal.write("\x1a");
+  await terminal.waitFor(/Stopped/);
+  await user.prompt();
+  await sleep(2_500);
+  await user.ask("fg", /awake\r\n/);
+  await terminal.write("\x03");
+  await terminal.waitFor(/livelab: interrupted/);
+  await user.prompt();
+  assert.is(await user.status(), 130);
+  assert.equal(await readdir(join(homeRoot, "machines")), []);
 });
 
 test("a machine that dies is reported, with the terminal's modes restored", async () => {
