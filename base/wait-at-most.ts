@@ -1,7 +1,9 @@
 /** Limits for waits and signals: a wait ends with its result, at its limit or by a signal; a signal also aborts at a limit. */
 
+import { startLimitTimer } from "./limit-timer.js";
+
 export interface WaitLimits {
-  /** Longest wait, in milliseconds. */
+  /** Longest wait, in milliseconds, without the time in which livelab is stopped (Ctrl-Z). */
   readonly limitMs: number;
   /** Ends the wait with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -30,11 +32,13 @@ export async function waitAtMost<T>(
   let cleanup = () => {};
   try {
     return await new Promise<T | undefined>((resolve, reject) => {
-      const timer = setTimeout(() => (onLimit === undefined ? resolve(undefined) : reject(onLimit())), limitMs);
+      const stopTimer = startLimitTimer(limitMs, () =>
+        onLimit === undefined ? resolve(undefined) : reject(onLimit()),
+      );
       const abort = () => reject(signal?.reason);
       signal?.addEventListener("abort", abort, { once: true });
       cleanup = () => {
-        clearTimeout(timer);
+        stopTimer();
         signal?.removeEventListener("abort", abort);
       };
       work.then(resolve, reject);
@@ -50,6 +54,6 @@ export async function waitAtMost<T>(
  */
 export function limitSignal({ limitMs, signal, onLimit }: FailingLimits): AbortSignal {
   const limit = new AbortController();
-  setTimeout(() => limit.abort(onLimit()), limitMs).unref();
+  startLimitTimer(limitMs, () => limit.abort(onLimit()), { isUnref: true });
   return signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]);
 }

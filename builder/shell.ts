@@ -35,6 +35,7 @@ export async function openShell(buildContext: BuildContext, request: ShellReques
   const folder = releaseInside(release.stamp);
   const enter = `cd ${folder} && exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=${quoteWord(request.term)}`;
   const { command, stdin, stdout, stderr, term } = request;
+  const { signal } = buildContext.options;
   if (command.length > 0 || !stdin.isTTY) {
     // No pty: it would lose the end of the input from a pipe or file.
     const words = command.length > 0 ? command.map(quoteWord).join(" ") : "bash --norc";
@@ -42,7 +43,7 @@ export async function openShell(buildContext: BuildContext, request: ShellReques
       ...(command.length > 0 ? {} : { stdin }),
       stdout,
       onStderr: (chunk) => stderr.write(chunk),
-      signal: buildContext.options.signal,
+      signal,
     });
     return status;
   }
@@ -50,7 +51,7 @@ export async function openShell(buildContext: BuildContext, request: ShellReques
     `${folder}: chroot/ is the image's root (to enter it: chroot chroot); your changes are thrown away`,
   );
   const bash = `${enter} PS1=${quoteWord(`${release.stamp}:\\w# `)} bash --norc -i`;
-  return await machine.ssh.terminal(bash, { stdin, stdout, term });
+  return await machine.ssh.terminal(bash, { stdin, stdout, term, signal });
 }
 
 function stagesAt(release: Release, at: string | undefined): string[] {

@@ -9,7 +9,9 @@ export function listenForInterruption(): AbortSignal {
   let isInterrupted = false;
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
-      if (isInterrupted) process.exit(INTERRUPTED_STATUS); // machines die with livelab, the next run removes folders
+      // A second signal ends livelab at once: machines die with it, and the next run removes folders. But a closed terminal
+      // sends several SIGHUP, from the kernel and from the shell.
+      if (isInterrupted && name !== "SIGHUP") process.exit(INTERRUPTED_STATUS);
       isInterrupted = true;
       interruption.abort(new Error(`livelab got ${name}`));
     });

@@ -19,11 +19,13 @@ export function addShellCommand(program: Command, context: CommandContext): void
     .argument("[command...]", "run this command, with an empty stdin, instead of an interactive shell")
     .addHelpText(
       "after",
-      helpExamples(
-        ["livelab shell -r STAMP", "open the release as it is now, or as a failed stage left it"],
-        ["livelab shell -r STAMP --at install_proto", "open it as it was before install_proto"],
-        ["livelab shell -r STAMP -- chroot chroot dpkg -l", "run one command; its exit status is that of livelab"],
-      ),
+      `
+On a terminal, every key goes to the shell, Ctrl-C and Ctrl-Z too; exit or Ctrl-D ends it.
+${helpExamples(
+  ["livelab shell -r STAMP", "open the release as it is now, or as a failed stage left it"],
+  ["livelab shell -r STAMP --at install_proto", "open it as it was before install_proto"],
+  ["livelab shell -r STAMP -- chroot chroot dpkg -l", "run one command; its exit status is that of livelab"],
+)}`,
     )
     .action(async (command: string[], { release, at }: ShellOptions) => {
       await context.readyTools();

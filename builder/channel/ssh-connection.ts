@@ -9,6 +9,7 @@ import { type Duplex, type Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import ssh2 from "ssh2";
 import { LivelabError, type LivelabErrorOptions } from "../../base/livelab-error.js";
+import { enterRawMode } from "../../base/raw-mode.js";
 import { waitAtMost } from "../../base/wait-at-most.js";
 
 /** The channel failed, not the command and not the guest. */
@@ -54,6 +55,16 @@ export interface ExecOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The caller's terminal, for an interactive command. */
+export interface UserTerminal {
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WriteStream;
+  /** Its type ($TERM). */
+  readonly term: string;
+  /** Ends the command. */
+  readonly signal: AbortSignal;
+}
+
 /** How a command ended. If a signal killed it, the status is 128: the protocol transmits the signal's name, not its number. */
 export interface ExecResult {
   readonly status: number;
@@ -80,6 +91,8 @@ const REQUEST_TIMEOUT_MS = 120_000;
 /** After this number of keepalive intervals without data the far end counts as gone. */
 const SILENT_TIMES = 24;
 const STDERR_KEPT_BYTES = 256 * 1024;
+/** Status of a command whose terminal was closed: that of SIGHUP, as in shells. */
+const HANGUP_STATUS = 129;
 
 const ANSWERED_IN_TIME = {
   limitMs: REQUEST_TIMEOUT_MS,
@@ -217,15 +230,7 @@ export class SshConnection implements AsyncDisposable {
     });
     try {
       const { status, killedBy } = await new Promise<CommandExit>((resolve, reject) => {
-        const lost = (): void => {
-          const { aborted, reason: cause } = this.#gone.signal;
-          const why = aborted ? (cause as Error).message : "the channel closed without a status";
-          reject(
-            new SshError("CONNECTION_LOST", `lost the connection while the machine ran \`${command}\`: ${why}`, {
-              cause,
-            }),
-          );
-        };
+        const lost = (): void => reject(this.#lostDuring(command));
         // ssh2 also closes the channels of a lost connection. Their output may be incomplete, even with a status.
         channel.on("close", () => {
           const ended = exit();
@@ -283,29 +288,58 @@ export class SshConnection implements AsyncDisposable {
     });
   }
 
-  /** Runs a command on a pty of the far end, connected to a terminal. @returns the command's status */
-  async terminal(
-    command: string,
-    terminal: { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; term: string },
-  ): Promise<number> {
-    const { stdin, stdout, term } = terminal;
+  /**
+   * Runs a command on a pty of the far end, connected to a terminal. If the terminal is closed, the command gets SIGHUP.
+   * @returns the command's status; 129 if the terminal was closed
+   * @throws SshError EXEC_REFUSED; CONNECTION_LOST if the connection ends before the far end has sent the status; the signal's
+   * reason when it is aborted
+   */
+  async terminal(command: string, { stdin, stdout, term, signal }: UserTerminal): Promise<number> {
     // A terminal without a known size reports 0 by 0, on which programs draw nothing.
     const size = (): { rows: number; cols: number } => ({ rows: stdout.rows || 24, cols: stdout.columns || 80 });
-    const { channel, exit } = await this.#open(command, { pty: { term, ...size() } });
+    const { channel, exit } = await this.#open(command, { pty: { term, ...size() } }, signal);
+    const done = new AbortController();
     const onResize = (): void => channel.setWindow(size().rows, size().cols, 0, 0);
     stdout.on("resize", onResize);
-    if (stdin.isTTY) stdin.setRawMode(true);
-    stdin.pipe(channel);
-    channel.pipe(stdout, { end: false });
+    const rawMode = enterRawMode(stdin);
     try {
-      await Promise.race([new Promise<void>((resolve) => channel.once("close", () => resolve())), this.closed]);
+      return await new Promise<number>((resolve, reject) => {
+        const lost = (): void => reject(this.#lostDuring(command));
+        channel.once("close", () => {
+          const ended = exit();
+          if (ended === undefined) lost();
+          else resolve(ended.status);
+        });
+        this.#gone.signal.addEventListener("abort", lost, { signal: done.signal });
+        const onAbort = (): void => reject(signal.reason);
+        signal.addEventListener("abort", onAbort, { signal: done.signal });
+        if (signal.aborted) onAbort();
+        // In raw mode no key is an end of the input.
+        const onClosed = (): void => resolve(HANGUP_STATUS);
+        if (stdin.isTTY) for (const event of ["end", "close"]) stdin.once(event, onClosed);
+        done.signal.addEventListener("abort", () => {
+          for (const event of ["end", "close"]) stdin.off(event, onClosed);
+        });
+        stdin.pipe(channel);
+        channel.pipe(stdout, { end: false });
+      });
     } finally {
-      if (stdin.isTTY) stdin.setRawMode(false);
+      done.abort();
+      rawMode[Symbol.dispose]();
       stdin.unpipe(channel);
       stdin.pause();
       stdout.off("resize", onResize);
+      channel.unpipe(stdout);
+      channel.destroy();
     }
-    return exit()?.status ?? 128;
+  }
+
+  #lostDuring(command: string): SshError {
+    const { aborted, reason: cause } = this.#gone.signal;
+    const why = aborted ? (cause as Error).message : "the channel closed without a status";
+    return new SshError("CONNECTION_LOST", `lost the connection while the machine ran \`${command}\`: ${why}`, {
+      cause,
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -334,12 +368,14 @@ export class SshConnection implements AsyncDisposable {
   }
 
   #endWhenSilent(limitMs: number): void {
-    let heardAt = performance.now();
+    // It counts intervals, not time: livelab may be stopped (Ctrl-Z).
+    let silentTimes = 0;
     this.#stream.on("data", () => {
-      heardAt = performance.now();
+      silentTimes = 0;
     });
     const timer = setInterval(() => {
-      if (performance.now() - heardAt < limitMs) return;
+      silentTimes += 1;
+      if (silentTimes <= SILENT_TIMES) return;
       this.#stream.destroy(new Error(`the far end sent nothing in ${limitMs} ms`));
     }, limitMs / SILENT_TIMES);
     this.closed.then(() => clearInterval(timer));

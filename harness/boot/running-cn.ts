@@ -377,6 +377,7 @@ export class RunningCn implements AsyncDisposable {
    */
   async attach(terminal: CnTerminal): Promise<void> {
     const { line, machine, context } = this.#parts;
+    if (terminal.stdin.isTTY) context.progress.note("your terminal is joined to the console ttyS1; Ctrl-] disconnects");
     await joinTerminal(line, terminal, { ended: machine.exited, signal: context.signal });
     const ended = Promise.race([line.closed, machine.exited]).then(() => true);
     const hasEnded = await waitAtMost(ended, { limitMs: 0 });

@@ -2,10 +2,17 @@
  * Joins the user's terminal to a serial line: every key goes to the far side, except Ctrl-], which disconnects.
  * The console keeps reading the line for milestones meanwhile.
  */
+import { enterRawMode } from "../../base/raw-mode.js";
 import type { ByteLine } from "../../vm/serial/byte-line.js";
 
 /** Ctrl-], as in telnet. */
 const ESCAPE = 0x1d;
+
+/**
+ * How many keys may wait for a guest that reads none, in bytes: more than a paste has. Livelab reads on until then, so that Ctrl-]
+ * works.
+ */
+const LONGEST_QUEUE = 2 ** 20;
 
 /** The two ends of the caller's terminal. A pipe works, too, but then input arrives in whole lines. */
 export interface CnTerminal {
@@ -29,36 +36,41 @@ export async function joinTerminal(
   { ended, signal }: JoinOptions,
 ): Promise<void> {
   signal.throwIfAborted();
-  const wasRaw = stdin.isTTY && stdin.isRaw;
-  if (stdin.isTTY) stdin.setRawMode(true);
+  const rawMode = enterRawMode(stdin);
   const stopReading = line.onData((chunk) => stdout.write(chunk));
-  let cleanup: () => void = () => {};
+  const done = new AbortController();
   try {
     await new Promise<void>((resolve, reject) => {
+      let queued = 0;
+      const send = async (typed: Buffer): Promise<void> => {
+        queued += typed.length;
+        if (queued > LONGEST_QUEUE) stdin.pause();
+        await line.write(typed).catch(() => undefined); // a closed line settles `ended`, which ends the join
+        queued -= typed.length;
+        if (queued <= LONGEST_QUEUE && !done.signal.aborted) stdin.resume();
+      };
       const onKeys = (keys: Buffer): void => {
         const left = keys.indexOf(ESCAPE);
         const typed = left === -1 ? keys : keys.subarray(0, left);
-        // A closed line settles `ended`, which ends the join.
-        if (typed.length > 0) line.write(typed).catch(() => undefined);
+        if (typed.length > 0) void send(typed);
         if (left !== -1) resolve();
       };
       const onEnd = (): void => resolve();
       const onAbort = (): void => reject(signal.reason);
       stdin.on("data", onKeys);
-      stdin.once("end", onEnd);
-      signal.addEventListener("abort", onAbort, { once: true });
-      cleanup = () => {
+      for (const event of ["end", "close"]) stdin.once(event, onEnd);
+      signal.addEventListener("abort", onAbort, { signal: done.signal });
+      done.signal.addEventListener("abort", () => {
         stdin.off("data", onKeys);
-        stdin.off("end", onEnd);
-        signal.removeEventListener("abort", onAbort);
-      };
+        for (const event of ["end", "close"]) stdin.off(event, onEnd);
+      });
       void ended.then(onEnd);
       void line.closed.then(onEnd);
     });
   } finally {
-    cleanup();
+    done.abort();
     stopReading();
-    if (stdin.isTTY) stdin.setRawMode(wasRaw);
+    rawMode[Symbol.dispose]();
     stdin.pause();
   }
 }

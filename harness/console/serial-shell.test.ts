@@ -5,14 +5,20 @@ import { LivelabError } from "../../base/livelab-error.js";
 import { findProjectRoot } from "../../base/project-root.js";
 import { runProgram } from "../../base/run-program.js";
 import { type Noise, NoisyLine } from "../../fixtures/noisy-line.js";
-import { PtyLine } from "../../fixtures/pty-line.js";
+import { Terminal, terminalLack } from "../../fixtures/terminal.js";
+import { testUnless } from "../../test/runner/skip-test.js";
 import { Console } from "./console.js";
 import { SerialShell } from "./serial-shell.js";
 
-const test = suite("SerialShell");
+const suiteOfTerminals = suite("SerialShell");
+const test = (title: string, body: () => Promise<void>): void =>
+  testUnless(suiteOfTerminals, title, terminalLack, body);
 const fixtureLogin = join(findProjectRoot(), "fixtures/console-login.sh");
 const lateShell = join(findProjectRoot(), "fixtures/late-shell.sh");
 const bash = "env PS1='root@cn7:~# ' bash --norc -i";
+
+/** Runs a command line as a guest on a serial console. */
+const startGuest = (command: string): Promise<Terminal> => Terminal.start("sh", ["-c", command]);
 
 /** Logs in to a real shell on a real terminal. quietKernel is off, since it would change the host's kernel. */
 const login = (console: Console, signal: AbortSignal, password?: string): Promise<SerialShell> =>
@@ -32,7 +38,7 @@ const codeOf = (promise: Promise<unknown>): Promise<string> =>
 
 test("SerialShell runs commands in a shell that needs no login", async () => {
   const signal = AbortSignal.timeout(10_000);
-  await using console = new Console(await PtyLine.start("env PS1='# ' sh"));
+  await using console = new Console(await startGuest("env PS1='# ' sh"));
   await using shell = await login(console, signal);
   const result = await shell.run("echo out; echo err >&2; exit 7", { timeoutMs: 5_000, signal });
   assert.is(result.status, 7);
@@ -42,14 +48,14 @@ test("SerialShell runs commands in a shell that needs no login", async () => {
 
 test("login() logs in with name and password, and gets past bash's line editor", async () => {
   const signal = AbortSignal.timeout(10_000);
-  await using console = new Console(await PtyLine.start(`${fixtureLogin} secret ${bash}`));
+  await using console = new Console(await startGuest(`${fixtureLogin} secret ${bash}`));
   await using shell = await login(console, signal, "secret");
   assert.is((await shell.run("echo $((40 + 2))", { timeoutMs: 5_000, signal })).stdout, "42\n");
 });
 
 test("login() reports a refused password, with a hint at root_shadow", async () => {
   const signal = AbortSignal.timeout(10_000);
-  await using console = new Console(await PtyLine.start(`${fixtureLogin} secret ${bash}`));
+  await using console = new Console(await startGuest(`${fixtureLogin} secret ${bash}`));
   const error: LivelabError = await login(console, signal, "wrong").then(
     () => assert.unreachable("a wrong password was accepted"),
     (error) => error,
@@ -63,7 +69,7 @@ test("login() waits for a shell that starts late, after a motd that pauses at a 
   const logInLate = async (seed: number): Promise<string> => {
     // Up to a second later than the first timeout for an answer.
     const [pause, late] = [((seed * 37) % 100) / 100, 3 + ((seed * 61) % 100) / 100];
-    const line = await PtyLine.start(`${fixtureLogin} secret ${lateShell} ${pause} ${late} ${bash}`);
+    const line = await startGuest(`${fixtureLogin} secret ${lateShell} ${pause} ${late} ${bash}`);
     await using console = new Console(line);
     await using shell = await login(console, signal, "secret");
     return (await shell.run("echo here", { timeoutMs: 5_000, signal })).stdout;
@@ -75,7 +81,7 @@ test("login() logs in again if the shell ends before it runs a command", async (
   const signal = AbortSignal.timeout(15_000);
   // The first session runs one line and ends. The second is a shell.
   const once = `mkdir "$HOME/once" 2>/dev/null || exec ${bash.replaceAll("'", '"')}; printf "# "; read -r line; eval "$line" </dev/null`;
-  await using console = new Console(await PtyLine.start(`${fixtureLogin} secret sh -c '${once}'`));
+  await using console = new Console(await startGuest(`${fixtureLogin} secret sh -c '${once}'`));
   await using shell = await login(console, signal, "secret");
   assert.is((await shell.run("echo second", { timeoutMs: 5_000, signal })).stdout, "second\n");
   assert.is(console.tail(100).filter((text) => text.startsWith("Last login: ")).length, 2);
@@ -83,7 +89,7 @@ test("login() logs in again if the shell ends before it runs a command", async (
 
 test("login() types the receiver again if the line that joins its pieces loses characters", async () => {
   const signal = AbortSignal.timeout(15_000);
-  const line = await PtyLine.start("sh");
+  const line = await startGuest("sh");
   const write = line.write.bind(line);
   let lost = 0;
   line.write = (data) => {
@@ -100,7 +106,7 @@ test("login() types the receiver again if the line that joins its pieces loses c
 
 test("run() returns half a megabyte of arbitrary bytes unchanged", async () => {
   const signal = AbortSignal.timeout(20_000);
-  await using console = new Console(await PtyLine.start("sh"));
+  await using console = new Console(await startGuest("sh"));
   await using shell = await login(console, signal);
   const script = `awk 'BEGIN { for (i = 0; i < 60000; i++) printf "%c%d\\n", i % 256, i }'`;
   const { stdout: printed } = await runProgram("sh", ["-c", script], { limitMs: 5_000 });
@@ -112,7 +118,7 @@ test("run() returns half a megabyte of arbitrary bytes unchanged", async () => {
 
 test("run() runs a command that is longer than a terminal's line", async () => {
   const signal = AbortSignal.timeout(10_000);
-  await using console = new Console(await PtyLine.start("sh"));
+  await using console = new Console(await startGuest("sh"));
   await using shell = await login(console, signal);
   const text = "0123456789".repeat(1_000);
   assert.is((await shell.run(`printf %s '${text}'`, { timeoutMs: 5_000, signal })).stdout, text);
@@ -120,7 +126,7 @@ test("run() runs a command that is longer than a terminal's line", async () => {
 
 test("run() kills an endless command that ignores signals, and the shell stays usable", async () => {
   const signal = AbortSignal.timeout(15_000);
-  await using console = new Console(await PtyLine.start("sh"));
+  await using console = new Console(await startGuest("sh"));
   await using shell = await login(console, signal);
   const endless = "trap '' INT TERM HUP QUIT; echo begun; while :; do sleep 1; done";
   const error: LivelabError = await shell.run(endless, { timeoutMs: 500, signal }).then(
@@ -134,7 +140,7 @@ test("run() kills an endless command that ignores signals, and the shell stays u
 
 test("the shell stays usable after the caller aborts a command", async () => {
   const signal = AbortSignal.timeout(15_000);
-  await using console = new Console(await PtyLine.start("sh"));
+  await using console = new Console(await startGuest("sh"));
   await using shell = await login(console, signal);
   assert.is(
     await codeOf(shell.run("sleep 60", { timeoutMs: 60_000, signal: AbortSignal.timeout(300) })),
@@ -145,7 +151,7 @@ test("the shell stays usable after the caller aborts a command", async () => {
 
 test("a command whose background process keeps writing ends with the output so far, and the next command has only its own", async () => {
   const signal = AbortSignal.timeout(30_000);
-  await using console = new Console(await PtyLine.start("sh"));
+  await using console = new Console(await startGuest("sh"));
   await using shell = await login(console, signal);
   const endless = "while :; do echo background; echo background >&2; sleep 0.01; done &";
   const first = await shell.run(`${endless} echo $! >"$TMPDIR/pid"; sleep 0.2; exit 3`, { timeoutMs: 15_000, signal });
@@ -160,7 +166,7 @@ test("a command whose background process keeps writing ends with the output so f
 
 test("run() does not wait for a command's background process, and leaves it running", async () => {
   const signal = AbortSignal.timeout(15_000);
-  await using console = new Console(await PtyLine.start("sh"));
+  await using console = new Console(await startGuest("sh"));
   await using shell = await login(console, signal);
   const { stdout, status } = await shell.run("sleep 1000 & echo $!", { timeoutMs: 5_000, signal });
   assert.is(status, 0);
@@ -173,7 +179,7 @@ test("run() does not wait for a command's background process, and leaves it runn
 
 test("a background process that truncates its output does not falsify any answer", async () => {
   const signal = AbortSignal.timeout(15_000);
-  await using console = new Console(await PtyLine.start("sh"));
+  await using console = new Console(await startGuest("sh"));
   await using shell = await login(console, signal);
   const emptying = "(sleep 0.3; : >/proc/self/fd/1; echo late) &";
   assert.is((await shell.run(`${emptying} echo early`, { timeoutMs: 5_000, signal })).stdout, "early\n");
@@ -182,7 +188,7 @@ test("a background process that truncates its output does not falsify any answer
 
 test("run() rejects output of more than 4 MiB, even 50 MB", async () => {
   const signal = AbortSignal.timeout(20_000);
-  await using console = new Console(await PtyLine.start("sh"));
+  await using console = new Console(await startGuest("sh"));
   await using shell = await login(console, signal);
   const error: LivelabError = await shell.run("head -c 50000000 /dev/zero", { timeoutMs: 15_000, signal }).then(
     () => assert.unreachable("50 MB came over the line"),
@@ -195,7 +201,7 @@ test("run() rejects output of more than 4 MiB, even 50 MB", async () => {
 
 test("run() rejects a second command while one is running", async () => {
   const signal = AbortSignal.timeout(10_000);
-  await using console = new Console(await PtyLine.start("sh"));
+  await using console = new Console(await startGuest("sh"));
   await using shell = await login(console, signal);
   const first = shell.run("sleep 0.2; echo first", { timeoutMs: 5_000, signal });
   assert.is(await codeOf(shell.run("echo second", { timeoutMs: 5_000, signal })), "MISUSE");
@@ -204,7 +210,7 @@ test("run() rejects a second command while one is running", async () => {
 
 test("run() fails at once if the guest goes away during a command", async () => {
   const signal = AbortSignal.timeout(10_000);
-  await using console = new Console(await PtyLine.start("sh"));
+  await using console = new Console(await startGuest("sh"));
   await using shell = await login(console, signal);
   const startedAt = performance.now();
   assert.is(await codeOf(shell.run("kill -KILL $PPID", { timeoutMs: 9_000, signal })), "CONSOLE_ENDED");
@@ -220,7 +226,7 @@ for (const [title, noise] of [
 ] as const) {
   test(`run() transfers a command and its output intact while ${title}`, async () => {
     const signal = AbortSignal.timeout(40_000);
-    const line = new NoisyLine(await PtyLine.start(`${fixtureLogin} secret ${bash}`), noise);
+    const line = new NoisyLine(await startGuest(`${fixtureLogin} secret ${bash}`), noise);
     await using console = new Console(line);
     await using shell = await SerialShell.login(console, {
       user: "root",
@@ -237,4 +243,4 @@ for (const [title, noise] of [
   });
 }
 
-test.run();
+suiteOfTerminals.run();

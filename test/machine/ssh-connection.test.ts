@@ -223,17 +223,45 @@ test(
     assert.is(((await thrownBy(forward(1, "refused again"))) as SshError).code, "FORWARD_REFUSED");
   }),
 );
-test("a terminal without a size gets a default size", async () => {
-  await using sandbox = await startSandbox();
-  const stdin = new PassThrough();
-  const stdout = Object.assign(new PassThrough(), { columns: 0, rows: 0 });
+
+/** A caller's terminal of unknown size. */
+function fakeTerminal() {
+  const [stdin, stdout] = [new PassThrough(), Object.assign(new PassThrough(), { columns: 0, rows: 0 })];
   const terminal = {
     stdin: stdin as unknown as NodeJS.ReadStream,
     stdout: stdout as unknown as NodeJS.WriteStream,
     term: "xterm",
   };
-  assert.is(await sandbox.ssh.terminal("stty size", terminal), 0);
-  assert.is(String(stdout.read()).trim(), "24 80");
-});
+  return { stdin, stdout, terminal };
+}
+
+test(
+  "a terminal without a size gets a default size",
+  within(20_000, async () => {
+    await using sandbox = await startSandbox();
+    const { stdout, terminal } = fakeTerminal();
+    const { signal } = new AbortController();
+    assert.is(await sandbox.ssh.terminal("stty size", { ...terminal, signal }), 0);
+    assert.is(String(stdout.read()).trim(), "24 80");
+  }),
+);
+
+test(
+  "a closed terminal and an abort end its command",
+  within(20_000, async () => {
+    await using sandbox = await startSandbox();
+    const closed = fakeTerminal();
+    Object.assign(closed.stdin, { isTTY: true, setRawMode: () => undefined });
+    closed.stdout.once("data", () => closed.stdin.end());
+    const { signal } = new AbortController();
+    assert.is(await sandbox.ssh.terminal("echo begun; sleep 1000", { ...closed.terminal, signal }), 129);
+    const aborted = fakeTerminal();
+    const controller = new AbortController();
+    aborted.stdout.once("data", () => controller.abort(new Error("interrupted")));
+    const running = sandbox.ssh.terminal("echo begun; sleep 1001", { ...aborted.terminal, signal: controller.signal });
+    assert.is(((await thrownBy(running)) as Error).message, "interrupted");
+    assert.is((await sandbox.ssh.exec("sleep 0.5; pgrep -f '^sleep 100'")).stdout.toString(), "");
+  }),
+);
 
 test.run();

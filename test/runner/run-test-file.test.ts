@@ -94,6 +94,14 @@ test("a test file with a test skipped for a stated reason passes, and the outcom
   );
 });
 
+test("a test file whose tests are all skipped for stated reasons passes, and the outcome has the reasons", async () => {
+  const { passed, problems, remarks } = await run("skips-all");
+  assert.equal(
+    { passed, problems, remarks },
+    { passed: 0, problems: [], remarks: ["skipped counts sheep: needs sheep"] },
+  );
+});
+
 test("a test file fails if `only` leaves tests out", () =>
   mustFail("only", /^1 skipped without a reason/, { passed: 1, failed: 1 }));
 
