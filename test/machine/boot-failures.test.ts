@@ -10,6 +10,7 @@ import * as assert from "uvu/assert";
 import { type Progress, silentProgress } from "../../base/progress/progress.js";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
+import { qemuOf } from "../../fixtures/qemu-processes.js";
 import { bootImage } from "../../harness/boot/boot.js";
 import type { BootOptions } from "../../harness/boot/boot-plan.js";
 import type { BootReport } from "../../harness/boot/boot-report.js";
@@ -47,7 +48,7 @@ test("a 404 for the kernel ends the boot within 2 s, and the transcript has it",
   assert.is(failure.outcome, "failed");
   assert.match(failure.message, "the headnode answered 404 to /os/19700101T000000Z/platform/x86_64/vmlinuz");
   assert.is(failure.lastMilestone, "ipxe-script");
-  assert.match(failure.consoleTail.join("\n"), "No such file or directory"); // iPXE's own message, from ttyS0
+  assert.match(failure.consoleTail.join("\n"), "Could not boot image: "); // iPXE's own message, from ttyS0
   const lines = (await readFile(join(options.reportDir, "headnode.jsonl"), "utf8")).trimEnd().split("\n");
   const requests = lines.map((line) => JSON.parse(line) as HeadnodeRequest);
   assert.equal(
@@ -349,13 +350,8 @@ function powerSwitch(): {
 async function findQemu(folder: string): Promise<number> {
   const deadline = performance.now() + 30_000;
   while (performance.now() < deadline) {
-    for (const entry of await readdir("/proc")) {
-      if (!/^\d+$/.test(entry)) continue;
-      const words = await readFile(`/proc/${entry}/cmdline`, "utf8").catch(() => "");
-      if (words.startsWith("qemu-") || words.startsWith("/usr/bin/qemu-")) {
-        if (words.includes(`${folder}/`)) return Number(entry);
-      }
-    }
+    const [pid] = await qemuOf(`${folder}/`);
+    if (pid !== undefined) return pid;
     await sleep(50);
   }
   throw new Error(`no QEMU for ${folder} in 30 s`);

@@ -248,7 +248,7 @@ test("gc removes old releases and what only they used, nothing of the user, and 
   await rm(join(home, `machines/in-use.${tag}`));
   const { status, stdout, stderr } = await livelab(home, "gc", "--keep", "2");
   assert.is(status, 0, stderr);
-  assert.match(stdout, "1 releases, 1 layers, 0 snapshots, 1 bases, 1 inputs, 0 artifacts");
+  assert.match(stdout, "1 releases, 1 layers, 0 snapshots, 1 bases, 0 tools, 1 inputs, 0 artifacts");
   assert.equal((await readdir(join(home, "builds"))).sort(), ["20260102T000000Z", "20260103T000000Z"]);
   assert.equal((await readdir(join(home, "layers"))).sort(), [used, "photos"]);
   assert.equal(await readdir(join(home, "bases")), [machines.baseKey]);

@@ -1,5 +1,7 @@
 /**
  * Every way to boot one image: each firmware and transport. Each way is a scenario, so that several run at the same time.
+ * In each, the milestone "verified" says that the squashfs has its digest. That the root reads this file does not depend on
+ * firmware and transport, so one way from the network and one from a medium check it.
  * All other scenarios boot by QEMU's iPXE ROM, with all files over HTTP.
  */
 import { join } from "node:path";
@@ -72,6 +74,7 @@ const fromNetwork: readonly Way[] = [
         /^triton: error: the kernel argument ip=dhcp has no valid address and netmask, so the booter's ip=\S+ is used; /,
       ),
       quietIsUnderstood,
+      runsFromTheSquashfs,
     ],
   },
   {
@@ -88,7 +91,12 @@ const fromNetwork: readonly Way[] = [
 ];
 
 const fromMedia: readonly Way[] = [
-  { name: "iso-bios", summary: "The ISO boots from a CD drive on BIOS.", fixtures: { medium: "iso" } },
+  {
+    name: "iso-bios",
+    summary: "The ISO boots from a CD drive on BIOS.",
+    fixtures: { medium: "iso" },
+    claims: [runsFromTheSquashfs],
+  },
   {
     name: "iso-uefi",
     summary: "The ISO boots from a CD drive on UEFI.",
@@ -115,7 +123,7 @@ const scenarioOf = ({ name, summary, fixtures: given, claims = [] }: Way): Scena
       name: "login",
       fixtures: given,
       milestones: milestoneNames,
-      claims: [...claims, isTheImageUnderTest, runsFromTheSquashfs, noUnitHasFailed],
+      claims: [...claims, isTheImageUnderTest, noUnitHasFailed],
     },
   ],
 });
