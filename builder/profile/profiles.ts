@@ -257,7 +257,7 @@ export const toolsSpec: LockSpec = {
       packages: [
         ...["qemu-system-x86", "ipxe-qemu", "seabios", "ovmf"],
         "ipxe", // the loaders that the harness serves
-        ...["util-linux", "mount", "coreutils", "sed", "tar", "xz-utils"], // the sandbox
+        ...["util-linux", "mount", "coreutils", "dash", "sed", "tar", "xz-utils"], // the sandbox
       ],
     },
     { name: TEST_TOOLS_SET, on: TOOLS_SET, packages: ["git", "shellcheck"] },

@@ -60,6 +60,7 @@ export const hostTools = (lock: Lock<LockSpec>): ToolSet => ({
     "qemu-system-x86_64",
     ...["setpriv", "unshare", "mount", "umount", "pivot_root"],
     ...["tar", "xz", "sed"],
+    "sh", // dash: a busybox that is the host's sh may prefer its own tar to that in the PATH
     ...["cat", "chmod", "chown", "chroot", "cp", "cut", "head", "ln", "ls", "mkdir", "mv", "printf", "rm", "rmdir"],
     ...["tail", "true"],
   ],

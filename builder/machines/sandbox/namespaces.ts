@@ -27,7 +27,7 @@ function namespaceArgv(script: string, asRoot: boolean): readonly string[] {
     "unshare",
     ...(asRoot ? [] : ["--user", ...MAP_IDS]),
     ...[...NAMESPACES, "--fork", "--kill-child=SIGKILL", "--propagation", "private"],
-    ...["--", "/bin/sh", "-eu", script],
+    ...["--", "sh", "-eu", script],
   ];
 }
 
