@@ -260,7 +260,11 @@ export const toolsSpec: LockSpec = {
         ...["util-linux", "mount", "coreutils", "dash", "sed", "tar", "xz-utils"], // the sandbox
       ],
     },
-    { name: TEST_TOOLS_SET, on: TOOLS_SET, packages: ["git", "shellcheck"] },
+    {
+      name: TEST_TOOLS_SET,
+      on: TOOLS_SET,
+      packages: ["git", "shellcheck", "bash", "findutils", "grep", "mawk", "bsdutils"],
+    },
   ],
   made: [],
 };

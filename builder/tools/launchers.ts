@@ -57,7 +57,11 @@ export async function writeLaunchers(
   }
 }
 
-async function findIn(folder: string, name: string): Promise<string> {
+/** Programs whose name is a link that a script of their package makes (update-alternatives(1)). */
+const alternatives: Readonly<Record<string, string>> = { awk: "mawk" };
+
+async function findIn(folder: string, wanted: string): Promise<string> {
+  const name = alternatives[wanted] ?? wanted;
   for (const program of ["usr/bin", "usr/sbin", "bin"].map((part) => `${part}/${name}`))
     if (await isThere(join(folder, program))) return program;
   throw new InputError("MALFORMED", `no package of the tools' lock has the program ${name}`, {
