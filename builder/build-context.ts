@@ -22,7 +22,7 @@ import { Lock, loadLock, loadToolsLock } from "./profile/lock.js";
 import { type LockSpec, loadProfile, TOOLS_SET, toolsSpec } from "./profile/profiles.js";
 import { formatGitStatus, readSourceState } from "./release/git-status.js";
 import type { ResolverMachine } from "./resolve/resolver.js";
-import { digestTree } from "./stages/proto-tree.js";
+import { describeTree } from "./stages/proto-tree.js";
 import type { KeyMaterial } from "./stages/stage-key.js";
 import type { StageContext } from "./stages/stage-run.js";
 import type { CloudImageSource } from "./store/cloud-image.js";
@@ -115,9 +115,9 @@ export class BuildContext {
             progress,
             signal,
           });
-    const protoDigest = await digestTree(join(projectRoot, "proto"));
+    const proto = await describeTree(join(projectRoot, "proto"));
     const gitStatus = formatGitStatus(await readSourceState(projectRoot));
-    const material: KeyMaterial = { lock, stageFolder, baseKey: machines.baseKey, protoDigest, gitStatus };
+    const material: KeyMaterial = { lock, stageFolder, baseKey: machines.baseKey, proto, gitStatus };
     return new BuildContext(options, { home, lock, toolsLock, store, machines, material });
   }
 

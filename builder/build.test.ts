@@ -35,7 +35,7 @@ async function makeRelease(
     lock,
     stageFolder: join(root, "builder/stages"),
     baseKey: "base",
-    protoDigest: "proto",
+    proto: { "usr/bin/tool": "program 1" },
     gitStatus: OLD,
   };
   const home = await openHome(join(folder, "home"));
@@ -105,7 +105,7 @@ test("after a change of proto, build does not reuse the old release", async () =
   await using dir = await TempDir.create("build");
   const { home, material } = await makeRelease(dir.path);
   try {
-    await buildWith(dir.path, home, { ...material, protoDigest: "other" });
+    await buildWith(dir.path, home, { ...material, proto: { "usr/bin/tool": "program 2" } });
     assert.unreachable();
   } catch (error) {
     assert.match((error as Error).message, NEEDED);
@@ -134,7 +134,10 @@ test("a build of all outputs completes an equal release that was built for boot"
       (error: Error) => error.message,
     );
   assert.is(await failure(buildWith(dir.path, home, material)), `${NEEDED} in ${STAMP}`);
-  assert.not.match(await failure(buildWith(dir.path, home, { ...material, protoDigest: "other" })), STAMP);
+  assert.not.match(
+    await failure(buildWith(dir.path, home, { ...material, proto: { "usr/bin/tool": "program 2" } })),
+    STAMP,
+  );
 });
 
 test.run();

@@ -26,8 +26,8 @@ import {
   type OutputReport,
 } from "./release/outputs.js";
 import { findRelease, listReleases, type Release, saveRelease } from "./release/release.js";
-import { artifactKey } from "./stages/artifacts.js";
-import { digestTree } from "./stages/proto-tree.js";
+import { usableArtifactKey } from "./stages/artifacts.js";
+import { describeTree } from "./stages/proto-tree.js";
 import { stageKey } from "./stages/stage-key.js";
 import { runStage, type StageContext } from "./stages/stage-run.js";
 import { type Purpose, parseStageWords, type Stage, stages, stagesFor } from "./stages/stages.js";
@@ -164,7 +164,9 @@ async function runStages(
     const below = release.stages.map((record) => record.key);
     const key = await stageKey(stage, below.at(-1), stamp, material);
     const record = await options.progress.step(stage.name, async (step) => {
-      await using _making = await claimWork(home, await madeKey(stage, key, material), step, options.signal);
+      // Stages with different keys may make the same artifact.
+      const claimed = (await usableArtifactKey(stage, below, material)) ?? key;
+      await using _making = await claimWork(home, claimed, step, options.signal);
       const found = await buildContext.machines.find(key);
       if (found !== undefined) {
         step.result("reused");
@@ -173,8 +175,8 @@ async function runStages(
       await assertFreeSpace(home.root, stages.indexOf(stage) <= FIRST_THAT_WRITES ? RELEASE_BYTES : STAGE_BYTES, stamp);
       try {
         const durationMs = await runStage(context, stage, key, below, step, async () => {
-          const protoDigest = await digestTree(context.proto);
-          return key === (await stageKey(stage, below.at(-1), stamp, { ...material, protoDigest }));
+          const proto = await describeTree(context.proto);
+          return key === (await stageKey(stage, below.at(-1), stamp, { ...material, proto }));
         });
         return { name: stage.name, key, reused: false, durationMs };
       } catch (error) {
@@ -199,10 +201,6 @@ async function runStages(
   }
   return release;
 }
-
-/** Key of the lock on a stage's work: that of its artifact, which stages with different keys share, else the stage's own. */
-const madeKey = async (stage: Stage, key: string, material: BuildContext["material"]): Promise<string> =>
-  stage.artifact === undefined ? key : await artifactKey(stage.artifact, material);
 
 /**
  * The first of the releases that has all stages of the goal, with the keys that they would have now. The commit is not

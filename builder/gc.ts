@@ -15,7 +15,7 @@ import { type MachineKind, machineKinds } from "./machines/builder-machine.js";
 import { hasLock } from "./profile/lock.js";
 import { loadProfile, profileNames } from "./profile/profiles.js";
 import { cloudBaseOf, listReleases, type Release } from "./release/release.js";
-import { artifactPath } from "./stages/artifacts.js";
+import { artifactKey, artifactPath } from "./stages/artifacts.js";
 import { stages } from "./stages/stages.js";
 import { type CloudImageSource, parseBaseDigest } from "./store/cloud-image.js";
 import { pinnedCloudImages } from "./store/cloud-images.js";
@@ -118,7 +118,9 @@ export async function collectGarbage(request: GcRequest): Promise<GcReport> {
   const specs = stages.flatMap((stage) => (stage.artifact === undefined ? [] : [stage.artifact]));
   const keptArtifacts = new Set(
     await Promise.all(
-      request.buildContexts.flatMap(({ material }) => specs.map((spec) => artifactPath(home, spec, material))),
+      request.buildContexts.flatMap(({ material }) =>
+        specs.map(async (spec) => artifactPath(home, spec, await artifactKey(spec, material))),
+      ),
     ),
   );
   for (const path of await filesBelow(join(home.store, "artifacts"))) {

@@ -15,7 +15,7 @@ import { runProgram } from "../base/run-program.js";
 import { TempDir } from "../base/temp-dir.js";
 import { readSourceState } from "../builder/release/git-status.js";
 import { SUMS } from "../builder/release/outputs.js";
-import { linkHome } from "../fixtures/toy-stage.js";
+import { linkHome, separateArtifacts } from "../fixtures/toy-stage.js";
 import { measuredRun } from "./measured-run.js";
 import { useTestTools } from "./runner/test-tools.js";
 
@@ -46,6 +46,7 @@ async function prepare(name: string, checkout: string): Promise<{ cli: string; h
   const home = join(dir.path, `home-${name}`);
   await mkdir(home);
   await linkHome(home);
+  await separateArtifacts(home);
   return { cli: join(project, "dist/cli/main.js"), home, out: join(dir.path, `out-${name}`) };
 }
 

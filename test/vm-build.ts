@@ -16,7 +16,7 @@ import { TempDir } from "../base/temp-dir.js";
 import { table } from "../builder/release/describe.js";
 import type { OutputReport } from "../builder/release/outputs.js";
 import { sha256Of } from "../fixtures/misbehaving-mirror.js";
-import { linkHome, sharedHome } from "../fixtures/toy-stage.js";
+import { linkHome, separateArtifacts, sharedHome } from "../fixtures/toy-stage.js";
 import { checkedRun, copyProject, type MeasuredRun, measuredRun } from "./measured-run.js";
 import { useTestTools } from "./runner/test-tools.js";
 
@@ -35,6 +35,7 @@ const homes: Record<Kind, string> = { sandbox: join(dir.path, "sandbox"), vm: jo
 for (const kind of KINDS) {
   await mkdir(homes[kind]);
   await linkHome(homes[kind]);
+  await separateArtifacts(homes[kind]);
 }
 const out = (kind: Kind): string => join(dir.path, `out-${kind}`);
 const env = (kind: Kind): Record<string, string> => ({ LIVELAB_HOME: homes[kind] });

@@ -2,7 +2,7 @@
 # install_proto: unpacks the files of proto/, a tar stream on standard input, over the image's root, and enables units.
 . "$(dirname "$0")/lib.sh"
 
-tar -x -C "$CHROOT" --no-same-owner --keep-directory-symlink -f - --verbose >"$SCRATCH/proto.files"
+tar -x -C "$CHROOT" --no-same-owner --keep-directory-symlink -f - --verbose --quoting-style=literal >"$SCRATCH/proto.files"
 
 # systemd before 245 does not know PermanentMACAddress=, and a [Match] that it does not understand matches all NICs.
 systemd=$(in_chroot systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')

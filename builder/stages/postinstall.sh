@@ -1,8 +1,17 @@
 #!/bin/sh
-# postinstall: turns the Debian root into the platform image: sets names, removes secrets and identities, makes the initramfs.
+# postinstall: turns the Debian root into the platform image: makes the initramfs, or takes it from
+# the gateway if an earlier build has stored it; sets names, removes secrets and identities.
 . "$(dirname "$0")/lib.sh"
 
 kernel=$(basename "$CHROOT"/lib/modules/*)
+
+# First, because the initramfs is stored for other releases: none of the changes below may get into it.
+if curl --silent --fail --output "$CHROOT/boot/initrd.img-$kernel" "$GATEWAY/artifact/initrd"; then
+  say "using the stored initramfs"
+else
+  unshare --mount sh "$(dirname "$0")/build_initramfs.sh" "$kernel"
+fi
+ln -s "../chroot/boot/initrd.img-$kernel" "$SCRATCH/initrd"
 
 echo "debian-live-$STAMP" >"$CHROOT/etc/hostname"
 printf '127.0.0.1\tlocalhost\n::1\t\tlocalhost ip6-localhost ip6-loopback\n' >"$CHROOT/etc/hosts"
@@ -23,14 +32,6 @@ fi
 
 # A live system never updates its own initramfs.
 sed -i 's/^update_initramfs=.*/update_initramfs=no/' "$CHROOT/etc/initramfs-tools/update-initramfs.conf"
-# A bind mount replaces this file temporarily, so that the image keeps Debian's.
-functions=$CHROOT/usr/share/initramfs-tools/hook-functions
-sed 's/^copy_\(file\|exec\)()/debian_copy_\1()/' "$functions" |
-  cat - "$(dirname "$0")/initramfs_functions.sh" >"$SCRATCH/hook-functions"
-mount --bind "$SCRATCH/hook-functions" "$functions"
-in_chroot mkinitramfs -c "$INITRD_COMPRESSOR" -o "/boot/initrd.img-$kernel" "$kernel"
-umount "$functions"
-
 rm -f "$CHROOT/usr/sbin/policy-rc.d" "$CHROOT"/etc/ssh/ssh_host_*_key*
 # Packages created these identities during installation. They differ in each build, and would be the same on all machines.
 rm -f "$CHROOT/etc/hostid" "$CHROOT/etc/nvme/hostid" "$CHROOT/etc/nvme/hostnqn"

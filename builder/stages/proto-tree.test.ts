@@ -4,9 +4,11 @@ import { buffer } from "node:stream/consumers";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { TempDir } from "../../base/temp-dir.js";
-import { digestTree, streamTree } from "./proto-tree.js";
+import { digestOf } from "../profile/digest.js";
+import { describeTree, narrowTree, streamTree } from "./proto-tree.js";
 
 const test = suite("proto tree");
+const digestTree = async (folder: string): Promise<string> => digestOf(await describeTree(folder));
 
 async function makeTree(folder: string, mode: { program: number; file: number }): Promise<void> {
   await mkdir(join(folder, "usr/bin"), { recursive: true });
@@ -43,6 +45,11 @@ test("content, executable bit and link target each change the digest", async () 
   digests.add(await digestTree(tree));
   assert.is(digests.size, 4);
   assert.is((await readFile(join(tree, "usr/link2"), "utf8")).length, 10);
+});
+
+test("a narrowed description keeps files of the folders and all links, and only the paths of other files", () => {
+  const tree = { "a/b/file": "file 1", "a/bc": "program 2", "other/link": "link ../a" };
+  assert.equal(narrowTree(tree, ["a/b"]), { "a/b/file": "file 1", "a/bc": "other", "other/link": "link ../a" });
 });
 
 test.run();

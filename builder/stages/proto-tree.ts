@@ -7,7 +7,6 @@ import { readdir, readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { createTar } from "../home/tar-stream.js";
-import { digestOf } from "../profile/digest.js";
 
 /** Files and links below a folder, sorted by path. */
 export async function listTree(folder: string): Promise<{ path: string; isLink: boolean }[]> {
@@ -21,8 +20,11 @@ export async function listTree(folder: string): Promise<{ path: string; isLink: 
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Digest of a tree: it covers paths, link targets, executable bits and contents. */
-export async function digestTree(folder: string): Promise<string> {
+/** What each file and link of a tree is, by its path: `link TARGET`, or `file` or `program` with the SHA-256 of its content. */
+export type TreeDescription = Readonly<Record<string, string>>;
+
+/** Describes a tree: paths, link targets, executable bits and contents. */
+export async function describeTree(folder: string): Promise<TreeDescription> {
   const parts: Record<string, string> = {};
   for (const { path, isLink } of await listTree(folder)) {
     const full = join(folder, path);
@@ -32,7 +34,15 @@ export async function digestTree(folder: string): Promise<string> {
           .update(await readFile(full))
           .digest("hex")}`;
   }
-  return digestOf(parts);
+  return parts;
+}
+
+/** The description with the files and links below some folders. Of other files it keeps the path, of other links the target. */
+export function narrowTree(tree: TreeDescription, folders: readonly string[]): TreeDescription {
+  const isInside = (path: string): boolean => folders.some((folder) => path.startsWith(`${folder}/`));
+  return Object.fromEntries(
+    Object.entries(tree).map(([path, what]) => [path, isInside(path) || what.startsWith("link ") ? what : "other"]),
+  );
 }
 
 /** The tree as a tar stream. @param epoch time of every entry, in seconds since 1970 */

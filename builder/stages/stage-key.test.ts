@@ -19,7 +19,7 @@ async function makeMaterial(folder: string): Promise<KeyMaterial> {
   await writeFile(join(folder, "plain.sh"), "plain");
   await writeFile(join(folder, "helper.sh"), "helper");
   const lock = await loadLock(findProjectRoot(), loadProfile("bookworm"));
-  return { lock, stageFolder: folder, baseKey: "base", protoDigest: "proto", gitStatus: "[]" };
+  return { lock, stageFolder: folder, baseKey: "base", proto: { a: "file 1" }, gitStatus: "[]" };
 }
 
 test("a key is the same for the same inputs in any release", async () => {
@@ -49,7 +49,7 @@ test("a key changes with each input of the stage", async () => {
     await stageKey(rich, "before", stamp, material),
     await stageKey(rich, "other", stamp, material),
     await stageKey(rich, "before", "20260101T000001Z", material),
-    await stageKey(rich, "before", stamp, { ...material, protoDigest: "other" }),
+    await stageKey(rich, "before", stamp, { ...material, proto: { a: "file 2" } }),
     await stageKey(rich, "before", stamp, { ...material, gitStatus: "[1]" }),
     await stageKey({ ...rich, environment: () => ({ A: "2" }) }, "before", stamp, material),
     await stageKey({ ...rich, sets: ["base"] }, "before", stamp, material),
@@ -68,7 +68,7 @@ test("a key changes with each input of the stage", async () => {
 test("the key of a stage without proto does not depend on proto", async () => {
   await using dir = await TempDir.create("stage-key");
   const material = await makeMaterial(dir.path);
-  const other = { ...material, protoDigest: "other" };
+  const other = { ...material, proto: { a: "file 2" } };
   assert.is(
     await stageKey(plain, "x", "20260101T000000Z", material),
     await stageKey(plain, "x", "20260101T000000Z", other),

@@ -5,14 +5,22 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { digestOf, formatDigest } from "../profile/digest.js";
-import type { ArtifactMaterial } from "./artifacts.js";
+import type { Lock } from "../profile/lock.js";
+import type { TreeDescription } from "./proto-tree.js";
 import type { Stage } from "./stages.js";
 
-export interface KeyMaterial extends ArtifactMaterial {
+/** Inputs of what is made from packages alone. */
+export interface PackageMaterial {
+  readonly lock: Lock;
+  /** Folder of the stages' shell files. */
+  readonly stageFolder: string;
+}
+
+/** All inputs of a build. */
+export interface KeyMaterial extends PackageMaterial {
   /** Key of the base whose tools the stages use. */
   readonly baseKey: string;
-  /** Digest of the proto tree. */
-  readonly protoDigest: string;
+  readonly proto: TreeDescription;
   /** Text of the file gitstatus (release/git-status.ts). */
   readonly gitStatus: string;
 }
@@ -37,7 +45,7 @@ export async function stageKey(
   }
   for (const set of stage.sets) parts[`set ${set}`] = formatDigest(lock.set(set).digest);
   if (stage.npm) parts["npm"] = lock.npm.map((file) => `${file.path} ${formatDigest(file.digest)}`).join("\n");
-  if (stage.proto) parts["proto"] = material.protoDigest;
+  if (stage.proto) parts["proto"] = digestOf(material.proto);
   if (stage.source) parts["source"] = material.gitStatus;
   if (stage.stamped) parts["stamp"] = stamp;
   return digestOf(parts);

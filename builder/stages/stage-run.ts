@@ -11,7 +11,7 @@ import { SshError } from "../channel/ssh-connection.js";
 import { type LivelabHome, releaseFolder } from "../home/home.js";
 import { limited } from "../home/limit-signal.js";
 import { type BuilderMachines, releaseInside } from "../machines/builder-machine.js";
-import { artifactPath, artifactUrl, hasArtifact, keepArtifact } from "./artifacts.js";
+import { artifactPath, artifactUrl, hasArtifact, keepArtifact, usableArtifactKey } from "./artifacts.js";
 import { streamTree } from "./proto-tree.js";
 import { commonEnvironment, LastLines, runScript, type ScriptGateway, STAGES_INSIDE, sendFiles } from "./script-run.js";
 import type { KeyMaterial } from "./stage-key.js";
@@ -72,10 +72,12 @@ export async function runStage(
 
   await using machine = await context.machines.begin({ stamp, stage: stage.name, key, below }, step);
   try {
-    const artifact = stage.artifact && (await artifactPath(context.home, stage.artifact, material));
-    if (artifact !== undefined && stage.artifact !== undefined) {
+    const artifactKey = await usableArtifactKey(stage, below, material);
+    const artifact =
+      stage.artifact && artifactKey !== undefined ? artifactPath(context.home, stage.artifact, artifactKey) : undefined;
+    if (stage.artifact !== undefined) {
       const url = artifactUrl(stage.artifact);
-      if (await hasArtifact(artifact)) gateway.serveFile(url, artifact);
+      if (artifact !== undefined && (await hasArtifact(artifact))) gateway.serveFile(url, artifact);
       else gateway.serveAbsence(url);
     }
     const limit = limited(context, 60_000, "sending the stages' files");

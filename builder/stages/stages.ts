@@ -5,7 +5,40 @@
 import { UsageError } from "../../base/livelab-error.js";
 import { formatDigest } from "../profile/digest.js";
 import type { Lock } from "../profile/lock.js";
-import type { ArtifactSpec } from "./artifacts.js";
+
+/** A file that a stage makes unless the gateway serves it. */
+interface ArtifactFile {
+  /** Name of the file, also at the gateway below "artifact/". */
+  readonly name: string;
+  /** Path of the file that the stage makes, below the release's folder. It may be a link to the file. */
+  readonly path: string;
+  /** Name of the shell file that makes it, without `.sh`. */
+  readonly script: string;
+}
+
+/** An artifact that is made from packages alone. */
+export interface PackageArtifact extends ArtifactFile {
+  readonly kind: "packages";
+  /** Lock set of the packages that make it. */
+  readonly set: string;
+  /** Beginning of the name of the packages in set "image" that it is made for. @default none */
+  readonly madeFor?: string;
+}
+
+/** An artifact that is made from the image's root, as it is before the stage that has the artifact. */
+export interface RootArtifact extends ArtifactFile {
+  readonly kind: "root";
+  /** The last stage whose whole result it depends on. Only install_proto comes between it and the artifact's stage. */
+  readonly on: string;
+  /** Folders of proto/ on whose files it depends. Of all others it may know the path, but not the content. */
+  readonly proto: readonly string[];
+  /** Names of shell files that shape it, in addition to lib.sh and its own. */
+  readonly scripts: readonly string[];
+  /** The environment variables that shape it. */
+  readonly environment: (lock: Lock) => Readonly<Record<string, string>>;
+}
+
+export type ArtifactSpec = PackageArtifact | RootArtifact;
 
 export interface Stage {
   readonly name: string;
@@ -46,7 +79,8 @@ function essential(lock: Lock): string[] {
 }
 
 /** The kernel modules of ZFS; the builder VM also uses them. */
-export const zfsModules: ArtifactSpec = {
+export const zfsModules: PackageArtifact = {
+  kind: "packages",
   name: "zfs-modules.deb",
   path: "scratch/zfs-modules.deb",
   script: "build_zfs_modules",
@@ -55,11 +89,43 @@ export const zfsModules: ArtifactSpec = {
 };
 
 /** GRUB's images for the boot media, without the menu. */
-const grubImages: ArtifactSpec = {
+const grubImages: PackageArtifact = {
+  kind: "packages",
   name: "grub-images.tar",
   path: "scratch/grub-images.tar",
   script: "build_grub_images",
   set: "grub",
+};
+
+/**
+ * Folders of proto/ whose files mkinitramfs reads, or would read. build_initramfs.sh fails if it reads a file of another one.
+ */
+const initramfsFolders: readonly string[] = [
+  "etc/initramfs-tools",
+  "etc/live",
+  "etc/modprobe.d",
+  "etc/udev",
+  "usr/lib/live",
+  "usr/lib/modprobe.d",
+  "usr/lib/systemd/network",
+  "usr/lib/udev",
+  "usr/share/initramfs-tools",
+  "usr/triton/lib/early-boot",
+];
+
+/** The initramfs. It contains no stamp, and few files of proto/, so most builds that a change of proto/ needs share it. */
+export const initramfs: RootArtifact = {
+  kind: "root",
+  name: "initrd",
+  path: "scratch/initrd",
+  script: "build_initramfs",
+  on: "install_usr_triton",
+  proto: initramfsFolders,
+  scripts: ["initramfs_functions", "install_proto"],
+  environment: ({ profile }) => ({
+    INITRAMFS_FOLDERS: initramfsFolders.join(" "),
+    INITRD_COMPRESSOR: profile.tools.initrdCompressor,
+  }),
 };
 
 /** Properties of both stages that make a boot medium. */
@@ -148,7 +214,8 @@ export const stages: readonly Stage[] = [
     sets: [],
     stamped: true,
     scripts: ["initramfs_functions"],
-    environment: ({ profile }) => ({ INITRD_COMPRESSOR: profile.tools.initrdCompressor }),
+    artifact: initramfs,
+    environment: initramfs.environment,
     limitMinutes: 10,
   },
   {

@@ -17,7 +17,7 @@ import { claimWork } from "../../home/made-once.js";
 import { createTar } from "../../home/tar-stream.js";
 import { type Digest, digestOf, formatDigest } from "../../profile/digest.js";
 import type { Lock } from "../../profile/lock.js";
-import { artifactKey, artifactUrl } from "../../stages/artifacts.js";
+import { artifactUrl, packageArtifactKey } from "../../stages/artifacts.js";
 import { commonEnvironment, LastLines, runScript, sendFiles } from "../../stages/script-run.js";
 import { zfsModules } from "../../stages/stages.js";
 import { createGateway } from "../../store/gateway.js";
@@ -72,7 +72,7 @@ export async function vmBaseKey(
 ): Promise<string> {
   const parts: Record<string, string> = madeIn === undefined ? {} : { "made in": formatDigest(madeIn) };
   parts["epoch"] = String(lock.profile.epoch);
-  parts["ZFS modules"] = await artifactKey(zfsModules, { lock, stageFolder });
+  parts["ZFS modules"] = await packageArtifactKey(zfsModules, { lock, stageFolder });
   for (const set of ["base", "vm"]) parts[`set ${set}`] = formatDigest(lock.set(set).digest);
   for (const file of VM_FILES) parts[file] = await readFile(join(projectRoot, file), "utf8");
   return digestOf(parts);

@@ -9,7 +9,7 @@ import { overdue, StageError } from "../../builder-error.js";
 import type { LivelabHome } from "../../home/home.js";
 import { claimWork } from "../../home/made-once.js";
 import type { Lock } from "../../profile/lock.js";
-import { artifactKey, artifactPath, hasArtifact, keepArtifact } from "../../stages/artifacts.js";
+import { artifactPath, hasArtifact, keepArtifact, packageArtifactKey } from "../../stages/artifacts.js";
 import { streamTree } from "../../stages/proto-tree.js";
 import { commonEnvironment, LastLines, runScript, STAGES_INSIDE, sendFiles } from "../../stages/script-run.js";
 import { zfsBuildPackages, zfsModules } from "../../stages/stages.js";
@@ -37,7 +37,8 @@ const LIMIT_MS = 180 * 60_000;
 /** Compiles the modules unless the store has them. @returns path of the .deb in the store @throws StageError STAGE_FAILED */
 export async function ensureZfsModules(request: ZfsModulesRequest): Promise<string> {
   const { home, store, lock, stageFolder, openRootBuilder, progress } = request;
-  const path = await artifactPath(home, zfsModules, { lock, stageFolder });
+  const key = await packageArtifactKey(zfsModules, { lock, stageFolder });
+  const path = artifactPath(home, zfsModules, key);
   if (await hasArtifact(path)) return path;
   const signal = limitSignal({
     limitMs: LIMIT_MS,
@@ -45,7 +46,7 @@ export async function ensureZfsModules(request: ZfsModulesRequest): Promise<stri
     onLimit: overdue("compiling the builder VM's ZFS modules", LIMIT_MS),
   });
   await progress.step("ZFS modules for the builder VM", async (step) => {
-    await using _making = await claimWork(home, await artifactKey(zfsModules, { lock, stageFolder }), step, signal);
+    await using _making = await claimWork(home, key, step, signal);
     if (await hasArtifact(path)) return;
     await using gateway = createGateway(lock, store);
     await using rootBuilder = await openRootBuilder();
