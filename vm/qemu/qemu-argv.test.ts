@@ -36,6 +36,12 @@ test("QEMU adds no default devices and reads no configuration files", () => {
   assert.ok(argv.includes("-no-user-config"));
 });
 
+test("only emulated machines do without MSI-X, also for devices that are plugged in later", () => {
+  const globals = ["blk", "net", "rng", "serial"].map((kind) => `virtio-${kind}-pci.vectors=0`);
+  assert.equal(valuesOf(argvOf({ accelerator: "tcg" }), "-global"), globals);
+  assert.equal(valuesOf(argvOf({ accelerator: "kvm" }), "-global"), []);
+});
+
 test("a machine starts paused and ends paused", () => {
   const argv = argvOf();
   assert.ok(argv.includes("-S"));
