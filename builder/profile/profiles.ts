@@ -263,7 +263,7 @@ export const toolsSpec: LockSpec = {
     {
       name: TEST_TOOLS_SET,
       on: TOOLS_SET,
-      packages: ["git", "shellcheck", "bash", "findutils", "grep", "mawk", "bsdutils"],
+      packages: ["git", "shellcheck", "bash", "findutils", "grep", "gzip", "mawk", "bsdutils"],
     },
   ],
   made: [],

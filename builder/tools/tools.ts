@@ -72,7 +72,7 @@ export const testTools = (lock: Lock<LockSpec>, image: Lock): readonly ToolSet[]
     name: TEST_TOOLS_SET,
     profile: lock.profile,
     packages: lock.set(TEST_TOOLS_SET).packages,
-    programs: ["git", "shellcheck", "bash", "find", "xargs", "grep", "mawk", "awk", "script"],
+    programs: ["git", "shellcheck", "bash", "find", "xargs", "grep", "gzip", "mawk", "awk", "script"],
     on: hostTools(lock),
   },
   {

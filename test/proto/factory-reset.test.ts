@@ -6,6 +6,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
+import { toolFolders } from "../../base/tools.js";
 import { shells } from "../../fixtures/proto-initramfs.js";
 
 const test = suite("proto: factory reset");
@@ -48,7 +49,7 @@ echo "${name} $*" >>"$TRITON_SYSROOT/done"
     await writeFile(join(root.path, "done"), "");
     await writeFile(join(root.path, "dev/console"), "");
     const child = spawn(shell, [...first, file, ...args], {
-      env: { PATH: `${join(root.path, "bin")}:/usr/bin:/bin`, TRITON_SYSROOT: root.path },
+      env: { PATH: [join(root.path, "bin"), ...toolFolders(), "/usr/bin:/bin"].join(":"), TRITON_SYSROOT: root.path },
       timeout: 30_000,
     });
     let stdout = "";
