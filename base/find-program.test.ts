@@ -2,20 +2,11 @@ import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { withVariables } from "../fixtures/with-variables.js";
 import { findProgram } from "./find-program.js";
 import { TempDir } from "./temp-dir.js";
 
 const test = suite("find program");
-
-async function withPath(path: string, work: () => Promise<void>): Promise<void> {
-  const before = process.env["PATH"];
-  process.env["PATH"] = path;
-  try {
-    await work();
-  } finally {
-    process.env["PATH"] = before;
-  }
-}
 
 test("a program is the first file in the PATH that may be run, also through a link; folders and other files do not count", async () => {
   await using dir = await TempDir.create("find");
@@ -27,7 +18,7 @@ test("a program is the first file in the PATH that may be run, also through a li
   await writeFile(join(three, "real"), "#!/bin/sh\n");
   await chmod(join(three, "real"), 0o755);
   await symlink("real", join(three, "tool"));
-  await withPath([join(dir.path, "none"), ...folders].join(":"), async () => {
+  await withVariables({ PATH: [join(dir.path, "none"), ...folders].join(":") }, async () => {
     assert.is(await findProgram("tool"), join(three, "tool"));
     assert.is(await findProgram("absent"), undefined);
     assert.is(await findProgram(join(two, "tool")), undefined);

@@ -33,8 +33,12 @@ export interface CommandContext {
    * @throws as BuildContext.open()
    */
   openBuildContext(profile: string, machine?: MachineKind, more?: MoreBuildContextOptions): Promise<BuildContext>;
-  /** Makes QEMU and the other locked programs ready, once; or uses those that $LIVELAB_TOOLS names. @throws as readyTools() */
-  readyTools(): Promise<void>;
+  /**
+   * Makes QEMU and the other locked programs ready; or uses those that $LIVELAB_TOOLS names.
+   * @param forTests whether those of the tests, too. @default false
+   * @throws as BuildContext.readyTools()
+   */
+  readyTools(forTests?: boolean): Promise<void>;
   /** Finds the folder of the iPXE that firmware loads; see MediumOptions. The tools must be ready. */
   findLoaders(): Promise<string>;
   /** The same for a part of the command, which ends when `signal` is aborted. */
@@ -54,12 +58,6 @@ export function createCommandContext(
   const projectRoot = findProjectRoot();
   const outRoot = join(projectRoot, "out");
   const homeRoot = (): string => homeFolder(process.env);
-  let tools: Promise<void> | undefined;
-  const readyTools = async (): Promise<void> => {
-    const given = toolFolders();
-    if (given.length > 0) return useTools(given);
-    await (await context.openBuildContext(defaultProfileName)).readyTools();
-  };
   const context: CommandContext = {
     projectRoot,
     outRoot,
@@ -81,9 +79,10 @@ export function createCommandContext(
         progress,
         signal,
       }),
-    readyTools: () => {
-      tools ??= readyTools();
-      return tools;
+    readyTools: async (forTests = false) => {
+      const given = toolFolders();
+      if (given.length > 0) return useTools(given);
+      await (await context.openBuildContext(defaultProfileName)).readyTools(forTests);
     },
     findLoaders: async () => {
       const folder = await findToolFile("lib/ipxe");

@@ -6,6 +6,7 @@ import type { LivelabError } from "../../base/livelab-error.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { arArchive, arMember, debHead, makeDeb } from "../../fixtures/deb.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
+import { withVariables } from "../../fixtures/with-variables.js";
 import { InputError } from "../builder-error.js";
 import { extractFile, findDataMember, unpackDeb } from "./deb-archive.js";
 
@@ -89,9 +90,7 @@ test("findDataMember rejects a missing package, and a folder in its place, with 
 test("unpackDeb unpacks the wanted files, without set-user-ID bits, and needs no program of the host", async () => {
   await using dir = await TempDir.create("deb");
   const deb = await makeDeb(dir.path, LOADER, "loader", 0o4755);
-  const path = process.env["PATH"];
-  process.env["PATH"] = "/nonexistent";
-  try {
+  await withVariables({ PATH: "/nonexistent" }, async () => {
     const out = join(dir.path, "out");
     await mkdir(out);
     await unpackDeb(deb, out, (name) => name.startsWith("usr/lib"), "x 1");
@@ -101,9 +100,7 @@ test("unpackDeb unpacks the wanted files, without set-user-ID bits, and needs no
     await mkdir(none);
     await unpackDeb(deb, none, () => false, "x 1");
     assert.equal(await readdir(none), []);
-  } finally {
-    process.env["PATH"] = path;
-  }
+  });
 });
 
 test.run();

@@ -14,7 +14,7 @@ import { TempDir } from "../../base/temp-dir.js";
 import { qemuOf } from "../../fixtures/qemu-processes.js";
 import { terminalLack } from "../../fixtures/terminal.js";
 import { sharedHome } from "../../fixtures/toy-stage.js";
-import { SLEEP, sendSignal, terminalModes, UserShell } from "../../fixtures/user-shell.js";
+import { sendSignal, terminalModes, UserShell } from "../../fixtures/user-shell.js";
 import { within } from "../../fixtures/vm-deadline.js";
 import { testUnless } from "../runner/skip-test.js";
 
@@ -45,17 +45,7 @@ async function workOnTheConsole(): Promise<void> {
   await user.ask("dmesg -n 1", GUEST);
 
   // Ctrl-C and Ctrl-Z reach the program in the guest.
-  await user.ask(SLEEP, /asleep\r\n/);
-  await terminal.write("\x03");
-  await terminal.waitFor(GUEST);
-  await user.ask("echo st'atus' $?", /status 130\r\n/);
-  await user.ask(SLEEP, /asleep\r\n/);
-  await terminal.write("\x1a");
-  await terminal.waitFor(/Stopped/);
-  await terminal.waitFor(GUEST);
-  await user.ask("fg", /exec sleep 1000'\r\n/);
-  await terminal.write("\x03");
-  await terminal.waitFor(GUEST);
+  await user.stopWithKeys(GUEST);
 
   // A stop of livelab gives the terminal back, and fg takes it again.
   const joined = await terminalModes(pid);

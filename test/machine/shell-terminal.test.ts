@@ -52,17 +52,7 @@ test("every control key reaches the program in the release: Ctrl-C ends it, Ctrl
   await using scene = await openScene();
   const { user } = scene;
   const { terminal } = user;
-  await user.ask(SLEEP, /asleep\r\n/);
-  await terminal.write("\x03");
-  await terminal.waitFor(GUEST);
-  await user.ask("echo st'atus' $?", /status 130\r\n/);
-  await user.ask(SLEEP, /asleep\r\n/);
-  await terminal.write("\x1a");
-  await terminal.waitFor(/Stopped/);
-  await terminal.waitFor(GUEST);
-  await user.ask("fg", /exec sleep 1000'\r\n/);
-  await terminal.write("\x03");
-  await terminal.waitFor(GUEST);
+  await user.stopWithKeys(GUEST);
   await user.ask("stty raw -echo; echo rea'dy'; head -c 33 | od -An -v -tx1 | tr -d '\\n'; stty sane", /ready/);
   const keys = Buffer.from([...Array(32).keys(), 127]);
   await terminal.write(keys);

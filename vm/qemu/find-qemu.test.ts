@@ -4,27 +4,11 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { TempDir } from "../../base/temp-dir.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
+import { withVariables } from "../../fixtures/with-variables.js";
 import type { VmError } from "../vm-error.js";
 import { describeQemu, findQemu, readQemuVersion } from "./find-qemu.js";
 
 const test = suite("find QEMU");
-
-/** Runs `work` with variables of the environment; undefined unsets one. */
-async function withVariables(changes: Record<string, string | undefined>, work: () => Promise<void>): Promise<void> {
-  const before = Object.fromEntries(Object.keys(changes).map((name) => [name, process.env[name]]));
-  const set = (values: Record<string, string | undefined>): void => {
-    for (const [name, value] of Object.entries(values)) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
-  };
-  set(changes);
-  try {
-    await work();
-  } finally {
-    set(before);
-  }
-}
 
 /** A program that prints a text. */
 async function printer(dir: string, text: string): Promise<string> {

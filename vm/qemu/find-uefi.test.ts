@@ -3,21 +3,10 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { TempDir } from "../../base/temp-dir.js";
+import { withVariables } from "../../fixtures/with-variables.js";
 import { findUefi } from "./find-uefi.js";
 
 const test = suite("find UEFI");
-
-/** Runs `work` with $LIVELAB_TOOLS set to one folder. */
-async function withTools(folder: string, work: () => Promise<void>): Promise<void> {
-  const before = process.env["LIVELAB_TOOLS"];
-  process.env["LIVELAB_TOOLS"] = folder;
-  try {
-    await work();
-  } finally {
-    if (before === undefined) delete process.env["LIVELAB_TOOLS"];
-    else process.env["LIVELAB_TOOLS"] = before;
-  }
-}
 
 test("findUefi prefers the firmware of livelab's tools, and else returns the first pair of which both files exist", async () => {
   await using dir = await TempDir.create("uefi");
@@ -28,7 +17,7 @@ test("findUefi prefers the firmware of livelab's tools, and else returns the fir
       [code, join(dir.path, "missing")],
       [code, vars],
     ]);
-  await withTools(join(dir.path, "tools/launchers"), async () => {
+  await withVariables({ LIVELAB_TOOLS: join(dir.path, "tools/launchers") }, async () => {
     assert.equal(await find(), { kind: "uefi", codePath: code, varsTemplatePath: vars });
     const own = join(dir.path, "tools/usr/share/OVMF");
     await mkdir(own, { recursive: true });
@@ -42,7 +31,7 @@ test("findUefi prefers the firmware of livelab's tools, and else returns the fir
 });
 
 test("the error of findUefi is of kind host, and names the searched paths and what to do", async () => {
-  await withTools("/nonexistent/launchers", async () => {
+  await withVariables({ LIVELAB_TOOLS: "/nonexistent/launchers" }, async () => {
     const error = await findUefi([["/nonexistent/code", "/nonexistent/vars"]]).catch((thrown) => thrown);
     assert.is(`${error.kind} ${error.code}`, "host UEFI_NOT_FOUND");
     assert.match(error.message, "/nonexistent/code");

@@ -5,12 +5,13 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { runProgram } from "../../../base/run-program.js";
 import { TempDir } from "../../../base/temp-dir.js";
-import { type CpioEntry, cpioArchive } from "./cpio-archive.js";
+import type { TarFile } from "../../home/tar-stream.js";
+import { cpioArchive } from "./cpio-archive.js";
 
 const test = suite("cpio archive");
 
-async function archiveOf(entries: readonly CpioEntry[]): Promise<Buffer> {
-  async function* each(): AsyncGenerator<CpioEntry> {
+async function archiveOf(entries: readonly TarFile[]): Promise<Buffer> {
+  async function* each(): AsyncGenerator<TarFile> {
     yield* entries;
   }
   const parts: Buffer[] = [];
@@ -21,9 +22,9 @@ async function archiveOf(entries: readonly CpioEntry[]): Promise<Buffer> {
 test("busybox unpacks what it contains, whatever the lengths of names and contents", async () => {
   await using dir = await TempDir.create("cpio");
   const texts = ["", "1", "12", "123", "1234", "x".repeat(70_000)];
-  const entries: readonly CpioEntry[] = [
+  const entries: readonly TarFile[] = [
     { path: "a", kind: "folder", mode: 0o2750 },
-    ...texts.map((text, index): CpioEntry => {
+    ...texts.map((text, index): TarFile => {
       const path = `a/${"n".repeat(index + 1)}`;
       return { path, kind: "file", mode: 0o4711, content: Buffer.from(text) };
     }),

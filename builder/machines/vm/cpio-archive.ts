@@ -4,14 +4,7 @@
  * Source: Linux Documentation/driver-api/early-userspace/buffer-format.rst ("newc").
  */
 
-export type CpioEntry = {
-  /** Path below the root, without a leading slash. Folders must come before what they contain. */
-  readonly path: string;
-} & (
-  | { readonly kind: "folder"; readonly mode: number }
-  | { readonly kind: "file"; readonly mode: number; readonly content: Buffer }
-  | { readonly kind: "symlink"; readonly target: string }
-);
+import type { TarFile } from "../../home/tar-stream.js";
 
 const TYPES = { folder: 0o040000, file: 0o100000, symlink: 0o120000 } as const;
 const SYMLINK_MODE = 0o777;
@@ -19,8 +12,8 @@ const SYMLINK_MODE = 0o777;
 const ALIGNMENT = 4;
 const END = "TRAILER!!!";
 
-/** Writes an archive with the entries in their order. @yields the bytes of one entry */
-export async function* cpioArchive(entries: AsyncIterable<CpioEntry>): AsyncGenerator<Buffer> {
+/** Writes an archive with the entries in their order; folders must come before what they contain. @yields the bytes of one entry */
+export async function* cpioArchive(entries: AsyncIterable<TarFile>): AsyncGenerator<Buffer> {
   let inode = 0;
   for await (const entry of entries) {
     inode += 1;
@@ -32,7 +25,7 @@ export async function* cpioArchive(entries: AsyncIterable<CpioEntry>): AsyncGene
   yield padded(header({ inode: 0, mode: 0, links: 1, size: 0 }, END));
 }
 
-function contentOf(entry: CpioEntry): Buffer {
+function contentOf(entry: TarFile): Buffer {
   switch (entry.kind) {
     case "folder":
       return Buffer.alloc(0);

@@ -16,7 +16,7 @@ import { describeLockedFile, type Lock } from "../../profile/lock.js";
 import type { LockedDeb } from "../../profile/lock-set.js";
 import type { Store } from "../../store/store.js";
 import { readDeb } from "../deb-archive.js";
-import { type CpioEntry, cpioArchive } from "./cpio-archive.js";
+import { cpioArchive } from "./cpio-archive.js";
 import { kernelPackage } from "./locked-kernel.js";
 
 export interface RootVmSources {
@@ -100,7 +100,7 @@ export async function writeRootVmFiles(
 }
 
 /** Moves files to the merged /usr. Adds missing folders above a file, because the kernel does not, and drops repeated ones. */
-async function* inMergedUsr(files: AsyncIterable<TarFile>): AsyncGenerator<CpioEntry> {
+async function* inMergedUsr(files: AsyncIterable<TarFile>): AsyncGenerator<TarFile> {
   for (const path of MERGED) yield { kind: "symlink", path, target: `usr/${path}` };
   const folders = new Set<string>();
   for await (const file of files) {
