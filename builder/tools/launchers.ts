@@ -2,15 +2,15 @@
  * Launchers of unpacked programs: small shell files, one for each program, that start it through the dynamic loader of its
  * own packages and with their libraries. So a program runs on a host with another C library, or with none.
  * A folder of tools may be moved, because launchers find everything from their own place.
- * Sources: ld.so(8) "--library-path", "--argv0"; qemu(1) "-L"; git(1) "GIT_EXEC_PATH".
+ * Sources: ld.so(8) "--library-path", "--argv0"; git(1) "GIT_EXEC_PATH"; QEMU's util/cutils.c, get_relocated_path().
  */
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { isThere } from "../../base/is-there.js";
 import { InputError } from "../builder-error.js";
 
 /** Changes with the launchers' text, so that tools with older ones are made again. */
-export const LAUNCHERS_VERSION = "1";
+export const LAUNCHERS_VERSION = "2";
 
 const LOADER = "usr/lib64/ld-linux-x86-64.so.2";
 const LIBRARIES = "usr/lib/x86_64-linux-gnu";
@@ -18,18 +18,17 @@ const LIBRARIES = "usr/lib/x86_64-linux-gnu";
 interface Extra {
   /** Lines of shell before the program starts; `$root` is the tools' folder. */
   readonly before?: string;
-  /** Arguments before the user's, in shell. */
-  readonly args?: string;
+  /** A link to make in the tools' folder, and its target. */
+  readonly link?: readonly [path: string, target: string];
 }
 
 const gitFolders = 'export GIT_EXEC_PATH="$root/git-core" GIT_TEMPLATE_DIR="$root/usr/share/git-core/templates"\n';
 
 /** Programs that look for files in places which their build fixed. */
 const extras: Readonly<Record<string, Extra>> = {
-  "qemu-system-x86_64": {
-    before: `export QEMU_MODULE_DIR="$root/${LIBRARIES}/qemu"\n`,
-    args: '-L "$root/usr/share/qemu" -L "$root/usr/share/seabios" -L "$root/usr/lib/ipxe/qemu"',
-  },
+  // QEMU looks for its modules and data below qemu-bundle beside its executable, which is the loader here. Without it, QEMU
+  // would load modules of the host's QEMU that its own packages lack, and abort.
+  "qemu-system-x86_64": { link: [`${LIBRARIES}/qemu-bundle`, "../../.."] },
   git: { before: gitFolders },
 };
 
@@ -51,6 +50,11 @@ export async function writeLaunchers(
   for (const name of names) {
     const program = await findIn(folder, name);
     await write(join(folder, "launchers", name), program, others, extras[name]);
+    const [path, target] = extras[name]?.link ?? [];
+    if (path !== undefined && target !== undefined) {
+      await mkdir(dirname(join(folder, path)), { recursive: true });
+      await symlink(target, join(folder, path));
+    }
     if (name !== "git") continue;
     await mkdir(join(folder, "git-core"));
     for (const part of GIT_PARTS) await write(join(folder, "git-core", part), program, others, extras[name]);
@@ -76,7 +80,7 @@ async function write(path: string, program: string, others: readonly string[], e
   const text = `#!/bin/sh
 # Starts ${program} with the libraries of its packages.
 root=\${0%/*}/..
-${extra.before ?? ""}exec ${[...words, `"$root/${program}"`, extra.args, '"$@"'].filter(Boolean).join(" ")}
+${extra.before ?? ""}exec ${[...words, `"$root/${program}"`, '"$@"'].join(" ")}
 `;
   await writeFile(path, text, { mode: 0o755, flag: "wx" });
 }
