@@ -3,7 +3,7 @@
  * It prints a line for each on stdout, ends with `N passed, N failed`, and exits with 0 only if something ran and all passed.
  * Usage: run.js [--checks] [--unit] [--program] [--machine] [--boot] [FILE...]; without arguments, everything. --unit runs checks, too.
  */
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { processors } from "../base/host-capacity.js";
@@ -13,7 +13,7 @@ import { findProjectRoot } from "../base/project-root.js";
 import { type Check, runCheck } from "./runner/check.js";
 import { memoryFolder } from "./runner/memory-folder.js";
 import type { Outcome } from "./runner/outcome.js";
-import { outcomeLines, summaryLines, total } from "./runner/report-lines.js";
+import { outcomeLines, type Part, summaryLines, type TestRun, total } from "./runner/report-lines.js";
 import { runTestFile } from "./runner/run-test-file.js";
 import { findTestFiles, type TestFile, type TestKind, testFileOf } from "./runner/test-files.js";
 import { useTestTools } from "./runner/test-tools.js";
@@ -68,8 +68,15 @@ function parse(args: readonly string[]) {
   }
 }
 
-async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): Promise<readonly Outcome[]> {
+async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): Promise<TestRun> {
+  const startedAt = performance.now();
   const outcomes: Outcome[] = [];
+  const parts: Part[] = [];
+  const part = async (name: string, work: () => Promise<void>): Promise<void> => {
+    const [before, startedAt] = [outcomes.length, performance.now()];
+    await work();
+    if (outcomes.length > before) parts.push({ name, durationMs: performance.now() - startedAt });
+  };
   const run = async (work: Promise<Outcome>): Promise<void> => {
     const outcome = await work;
     outcomes.push(outcome);
@@ -89,23 +96,33 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
     ...treeChecks.map((each) => () => check(each)),
     ...[...filesOf("program"), ...longestFirst(filesOf("unit"))].map((each) => () => file(each)),
   ];
-  await eachOf(quick, processors() + ONE_THAT_WAITS, signal, (work) => work());
-  await eachOf(filesOf("machine"), 1, signal, file);
-  if (boot && !signal.aborted) {
+  await part("checks, unit and program tests", () =>
+    eachOf(quick, processors() + ONE_THAT_WAITS, signal, (work) => work()),
+  );
+  await part("machine tests", () => eachOf(longestFirst(filesOf("machine")), processors(), signal, file));
+  await part("boot scenarios", async () => {
+    if (!boot || signal.aborted) return;
     const { runBootScenarios } = await import("./runner/boot-scenarios.js");
     const { verifyCheck } = await import("./runner/verify-check.js");
     const reportDir = join(root, "out", "test-report");
     const options = { reportDir, timeoutMs: BOOT_TIMEOUT_MS, env: process.env, signal };
     await run(runBootScenarios(join(dist, "cli/main.js"), options));
     await check(verifyCheck);
-  }
-  await eachOf(filesOf("image"), 1, signal, file);
-  return outcomes;
+  });
+  await part("tests of the image", () => eachOf(filesOf("image"), processors(), signal, file));
+  return { outcomes, parts, durationMs: performance.now() - startedAt };
 }
 
-/** Tests in test/ start shells and programs, and take longest. They start first, so that none of them runs alone at the end. */
+/** Machine tests of minutes. A new one may be missing here: the run is then only a little longer. */
+const MINUTES = ["vm-stage", "boot-failures", "build-command", "cloud-image", "vm-killed", "vm-channel", "root-vm"];
+
+/**
+ * Of unit tests, those in test/ start shells and programs, and take longest. What takes long starts first, so that none of it
+ * runs alone at the end.
+ */
 const longestFirst = (files: readonly TestFile[]): readonly TestFile[] => {
-  const takesLong = ({ name }: TestFile): boolean => name.startsWith("test/");
+  const takesLong = ({ name, kind }: TestFile): boolean =>
+    kind === "machine" ? MINUTES.includes(basename(name, ".test.ts")) : name.startsWith("test/");
   return [...files.filter(takesLong), ...files.filter((each) => !takesLong(each))];
 };
 
@@ -132,15 +149,14 @@ function interruptSignal(): AbortSignal {
 }
 
 async function main(): Promise<number> {
-  const startedAt = performance.now();
   const signal = interruptSignal();
   const selection = await select(process.argv.slice(2));
   await useTestTools(signal);
-  const outcomes = await runAll(selection, signal);
-  const { passed, failed } = total(outcomes);
+  const testRun = await runAll(selection, signal);
+  const { passed, failed } = total(testRun.outcomes);
   if (signal.aborted) console.log("interrupted: some tests did not run");
-  if (outcomes.length === 0) console.log("no tests ran");
-  console.log(summaryLines(outcomes, performance.now() - startedAt));
+  if (testRun.outcomes.length === 0) console.log("no tests ran");
+  console.log(summaryLines(testRun));
   if (signal.aborted) return INTERRUPTED;
   return passed > 0 && failed === 0 ? 0 : 1;
 }

@@ -5,10 +5,11 @@ import * as assert from "uvu/assert";
 import { silentProgress } from "../../base/progress/progress.js";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
-import { hostHasApt, openLocalMachine } from "../../fixtures/local-machine.js";
+import { aptLack, openLocalMachine } from "../../fixtures/local-machine.js";
 import { MisbehavingMirror } from "../../fixtures/misbehaving-mirror.js";
 import { mirrorsWith, type SmallPackage, smallLock, smallPackages } from "../../fixtures/small-lock.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import { testUnless } from "../../test/runner/skip-test.js";
 import type { InputError } from "../builder-error.js";
 import { type Lock, loadLock, lockFolder } from "../profile/lock.js";
 import { parseLockSet } from "../profile/lock-set.js";
@@ -19,7 +20,7 @@ import { verifyLock } from "./lock-verify.js";
 import { parseInRelease } from "./suite-indexes.js";
 
 const test = suite("lock update and verify");
-const aptTest = hostHasApt ? test : test.skip;
+const aptTest = (title: string, body: () => Promise<void>): void => testUnless(test, title, aptLack, body);
 const projectRoot = findProjectRoot();
 
 /** Verifies a lock with a mirror that has these packages. */

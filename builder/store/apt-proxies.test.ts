@@ -3,14 +3,15 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { TempDir } from "../../base/temp-dir.js";
-import { hostHasApt } from "../../fixtures/local-machine.js";
+import { aptLack } from "../../fixtures/local-machine.js";
+import { testUnless } from "../../test/runner/skip-test.js";
 import { loadProfile } from "../profile/profiles.js";
 import { aptProxyFor, parseAptOptions } from "./apt-proxies.js";
 import { findMirrors, proxyWith } from "./mirrors.js";
 import { proxyFor } from "./proxy-settings.js";
 
 const test = suite("proxies of apt");
-const aptTest = hostHasApt ? test : test.skip;
+const aptTest = (title: string, body: () => Promise<void>): void => testUnless(test, title, aptLack, body);
 
 const neverAsked = (): Promise<string> => Promise.reject(new Error("no detector is configured"));
 

@@ -7,9 +7,10 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
-import { hostHasApt, openLocalMachine } from "../../fixtures/local-machine.js";
+import { aptLack, openLocalMachine } from "../../fixtures/local-machine.js";
 import { packagesText, smallLock, smallPackages } from "../../fixtures/small-lock.js";
 import { within } from "../../fixtures/vm-deadline.js";
+import { testUnless } from "../../test/runner/skip-test.js";
 import { InputError } from "../builder-error.js";
 import { Lock } from "../profile/lock.js";
 import { createGateway } from "./gateway.js";
@@ -181,7 +182,7 @@ test(
   }),
 );
 
-const aptTest = hostHasApt ? test : test.skip;
+const aptTest = (title: string, body: () => Promise<void>): void => testUnless(test, title, aptLack, body);
 
 aptTest(
   "real apt updates and downloads from the gateway, and does not find packages that are not locked",

@@ -63,6 +63,7 @@ export const hostTools = (lock: Lock<LockSpec>): ToolSet => ({
     "sh", // dash: a busybox that is the host's sh may prefer its own tar to that in the PATH
     ...["cat", "chmod", "chown", "chroot", "cp", "cut", "head", "ln", "ls", "mkdir", "mv", "printf", "rm", "rmdir"],
     ...["tail", "true"],
+    "setsid", // for tests of the console
   ],
 });
 

@@ -25,6 +25,9 @@ const failed: Outcome = {
   rerun: { command: "npm test --", args: ["vm/qmp.test.ts"] },
 };
 const NPM = "npm test --";
+/** The summary of a run of one part. */
+const summary = (outcomes: readonly Outcome[], durationMs = 0): string =>
+  summaryLines({ outcomes, parts: [{ name: "boot scenarios", durationMs }], durationMs });
 
 test("a file that passed is one line, with the reasons of skipped tests", () => {
   assert.is(
@@ -42,7 +45,7 @@ test("a file that failed has its problems and its whole output", () => {
 
 test("the summary lists what failed and the command that runs it again, and ends with the sum", () => {
   assert.is(
-    summaryLines([passed, failed], 12_000),
+    summary([passed, failed], 12_000),
     [
       "",
       "failed:",
@@ -63,7 +66,7 @@ test("the summary names every failed test of a file, and joins items with the sa
     { ...failed, name: "livelab test", rerun: { command: "npx livelab test --image out/latest", args: ["two-nics"] } },
     passed,
   ];
-  const lines = summaryLines(outcomes, 0).split("\n");
+  const lines = summary(outcomes).split("\n");
   for (const line of ['  vm/qmp.test.ts: "one": a', '  vm/qmp.test.ts: "two": b'])
     assert.ok(lines.includes(line), line);
   assert.equal(lines.slice(lines.indexOf("to run just that again:") + 1, -2), [
@@ -78,7 +81,7 @@ test("the summary lists the ten slowest of more than ten items, the slowest firs
     name: `${index}`,
     durationMs: index * 1000,
   }));
-  const lines = summaryLines(outcomes, 0).split("\n");
+  const lines = summary(outcomes).split("\n");
   assert.equal(lines.slice(0, 12), [
     "",
     "slowest:",
@@ -87,11 +90,20 @@ test("the summary lists the ten slowest of more than ten items, the slowest firs
     ...[9, 8, 7, 6, 5, 4, 3, 2].map((seconds) => `   ${seconds}.0 s  ${seconds}`),
   ]);
   assert.is(lines.at(-1), "48 passed, 0 failed");
-  assert.not.match(summaryLines(outcomes.slice(2), 0), "slowest");
+  assert.not.match(summary(outcomes.slice(2)), "slowest");
 });
 
 test("the summary ends with the sum if nothing ran", () => {
-  assert.is(summaryLines([], 0).split("\n").at(-1), "0 passed, 0 failed");
+  assert.is(summary([]).split("\n").at(-1), "0 passed, 0 failed");
+});
+
+test("the summary of a run of several parts has the time of each", () => {
+  const parts = [
+    { name: "machine tests", durationMs: 490_000 },
+    { name: "boot scenarios", durationMs: 61_000 },
+  ];
+  const lines = summaryLines({ outcomes: [passed], parts, durationMs: 551_000 });
+  assert.match(lines, "parts:\n  8 min 10 s  machine tests\n  1 min 01 s  boot scenarios\nin 9 min 11 s\n");
 });
 
 test.run();

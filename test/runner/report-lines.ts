@@ -13,16 +13,30 @@ export function outcomeLines(outcome: Outcome): string {
   return lines.join("\n");
 }
 
+/** A part of a run, e.g. "machine tests": its items run side by side, the parts one after the other. */
+export interface Part {
+  readonly name: string;
+  readonly durationMs: number;
+}
+
+export interface TestRun {
+  readonly outcomes: readonly Outcome[];
+  /** The parts that had something to run. */
+  readonly parts: readonly Part[];
+  readonly durationMs: number;
+}
+
 /** How many of the slowest files and checks the summary lists; a run of fewer lists none. */
 const SLOWEST = 10;
 
-/** Formats the end of a run: what was slow, what failed, how to run only that again, and the sum as the last line. */
-export function summaryLines(outcomes: readonly Outcome[], durationMs: number): string {
+/** Formats the end of a run: where the time went, what failed, how to run only that again, and the sum as the last line. */
+export function summaryLines({ outcomes, parts, durationMs }: TestRun): string {
   const sum = total(outcomes);
   const failed = outcomes.filter((outcome) => outcome.failed > 0);
   return [
     "",
-    ...section("slowest:", outcomes.length > SLOWEST ? slowestLines(outcomes) : []),
+    ...section("parts:", parts.length > 1 ? timeLines(parts) : []),
+    ...section("slowest:", outcomes.length > SLOWEST ? timeLines(slowestOf(outcomes)) : []),
     ...section(
       "failed:",
       failed.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${firstLine(problem)}`)),
@@ -37,11 +51,13 @@ export function summaryLines(outcomes: readonly Outcome[], durationMs: number): 
 const section = (heading: string, lines: readonly string[]): string[] =>
   lines.length === 0 ? [] : [heading, ...lines.map((line) => `  ${line}`)];
 
-function slowestLines(outcomes: readonly Outcome[]): string[] {
-  const slowest = [...outcomes].sort((a, b) => b.durationMs - a.durationMs).slice(0, SLOWEST);
-  const durations = slowest.map(({ durationMs }) => formatDuration(durationMs));
+const slowestOf = (outcomes: readonly Outcome[]): readonly Outcome[] =>
+  [...outcomes].sort((a, b) => b.durationMs - a.durationMs).slice(0, SLOWEST);
+
+function timeLines(items: readonly Part[]): string[] {
+  const durations = items.map(({ durationMs }) => formatDuration(durationMs));
   const width = Math.max(...durations.map((text) => text.length));
-  return slowest.map(({ name }, index) => `${durations[index]?.padStart(width)}  ${name}`);
+  return items.map(({ name }, index) => `${durations[index]?.padStart(width)}  ${name}`);
 }
 
 /** One line per command, with the arguments of all its items. */

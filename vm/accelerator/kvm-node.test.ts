@@ -4,10 +4,12 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
+import { importLine, startProgram } from "../../fixtures/other-process.js";
 import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
 import { inspectKvmNode, type KvmNode } from "./kvm-node.js";
 
 const test = suite("kvm-node");
+const IMPORT = importLine("inspectKvmNode", "./kvm-node.js", import.meta.url);
 
 test("inspectKvmNode reports a device that can be opened as open", async () => {
   await using dir = await TempDir.create("kvm");
@@ -30,12 +32,10 @@ async function inspectAsStranger(mode: number, gid: number, uid = 65_534): Promi
   await chmod(dir.path, 0o755);
   await chown(device, 0, gid);
   await chmod(device, mode);
-  process.seteuid?.(uid);
-  try {
-    return await inspectKvmNode(device);
-  } finally {
-    process.seteuid?.(0);
-  }
+  await using stranger = await startProgram(`${IMPORT}
+    process.setuid(${uid});
+    console.log(JSON.stringify(await inspectKvmNode(${JSON.stringify(device)})));`);
+  return JSON.parse(stranger.line);
 }
 
 const DAEMON = 1;
