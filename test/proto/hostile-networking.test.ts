@@ -11,6 +11,7 @@ import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { jqThatKnows } from "../../fixtures/networking-orders.js";
 import { FakeInitramfs, shells } from "../../fixtures/proto-initramfs.js";
+import { filesInTheCn } from "../scenarios/hostile-networking.js";
 
 /** The scripts of early boot that read networking.json. */
 const scripts = ["live-premount/triton-networking", "live-bottom/triton-networking"];
@@ -76,6 +77,16 @@ function strangeLines(text: string): readonly string[] {
     });
 }
 
+/** Sections and keys of a file, e.g. "Network Address". */
+function kindsOfLines(text: string): readonly string[] {
+  const sections = text.split(/^\[(\w+)\]$/m).slice(1);
+  return sections.flatMap((section, index) =>
+    index % 2 === 1 ? [] : [...(sections[index + 1] ?? "").matchAll(/^(\w+)=/gm)].map(([, key]) => `${section} ${key}`),
+  );
+}
+/** File name → the kinds of lines that early boot wrote for it. */
+const kinds = new Map<string, readonly string[]>();
+
 let answers: TempDir;
 let jq: string;
 test.before(async () => {
@@ -104,7 +115,9 @@ for (const name of names) {
     const written = await readdir(initramfs.path("run/systemd/network")).catch(() => []);
     for (const file of written) {
       assert.match(file, new RegExp(`^50-${linkName}[.](link|netdev|network)$`));
-      assert.equal(strangeLines(await initramfs.read(`run/systemd/network/${file}`)), [], file);
+      const text = await initramfs.read(`run/systemd/network/${file}`);
+      assert.equal(strangeLines(text), [], file);
+      kinds.set(name, [...(kinds.get(name) ?? []), ...kindsOfLines(text)]);
     }
     for (const file of written.filter((each) => !each.endsWith(".netdev"))) {
       const matches = (await initramfs.read(`run/systemd/network/${file}`)).match(/^\[Match\]\n\w+=.+\n\n/);
@@ -112,5 +125,10 @@ for (const name of names) {
     }
   });
 }
+
+test("the files with which the scenario hostile-networking runs have every kind of line", () => {
+  const sorted = (...lines: readonly string[]) => [...new Set(lines)].sort();
+  assert.equal(sorted(...filesInTheCn.flatMap((name) => kinds.get(name) ?? [])), sorted(...[...kinds.values()].flat()));
+});
 
 test.run();

@@ -1,8 +1,9 @@
 /**
  * Invalid and malicious networking.json files. The CN boots with one of them. In the booted CN, the image's early boot then
- * runs on each file of fixtures/hostile-networking, and systemd-networkd and udev read its output.
+ * runs on more of fixtures/hostile-networking, and systemd-networkd and udev read its output.
+ * test/proto/hostile-networking.test.ts runs early boot on all of them, without a machine.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { findProjectRoot } from "../../base/project-root.js";
@@ -13,6 +14,23 @@ import { awaitNoDisk, noUnitHasFailed } from "./every-cn.js";
 
 const fixtures = join(findProjectRoot(), "fixtures");
 const hostile = join(fixtures, "hostile-networking");
+/** Files for which early boot writes every kind of line, with values that it barely accepts. */
+export const filesInTheCn: readonly string[] = [
+  "backslash-tags.json",
+  "bad-names.json",
+  "bad-netmasks.json",
+  "bad-routes.json",
+  "binary.json",
+  "bonds-share-a-nic.json",
+  "invalid-utf8.json",
+  "long-strings.json",
+  "many-members.json",
+  "newline-injection.json",
+  "odd-tags.json",
+  "shell-words.json",
+  "specifiers.json",
+  "vlan-over-itself.json",
+];
 const mac = "52:54:00:aa:00:01";
 
 /** Makes a folder that early boot uses as its initramfs. udev reads all files once, at the end. */
@@ -47,7 +65,7 @@ const isUnderstood: Claim<BootedCn> = {
   title: "networkd and udev accept every line of every file that early boot wrote",
   verify: async ({ run }) => {
     const count = Number(await run("ls /tmp/early/all | wc -l"));
-    expectTrue("early boot wrote more than 100 files", count > 100, count);
+    expectTrue("early boot wrote more than 20 files", count > 20, count);
     const said = await run(`
 rm /run/systemd/network/* && cp /tmp/early/all/* /run/systemd/network/ &&
 for kind in network link; do
@@ -95,10 +113,7 @@ export const hostileNetworking: Scenario = {
           title: "early boot can be run again in a folder of its own",
           verify: async ({ run }) => void (await run(prepare)),
         },
-        ...readdirSync(hostile)
-          .filter((file) => file.endsWith(".json"))
-          .sort()
-          .map(survives),
+        ...filesInTheCn.map(survives),
         isUnderstood,
       ],
     },
