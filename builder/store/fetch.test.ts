@@ -1,13 +1,15 @@
 import { readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { silentProgress } from "../../base/progress/progress.js";
-import { runProgram } from "../../base/run-program.js";
+import { type ProgramError, runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { MisbehavingMirror } from "../../fixtures/misbehaving-mirror.js";
 import { mirrorsWith, smallLock, smallPackages } from "../../fixtures/small-lock.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import { testUnless } from "../../test/runner/skip-test.js";
 import type { InputError } from "../builder-error.js";
 import { type FetchRequest, fetchInputs } from "./fetch.js";
 import { Store } from "./store.js";
@@ -108,9 +110,9 @@ test(
 
 // The full disk of these tests is a small tmpfs in a private mount namespace.
 const unshare = ["unshare", ...(process.getuid?.() === 0 ? ["--mount"] : ["--mount", "--map-root-user"])];
-const canMount = await runProgram("unshare", [...unshare.slice(1), "mount", "-t", "tmpfs", "none", "/mnt"]).then(
-  () => true,
-  () => false,
+const mountLack = await runProgram("unshare", [...unshare.slice(1), "mount", "-t", "tmpfs", "none", tmpdir()]).then(
+  () => undefined,
+  (error: ProgramError) => `this host mounts no small file system: ${error.message}`,
 );
 
 /** Runs a fetch into a store of 1 MiB. @returns what it printed, as JSON */
@@ -137,7 +139,7 @@ async function fetchIntoFullDisk(home: string, program: string): Promise<Record<
   return JSON.parse(stdout) as Record<string, unknown>;
 }
 
-const diskTest = canMount ? test : test.skip;
+const diskTest = (title: string, body: () => Promise<void>): void => testUnless(test, title, mountLack, body);
 
 diskTest(
   "fetchInputs() fails before the first byte if the lock's files do not fit on the disk",

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import { join } from "node:path";
 import { type Duplex, duplexPair, Readable } from "node:stream";
@@ -227,6 +227,7 @@ test(
     const path = here.store.pathOf(deb.digest);
     const bytes = await readFile(path);
     bytes[10] = (bytes[10] ?? 0) ^ 1;
+    await chmod(path, 0o600);
     await writeFile(path, bytes);
     here.gateway.stage = "install_live";
     await here.ask(`/image/${deb.filename}`);

@@ -71,6 +71,9 @@ class Login {
   #from: number;
   /** Whether getty has our user name, so that the next password prompt and shell are for us. */
   #named = false;
+  /** Whether login may have taken a probe for the password, because the line lost its prompt. */
+  #probedInstead = false;
+  #passwordTyped = false;
   #refusals = 0;
 
   constructor(console: Console, options: LoginOptions, deadline: Deadline) {
@@ -92,9 +95,12 @@ class Login {
       this.#from = next.end;
       switch (next.turn) {
         case "login":
+          this.#passwordTyped = false;
+          this.#probedInstead = false;
           this.#named = await this.#typeName();
           break;
         case "password":
+          this.#passwordTyped = this.#named;
           await this.#console.write(`${this.#password()}\n`);
           break;
         case "refused":
@@ -115,6 +121,7 @@ class Login {
   /** Sends probes until a shell answers. @returns false if another prompt appears instead */
   async shellAnswers(): Promise<boolean> {
     for (let count = 1, paceMs = firstPaceMs; ; count += 1) {
+      this.#probedInstead = !this.#passwordTyped;
       await this.#console.write(probe(count));
       const pace = new Deadline(paceMs);
       for (let next = await this.#nextTurn(pace.leftMs); next !== undefined; next = await this.#nextTurn(pace.leftMs)) {
@@ -163,8 +170,9 @@ class Login {
   }
 
   #takeRefusal(text: string): void {
-    if (!this.#named) return;
+    const isOurs = this.#named && !this.#probedInstead;
     this.#named = false;
+    if (!isOurs) return;
     this.#refusals += 1;
     if (this.#refusals === maxRefusals) throw this.#refusal(`said ${JSON.stringify(text)}`);
   }

@@ -7,6 +7,7 @@ import { runProgram } from "../../base/run-program.js";
 import { type Noise, NoisyLine } from "../../fixtures/noisy-line.js";
 import { Terminal, terminalLack } from "../../fixtures/terminal.js";
 import { testUnless } from "../../test/runner/skip-test.js";
+import type { ByteLine } from "../../vm/serial/byte-line.js";
 import { Console } from "./console.js";
 import { SerialShell } from "./serial-shell.js";
 
@@ -62,6 +63,31 @@ test("login() reports a refused password, with a hint at root_shadow", async () 
   );
   assert.is(error.code, "LOGIN_REFUSED");
   assert.match(error.hint ?? "", /root_shadow/);
+});
+
+test("login() gets past a lost password prompt and, after it, a password with a lost character", async () => {
+  const signal = AbortSignal.timeout(20_000);
+  const line = await startGuest(`${fixtureLogin} secret ${bash}`);
+  const lost = { prompts: 0, characters: 0 };
+  const lossy: ByteLine = {
+    closed: line.closed,
+    onData: (listener) =>
+      line.onData((chunk) => {
+        const isLost = chunk.toString().includes("Password: ") && lost.prompts === 0;
+        if (isLost) lost.prompts += 1;
+        else listener(chunk);
+      }),
+    write: async (data) => {
+      const isLost = data === "secret\n" && lost.characters === 0;
+      if (isLost) lost.characters += 1;
+      await line.write(isLost ? "secre\n" : data);
+    },
+    [Symbol.asyncDispose]: () => line[Symbol.asyncDispose](),
+  };
+  await using console = new Console(lossy);
+  await using shell = await login(console, signal, "secret");
+  assert.is((await shell.run("echo here", { timeoutMs: 5_000, signal })).stdout, "here\n");
+  assert.equal(lost, { prompts: 1, characters: 1 });
 });
 
 test("login() waits for a shell that starts late, after a motd that pauses at a text like a prompt", async () => {

@@ -35,7 +35,7 @@ async function machine(): Promise<TempDir> {
 }
 
 const run = async ({ path }: TempDir): Promise<string> =>
-  (await runProgram(program, [], { env: { PATH: `${path}/bin:/usr/bin:/bin`, TRITON_SYSROOT: path } })).stdout;
+  (await runProgram(program, [], { env: { PATH: `${path}/bin:${process.env["PATH"]}`, TRITON_SYSROOT: path } })).stdout;
 const text = async ({ path }: TempDir, file: string): Promise<string> => await readFile(join(path, file), "utf8");
 
 test("ssh-hostkey makes an ed25519 and a 521-bit ECDSA key, and makes neither a second time", async () => {
