@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
-import { importLine, startProgram } from "../../fixtures/other-process.js";
+import { importLine, startProgram, userChangeLack } from "../../fixtures/other-process.js";
 import { needsRoot, testUnless } from "../../test/runner/skip-test.js";
 import { inspectKvmNode, type KvmNode } from "./kvm-node.js";
 
@@ -39,6 +39,7 @@ async function inspectAsStranger(mode: number, gid: number, uid = 65_534): Promi
 }
 
 const DAEMON = 1;
+const strangerLack = needsRoot("to inspect as another user") ?? (await userChangeLack());
 
 for (const [title, mode, detail, remedy, uid] of [
   [
@@ -70,7 +71,7 @@ for (const [title, mode, detail, remedy, uid] of [
     1_234_567,
   ],
 ] as const) {
-  testUnless(test, title, needsRoot("to inspect as another user"), async () => {
+  testUnless(test, title, strangerLack, async () => {
     const node = await inspectAsStranger(mode, DAEMON, uid);
     assert.is(node.kind, "no-permission");
     if (node.kind === "open") return;
