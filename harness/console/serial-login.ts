@@ -49,6 +49,9 @@ const longestPaceMs = 5_000;
 /** Wait for a prompt before Enter is pressed, in milliseconds. A kernel line or a flushed buffer may have lost the prompt. */
 const nudgeMs = 5_000;
 
+/** Silence after a prompt that shows that getty waits for input, in milliseconds. */
+const settleMs = 500;
+
 /** Refusals before the login fails. The line may have lost a character of the password once, without an echo to show it. */
 const maxRefusals = 2;
 
@@ -95,6 +98,8 @@ class Login {
       this.#from = next.end;
       switch (next.turn) {
         case "login":
+          // After a refusal, getty may still read lines that were typed too early, and prompt once for each.
+          if (this.#refusals > 0 && (await this.#says(settleMs))) break;
           this.#passwordTyped = false;
           this.#probedInstead = false;
           this.#named = await this.#typeName();
@@ -160,6 +165,11 @@ class Login {
     this.#from = echo.end;
     await this.#console.write("\n");
     return true;
+  }
+
+  /** Whether the console says more within a time, in milliseconds. */
+  async #says(waitMs: number): Promise<boolean> {
+    return (await this.#waitFor(/[\s\S]$/, "more text", waitMs)) !== undefined;
   }
 
   #password(): string {
