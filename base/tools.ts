@@ -3,6 +3,7 @@
  * $LIVELAB_TOOLS names their folders, also for the processes that livelab starts. A user may set it to other folders.
  */
 import { delimiter, dirname, join } from "node:path";
+import { pathFolders } from "./find-program.js";
 import { isThere } from "./is-there.js";
 
 /** Folders of programs, in the order in which they are searched; empty before useTools(). */
@@ -12,7 +13,7 @@ export const toolFolders = (): readonly string[] =>
 /** Puts folders of programs first in the PATH of this process and of those that it starts. */
 export function useTools(folders: readonly string[]): void {
   process.env["LIVELAB_TOOLS"] = folders.join(delimiter);
-  const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => !folders.includes(folder));
+  const path = pathFolders().filter((folder) => !folders.includes(folder));
   process.env["PATH"] = [...folders, ...path].join(delimiter);
 }
 

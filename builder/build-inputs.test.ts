@@ -2,6 +2,7 @@ import { chmod, mkdir, rename, rm, symlink, utimes, writeFile } from "node:fs/pr
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { runProgram } from "../base/run-program.js";
 import { TempDir } from "../base/temp-dir.js";
 import { BuildInputs, describeChanges } from "./build-inputs.js";
 
@@ -65,6 +66,17 @@ test("a new time, a replacement with equal content, sources of livelab and files
   assert.equal(await changes(), []);
   await write("proto/usr/bin/source.ts", "");
   assert.equal(await changes(), ["proto/usr/bin/source.ts added"]);
+});
+
+test("a pipe and a file that may not be read do not stop the reading", async () => {
+  await using dir = await TempDir.create("inputs");
+  const { path, changes } = await openProject(dir.path);
+  await runProgram("mkfifo", [path("proto/usr/bin/pipe")]);
+  await chmod(path("proto/usr/bin/tool"), 0o200); // root may read it
+  assert.equal(
+    (await changes()).filter((change) => !change.includes("/tool ")),
+    ["proto/usr/bin/pipe added"],
+  );
 });
 
 test("a change that keeps size and time is seen", async () => {

@@ -56,11 +56,21 @@ export class BuildInputs {
     const facts = [mode, size, mtimeNs, ctimeNs, ino].join(" ");
     const known = this.#known.get(path);
     if (known?.facts === facts) return known;
-    const isLink = (Number(mode) & 0o170000) === 0o120000;
-    const bytes = isLink ? await readlink(file) : await readFile(file);
-    const digest = createHash("sha256").update(bytes).digest("hex");
+    const digest = createHash("sha256")
+      .update(await contentOf(file, Number(mode) & 0o170000))
+      .digest("hex");
     return { facts, content: `${(Number(mode) & 0o170100).toString(8)} ${digest}` }; // type, and the owner's executable bit
   }
+}
+
+/** Content of a regular file or link. Others have none, and neither has a file that this user may not read: the build says so. */
+async function contentOf(file: string, type: number): Promise<Buffer | string> {
+  if (type === 0o120000) return readlink(file);
+  if (type !== 0o100000) return "";
+  return readFile(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EACCES") throw error;
+    return "";
+  });
 }
 
 /** What differs between two states, one phrase per file, e.g. "proto/usr/bin/sysinfo changed". */

@@ -77,6 +77,8 @@ const builderErrorKinds = {
   NOT_WRITABLE: "host",
   /** Programs in LIVELAB_HOME cannot be started. */
   NO_EXEC: "host",
+  /** The path of LIVELAB_HOME has a character with which the dynamic loader finds no libraries. */
+  BAD_HOME_PATH: "host",
   /** The host has no flock program, or the file system of a folder supports no flock(2). */
   NO_LOCKS: "host",
   /** LIVELAB_HOME is not set, and its user has no home folder. */

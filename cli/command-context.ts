@@ -1,5 +1,6 @@
 /** What every command of livelab uses: the project, progress, the signal to end, and access to the home. */
-import { join } from "node:path";
+import { stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { UsageError } from "../base/livelab-error.js";
 import { createProgress } from "../base/progress/create-progress.js";
 import type { Progress } from "../base/progress/progress.js";
@@ -80,8 +81,8 @@ export function createCommandContext(
         signal,
       }),
     readyTools: async (forTests = false) => {
-      const given = toolFolders();
-      if (given.length > 0) return useTools(given);
+      const given = toolFolders().map((folder) => resolve(folder));
+      if (given.length > 0) return useTools(await assertFolders(given));
       await (await context.openBuildContext(defaultProfileName)).readyTools(forTests);
     },
     findLoaders: async () => {
@@ -94,4 +95,15 @@ export function createCommandContext(
     withSignal: (other) => createCommandContext(other, progress),
   };
   return context;
+}
+
+/** @throws UsageError BAD_TOOLS */
+async function assertFolders(folders: readonly string[]): Promise<readonly string[]> {
+  for (const folder of folders) {
+    if ((await stat(folder).catch(() => undefined))?.isDirectory()) continue;
+    throw new UsageError("BAD_TOOLS", `LIVELAB_TOOLS names ${folder}, which is not a folder`, {
+      hint: "correct LIVELAB_TOOLS, or unset it: livelab then unpacks its own programs",
+    });
+  }
+  return folders;
 }

@@ -36,9 +36,11 @@ async function checkHost(context: CommandContext, reprobe: boolean): Promise<rea
   const buildContext = await openBuildContext(defaultProfileName);
   const stateDir = buildContext.home.root;
   if (reprobe) await forgetFindings(stateDir);
+  const tools = await checkTools(context);
+  if (tools.state === "missing") return [tempFolder, tools]; // the others would check programs that livelab does not use
   return [
     tempFolder,
-    await checkTools(context),
+    tools,
     ...(await checkMachines({ kernelPath: await findKvmKernel(buildContext, false), stateDir, signal })),
     ...(await checkBuildHost(
       buildContext,

@@ -113,7 +113,7 @@ async function runAll({ checks, files, boot }: Selection, signal: AbortSignal): 
   return { outcomes, parts, durationMs: performance.now() - startedAt };
 }
 
-/** Machine tests of minutes. A new one may be missing here: the run is then only a little longer. */
+/** Machine tests of minutes. One that is missing here may start last, and the run then takes a little longer. */
 const MINUTES = ["vm-stage", "boot-failures", "build-command", "cloud-image", "vm-killed", "vm-channel", "root-vm"];
 
 /**

@@ -10,7 +10,7 @@ import { isThere } from "../../base/is-there.js";
 import { InputError } from "../builder-error.js";
 
 /** Changes with the launchers' text, so that tools with older ones are made again. */
-export const LAUNCHERS_VERSION = "2";
+export const LAUNCHERS_VERSION = "3";
 
 const LOADER = "usr/lib64/ld-linux-x86-64.so.2";
 const LIBRARIES = "usr/lib/x86_64-linux-gnu";
@@ -27,8 +27,8 @@ const gitFolders = 'export GIT_EXEC_PATH="$root/git-core" GIT_TEMPLATE_DIR="$roo
 /** Programs that look for files in places which their build fixed. */
 const extras: Readonly<Record<string, Extra>> = {
   // QEMU looks for its modules and data below qemu-bundle beside its executable, which is the loader here. Without it, QEMU
-  // would load modules of the host's QEMU that its own packages lack, and abort.
-  "qemu-system-x86_64": { link: [`${LIBRARIES}/qemu-bundle`, "../../.."] },
+  // would load modules of the host's QEMU that its own packages lack, and abort; so it would by a user's QEMU_MODULE_DIR.
+  "qemu-system-x86_64": { before: "unset QEMU_MODULE_DIR\n", link: [`${LIBRARIES}/qemu-bundle`, "../../.."] },
   git: { before: gitFolders },
 };
 

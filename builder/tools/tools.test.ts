@@ -2,11 +2,13 @@ import { chmod, mkdir, readdir, readFile, realpath, rm, writeFile } from "node:f
 import { basename, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { isThere } from "../../base/is-there.js";
 import { type Progress, silentProgress } from "../../base/progress/progress.js";
 import { runProgram } from "../../base/run-program.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { makeDeb } from "../../fixtures/deb.js";
 import { MisbehavingMirror } from "../../fixtures/misbehaving-mirror.js";
+import { importLine, startProgram } from "../../fixtures/other-process.js";
 import { mirrorsWith, type SmallPackage, smallLock } from "../../fixtures/small-lock.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { type BuilderError, InputError } from "../builder-error.js";
@@ -45,8 +47,8 @@ async function scene() {
   const notes: string[] = [];
   const progress: Progress = { ...silentProgress, note: (text) => notes.push(text) };
   const retry = { retries: 1, retryMs: 10, idleMs: 2_000 };
-  const ready = (sets: readonly ToolSet[] = [first, second]) =>
-    readyTools({ home, store, mirrors: async () => mirrors, progress, retry }, sets);
+  const ready = (sets: readonly ToolSet[] = [first, second], at = home) =>
+    readyTools({ home: at, store, mirrors: async () => mirrors, progress, retry }, sets);
   return {
     dir: dir.path,
     home,
@@ -139,6 +141,37 @@ test(
     assert.equal(await readdir(here.home.tools), []);
   }),
 );
+
+test(
+  "tools without one of their launchers are unpacked again, and what a killed livelab left is removed",
+  within(20_000, async () => {
+    await using here = await scene();
+    const [programs = ""] = await here.ready();
+    await rm(join(programs, "qemu-system-x86_64"));
+    const left = await startProgram(`${importLine("Draft", "../home/draft.js", import.meta.url)}
+      const draft = await Draft.begin(${JSON.stringify(join(here.home.tools, "tools"))});
+      console.log(draft.folder);
+      setInterval(() => {}, 1000);`);
+    await left.kill();
+    await here.ready();
+    assert.equal(await readdir(programs), ["qemu-system-x86_64"]);
+    assert.not(await isThere(left.line));
+  }),
+);
+
+for (const character of [":", ";", "$"]) {
+  test(
+    `a home whose path has a ${character} is refused before anything is fetched`,
+    within(20_000, async () => {
+      await using here = await scene();
+      const home = await openHome(join(here.dir, `ho${character}me`));
+      const error = (await thrownBy(here.ready(undefined, home))) as BuilderError;
+      assert.is(error.code, "BAD_HOME_PATH");
+      assert.match(error.message, `its path has a "${character}"`);
+      assert.equal(here.mirror.requests, []);
+    }),
+  );
+}
 
 test(
   "programs that may not be started are named, with the remedy for a file system that is mounted noexec",

@@ -11,7 +11,7 @@ import { pipeline } from "node:stream/promises";
 import { isThere } from "../../base/is-there.js";
 import type { Progress, Step } from "../../base/progress/progress.js";
 import { BuilderError } from "../builder-error.js";
-import { Draft } from "../home/draft.js";
+import { Draft, sweepDrafts } from "../home/draft.js";
 import type { LivelabHome } from "../home/home.js";
 import { markInUse } from "../home/home-use.js";
 import { claimWork } from "../home/made-once.js";
@@ -116,9 +116,10 @@ const programsOf = (home: LivelabHome, set: ToolSet): string => join(folderOf(ho
  * Makes the programs of sets ready: fetches and unpacks them unless they are there.
  * @param sets each after those that it is on
  * @returns folders for the PATH, each with one file for each program
- * @throws InputError for packages that cannot be fetched; BuilderError HOST_DISK_FULL, NOT_WRITABLE, NO_EXEC
+ * @throws InputError for packages that cannot be fetched; BuilderError BAD_HOME_PATH, HOST_DISK_FULL, NOT_WRITABLE, NO_EXEC
  */
 export async function readyTools(request: ToolsRequest, sets: readonly ToolSet[]): Promise<readonly string[]> {
+  assertUsablePath(request.home);
   await markInUse(request.home);
   for (const set of sets) await unpackSet(request, set);
   return sets.map((set) => programsOf(request.home, set));
@@ -127,10 +128,12 @@ export async function readyTools(request: ToolsRequest, sets: readonly ToolSet[]
 async function unpackSet(request: ToolsRequest, set: ToolSet): Promise<void> {
   const { home, progress, signal } = request;
   const folder = folderOf(home, set);
-  if (!(await isThere(folder))) {
+  if (!(await isWhole(home, set))) {
     await progress.step(`unpack ${set.programs[0]} and other tools`, async (step) => {
       await using _making = await claimWork(home, keyOf(set), step, signal);
-      if (await isThere(folder)) return;
+      if (await isWhole(home, set)) return;
+      await sweepDrafts(home.tools); // those of killed processes are large
+      await rm(folder, { recursive: true, force: true });
       await using draft = await Draft.begin(folder);
       await mkdir(draft.path);
       await unpackPackages(request, set, draft.path, step);
@@ -139,6 +142,22 @@ async function unpackSet(request: ToolsRequest, set: ToolSet): Promise<void> {
     });
   }
   await assertExecutable(programsOf(home, set));
+}
+
+/** Whether a set has all its launchers. */
+async function isWhole(home: LivelabHome, set: ToolSet): Promise<boolean> {
+  const folder = programsOf(home, set);
+  for (const name of set.programs) if (!(await isThere(join(folder, name)))) return false;
+  return true;
+}
+
+/** ld.so(8) splits a library path at ":" and ";", and expands names after "$"; nothing quotes them. @throws BuilderError BAD_HOME_PATH */
+function assertUsablePath({ root }: LivelabHome): void {
+  const [character] = /[:;$]/.exec(root) ?? [];
+  if (character === undefined) return;
+  throw new BuilderError("BAD_HOME_PATH", `livelab's programs cannot run from ${root}: its path has a "${character}"`, {
+    hint: 'set LIVELAB_HOME to a folder whose path has no ":", ";" and "$"',
+  });
 }
 
 async function unpackPackages(request: ToolsRequest, set: ToolSet, folder: string, step: Step): Promise<void> {

@@ -45,9 +45,13 @@ function stepsFor(receiver: string): readonly Step[] {
     pieces.push(assignment(`r${pieces.length}`, piece, piece));
   }
   return [
-    // Starts a plain shell first: bash would edit the line, beep and redraw. If "sh" is garbled, the shell stays, and its
-    // PS1 spoils the answer; if the shell ended, getty would take the second line for a name.
-    { line: 'PS1= PS2= exec sh\nstty -echo; echo "~shell $((6*7))$PS1~"', pattern: /~shell (\d+)~/, right: "42" },
+    // Starts a plain shell first: bash would edit the line, beep and redraw. If "sh" is garbled, bash stays, and its version
+    // and PS1 spoil the answer; if the shell ended, getty would take the second line for a name.
+    {
+      line: 'PS1= PS2= exec sh\nstty -echo && echo "~shell $((6*7))$BASH_VERSION$PS1~"',
+      pattern: /~shell (\d+)~/,
+      right: "42",
+    },
     ...pieces,
     // Checks the whole receiver before it runs: a receiver without one of its pieces would print "ready" and end.
     assignment("whole", pieces.map((_, index) => `$r${index}`).join(""), source),

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { toolFolders } from "../../base/tools.js";
+import { withVariables } from "../../fixtures/with-variables.js";
 import { findQemu, printedByQemu } from "../../vm/qemu/find-qemu.js";
 import { testUnless } from "../runner/skip-test.js";
 
@@ -19,7 +20,11 @@ testUnless(test, "livelab's own QEMU takes firmware from its own packages only",
 });
 
 testUnless(test, "livelab's own QEMU lists its devices without modules of the host's QEMU", lack, async () => {
-  assert.match(await printedByQemu(qemu, ["-device", "help"]), '"virtio-9p-pci"');
+  for (const folder of [undefined, "/usr/lib/x86_64-linux-gnu/qemu"]) {
+    await withVariables({ QEMU_MODULE_DIR: folder }, async () =>
+      assert.match(await printedByQemu(qemu, ["-device", "help"]), '"virtio-9p-pci"'),
+    );
+  }
 });
 
 test.run();

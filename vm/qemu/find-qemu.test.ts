@@ -1,5 +1,5 @@
 import { chmod, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { TempDir } from "../../base/temp-dir.js";
@@ -26,6 +26,29 @@ test("LIVELAB_QEMU takes precedence over the PATH, and an empty one does not cou
   await withVariables({ LIVELAB_QEMU: named, PATH }, async () => assert.is(await findQemu(), named));
   await withVariables({ LIVELAB_QEMU: "", PATH }, async () => assert.is(await findQemu(), inPath));
   await withVariables({ LIVELAB_QEMU: undefined, PATH }, async () => assert.is(await findQemu(), inPath));
+});
+
+test("a name in LIVELAB_QEMU is a program of the host, and not one of livelab's own", async () => {
+  await using own = await TempDir.create("qemu");
+  await using host = await TempDir.create("qemu");
+  const [ownQemu, hostQemu] = [await printer(own.path, "own"), await printer(host.path, "host")];
+  const PATH = `${own.path}:${host.path}`;
+  await withVariables({ LIVELAB_TOOLS: own.path, LIVELAB_QEMU: undefined, PATH }, async () =>
+    assert.is(await findQemu(), ownQemu),
+  );
+  await withVariables({ LIVELAB_TOOLS: own.path, LIVELAB_QEMU: "qemu-system-x86_64", PATH }, async () =>
+    assert.is(await findQemu(), hostQemu),
+  );
+});
+
+test("the remedy for livelab's own QEMU that does not run removes it, so that it is unpacked again", async () => {
+  await using own = await TempDir.create("qemu");
+  const path = await printer(own.path, "");
+  await writeFile(path, "#!/bin/sh\nexit 127\n");
+  await withVariables({ LIVELAB_TOOLS: own.path, LIVELAB_QEMU: undefined }, async () => {
+    const error = (await thrownBy(readQemuVersion(path))) as VmError;
+    assert.match(error.hint ?? "", `rm -r ${dirname(own.path)}: livelab then unpacks`);
+  });
 });
 
 test("a LIVELAB_QEMU that does not exist, is no QEMU or is too old is named, with the remedy to unset it", async () => {

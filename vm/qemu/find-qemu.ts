@@ -1,6 +1,7 @@
 /** Finds QEMU on this host, and its version. */
 import { dirname } from "node:path";
-import { findProgram } from "../../base/find-program.js";
+import { quoteWord } from "../../base/command-line.js";
+import { findProgram, pathFolders } from "../../base/find-program.js";
 import { type ProgramError, runProgram } from "../../base/run-program.js";
 import { toolFolders } from "../../base/tools.js";
 import { VmError } from "../vm-error.js";
@@ -12,20 +13,28 @@ const QEMU_PROGRAM = "qemu-system-x86_64";
 /** Name of the variable that takes another QEMU than livelab's own: a path, or a name in the PATH. */
 const QEMU_VARIABLE = "LIVELAB_QEMU";
 
-/** What the user can do about a QEMU that is missing or broken. */
-export const qemuRemedy = (): string =>
-  process.env[QEMU_VARIABLE]
-    ? `correct ${QEMU_VARIABLE}, or unset it: livelab then uses its own QEMU`
-    : "livelab inputs fetch unpacks livelab's own QEMU; LIVELAB_QEMU takes another one";
+/** What the user can do about a QEMU that is missing or broken. @param path the one that was found */
+export function qemuRemedy(path = ""): string {
+  if (process.env[QEMU_VARIABLE]) return `correct ${QEMU_VARIABLE}, or unset it: livelab then uses its own QEMU`;
+  if (isOwn(path)) return `rm -r ${quoteWord(dirname(dirname(path)))}: livelab then unpacks its own programs again`;
+  return "livelab inputs fetch unpacks livelab's own QEMU; LIVELAB_QEMU takes another one";
+}
+
+const isOwn = (path: string): boolean => toolFolders().includes(dirname(path));
 
 /**
- * Finds QEMU: $LIVELAB_QEMU, else the first in the PATH, which is livelab's own once the tools are ready.
+ * Finds QEMU: $LIVELAB_QEMU, a path or the name of a program of the host, else the first in the PATH, which is livelab's own
+ * once the tools are ready.
  * @throws VmError QEMU_NOT_FOUND
  */
-export async function findQemu(program: string = process.env[QEMU_VARIABLE] || QEMU_PROGRAM): Promise<string> {
-  const path = await findProgram(program);
+export async function findQemu(named = process.env[QEMU_VARIABLE]): Promise<string> {
+  const program = named || QEMU_PROGRAM;
+  const own = toolFolders();
+  const folders = pathFolders();
+  const path = await findProgram(program, named ? folders.filter((folder) => !own.includes(folder)) : folders);
   if (path !== undefined) return path;
-  throw new VmError("QEMU_NOT_FOUND", `${program} is not in the PATH`, { hint: qemuRemedy() });
+  const lack = program.includes("/") ? "is not a program that this user may run" : "is not in the PATH";
+  throw new VmError("QEMU_NOT_FOUND", `${program} ${lack}`, { hint: qemuRemedy() });
 }
 
 /** Versions that livelab's tests have run with, by their first number. */
@@ -35,7 +44,7 @@ const OLDEST_VERSION = 6;
 
 /** A QEMU as messages and reports name it: "10.0.13, livelab's own", "8.2.2 at /usr/bin/qemu-system-x86_64, not tried by livelab". */
 export function describeQemu(version: string, path: string): string {
-  const place = toolFolders().some((folder) => dirname(path) === folder) ? ", livelab's own" : ` at ${path}`;
+  const place = isOwn(path) ? ", livelab's own" : ` at ${path}`;
   const isTried = TRIED_VERSIONS.includes(Number.parseInt(version, 10));
   return `${version}${place}${isTried ? "" : `, not tried by livelab (${TRIED_VERSIONS.join(" and ")} are)`}`;
 }
@@ -52,7 +61,7 @@ export async function printedByQemu(path: string, args: readonly string[]): Prom
     return (await runProgram(path, args, { limitMs: PRINT_LIMIT_MS })).stdout;
   } catch (cause) {
     throw new VmError("QEMU_NOT_FOUND", `${path} does not run: ${describeRunFailure(cause as ProgramError)}`, {
-      hint: qemuRemedy(),
+      hint: qemuRemedy(path),
       cause,
     });
   }
@@ -71,11 +80,11 @@ export async function readQemuVersion(path: string): Promise<string> {
   const version = /^QEMU emulator version (\d+(\.\d+)*)/m.exec(stdout)?.[1];
   if (version !== undefined && Number.parseInt(version, 10) < OLDEST_VERSION) {
     throw new VmError("QEMU_TOO_OLD", `${path} is QEMU ${version}; livelab needs ${OLDEST_VERSION}.0 or later`, {
-      hint: qemuRemedy(),
+      hint: qemuRemedy(path),
     });
   }
   if (version !== undefined) return version;
   throw new VmError("QEMU_NOT_FOUND", `${path} is not QEMU: it prints ${JSON.stringify(stdout.slice(0, 80))}`, {
-    hint: qemuRemedy(),
+    hint: qemuRemedy(path),
   });
 }
