@@ -19,6 +19,8 @@ const commands = [
     "/usr/node/bin/node",
     "/usr/bin/json",
     "/usr/bin/sysinfo",
+    "/usr/bin/disklayout",
+    "/usr/bin/mkzpool",
   ],
   ...["/usr/bin/zonename", "/usr/bin/bunyan", "json", "bunyan", "sysinfo", "zonename"],
 ];

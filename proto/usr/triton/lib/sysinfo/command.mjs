@@ -20,7 +20,7 @@ export async function main(args) {
     process[asked ? "stdout" : "stderr"].write(asked ? usage : `sysinfo: unknown option ${unknown}\n${usage}`);
     process.exitCode = asked ? 0 : 2;
   } else if (!args.includes("-u")) {
-    const facts = await sysinfo(openHost());
+    const facts = await sysinfo(openHost("sysinfo"));
     process.stdout.write(`${JSON.stringify(facts, null, 2)}\n`);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * How sysinfo reads the machine: its files and the output of its commands. An unreadable fact is undefined, never an error,
- * so that one missing fact does not prevent the others.
+ * How sysinfo and disklayout read the machine: its files and the output of its commands. An unreadable fact is undefined,
+ * never an error, so that one missing fact does not prevent the others.
  *
  * @typedef {object} Host
  * @property {(path: string) => string | undefined} read returns a file's text, or undefined
@@ -19,9 +19,12 @@ const COMMAND_LIMIT_MS = 60_000;
 /** Environment of the commands: their output is in English, independent of the caller's locale. */
 const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
 
-/** @returns {Host} */
-export function openHost() {
-  const warn = (what) => process.stderr.write(`sysinfo: ${what}\n`);
+/**
+ * @param {string} caller the calling command, whose name begins each warning
+ * @returns {Host}
+ */
+export function openHost(caller) {
+  const warn = (what) => process.stderr.write(`${caller}: ${what}\n`);
   return {
     warn,
     read(path) {

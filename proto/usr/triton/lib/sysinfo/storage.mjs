@@ -1,13 +1,8 @@
 /** Facts about disks and the system pool. */
 
+import { isOtherDevice } from "./block-devices.mjs";
 import { jsonObject, objects } from "./parse.mjs";
 import { poolLayout } from "./pool-layout.mjs";
-
-/**
- * Devices that hold no pool, by the rule of early boot (has_disks in early-boot/pools.sh). Among them are zvols, which belong to
- * the instances and the pool, and the partitions for firmware of an eMMC.
- */
-const isOtherDevice = /^(?:(?:loop|ram|zram|fd|sr|zd|nbd)\d|mmcblk\d+(?:boot|rpmb))/;
 
 export async function storage({ host }) {
   const [blocks, pools] = await Promise.all([
@@ -16,7 +11,7 @@ export async function storage({ host }) {
   ]);
   // Drives for removable media appear as disks of size 0.
   const disks = objects(jsonObject(blocks)?.blockdevices).filter(
-    ({ name, type, size }) => type === "disk" && Number(size) > 0 && !isOtherDevice.test(name),
+    ({ name, type, size }) => type === "disk" && Number(size) > 0 && !isOtherDevice(name),
   );
   return {
     Disks: Object.fromEntries(disks.map(({ name, size }) => [name, { "Size in GB": Math.floor(Number(size) / 1e9) }])),
