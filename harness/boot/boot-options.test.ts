@@ -78,6 +78,14 @@ test("a boot from a medium rejects every option that needs a headnode, and accep
   assert.is(refusal({ medium: "usb", append: [], chain: false, missing: [], altered: {} }), "not refused");
 });
 
+test("a boot from a medium accepts the defaults, which the command line passes", () => {
+  const defaults = Object.entries(bootOptions).flatMap(([name, option]) =>
+    "default" in option && name !== "medium" ? [[name, option.default]] : [],
+  );
+  assert.ok(defaults.some(([name]) => name === "serial"));
+  assert.is(refusal({ medium: "usb", ...Object.fromEntries(defaults) }), "not refused");
+});
+
 test("a report has the command-line options as given, and no option that only code sets", () => {
   const recorded = recordOptions({ mac: "52:54:00:99:00:3A", nics: [], cpus: 1, altered: { vmlinuz: "" } });
   assert.equal(JSON.parse(JSON.stringify(recorded)), { mac: "52:54:00:99:00:3A", nics: [] });

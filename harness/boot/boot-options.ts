@@ -327,8 +327,12 @@ export function readBootOptions(given: GivenBootOptions): BootSettings {
   );
   const settings = Object.fromEntries(entries.map(([name, option, value]) => [name, readOption(option, value)]));
   const { medium } = settings as BootSettings;
-  for (const [, { fromHeadnode }, value] of entries) {
-    if (medium !== "ipxe" && fromHeadnode !== undefined && isSet(value)) throw notForMedium(fromHeadnode, medium);
+  for (const [, option, value] of entries) {
+    // The command line passes defaults, too.
+    const isDefault = option.kind === "value" && value === option.default;
+    if (medium !== "ipxe" && option.fromHeadnode !== undefined && isSet(value) && !isDefault) {
+      throw notForMedium(option.fromHeadnode, medium);
+    }
   }
   return settings as BootSettings;
 }
