@@ -28,10 +28,7 @@ export function addBootCommand(program: Command, context: CommandContext): void 
   command
     .addOption(qemuOption())
     .option("--build", "build what boots first, as `livelab build --for boot`, and boot that; without [image]")
-    .option(
-      "--interactive",
-      "join this terminal to the console ttyS1; Ctrl-] disconnects; cannot be combined with --run",
-    )
+    .option("--interactive", "join this terminal to the console; Ctrl-] disconnects; cannot be combined with --run")
     .option("--report <dir>", "folder for the boot's report and logs (default: out/reports/boot-<time>)")
     .addHelpText("after", HELP)
     .action(async (imageDir: string, values: Values) => {
@@ -72,7 +69,10 @@ ${helpExamples(
     "livelab boot --networking two.json --nic 52:54:00:99:00:39 --peer 10.99.99.60 --run 'ping -c1 10.99.99.60'",
     "boot with two NICs and a peer",
   ],
-  ["livelab boot --append triton.dhcp-all-nics --interactive", "without networking.json, with your terminal on ttyS1"],
+  [
+    "livelab boot --append triton.dhcp-all-nics --interactive",
+    "without networking.json, with your terminal on the console",
+  ],
   ["livelab boot --build --run 'journalctl -b -p warning'", "build your change, boot it, and look into it"],
   ["livelab boot out/20261123T010203Z --until pivot", "boot another image, only until systemd starts"],
   ["livelab boot --medium iso --firmware uefi --interactive", "boot the ISO, with GRUB's menu on your terminal"],

@@ -44,6 +44,12 @@ test("an error for an invalid option quotes the invalid text", () => {
   assert.is(refusal({ nics: ["52:54:00:99:00:39", "x"] }), "BAD_MAC: x is not the MAC address of a NIC");
   assert.is(refusal({ peers: ["10.1.2"] }), 'BAD_PEER: "10.1.2" is not a peer address');
   assert.is(refusal({ port: "0" }), 'BAD_COUNT: --port "0" is not a whole number, 1 or more');
+  assert.is(refusal({ serial: "none" }), 'UNKNOWN_SERIAL: "none" is not one of ttya, ttyb, ttyc, ttyd');
+  for (const text of ["10.99.99", "fd00::1", "224.0.0.1", ""]) {
+    const expected = `BAD_DHCP_ADDRESS: "${text}" is not the IPv4 address of a host`;
+    assert.is(refusal({ dhcpResolvers: [text] }), expected);
+    assert.is(refusal({ dhcpGateway: text }), expected);
+  }
   assert.is(refusal({ accelerator: "xen" }), 'UNKNOWN_ACCELERATOR: "xen" is not one of auto, kvm, tcg');
 });
 
@@ -52,6 +58,11 @@ test("a boot from a medium rejects every option that needs a headnode, and accep
     networkingPath: "/x",
     nodeConfigPath: "/x",
     append: ["x"],
+    nicTags: ["mgmt"],
+    bootModules: ["x=/x"],
+    serial: "ttya",
+    dhcpResolvers: ["10.99.99.11"],
+    dhcpGateway: "10.99.99.1",
     transport: "tftp",
     chain: true,
     port: "1",
@@ -65,6 +76,14 @@ test("a boot from a medium rejects every option that needs a headnode, and accep
     assert.is(refusal({ [name]: value }), "not refused");
   }
   assert.is(refusal({ medium: "usb", append: [], chain: false, missing: [], altered: {} }), "not refused");
+});
+
+test("a boot from a medium accepts the defaults, which the command line passes", () => {
+  const defaults = Object.entries(bootOptions).flatMap(([name, option]) =>
+    "default" in option && name !== "medium" ? [[name, option.default]] : [],
+  );
+  assert.ok(defaults.some(([name]) => name === "serial"));
+  assert.is(refusal({ medium: "usb", ...Object.fromEntries(defaults) }), "not refused");
 });
 
 test("a report has the command-line options as given, and no option that only code sets", () => {

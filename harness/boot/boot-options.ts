@@ -3,11 +3,17 @@
  * a scenario, the values of a boot plan and the record in a boot's report are derived from the declaration.
  * To add an option, declare it and use its value, `plan.NAME`, where it acts.
  */
+
+import { isIPv4 } from "node:net";
 import { processors } from "../../base/host-capacity.js";
 import { UsageError } from "../../base/livelab-error.js";
 import { parseCount } from "../../base/parse-count.js";
+import { isHostAddress } from "../cn-files/ipv4.js";
 import { isNicMac } from "../cn-files/nic-mac.js";
+import { parseBootModule } from "../headnode/boot-module.js";
 import { transportNames } from "../headnode/headnode.js";
+import { parseNicTag } from "../headnode/nic-tag.js";
+import { serialNames } from "../headnode/serial-port.js";
 import { parseHostAddress } from "../wire/answering-host.js";
 import { firmwareNames, mediumNames, notForMedium } from "./boot-medium.js";
 import { checkAppended } from "./kernel-arguments.js";
@@ -63,7 +69,7 @@ type BootOption = CommandLineOption | CodeOption;
 export interface PluggedDisk {
   /** Raw or qcow2. */
   readonly path: string;
-  /** The disk is plugged in when a line on ttyS1 matches. */
+  /** The disk is plugged in when a line on the console matches. */
   readonly when: RegExp;
 }
 
@@ -147,6 +153,29 @@ export const bootOptions = {
     },
     fromHeadnode: "a kernel argument",
   },
+  /** They stand for the NIC tags of networking.json, which booter does not write for a CN without an admin NIC. */
+  nicTags: {
+    kind: "list",
+    flags: "--nic-tag <tag>",
+    help: "without --networking: the boot NIC provides this NIC tag; TAG=MAC: another NIC does",
+    parse: parseNicTag,
+    fromHeadnode: "a NIC tag",
+  },
+  bootModules: {
+    kind: "list",
+    flags: "--boot-module <path=file>",
+    help: "add a boot module, as CNAPI would: FILE becomes /etc/triton-PATH of the CN",
+    parse: parseBootModule,
+    fromHeadnode: "a boot module",
+  },
+  serial: {
+    kind: "value",
+    flags: "--serial <port>",
+    help: "serial port for Linux, by its name in CNAPI: ttya is ttyS0, ttyb is ttyS1, and so on",
+    ...choice(serialNames, "UNKNOWN_SERIAL"),
+    default: "ttyb",
+    fromHeadnode: "the serial port for Linux",
+  },
   medium: {
     kind: "value",
     flags: "--medium <medium>",
@@ -184,6 +213,20 @@ export const bootOptions = {
     help: "make the NIC's PXE load iPXE first, as on real hardware; UEFI always does",
     fromHeadnode: "a chain of boot loaders",
   },
+  dhcpResolvers: {
+    kind: "list",
+    flags: "--dhcp-resolver <address>",
+    help: "add a resolver of the headnode's DHCP, after those of the NIC",
+    parse: parseDhcpAddress,
+    fromHeadnode: "a resolver of its DHCP",
+  },
+  dhcpGateway: {
+    kind: "value",
+    flags: "--dhcp-gateway <address>",
+    help: "default gateway of the headnode's DHCP (default: none)",
+    parse: parseDhcpAddress,
+    fromHeadnode: "the gateway of its DHCP",
+  },
   port: {
     kind: "value",
     flags: "--port <port>",
@@ -204,7 +247,7 @@ export const bootOptions = {
   run: {
     kind: "list",
     flags: "--run <command>",
-    help: "log in as root on ttyS1 and run this command",
+    help: "log in as root on the console and run this command",
     parse: asWritten,
     isSetByTest: true,
   },
@@ -275,8 +318,8 @@ export type BootSettings = { readonly [Name in keyof Options]: ValueOf<Options[N
 /**
  * Parses the options and fills in the defaults.
  * @throws UsageError NOT_FOR_MEDIUM for an option that needs a headnode, in a boot without one
- * @throws UsageError UNKNOWN_MEDIUM, UNKNOWN_FIRMWARE, UNKNOWN_ACCELERATOR, UNKNOWN_TRANSPORT, UNKNOWN_MILESTONE, BAD_UUID,
- * BAD_MAC, BAD_PEER, BAD_APPEND, BAD_COUNT
+ * @throws UsageError UNKNOWN_MEDIUM, UNKNOWN_FIRMWARE, UNKNOWN_ACCELERATOR, UNKNOWN_TRANSPORT, UNKNOWN_SERIAL, UNKNOWN_MILESTONE,
+ * BAD_UUID, BAD_MAC, BAD_PEER, BAD_APPEND, BAD_NIC_TAG, BAD_BOOT_MODULE, BAD_DHCP_ADDRESS, BAD_COUNT
  */
 export function readBootOptions(given: GivenBootOptions): BootSettings {
   const entries = Object.entries<BootOption>(bootOptions).map(
@@ -284,8 +327,12 @@ export function readBootOptions(given: GivenBootOptions): BootSettings {
   );
   const settings = Object.fromEntries(entries.map(([name, option, value]) => [name, readOption(option, value)]));
   const { medium } = settings as BootSettings;
-  for (const [, { fromHeadnode }, value] of entries) {
-    if (medium !== "ipxe" && fromHeadnode !== undefined && isSet(value)) throw notForMedium(fromHeadnode, medium);
+  for (const [, option, value] of entries) {
+    // The command line passes defaults, too.
+    const isDefault = option.kind === "value" && value === option.default;
+    if (medium !== "ipxe" && option.fromHeadnode !== undefined && isSet(value) && !isDefault) {
+      throw notForMedium(option.fromHeadnode, medium);
+    }
   }
   return settings as BootSettings;
 }
@@ -327,6 +374,14 @@ function parseNicMac(text: string): string {
   const mac = text.toLowerCase();
   if (isNicMac(mac)) return mac;
   throw new UsageError("BAD_MAC", `${mac} is not the MAC address of a NIC`, { hint: `write it like ${DEFAULT_MAC}` });
+}
+
+/** @throws UsageError BAD_DHCP_ADDRESS */
+function parseDhcpAddress(text: string): string {
+  if (isIPv4(text) && isHostAddress(text)) return text;
+  throw new UsageError("BAD_DHCP_ADDRESS", `${JSON.stringify(text)} is not the IPv4 address of a host`, {
+    hint: "write it like 10.99.99.1",
+  });
 }
 
 /** @throws UsageError UNKNOWN_MILESTONE */

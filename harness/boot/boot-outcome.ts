@@ -36,7 +36,7 @@ export interface SeenBoot {
   readonly recorder: MilestoneRecorder;
   /** ttyS0, where firmware and iPXE print. */
   readonly firmware: Console;
-  /** ttyS1, where Linux prints. */
+  /** Where Linux prints. */
   readonly console: Console;
 }
 
@@ -120,6 +120,7 @@ export function reportOf(
       nodeConfig: plan.nodeConfig?.path,
       uuid: plan.uuid,
       mac: plan.mac,
+      serial: plan.serial,
       disks: plan.disks.map(({ path }) => path),
       kernelArguments: plan.kernelArguments,
       until: plan.until,

@@ -32,7 +32,13 @@ test("a plan takes MAC and hostname from networking.json, and keeps booter's ord
     append: ["noimport=true", "x=1"],
   });
   assert.is(mac, "52:54:00:99:00:38");
-  assert.equal(kernelArguments, ["hostname=cn-38", "noimport=true", "x=1", "admin_nic=52:54:00:99:00:38"]);
+  assert.equal(kernelArguments, [
+    "hostname=cn-38",
+    "rabbitmq=guest:guest:10.99.99.20:5672",
+    "noimport=true",
+    "x=1",
+    "admin_nic=52:54:00:99:00:38",
+  ]);
   assert.is(rootPassword, "livelab-fixture");
   assert.is(until, "login");
 });
@@ -101,6 +107,15 @@ test("each invalid option is rejected with a message that quotes it", async () =
     [{ uuid: "1234" }, "usage BAD_UUID: 1234 is not a UUID"],
     [{ mac: "53:54:00:00:00:01" }, "usage BAD_MAC: 53:54:00:00:00:01 is not the MAC address of a NIC"],
     [{ mac: "00:00:00:00:00:00" }, "usage BAD_MAC: 00:00:00:00:00:00 is not the MAC address of a NIC"],
+    [
+      { networkingPath: fixture("networking.json"), nicTags: ["mgmt"] },
+      "usage BAD_NIC_TAG: --nic-tag is for a CN without networking.json, and ",
+    ],
+    [{ bootModules: ["a=/x", "b=/x", "a=/y"] }, "usage BAD_BOOT_MODULE: the boot module a is given twice"],
+    [{ bootModules: ["a=/nonexistent"] }, "usage BOOT_MODULE_UNREADABLE: cannot read the boot module a: "],
+    [{ bootModules: ["a=/dev/null"] }, "usage BOOT_MODULE_UNREADABLE: the boot module a is empty: /dev/null"],
+    [{ dhcpResolvers: ["10.99.99.11"] }, "usage NO_DHCP: --dhcp-resolver has no effect with transport http"],
+    [{ dhcpGateway: "10.99.99.1" }, "usage NO_DHCP: --dhcp-gateway has no effect with transport http"],
     [{ append: ["a\nb"] }, 'usage BAD_APPEND: "a\\nb" cannot be a kernel argument'],
     [{ disks: ["/nonexistent"] }, "usage DISK_UNREADABLE: cannot use the disk /nonexistent"],
     [{ networkingPath: "/nonexistent" }, "usage NETWORKING_UNREADABLE: "],
@@ -173,6 +188,19 @@ test("an argument that collides with booter's own causes a warning", async () =>
   assert.equal(
     warnings.flatMap(({ file }) => (file.startsWith("--append") ? file : [])),
     ["--append ip=dhcp"],
+  );
+});
+
+test("a boot module in a folder that the image's initrd lacks causes a warning, and is served", async () => {
+  await using dir = await TempDir.create("boot-plan");
+  const file = join(dir.path, "x.conf");
+  await writeFile(file, "x");
+  const paths = ["x.conf", "etc/modprobe.d/x.conf", "opt/custom/x.conf"];
+  const { warnings, bootModules } = await plan({ bootModules: paths.map((path) => `${path}=${file}`) });
+  assert.equal(bootModules.map(({ path }) => path), paths); // biome-ignore format: one claim
+  assert.equal(
+    warnings.flatMap(({ file, problem }) => (file.startsWith("--boot-module") ? [[file, problem]] : [])),
+    [["--boot-module opt/custom/x.conf", "the CN gets it only if its initrd has the folder /etc/triton-opt/custom"]],
   );
 });
 

@@ -3,6 +3,7 @@
  * boot-options.ts declares the options; running-cn.ts runs the boot.
  */
 
+import { readFile } from "node:fs/promises";
 import { UsageError } from "../../base/livelab-error.js";
 import { type DiskFile, readDiskFile } from "../../vm/disk-file.js";
 import type { DiskSpec, FirmwareSpec } from "../../vm/machine-spec.js";
@@ -10,10 +11,14 @@ import { findUefi } from "../../vm/qemu/find-uefi.js";
 import type { FileWarning } from "../cn-files/file-warning.js";
 import { type ImageFolder, readImageFolder } from "../cn-files/image-folder.js";
 import { type NetworkingFile, readNetworkingFile } from "../cn-files/networking-json.js";
+import { nicArguments } from "../cn-files/nic-tags.js";
 import { type NodeConfigFile, passwordPath, readNodeConfigFile } from "../cn-files/node-config.js";
+import type { BootModule } from "../headnode/boot-files.js";
+import { type BootModuleSource, checkBootModules } from "../headnode/boot-module.js";
 import { bootScript, ownArguments } from "../headnode/boot-script.js";
 import { bootScriptOptions } from "../headnode/headnode.js";
-import { canBePlayed, defaultCnAddress } from "../headnode/user-network.js";
+import { nicTagsOf } from "../headnode/nic-tag.js";
+import { canBePlayed, cnAddressFor, defaultCnAddress, userNetworkFor } from "../headnode/user-network.js";
 import { type BootMedium, type MediumOptions, planMedium } from "./boot-medium.js";
 import {
   type BootSettings,
@@ -46,7 +51,10 @@ export interface BootOptions extends GivenBootOptions {
 
 /** The checked options and the contents of the files. Options that are not listed here are as in BootSettings. */
 export interface BootPlan
-  extends Omit<BootSettings, "mac" | "medium" | "firmware" | "transport" | "chain" | "disks" | "plugs" | "port"> {
+  extends Omit<
+    BootSettings,
+    "mac" | "medium" | "firmware" | "transport" | "chain" | "disks" | "plugs" | "port" | "nicTags" | "bootModules"
+  > {
   /** The options of the command line as the caller gave them. */
   readonly given: CommandLineBootOptions;
   readonly image: ImageFolder;
@@ -64,6 +72,7 @@ export interface BootPlan
   readonly plugs: readonly { readonly disk: DiskSpec; readonly when: RegExp }[];
   /** 0: any free port. */
   readonly port: number;
+  readonly bootModules: readonly BootModule[];
   /** CNAPI's kernel arguments, in the order booter gives them. */
   readonly kernelArguments: readonly string[];
   /** Problems of the files. The boot uses the files as they are. */
@@ -72,18 +81,28 @@ export interface BootPlan
 
 /**
  * @throws UsageError MILESTONE_OFF_WAY, BAD_MAC, COMMAND_LINE_TOO_LONG, IMAGE_INCOMPLETE, NETWORKING_UNREADABLE,
- * NODE_CONFIG_UNREADABLE, DISK_UNREADABLE, DISK_UNUSABLE, RUN_NEEDS_LOGIN, PASSWORD_UNKNOWN, and those of
+ * NODE_CONFIG_UNREADABLE, BAD_NIC_TAG, BAD_BOOT_MODULE, BOOT_MODULE_UNREADABLE, NO_DHCP, DISK_UNREADABLE, DISK_UNUSABLE, RUN_NEEDS_LOGIN, PASSWORD_UNKNOWN, and those of
  * readBootOptions and planMedium
  * @throws VmError UEFI_NOT_FOUND
  */
 export async function planBoot(options: BootOptions): Promise<BootPlan> {
   const { imageDir, reportDir, stateDir, findLoaders } = options;
   const settings = readBootOptions(options);
-  const { run, until, nics, append: appended, networkingPath, nodeConfigPath } = settings;
+  const { run, until, nics, append: appended, networkingPath, nodeConfigPath, nicTags: givenTags, serial } = settings;
   if (run.length > 0 && until !== "login") {
     throw new UsageError("RUN_NEEDS_LOGIN", `--run needs the login prompt, but the boot ends at ${until}`, {
       hint: "leave --until out",
     });
+  }
+
+  if (networkingPath !== undefined && givenTags.length > 0) {
+    throw new UsageError(
+      "BAD_NIC_TAG",
+      `--nic-tag is for a CN without networking.json, and ${networkingPath} has NIC tags`,
+      {
+        hint: "leave out --nic-tag or --networking",
+      },
+    );
   }
 
   const image = await readImageFolder(imageDir);
@@ -104,7 +123,9 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     );
   }
 
+  const bootModules = await readBootModules(settings.bootModules);
   const medium = await planMedium({ ...settings, findLoaders }, image);
+  checkDhcp(settings, medium);
   const way = milestonesOn({ medium, networking, image });
   if (!way.includes(until)) {
     throw new UsageError("MILESTONE_OFF_WAY", `this boot does not pass the milestone ${until}`, {
@@ -114,12 +135,15 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
 
   const cnapi = {
     hostname: networking?.hostname === undefined ? undefined : `hostname=${networking.hostname}`,
+    rabbitmq: `rabbitmq=guest:guest:${userNetworkFor(cnAddressFor(networking?.adminVnic)).rabbitmq}:5672`,
     appended,
-    nics: nicArguments(networking, mac),
+    nics: nicArguments(networking?.nicTags ?? nicTagsOf(givenTags, mac), mac),
   };
   const kernelArguments = cnapiArguments(cnapi);
   const argumentWarnings =
-    medium.kind === "ipxe" ? judgeArguments({ image, mac, networking, medium, kernelArguments }, cnapi, settings) : [];
+    medium.kind === "ipxe"
+      ? judgeArguments({ image, mac, networking, medium, kernelArguments, serial }, cnapi, settings)
+      : [];
 
   const disks = await Promise.all(settings.disks.map(readDiskFile));
   const plugs = await Promise.all(
@@ -141,6 +165,7 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
     disks: disks.map(specOf),
     plugs: plugs.map(({ disk, when }) => ({ disk: specOf(disk), when })),
     port: settings.port ?? 0,
+    bootModules,
     kernelArguments,
     warnings: [
       ...image.warnings,
@@ -149,6 +174,7 @@ export async function planBoot(options: BootOptions): Promise<BootPlan> {
       ...strangerWarnings(networking, mac),
       ...subnetWarnings(networking),
       ...argumentWarnings,
+      ...bootModules.flatMap(folderWarnings),
       ...[...disks, ...plugs.map(({ disk }) => disk)].flatMap(otherFileWarnings),
     ],
   };
@@ -169,10 +195,45 @@ function judgeArguments(
   ];
 }
 
-/** Adds admin_nic= if networking.json has no admin NIC: CNAPI always passes one. */
-function nicArguments(networking: NetworkingFile | undefined, mac: string): readonly string[] {
-  const given = networking?.nicArguments ?? [];
-  return given.some((argument) => argument.startsWith("admin_nic=")) ? given : [`admin_nic=${mac}`, ...given];
+/** @throws UsageError BAD_BOOT_MODULE, BOOT_MODULE_UNREADABLE */
+async function readBootModules(sources: readonly BootModuleSource[]): Promise<readonly BootModule[]> {
+  checkBootModules(sources.map(({ path }) => path));
+  return await Promise.all(
+    sources.map(async ({ path, file }) => {
+      const bytes = await readFile(file).catch((cause) => {
+        const message = `cannot read the boot module ${path}: ${(cause as Error).message}`;
+        throw new UsageError("BOOT_MODULE_UNREADABLE", message, { cause, hint: "name an existing file after the =" });
+      });
+      if (bytes.length > 0) return { path, bytes };
+      // iPXE's kernel does not start with a module of 0 bytes (measured).
+      throw new UsageError("BOOT_MODULE_UNREADABLE", `the boot module ${path} is empty: ${file}`, {
+        hint: "write something into it: Linux does not start with an empty module",
+      });
+    }),
+  );
+}
+
+/** @throws UsageError NO_DHCP for options of a DHCP that does not answer */
+function checkDhcp({ dhcpResolvers, dhcpGateway }: BootSettings, medium: BootMedium): void {
+  if (medium.kind !== "ipxe" || medium.transport !== "http") return;
+  if (dhcpResolvers.length === 0 && dhcpGateway === undefined) return;
+  const flag = dhcpGateway === undefined ? "--dhcp-resolver" : "--dhcp-gateway";
+  throw new UsageError("NO_DHCP", `${flag} has no effect with transport http, where QEMU's own DHCP answers`, {
+    hint: "add --transport booter",
+  });
+}
+
+/** Warns of a boot module in a folder that the initrd lacks: iPXE makes no folders, and Linux drops the file silently. */
+function folderWarnings({ path }: BootModule): FileWarning[] {
+  if (!path.includes("/") || path.startsWith("etc/")) return [];
+  return [
+    {
+      file: `--boot-module ${path}`,
+      place: "",
+      problem: `the CN gets it only if its initrd has the folder /etc/triton-${path.slice(0, path.lastIndexOf("/"))}`,
+      remedy: "use a path without a folder, or a folder of the image's /etc, as in etc/modprobe.d/x.conf",
+    },
+  ];
 }
 
 /** Warns of a networking.json that does not describe the boot NIC: the CN cannot find itself in it. */

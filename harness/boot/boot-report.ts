@@ -11,6 +11,7 @@ import { type FileWarning, formatFileWarning } from "../cn-files/file-warning.js
 import type { ImageFileName } from "../cn-files/image-folder.js";
 import type { DhcpExchange } from "../headnode/dhcp-service.js";
 import type { Transport } from "../headnode/headnode.js";
+import type { SerialName } from "../headnode/serial-port.js";
 import type { BootMedium, FirmwareName } from "./boot-medium.js";
 import type { CommandLineBootOptions } from "./boot-options.js";
 import type { FatalSign, MilestoneName } from "./milestones.js";
@@ -54,6 +55,7 @@ export interface BootReport {
     readonly nodeConfig: string | undefined;
     readonly uuid: string;
     readonly mac: string;
+    readonly serial: SerialName;
     readonly disks: readonly string[];
     readonly kernelArguments: readonly string[];
     readonly until: MilestoneName;

@@ -15,7 +15,7 @@ export interface BootContext {
   readonly signal: AbortSignal;
   /** @default no progress output */
   readonly progress?: Progress;
-  /** Joined to ttyS1 from power-on until Ctrl-] or the machine's end. Not possible with commands: they need ttyS1, too. */
+  /** Joined to the console from power-on until Ctrl-] or the machine's end. Not possible with commands: they need it, too. */
   readonly terminal?: CnTerminal | undefined;
   /** See PowerOnContext. */
   readonly decideAccelerator?: PowerOnContext["decideAccelerator"];
@@ -31,7 +31,7 @@ export interface BootContext {
 export async function bootImage(options: BootOptions, context: BootContext): Promise<BootReport> {
   const { signal, terminal, decideAccelerator, progress = silentProgress } = context;
   if (terminal !== undefined && options.run !== undefined && options.run.length > 0) {
-    throw new UsageError("RUN_NEEDS_THE_CONSOLE", "--run and --interactive both need the console ttyS1", {
+    throw new UsageError("RUN_NEEDS_THE_CONSOLE", "--run and --interactive both need the console", {
       hint: "leave one of them out",
     });
   }

@@ -22,6 +22,7 @@ const script: BootScriptOptions = {
   headnode: "10.99.99.7",
   source: "http",
   httpPort: 80,
+  serial: "ttyb",
   kernelArguments: [],
   hashFiles: false,
   bootFiles: [],
@@ -71,38 +72,56 @@ test("an argument whose meaning iPXE or Linux would change is rejected", () => {
 
 test("of two arguments with one name, an operator's hostname and NIC tags win, and booter's aggregations win", () => {
   const nics = ["admin_nic=aggr0", 'aggr0_aggr="a,b"', "aggr0_lacp_mode=active"];
-  const argumentsWith = (...appended: string[]) => cnapiArguments({ hostname: "hostname=cn-38", appended, nics });
-  assert.equal(argumentsWith("x=1", "quiet"), ["hostname=cn-38", "x=1", "quiet", ...nics]);
-  assert.equal(argumentsWith("hostname=cn-39"), ["hostname=cn-39", ...nics]);
+  const rabbitmq = "rabbitmq=guest:guest:10.99.99.20:5672";
+  const own = ["hostname=cn-38", rabbitmq];
+  const argumentsWith = (...appended: string[]) => cnapiArguments({ hostname: own[0], rabbitmq, appended, nics });
+  assert.equal(argumentsWith("x=1", "quiet"), [...own, "x=1", "quiet", ...nics]);
   assert.equal(argumentsWith("x=1", "admin_nic=52:54:00:99:00:39"), [
-    "hostname=cn-38",
+    ...own,
     "x=1",
     "admin_nic=52:54:00:99:00:39",
     ...nics.slice(1),
   ]);
-  assert.equal(argumentsWith("aggr0_lacp_mode=off", "y"), [
-    "hostname=cn-38",
-    "aggr0_lacp_mode=active",
-    "y",
-    ...nics.slice(0, 2),
-  ]);
+  assert.equal(argumentsWith("aggr0_lacp_mode=off", "y"), [...own, "aggr0_lacp_mode=active", "y", ...nics.slice(0, 2)]);
   for (const [text, becomes] of [
     ["foo=1 aggr0_lacp_mode=off", "foo=1 aggr0_lacp_mode=active"],
     [" aggr0_lacp_mode=off", " aggr0_lacp_mode=active"],
     ['aggr0_lacp_mode="off  now" y', "aggr0_lacp_mode=active y"],
   ] as const) {
-    assert.equal(argumentsWith(text), ["hostname=cn-38", becomes, ...nics.slice(0, 2)], text);
+    assert.equal(argumentsWith(text), [...own, becomes, ...nics.slice(0, 2)], text);
   }
   const quoted = 'x="a aggr0_lacp_mode=off"';
-  assert.equal(argumentsWith(quoted), ["hostname=cn-38", quoted, ...nics]);
-  assert.equal(cnapiArguments({ hostname: undefined, appended: ["console=a", "console=b"], nics: [] }), [
+  assert.equal(argumentsWith(quoted), [...own, quoted, ...nics]);
+  assert.equal(cnapiArguments({ hostname: undefined, rabbitmq, appended: ["console=a", "console=b"], nics: [] }), [
+    rabbitmq,
     "console=a",
     "console=b",
   ]);
 });
 
+test("CNAPI's hostname= and rabbitmq= come first, and an operator's take their places", () => {
+  const nics = ["admin_nic=52:54:00:99:00:38"];
+  const rabbitmq = "rabbitmq=guest:guest:10.99.99.20:5672";
+  const argumentsWith = (hostname: string | undefined, ...appended: string[]) =>
+    cnapiArguments({ hostname, rabbitmq, appended, nics });
+  assert.equal(argumentsWith(undefined), [rabbitmq, ...nics]);
+  assert.equal(argumentsWith("hostname=cn-38", "x=1", "hostname=cn-39"), ["hostname=cn-39", rabbitmq, "x=1", ...nics]);
+  assert.equal(argumentsWith(undefined, "x=1", "hostname=cn-39"), ["hostname=cn-39", rabbitmq, "x=1", ...nics]);
+  assert.equal(argumentsWith(undefined, 'x="a  b" rabbitmq=a:b:c:1 y', "rabbitmq=d:e:f:2"), [
+    "rabbitmq=d:e:f:2",
+    'x="a  b"  y',
+    ...nics,
+  ]);
+  const quoted = 'x="a rabbitmq=b"';
+  assert.equal(argumentsWith(undefined, quoted), [rabbitmq, quoted, ...nics]);
+});
+
 test("an argument with the name of another causes a warning that says which one takes effect", () => {
-  const cnapi = { hostname: "hostname=cn-38", nics: ["admin_nic=52:54:00:99:00:38", "aggr0_lacp_mode=active"] };
+  const cnapi = {
+    hostname: "hostname=cn-38",
+    rabbitmq: "rabbitmq=a:b:10.0.0.1:1",
+    nics: ["admin_nic=52:54:00:99:00:38", "aggr0_lacp_mode=active"],
+  };
   const warningsOf = (...appended: string[]): string =>
     collisionWarnings({ ...cnapi, appended }, ownArguments(script))
       .map(formatFileWarning)
@@ -131,7 +150,7 @@ test("an argument with the name of another causes a warning that says which one 
 
 test("an appended ip= or BOOTIF= is said to override booter's own if and only if the image uses it", () => {
   for (const { text, uses } of laterArguments) {
-    const cnapi = { hostname: undefined, nics: [], appended: [text] };
+    const cnapi = { hostname: undefined, rabbitmq: "", nics: [], appended: [text] };
     const said = collisionWarnings(cnapi, ownArguments(script)).map(formatFileWarning).join("\n");
     assert.is(said.includes("and overrides it"), uses !== undefined, text);
   }

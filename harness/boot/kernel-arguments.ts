@@ -1,6 +1,7 @@
 /**
  * The kernel arguments of a CN: combines CNAPI's with booter's own, and checks that they reach Linux unchanged.
- * Sources: sdc-booter lib/bootparams.js (which of two arguments with one name wins), lib/menulst.js (their order);
+ * Sources: sdc-cnapi lib/models/server.js (getBootParams: hostname and rabbitmq come first); sdc-booter lib/bootparams.js
+ * (which of two arguments with one name wins), lib/menulst.js (their order);
  * iPXE core/exec.c (how it splits a line), image/efi_image.c (what it puts before the arguments on UEFI);
  * Linux arch/x86/include/asm/setup.h.
  */
@@ -45,25 +46,36 @@ export function checkAppended(argument: string): void {
 export interface CnapiArguments {
   /** `hostname=NAME` of networking.json, which comes first in CNAPI's object; undefined if the file has no hostname. */
   readonly hostname: string | undefined;
+  /** `rabbitmq=USER:PASSWORD:HOST:PORT`, which CNAPI passes to every server. */
+  readonly rabbitmq: string;
   /** Arguments that the operator adds. */
   readonly appended: readonly string[];
-  /** Arguments that booter adds for NICs and aggregations: `TAG_nic=…`, `NAME_aggr=…`, `NAME_lacp_mode=…`. */
+  /** Arguments that booter adds for NICs and aggregations (cn-files/nic-tags.ts). */
   readonly nics: readonly string[];
 }
 
 /**
  * Returns CNAPI's arguments in the order in which booter writes them. CNAPI keeps one argument of each name: an operator's
- * hostname= replaces another, an operator's TAG_nic= replaces booter's, and booter's aggregations replace an operator's.
+ * hostname= or rabbitmq= takes the place of CNAPI's own, an operator's TAG_nic= replaces booter's, and booter's aggregations
+ * take the place of an operator's.
  */
-export function cnapiArguments({ hostname, appended, nics }: CnapiArguments): readonly string[] {
+export function cnapiArguments({ hostname, rabbitmq, appended, nics }: CnapiArguments): readonly string[] {
   // One --append may hold several arguments. Quotes count here: a name inside them is part of a value.
-  const names = new Set(appended.flatMap((text) => text.match(ARGUMENT) ?? []).map(nameOf));
+  const operators = appended.flatMap((text) => text.match(ARGUMENT) ?? []);
+  const names = new Set(operators.map(nameOf));
+  const lastOf = (name: string): string | undefined => operators.filter((argument) => nameOf(argument) === name).at(-1);
   const booters = new Map(
     nics.filter((argument) => !isNicTag(argument)).map((argument) => [nameOf(argument), argument]),
   );
-  const kept = appended.map((text) => text.replace(ARGUMENT, (argument) => booters.get(nameOf(argument)) ?? argument));
+  const kept = appended.flatMap((text) => {
+    const rest = text.replace(ARGUMENT, (argument) =>
+      isCnapis(argument) ? "" : (booters.get(nameOf(argument)) ?? argument),
+    );
+    if (!(text.match(ARGUMENT) ?? []).some(isCnapis)) return rest;
+    return rest.trim() === "" ? [] : rest.trim();
+  });
   return [
-    ...(hostname === undefined || names.has(nameOf(hostname)) ? [] : [hostname]),
+    ...[lastOf("hostname") ?? hostname, lastOf("rabbitmq") ?? rabbitmq].filter((argument) => argument !== undefined),
     ...kept,
     ...nics.filter((argument) => !names.has(nameOf(argument))),
   ];
@@ -91,7 +103,9 @@ export function collisionWarnings(
     if (after !== undefined) return warn(`comes before booter's own ${after}, which takes effect`);
     if (before === undefined) return [];
     if (nameOf(word) === "console") {
-      return warn("comes after booter's own, so it becomes /dev/console, and systemd's output may not appear on ttyS1");
+      return warn(
+        "comes after booter's own, so it becomes /dev/console, and systemd's output may not appear on the serial console",
+      );
     }
     const isTaken = nameOf(word) === "ip" ? isAddress(word) : nameOf(word) !== "BOOTIF" || isMac(word);
     return isTaken
@@ -106,6 +120,8 @@ function isAddress(word: string): boolean {
   return isIPv4(address) && address !== "0.0.0.0" && isIPv4(netmask) && isNetmask(netmask);
 }
 const isMac = (word: string): boolean => /^BOOTIF=[0-9a-f]{2}(-[0-9a-f]{2}){6}$/i.test(word);
+/** Whether CNAPI itself passes an argument of this name, before the operator's. */
+const isCnapis = (argument: string): boolean => ["hostname", "rabbitmq"].includes(nameOf(argument));
 const isNicTag = (argument: string): boolean => nameOf(argument).endsWith("_nic");
 const nameOf = (word: string): string => word.split("=")[0] ?? "";
 /** An argument as Linux reads it: white space in double quotes does not end it. Source: Linux lib/cmdline.c, next_arg(). */

@@ -22,6 +22,7 @@ import { SerialShell } from "../console/serial-shell.js";
 import { ExpectationFailed } from "../harness-error.js";
 import type { DhcpExchange } from "../headnode/dhcp-service.js";
 import { Headnode, type HeadnodeNetwork } from "../headnode/headnode.js";
+import { linuxSerial, serialUnit } from "../headnode/serial-port.js";
 import { defaultCnAddress, userNetworkFor } from "../headnode/user-network.js";
 import { nextAwaited, reportOf, type SeenBoot, verdictOf } from "./boot-outcome.js";
 import type { BootPlan } from "./boot-plan.js";
@@ -45,7 +46,7 @@ const COMMAND_MS = 30_000;
 const ENDING_MS = 30_000;
 /** Longest time from the end of QEMU's consoles to its exit, in milliseconds. */
 const EXIT_LIMIT_MS = 2_000;
-/** How many lines of ttyS1 are kept; a boot prints about a thousand. */
+/** How many lines of the console are kept; a boot prints about a thousand. */
 const KEPT_LINES = 20_000;
 
 /** The network of a CN that boots from a medium: DHCP gives it addresses, and no headnode serves anything. */
@@ -65,10 +66,10 @@ interface Parts {
   /** Undefined for a boot from a medium. */
   readonly headnode: Headnode | undefined;
   readonly machine: RunningMachine;
-  /** ttyS1, where Linux prints. */
+  /** The serial port where Linux prints: ttyS1, unless the plan says otherwise. */
   readonly line: SerialLine;
   readonly console: Console;
-  /** ttyS0, where firmware and iPXE print. */
+  /** ttyS0, where firmware and iPXE print. It is the same object as `console` if Linux prints there, too. */
   readonly firmware: Console;
   readonly digests: Promise<ImageDigests>;
   readonly clock: Clock;
@@ -169,8 +170,8 @@ export class RunningCn implements AsyncDisposable {
           freeDiskSlots: plan.plugs.length,
           nics,
           relays,
-          // The firmware and iPXE print on ttyS0, and Linux on ttyS1, as booter's kernel arguments say.
-          serial: ["pty", "pty"],
+          // The firmware and iPXE print on ttyS0, and Linux where booter's kernel arguments say. A server has two ports or more.
+          serial: Array<"pty">(Math.max(2, serialUnit(plan.serial) + 1)).fill("pty"),
         },
         { workDir: reportDir, signal },
       ).catch(async (error) => {
@@ -192,8 +193,10 @@ export class RunningCn implements AsyncDisposable {
       });
       return { line, console: cleanup.use(console) };
     };
-    const { console: firmware } = await openConsole("ttyS0", "firmware");
-    const { line, console } = await openConsole("ttyS1", "console");
+    const consoleName = linuxSerial(plan.serial);
+    const firmwareConsole = consoleName === "ttyS0" ? undefined : await openConsole("ttyS0", "firmware");
+    const { line, console } = await openConsole(consoleName, "console");
+    const firmware = firmwareConsole?.console ?? console;
 
     const cn = new RunningCn(
       { plan, context, accelerator, headnode, machine, line, console, firmware, digests, clock },
@@ -220,8 +223,7 @@ export class RunningCn implements AsyncDisposable {
       onMilestone: () => this.#onMilestone(),
       onFatalSign: (sign) => this.#trouble.fatalSign(sign),
     });
-    this.recorder.observe(parts.firmware);
-    this.recorder.observe(parts.console);
+    for (const each of new Set([parts.firmware, parts.console])) this.recorder.observe(each);
     if (parts.headnode !== undefined) {
       followTranscript(parts.headnode, {
         onMilestone: (event) => this.recorder.record(event),
@@ -270,7 +272,7 @@ export class RunningCn implements AsyncDisposable {
     this.#signal.throwIfAborted();
   }
 
-  /** The lines printed on ttyS1 so far, oldest first. */
+  /** The lines printed on the console so far, oldest first. */
   consoleLines(): readonly string[] {
     return this.#parts.console.tail(KEPT_LINES);
   }
@@ -342,7 +344,7 @@ export class RunningCn implements AsyncDisposable {
     }
   }
 
-  /** Logs in as root on ttyS1. @throws ExpectationFailed LOGIN_REFUSED with the reason */
+  /** Logs in as root on the console. @throws ExpectationFailed LOGIN_REFUSED with the reason */
   async logIn(): Promise<CnShell> {
     const { plan, console } = this.#parts;
     try {
@@ -372,12 +374,14 @@ export class RunningCn implements AsyncDisposable {
   }
 
   /**
-   * Joins a terminal to ttyS1 until the escape key or the machine's end. Fatal signs do not end it: the user sees them.
+   * Joins a terminal to the console until the escape key or the machine's end. Fatal signs do not end it: the user sees them.
    * @throws VmError KVM_FAILED, EXITED_EARLY when the host ends the machine
    */
   async attach(terminal: CnTerminal): Promise<void> {
-    const { line, machine, context } = this.#parts;
-    if (terminal.stdin.isTTY) context.progress.note("your terminal is joined to the console ttyS1; Ctrl-] disconnects");
+    const { plan, line, machine, context } = this.#parts;
+    if (terminal.stdin.isTTY) {
+      context.progress.note(`your terminal is joined to the console ${linuxSerial(plan.serial)}; Ctrl-] disconnects`);
+    }
     await joinTerminal(line, terminal, { ended: machine.exited, signal: context.signal });
     const ended = Promise.race([line.closed, machine.exited]).then(() => true);
     const hasEnded = await waitAtMost(ended, { limitMs: 0 });

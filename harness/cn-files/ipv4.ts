@@ -31,3 +31,8 @@ export function isSameNetwork(one: string, other: string, netmask: string): bool
 export function prefixLength(netmask: string): number {
   return 32 - Math.log2((~parseIpv4(netmask) >>> 0) + 1);
 }
+
+/** 24 → "255.255.255.0" */
+export function netmaskOf(prefix: number): string {
+  return formatIpv4(2 ** 32 - 2 ** (32 - prefix));
+}

@@ -14,6 +14,7 @@ import type { FileWarning } from "./file-warning.js";
 import { isHostAddress, isNetmask, isSameNetwork } from "./ipv4.js";
 import { findJsonError } from "./json-error-place.js";
 import { isNicMac } from "./nic-mac.js";
+import { ADMIN_TAG, type NicTags } from "./nic-tags.js";
 
 // A text that is not an address is not checked further.
 const ipv4 = z.string().refine(isIPv4, { error: "is not an IPv4 address", abort: true });
@@ -34,13 +35,21 @@ const vnicSchema = z.object({
     .optional(),
   gateway: hostAddress.optional(),
   resolvers: z.array(z.string()).optional(),
+  // The image reads the routes of the whole file, so these cause no warning.
+  routes: z.record(z.string(), z.string()).optional().catch(undefined),
 });
 
 /** Fields that booter does not need to give the CN its address. Wrong ones are left out. */
 const dispensable = ["vlan_id", "mtu", "gateway", "resolvers"];
 
 const nictagSchema = z.object({ name: z.string(), mac: z.string() });
-const aggregationSchema = z.object({ name: z.string(), macs: z.array(z.string()), lacp_mode: z.string() });
+const aggregationSchema = z.object({
+  name: z.string(),
+  macs: z.array(z.string()),
+  lacp_mode: z.string().optional(),
+  nic_tags_provided: z.array(z.string()).optional(),
+});
+const providerSchema = z.object({ mac: z.string(), nic_tags_provided: z.array(z.string()) });
 
 /** A NIC of the CN with an address. */
 export type Vnic = z.infer<typeof vnicSchema>;
@@ -76,8 +85,7 @@ export interface NetworkingFile {
   /** Undefined if the file has no hostname, or one that a kernel command line cannot hold. */
   readonly hostname: string | undefined;
   readonly dnsDomain: string | undefined;
-  /** Kernel arguments that CNAPI derives from nictags and aggregations. */
-  readonly nicArguments: readonly string[];
+  readonly nicTags: NicTags;
   readonly warnings: readonly FileWarning[];
 }
 
@@ -117,7 +125,7 @@ export function parseNetworkingFile(path: string, bytes: Buffer): NetworkingFile
   warnOfResolvers(fields, warn);
   warnOfNames(fields, warn);
 
-  const adminTag = fields?.admin_tag ?? "admin";
+  const adminTag = fields?.admin_tag ?? ADMIN_TAG;
   const adminVnic = vnics.find((vnic) => vnic.nic_tag === adminTag);
   const resolvers = [
     ...new Set([...usableResolvers(fields?.resolvers), ...vnics.flatMap((vnic) => vnic.resolvers ?? [])]),
@@ -146,13 +154,7 @@ export function parseNetworkingFile(path: string, bytes: Buffer): NetworkingFile
     resolvers,
     hostname: oneWord(fields?.hostname),
     dnsDomain: fields?.dns_domain,
-    nicArguments: [
-      ...wellFormed(nictagSchema, fields?.nictags).map(({ name, mac }) => `${name}_nic=${mac}`),
-      ...wellFormed(aggregationSchema, fields?.aggregations).flatMap(({ name, macs, lacp_mode }) => [
-        `${name}_aggr="${macs.join(",")}"`,
-        `${name}_lacp_mode=${lacp_mode}`,
-      ]),
-    ].filter((argument) => /^[\x21-\x7e]+$/.test(argument)),
+    nicTags: nicTagsOf(fields, adminTag),
     warnings,
   };
 }
@@ -160,6 +162,37 @@ export function parseNetworkingFile(path: string, bytes: Buffer): NetworkingFile
 /** @returns undefined for a hostname that is not one word of printable ASCII; the kernel gets no hostname then */
 const oneWord = (name: string | undefined): string | undefined =>
   name !== undefined && /^[\x21-\x7e]+$/.test(name) ? name : undefined;
+
+/**
+ * booter lists the tags of nictags in the order of the NICs, and names at each the NIC or aggregation that provides it. NICs
+ * without an address appear nowhere else. A vnic lists its own tags in their order.
+ */
+function nicTagsOf(fields: Fields | undefined, adminTag: string): NicTags {
+  const nictags = wellFormed(nictagSchema, fields?.nictags);
+  const aggregations = wellFormed(aggregationSchema, fields?.aggregations);
+  const providers = wellFormed(providerSchema, fields?.vnics);
+  const namedBy = (provider: string): string[] => nictags.filter(({ mac }) => mac === provider).map(({ name }) => name);
+  const names = aggregations.map(({ name }) => name);
+  const macs = new Set([...nictags, ...providers].map(({ mac }) => mac).filter((mac) => !names.includes(mac)));
+  return {
+    adminTag,
+    nics: [...macs].map((mac) => ({
+      mac,
+      tags: unique([
+        ...providers.filter((vnic) => vnic.mac === mac).flatMap((vnic) => vnic.nic_tags_provided),
+        ...namedBy(mac),
+      ]),
+    })),
+    aggregations: aggregations.map(({ name, macs: members, lacp_mode, nic_tags_provided }) => ({
+      name,
+      macs: members,
+      lacpMode: lacp_mode,
+      tags: unique([...(nic_tags_provided ?? []), ...namedBy(name)]),
+    })),
+  };
+}
+
+const unique = (texts: readonly string[]): readonly string[] => [...new Set(texts)];
 
 type Warn = (place: string, problem: string, remedy: string) => void;
 

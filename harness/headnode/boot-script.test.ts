@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type BootScriptOptions, bootScript, bootScriptName } from "./boot-script.js";
+import { menuLst, menuLstName } from "./menu-lst.js";
 
 const test = suite("boot script");
 
@@ -12,6 +13,7 @@ const options: BootScriptOptions = {
   headnode: "10.99.99.7",
   source: "http",
   httpPort: 80,
+  serial: "ttyb",
   kernelArguments: [],
   hashFiles: false,
   bootFiles: ["networking.json", "networking.json.hash"],
@@ -59,8 +61,24 @@ test("a script for TFTP has no port in its URLs, and loads the kernel from the s
   assert.match(lines[4] ?? "", /^module tftp:\/\/\$\{next-server\}\/bootfs\/525400aabb0c\/networking.json /);
 });
 
-test("the script's name has the MAC in upper case", () => {
+test("Linux prints on the port that CNAPI names, by its place in the alphabet", () => {
+  for (const [serial, port] of [
+    ["ttya", "ttyS0"],
+    ["ttyb", "ttyS1"],
+    ["ttyc", "ttyS2"],
+    ["ttyd", "ttyS3"],
+  ] as const) {
+    // biome-ignore format: pairs
+    assert.match(bootScript({ ...options, serial }), ` boot=live console=tty0 console=${port},115200n8 BOOTIF=`);
+    const menu = menuLst({ ...options, serial });
+    assert.match(menu, `\nvariable os_console console=${port},115200n8\n`);
+    assert.match(menu, `vmlinuz console=tty0 console=${port},115200n8\n`);
+  }
+});
+
+test("the names of script and menu have the MAC in upper case", () => {
   assert.is(bootScriptName("52:54:00:aa:bb:0c"), "boot.ipxe.01525400AABB0C");
+  assert.is(menuLstName("52:54:00:aa:bb:0c"), "menu.lst.01525400AABB0C");
 });
 
 test.run();

@@ -27,6 +27,7 @@ export interface DhcpMessage {
 /** Codes of the options that booter reads or writes. */
 export const dhcpOptions = {
   subnetMask: 1,
+  router: 3,
   domainNameServers: 6,
   leaseTime: 51,
   messageType: 53,

@@ -2,18 +2,24 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { formatIpv4, parseIpv4 } from "../cn-files/ipv4.js";
 import type { DhcpMessage } from "./dhcp-message.js";
-import { type BooterConfig, BooterDhcp } from "./dhcp-rules.js";
+import { type BooterAddress, type BooterConfig, BooterDhcp } from "./dhcp-rules.js";
 
 const test = suite("DHCP rules");
 
 const mac = "52:54:00:99:00:3a";
+const nic: BooterAddress = {
+  ip: "10.99.99.38",
+  netmask: "255.255.255.0",
+  resolvers: ["10.99.99.11", "10.99.99.12"],
+  gateway: undefined,
+  routes: {},
+};
 const config: BooterConfig = {
   serverIp: "10.99.99.7",
   leaseSeconds: 2_592_000,
-  addressOf: (asked) =>
-    asked === mac
-      ? { ip: "10.99.99.38", netmask: "255.255.255.0", resolvers: ["10.99.99.11", "10.99.99.12"] }
-      : undefined,
+  resolvers: [],
+  defaultGateway: undefined,
+  addressOf: (asked) => (asked === mac ? nic : undefined),
 };
 
 const PXE = Buffer.from("PXEClient:Arch:00000:UNDI:002001");
@@ -75,10 +81,7 @@ test("a reply keeps xid, flags, MAC and sname of the request", () => {
 });
 
 test("an offer for a client without resolvers has no option 6", () => {
-  const none = new BooterDhcp({
-    ...config,
-    addressOf: () => ({ ip: "10.0.0.2", netmask: "255.0.0.0", resolvers: [] }),
-  });
+  const none = new BooterDhcp({ ...config, addressOf: () => ({ ...nic, resolvers: [] }) });
   assert.not(replyTo(discover(), none).options.has(6));
 });
 
@@ -136,15 +139,60 @@ test("the boot file is the script for exactly iPXE, else snponly.efi for archite
   for (const [message, file] of cases) assert.is(replyTo(message).file, file);
 });
 
+const agent = Buffer.from(`0105${Buffer.from("admin").toString("hex")}`, "hex");
+const relayed = (giaddr = "10.1.0.1"): DhcpMessage => ({ ...discover([82, agent]), giaddr: parseIpv4(giaddr) });
+
 test("a reply to a relay goes to that relay with its option 82, any other reply is broadcast", () => {
-  const agent = Buffer.from(`0105${Buffer.from("admin").toString("hex")}`, "hex");
-  const answer = new BooterDhcp(config).answer({ ...discover([82, agent]), giaddr: parseIpv4("10.1.0.1") });
+  const answer = new BooterDhcp(config).answer(relayed());
   assert.ok(answer.kind === "reply");
   assert.is(answer.to, "sender");
   assert.equal(answer.message.options.get(82), agent);
   assert.is(formatIpv4(answer.message.giaddr), "10.1.0.1");
   const plain = new BooterDhcp(config).answer(discover());
   assert.is(plain.kind === "reply" && plain.to, "everybody");
+});
+
+test("option 82 without a relay's address is not echoed, but the reply goes to its sender", () => {
+  const answer = new BooterDhcp(config).answer(relayed("0.0.0.0"));
+  assert.ok(answer.kind === "reply");
+  assert.is(answer.to, "sender");
+  assert.not(answer.message.options.has(82));
+});
+
+test("booter's own resolvers follow those of the NIC, and its default gateway is option 3", () => {
+  const booter = new BooterDhcp({ ...config, resolvers: ["9.9.9.9"], defaultGateway: "10.99.99.1" });
+  const { options } = replyTo(discover(), booter);
+  assert.is(options.get(6)?.toString("hex"), "0a63630b0a63630c09090909");
+  assert.is(options.get(3)?.toString("hex"), "0a636301");
+  const { options: alone } = replyTo(
+    discover(),
+    new BooterDhcp({ ...config, resolvers: ["9.9.9.9"], addressOf: () => ({ ...nic, resolvers: [] }) }),
+  );
+  assert.is(alone.get(6)?.toString("hex"), "09090909");
+});
+
+test("a relayed client gets the gateway of its network, or that of the route to booter, and never booter's own", () => {
+  const routerOf = (changes: Partial<BooterAddress>, message = relayed()): string | undefined =>
+    replyTo(
+      message,
+      new BooterDhcp({ ...config, defaultGateway: "10.99.99.1", addressOf: () => ({ ...nic, ...changes }) }),
+    )
+      .options.get(3)
+      ?.join(".");
+  const routes = { "10.78.0.0/16": "10.1.0.2", "10.99.0.0/16": "10.1.0.3", "10.99.99.7": "10.1.0.4" };
+  assert.is(routerOf({ gateway: "10.1.0.9", routes }), "10.1.0.9");
+  assert.is(routerOf({ routes }), "10.1.0.3");
+  assert.is(routerOf({ routes: { "10.99.99.7": "10.1.0.4" } }), "10.1.0.4");
+  assert.is(routerOf({ routes: { "0.0.0.0/0": "10.1.0.5" } }), "10.1.0.5");
+  assert.is(routerOf({ routes: { "10.78.0.0/16": "10.1.0.2" } }), undefined);
+  assert.is(
+    routerOf({ routes: { nowhere: "10.1.0.2", "10.99.99.7/33": "10.1.0.2", "10.99.99.7/": "10.1.0.2" } }),
+    undefined,
+  );
+  assert.is(routerOf({ routes: { "10.99.99.0/24": "macs[52:54:00:99:00:3a]" } }), undefined);
+  // A message with only one of a relay's two signs is from the headnode's own network.
+  assert.is(routerOf({ gateway: "10.1.0.9" }, relayed("0.0.0.0")), "10.99.99.1");
+  assert.is(routerOf({ gateway: "10.1.0.9" }, { ...discover(), giaddr: parseIpv4("10.1.0.1") }), "10.99.99.1");
 });
 
 test.run();

@@ -3,7 +3,8 @@
  * dhcp-message.ts parses the bytes, dhcp-service.ts reads and writes the wire.
  * Source: sdc-booter lib/dhcpd.js (handleMessage, buildPacketOpts), lib/dhcp.js (build_reply).
  */
-import { parseIpv4 } from "../cn-files/ipv4.js";
+import { isIPv4 } from "node:net";
+import { isSameNetwork, netmaskOf, parseIpv4 } from "../cn-files/ipv4.js";
 import { bootScriptName } from "./boot-script.js";
 import { type DhcpMessage, dhcpOptions, messageTypes } from "./dhcp-message.js";
 import { loaderNames } from "./published-tree.js";
@@ -14,12 +15,20 @@ export interface BooterConfig {
   readonly serverIp: string;
   /** booter's dhcp_lease_time. */
   readonly leaseSeconds: number;
+  /** booter's own resolvers, which follow those of the NIC. */
+  readonly resolvers: readonly string[];
+  /** booter's defaultGateway, for clients on the headnode's own network. */
+  readonly defaultGateway: string | undefined;
   /** The address that NAPI holds for a NIC, or assigns to a new one. */
   readonly addressOf: (mac: string) => BooterAddress | undefined;
 }
 
 export interface BooterAddress extends CnAddress {
   readonly resolvers: readonly string[];
+  /** The gateway of the NIC's network, if it has one. */
+  readonly gateway: string | undefined;
+  /** Destination (a network or a host) → gateway, of the NIC's network. */
+  readonly routes: Readonly<Record<string, string>>;
 }
 
 /** `silence`: booter logs the reason and sends nothing. */
@@ -64,8 +73,11 @@ export class BooterDhcp {
   }
 
   #reply(request: DhcpMessage, type: number, address: BooterAddress): DhcpMessage {
-    const { serverIp, leaseSeconds } = this.#config;
-    const relayAgent = request.options.get(dhcpOptions.relayAgent);
+    const { serverIp, leaseSeconds, defaultGateway } = this.#config;
+    // A relay sets both. booter takes a message with one of them for a client on its own network.
+    const relayAgent = request.giaddr === 0 ? undefined : request.options.get(dhcpOptions.relayAgent);
+    const router = relayAgent === undefined ? defaultGateway : (address.gateway ?? routeTo(serverIp, address.routes));
+    const resolvers = [...address.resolvers, ...this.#config.resolvers];
     return {
       ...request, // keeps xid, flags, sname and all other fields
       op: BOOT_REPLY,
@@ -74,9 +86,10 @@ export class BooterDhcp {
       file: bootFileFor(request),
       options: new Map([
         [dhcpOptions.subnetMask, ipBytes(address.netmask)],
-        ...(address.resolvers.length === 0
+        ...(router === undefined ? [] : [[dhcpOptions.router, ipBytes(router)] as const]),
+        ...(resolvers.length === 0
           ? []
-          : [[dhcpOptions.domainNameServers, Buffer.concat(address.resolvers.map(ipBytes))] as const]),
+          : [[dhcpOptions.domainNameServers, Buffer.concat(resolvers.map(ipBytes))] as const]),
         [dhcpOptions.leaseTime, uint32(leaseSeconds)],
         [
           dhcpOptions.messageType,
@@ -87,6 +100,18 @@ export class BooterDhcp {
       ]),
     };
   }
+}
+
+/** The gateway of the first route that leads to an address. A gateway that is not an address leads nowhere. */
+function routeTo(ip: string, routes: BooterAddress["routes"]): string | undefined {
+  const [, gateway] =
+    Object.entries(routes).find(([destination]) => {
+      const [network = "", prefix = "32"] = destination.split("/");
+      return (
+        isIPv4(network) && /^(?:[12]?\d|3[0-2])$/.test(prefix) && isSameNetwork(ip, network, netmaskOf(Number(prefix)))
+      );
+    }) ?? [];
+  return gateway !== undefined && isIPv4(gateway) ? gateway : undefined;
 }
 
 /** iPXE gets its script. Any other client gets the iPXE binary for its firmware. */

@@ -14,7 +14,9 @@ const start = (hidesUserClass?: () => boolean): DhcpService =>
     booter: new BooterDhcp({
       serverIp: "10.99.99.7",
       leaseSeconds: 60,
-      addressOf: () => ({ ip: "10.99.99.38", netmask: "255.255.255.0", resolvers: [] }),
+      resolvers: [],
+      defaultGateway: undefined,
+      addressOf: () => ({ ip: "10.99.99.38", netmask: "255.255.255.0", resolvers: [], gateway: undefined, routes: {} }),
     }),
     serverIp: "10.99.99.7",
     now: () => 5,

@@ -148,6 +148,33 @@ test("with transport booter, the headnode answers DHCP with the CN's address, it
   assert.is(headnode.dhcp.length, 1);
 });
 
+test("the configuration's resolvers and gateway are options of DHCP, after the boot NIC's own resolvers", async () => {
+  await using cleanup = new DisposableStack();
+  const networking = await readNetworkingFile(fixture("networking.two-nics.json")); // its storage NIC has another resolver
+  const headnode = await startHeadnode(cleanup, {
+    networking,
+    mac: "52:54:00:99:00:3a",
+    medium: { transport: "booter", loaderDir: undefined },
+    dhcpResolvers: ["9.9.9.9"],
+    dhcpGateway: "10.99.99.1",
+  });
+  const { options } = parseDhcp(ask(headnode, 67, discover()) ?? Buffer.alloc(0)) ?? { options: new Map() };
+  assert.equal([...(options.get(6) ?? [])], [10, 99, 99, 11, 9, 9, 9, 9]);
+  assert.equal([...(options.get(3) ?? [])], [10, 99, 99, 1]);
+});
+
+test("boot modules are served at their paths and named in the script, and the boot awaits them, but not the menu", async () => {
+  await using cleanup = new DisposableStack();
+  const bytes = Buffer.from([0, 0x80, 0xff, 10]);
+  const headnode = await startHeadnode(cleanup, { bootModules: [{ path: "etc/x.conf", bytes }] });
+  const path = "/bootfs/52540099003a/etc/x.conf";
+  const answer = await fetch(`http://127.0.0.1:${headnode.port}${path}`);
+  assert.ok(Buffer.from(await answer.arrayBuffer()).equals(bytes));
+  assert.match(headnode.bootScript, `${path} /etc/triton-etc/x.conf\nboot`);
+  assert.ok(headnode.paths.modules.includes(path));
+  assert.not(headnode.paths.modules.some((each) => each.includes("menu.lst")));
+});
+
 test("with transport tftp, the script has TFTP URLs, and TFTP serves the same files as HTTP except the missing ones", async () => {
   await using cleanup = new DisposableStack();
   const headnode = await startHeadnode(cleanup, {

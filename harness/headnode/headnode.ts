@@ -7,17 +7,20 @@
 import { basename } from "node:path";
 import { DisposableStack } from "../../base/disposable-stack.js";
 import type { ImageFolder } from "../cn-files/image-folder.js";
-import type { NetworkingFile } from "../cn-files/networking-json.js";
+import type { NetworkingFile, Vnic } from "../cn-files/networking-json.js";
 import type { NodeConfigFile } from "../cn-files/node-config.js";
 import type { FrameService } from "../wire/wire.js";
+import { type BootModule, bootFilesOf } from "./boot-files.js";
 import { type BootScriptOptions, bootScript, bootScriptName } from "./boot-script.js";
-import { BooterDhcp } from "./dhcp-rules.js";
+import { type BooterAddress, BooterDhcp } from "./dhcp-rules.js";
 import { type DhcpExchange, DhcpService } from "./dhcp-service.js";
 import { FileServer } from "./file-server.js";
-import { bootFilesOf, loaderNames, type PublishedTree, publishedTree } from "./published-tree.js";
+import { menuLst, menuLstName } from "./menu-lst.js";
+import { loaderNames, type PublishedTree, publishedTree } from "./published-tree.js";
+import type { SerialName } from "./serial-port.js";
 import { TftpService } from "./tftp-service.js";
 import { Transcript } from "./transcript.js";
-import { cnAddressFor, type UserNetwork, userNetworkFor } from "./user-network.js";
+import { type CnAddress, cnAddressFor, type UserNetwork, userNetworkFor } from "./user-network.js";
 
 /** A headnode's default for dhcp_lease_time, in seconds. */
 const LEASE_SECONDS = 2_592_000;
@@ -51,6 +54,14 @@ export interface HeadnodeOptions {
   readonly nodeConfig?: NodeConfigFile | undefined;
   /** CNAPI's kernel arguments, in CNAPI's order. @default [] */
   readonly kernelArguments?: readonly string[];
+  /** CNAPI's `serial` of the CN. @default "ttyb" */
+  readonly serial?: SerialName;
+  /** CNAPI's boot_modules of the CN. @default [] */
+  readonly bootModules?: readonly BootModule[];
+  /** booter's own resolvers, which its DHCP names after the CN's. @default [] */
+  readonly dhcpResolvers?: readonly string[];
+  /** booter's defaultGateway, which its DHCP names. @default none */
+  readonly dhcpGateway?: string | undefined;
   /** How the CN gets these files. @default all by HTTP */
   readonly medium?: NetbootMedium;
   /** The CN's firmware. @default "bios" */
@@ -122,22 +133,27 @@ export class Headnode implements AsyncDisposable {
 
     const address = cnAddressFor(networking?.adminVnic);
     const network = userNetworkFor(address);
-    const script = bootScript(bootScriptOptions(options, server.port));
-    tree = alter(publishedTree({ image, mac, bootScript: script, networking, nodeConfig, loaderDir }), options.altered);
+    const scriptOptions = bootScriptOptions(options, server.port);
+    const script = bootScript(scriptOptions);
+    const texts = { bootScript: script, menuLst: menuLst(scriptOptions) };
+    const parts = { image, mac, ...texts, networking, nodeConfig, bootModules: options.bootModules ?? [], loaderDir };
+    tree = alter(publishedTree(parts), options.altered);
 
     const name = bootScriptName(mac);
-    const paths = headnodePaths(tree, name);
+    const paths = headnodePaths(tree, mac);
     const bootFile = `http://${network.host}:${server.port}/${name}`;
-    const parts = { transcript, bootScript: script, paths, port: server.port };
+    const published = { transcript, bootScript: script, paths, port: server.port };
     if (transport === "http") {
-      return new Headnode({ ...parts, network: { ...network, bootFile } }, { resources: cleanup.move() });
+      return new Headnode({ ...published, network: { ...network, bootFile } }, { resources: cleanup.move() });
     }
     const dhcp = new DhcpService({
       booter: new BooterDhcp({
         serverIp: network.host,
         leaseSeconds: LEASE_SECONDS,
+        resolvers: options.dhcpResolvers ?? [],
+        defaultGateway: options.dhcpGateway,
         addressOf: (asked) =>
-          asked === mac.toLowerCase() ? { ...address, resolvers: networking?.resolvers ?? [] } : undefined,
+          asked === mac.toLowerCase() ? { ...bootNicOf(networking?.adminVnic), ...address } : undefined,
       }),
       serverIp: network.host,
       now: options.now,
@@ -145,7 +161,7 @@ export class Headnode implements AsyncDisposable {
     });
     const tftp = cleanup.use(new TftpService({ serverIp: network.host, find, transcript, onDefect: options.onDefect }));
     return new Headnode(
-      { ...parts, network: { ...network, bootFile: undefined } },
+      { ...published, network: { ...network, bootFile: undefined } },
       { dhcp, tftp, resources: cleanup.move() },
     );
   }
@@ -160,9 +176,24 @@ export class Headnode implements AsyncDisposable {
   }
 }
 
+/** What NAPI holds for the boot NIC, besides its address. */
+const bootNicOf = (vnic: Vnic | undefined): Omit<BooterAddress, keyof CnAddress> => ({
+  resolvers: vnic?.resolvers ?? [],
+  gateway: vnic?.gateway,
+  routes: vnic?.routes ?? {},
+});
+
 /** The options of this headnode's boot script. @param httpPort the port on which the headnode listens */
 export function bootScriptOptions(
-  { image, mac, networking, kernelArguments = [], medium }: Omit<HeadnodeOptions, "now">,
+  {
+    image,
+    mac,
+    networking,
+    kernelArguments = [],
+    serial = "ttyb",
+    bootModules = [],
+    medium,
+  }: Omit<HeadnodeOptions, "now">,
   httpPort: number,
 ): BootScriptOptions {
   const { ip, netmask } = cnAddressFor(networking?.adminVnic);
@@ -174,9 +205,10 @@ export function bootScriptOptions(
     headnode: userNetworkFor({ ip, netmask }).host,
     source: medium?.transport === "tftp" ? "tftp" : "http",
     httpPort,
+    serial,
     kernelArguments,
     hashFiles: image.hashFiles !== undefined,
-    bootFiles: [...bootFilesOf(networking).keys()],
+    bootFiles: [...bootFilesOf(networking, bootModules).keys()],
   };
 }
 
@@ -206,16 +238,16 @@ export interface HeadnodePaths {
   readonly squashfs: string;
 }
 
-function headnodePaths(tree: PublishedTree, scriptName: string): HeadnodePaths {
+function headnodePaths(tree: PublishedTree, mac: string): HeadnodePaths {
   const all = [...tree.keys()];
   const ending = (name: string): string => all.find((path) => path.endsWith(`/${name}`)) ?? "";
   const [script, kernel, initrd, squashfs] = [
-    `/${scriptName}`,
+    `/${bootScriptName(mac)}`,
     ending("vmlinuz"),
     ending("initrd"),
     ending("filesystem.squashfs"),
   ];
   const loaders = loaderNames.map((name) => `/${name}`).filter((path) => tree.has(path));
-  const others = new Set([...loaders, script, kernel, initrd, squashfs]);
+  const others = new Set([...loaders, script, `/${menuLstName(mac)}`, kernel, initrd, squashfs]);
   return { loaders, script, kernel, initrd, squashfs, modules: all.filter((path) => !others.has(path)) };
 }

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { type ImageFolder, imageFileNames, imageHashNames } from "../cn-files/image-folder.js";
 import type { NetworkingFile } from "../cn-files/networking-json.js";
 import type { NodeConfigFile } from "../cn-files/node-config.js";
-import { bootfsFolder, bootScriptName } from "./boot-script.js";
+import { type BootModule, bootFilesOf } from "./boot-files.js";
+import { bootfsFolder, bootScriptName, platformOf } from "./boot-script.js";
+import { menuLstName } from "./menu-lst.js";
 import type { PublishedContent } from "./published-content.js";
 
 /** A node.config without settings. It must not be empty: iPXE's kernel does not start with an initrd of 0 bytes (measured). */
@@ -20,8 +22,10 @@ export interface PublishedParts {
   /** MAC of the boot NIC, with colons, any case. */
   readonly mac: string;
   readonly bootScript: string;
+  readonly menuLst: string;
   readonly networking?: NetworkingFile | undefined;
   readonly nodeConfig?: NodeConfigFile | undefined;
+  readonly bootModules: readonly BootModule[];
   /** Folder with the iPXE binaries that firmware loads. @default no binaries are served */
   readonly loaderDir?: string | undefined;
 }
@@ -29,31 +33,24 @@ export interface PublishedParts {
 /** Names of the iPXE binaries in DHCP's answers: for UEFI, and for all other firmware. */
 export const loaderNames = ["snponly.efi", "undionly.kpxe"] as const;
 
-/** The files in bootfs/<mac>/, which the boot script loads as modules. */
-export function bootFilesOf(networking: NetworkingFile | undefined): ReadonlyMap<string, Buffer> {
-  if (networking === undefined) return new Map();
-  return new Map([
-    ["networking.json", networking.bytes],
-    ["networking.json.hash", Buffer.from(networking.sha1)],
-  ]);
-}
-
 /** Maps the parts to the paths that the boot script names. */
 export function publishedTree(parts: PublishedParts): PublishedTree {
-  const { image, mac, bootScript, networking, nodeConfig, loaderDir } = parts;
+  const { image, mac, bootScript, menuLst, networking, nodeConfig, bootModules, loaderDir } = parts;
   const tree = new Map<string, PublishedContent>();
-  const platform = `/os/${image.stamp}/platform/x86_64`;
+  const platform = platformOf(image.stamp);
   for (const name of imageFileNames) tree.set(`${platform}/${name}`, { kind: "file", path: image.files[name].path });
   if (image.hashFiles !== undefined) {
     for (const name of imageHashNames) tree.set(`${platform}/${name}`, { kind: "file", path: image.hashFiles[name] });
   }
   // A headnode always has this file, possibly empty. If it is missing, the script fails at its module line.
   tree.set("/extra/joysetup/node.config", { kind: "bytes", bytes: nodeConfig?.bytes ?? NO_NODE_CONFIG });
-  for (const [name, bytes] of bootFilesOf(networking))
-    tree.set(`/${bootfsFolder(mac)}/${name}`, { kind: "bytes", bytes });
+  for (const [path, bytes] of bootFilesOf(networking, bootModules)) {
+    tree.set(`/${bootfsFolder(mac)}/${path}`, { kind: "bytes", bytes });
+  }
   if (loaderDir !== undefined) {
     for (const name of loaderNames) tree.set(`/${name}`, { kind: "file", path: join(loaderDir, name) });
   }
+  tree.set(`/${menuLstName(mac)}`, { kind: "bytes", bytes: Buffer.from(menuLst) });
   tree.set(`/${bootScriptName(mac)}`, { kind: "bytes", bytes: Buffer.from(bootScript) });
   return tree;
 }

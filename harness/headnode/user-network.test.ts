@@ -9,6 +9,7 @@ test("the user network is the CN's own subnet, with the headnode at .7 and the f
     net: "10.99.99.0/24",
     host: "10.99.99.7",
     dns: "10.99.99.3",
+    rabbitmq: "10.99.99.20",
     dhcpStart: "10.99.99.38",
   });
 });
@@ -23,6 +24,12 @@ test("the headnode takes another address if the CN has .7, or if the subnet is t
   assert.is(userNetworkFor({ ip: "10.0.0.7", netmask: "255.255.0.0" }).host, "10.0.0.3");
   const small = userNetworkFor({ ip: "10.0.0.2", netmask: "255.255.255.252" });
   assert.is(small.host, "10.0.0.1");
+});
+
+test("RabbitMQ has an address that is neither the CN's nor one that reaches this machine", () => {
+  assert.is(userNetworkFor({ ip: "10.0.0.20", netmask: "255.255.0.0" }).rabbitmq, "10.0.0.21");
+  const small = userNetworkFor({ ip: "10.0.0.2", netmask: "255.255.255.240" });
+  assert.is(small.rabbitmq, "10.0.0.2", "a subnet without .20 has none: the CN finds nothing at its own address");
 });
 
 test("the CN gets the default address if its subnet has no room for a headnode, or if QEMU cannot emulate it", () => {

@@ -34,12 +34,18 @@ export interface UserNetwork {
   readonly host: string;
   /** Address of QEMU's DNS forwarder, distinct from the other two. */
   readonly dns: string;
+  /**
+   * Where a headnode has its RabbitMQ. Nothing answers there: QEMU leads only `host` and `dns` out of the subnet. The CN's own
+   * address in a subnet that is too small.
+   */
+  readonly rabbitmq: string;
   /** The first lease, which the CN's boot NIC gets: the CN's own address, as from booter. */
   readonly dhcpStart: string;
 }
 
 /**
- * The headnode is .7 of the subnet, and the forwarder .3, unless the CN has that address or the subnet is too small.
+ * The headnode is .7 of the subnet, the forwarder .3 and RabbitMQ .20, unless the CN has that address or the subnet is too
+ * small.
  * @param cn an address for which canBePlayed() is true
  */
 export function userNetworkFor(cn: CnAddress): UserNetwork {
@@ -49,11 +55,13 @@ export function userNetworkFor(cn: CnAddress): UserNetwork {
   const net = own - (own % size);
   const free = [7, 3, 1, 2, 4, 5, 6].filter((host) => host < size - 1).map((host) => net + host);
   const [host, dns] = free.filter((address) => address !== own);
+  const rabbitmq = [20, 21].filter((offset) => offset < size - 1).map((offset) => net + offset);
   return {
     net: `${formatIpv4(net)}/${prefix}`,
     // A /30 has one address next to the CN's. It has no forwarder then, and QEMU gets an address that no client uses.
     host: formatIpv4(host ?? net + 1),
     dns: formatIpv4(dns ?? net),
+    rabbitmq: formatIpv4(rabbitmq.find((address) => address !== own) ?? own),
     dhcpStart: cn.ip,
   };
 }

@@ -55,7 +55,9 @@ ${claims.map(formatClaim).join("\n")}</table>`;
 function formatReport(report: BootReport, folder: string): string {
   const { verdict, accelerator, image } = report;
   const transcript = report.options.medium === "ipxe" ? ["headnode.jsonl"] : [];
-  const links = ["report.json", "console.log", "firmware.log", ...transcript, "qemu.log", "argv.txt"].map(
+  // With ttya the firmware prints on the console.
+  const firmware = report.options.serial === "ttya" ? [] : ["firmware.log"];
+  const links = ["report.json", "console.log", ...firmware, ...transcript, "qemu.log", "argv.txt"].map(
     (file) => `<a href="${escapeXml(encodeURI(`${folder}/${file}`))}">${file}</a>`,
   );
   const failure =

@@ -52,6 +52,7 @@ const failed: BootReport = {
     networking: undefined,
     nodeConfig: undefined,
     uuid: "",
+    serial: "ttyb",
     mac: "",
     disks: [],
     kernelArguments: [],

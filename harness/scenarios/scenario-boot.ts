@@ -119,7 +119,7 @@ export function bootWithoutReport(
 }
 
 const milestoneTitle = (name: MilestoneName): string => `reaches ${name}`;
-const LOGIN_TITLE = "root logs in on ttyS1";
+const LOGIN_TITLE = "root logs in on the console";
 const plugTitle = (disk: string): string => `disk ${disk} is plugged in`;
 const endTitle = ({ command, end }: NonNullable<LoginBoot["ending"]>): string => `${command} ends in ${end}`;
 const stopTitle = ({ refusal }: RefusedBoot): string => `the boot stops with ${refusal} and stays stopped`;

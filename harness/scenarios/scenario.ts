@@ -69,7 +69,7 @@ export interface Claim<Subject = BootedCn> {
 export interface SeenCn {
   readonly plan: BootPlan;
   readonly recorder: MilestoneRecorder;
-  /** The lines printed on ttyS1 so far, oldest first. */
+  /** The lines printed on the console so far, oldest first. */
   readonly consoleLines: () => readonly string[];
   /** Requests to the headnode's own DHCP and its answers so far; empty when QEMU's DHCP answers. */
   readonly dhcp: () => readonly DhcpExchange[];

@@ -63,6 +63,28 @@ test("a 404 for the kernel ends the boot within 2 s, and the transcript has it",
   }
 });
 
+test("with --serial ttya the console has the firmware's lines, too; with ttyd the machine has four ports", async () => {
+  for (const [serial, ports, file] of [
+    ["ttya", 2, "console.log"],
+    ["ttyd", 4, "firmware.log"],
+  ] as const) {
+    await using dir = await TempDir.create(`boot-${serial}`);
+    const options = await makeImage(dir);
+    const report = await bootImage({ ...options, serial, missing: ["vmlinuz"] }, { signal: signal() });
+    assert.match(failureOf(report).consoleTail.join("\n"), "Could not boot image: ");
+    assert.match(await readFile(join(options.reportDir, file), "utf8"), "Could not boot image: ");
+    const left = await readdir(options.reportDir);
+    assert.is(left.includes("firmware.log"), file === "firmware.log");
+    assert.is(left.filter((name) => /^ttyS\d\.log$/.test(name)).length, ports);
+    assert.is(report.options.serial, serial);
+    assert.is(
+      report.fatalSigns.length,
+      new Set(report.fatalSigns.map(({ text }) => text)).size,
+      "each line counts once",
+    );
+  }
+});
+
 test("a vmlinuz that is not a kernel is reported with iPXE's message, and the transcript has every TFTP request", async () => {
   await using dir = await TempDir.create("boot-not-linux");
   const options = await makeImage(dir);
@@ -156,7 +178,12 @@ test("a scenario whose boot fails has every claim in its results, and every repo
   assert.is(report.ok, false);
   assert.equal(
     report.scenarios[0]?.boots[0]?.claims.map(({ title, outcome }) => `${title}: ${outcome}`),
-    ["reaches ipxe-script: passed", "reaches login: failed", "never asked: not run", "root logs in on ttyS1: not run"],
+    [
+      "reaches ipxe-script: passed",
+      "reaches login: failed",
+      "never asked: not run",
+      "root logs in on the console: not run",
+    ],
   );
   assert.equal([report.passed, report.failed], [1, 3]);
   for (const file of ["report.json", "junit.xml", "index.html"])
