@@ -1,5 +1,5 @@
 /**
- * Tests which files of proto/ the initramfs can depend on: builder/stages/build_initramfs.sh in the sandbox, with a small root
+ * Tests which files of proto/ the initramfs can depend on: builder/stages/build_initramfs.sh in a builder machine, with a small root
  * and a stand-in for mkinitramfs.
  */
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { findProjectRoot } from "../../base/project-root.js";
 import type { ExecResult } from "../../builder/channel/ssh-connection.js";
 import { streamTree } from "../../builder/stages/proto-tree.js";
 import { STAGES_INSIDE, sendFiles } from "../../builder/stages/script-run.js";
+import { eitherMachine } from "../../fixtures/sandbox-lack.js";
 import { openToyRelease, TOY_STAMP } from "../../fixtures/toy-stage.js";
 
 const test = suite("build_initramfs");
@@ -29,7 +30,7 @@ printf '%s\\n' etc/declared/ etc/declared/file etc/other/file etc/other/link "et
 
 /** Runs the script in that root. @param made shell commands of mkinitramfs, whose output is the initramfs */
 async function makeInitramfs(made: string, after: string): Promise<ExecResult> {
-  await using toy = await openToyRelease("build-initramfs");
+  await using toy = await openToyRelease("build-initramfs", { machine: eitherMachine });
   await using machine = await toy.context.machines.show({ stamp: TOY_STAMP, stages: [] });
   const scripts = await streamTree(join(findProjectRoot(), "builder/stages"), 0);
   await sendFiles(machine, scripts, STAGES_INSIDE, AbortSignal.timeout(60_000));

@@ -13,11 +13,13 @@ import { fetchCloudImage } from "../../builder/store/cloud-image.js";
 import { Store } from "../../builder/store/store.js";
 import { ensureCloudImage } from "../../fixtures/cloud-image/build-image.js";
 import { MisbehavingMirror, sha256Of } from "../../fixtures/misbehaving-mirror.js";
+import { sandboxLack } from "../../fixtures/sandbox-lack.js";
 import { sharedHome } from "../../fixtures/toy-stage.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
 import { powerOff, say, writeBootDisk } from "../../fixtures/vm-guest-code.js";
 import { decideAccelerator } from "../../vm/accelerator/accelerator.js";
 import type { VmError } from "../../vm/vm-error.js";
+import { testUnless } from "../runner/skip-test.js";
 
 const test = suite("cloud image machine");
 const GIB = 1024 ** 3;
@@ -34,8 +36,10 @@ async function machineOptions(dir: TempDir): Promise<Omit<CloudMachineOptions, "
   return { ...verdict, workDir: join(dir.path, "machine"), signal };
 }
 
-test(
+testUnless(
+  test,
   "a cloud image comes from its server, boots, grows, and runs commands without any network",
+  sandboxLack, // the image is made there
   within(9 * 60_000, async () => {
     await using dir = await TempDir.create("cloud-test");
     const options = await machineOptions(dir);

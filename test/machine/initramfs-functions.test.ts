@@ -1,5 +1,5 @@
 /**
- * Tests what builder/stages/initramfs_functions.sh adds to an initramfs, in the sandbox, with stand-ins for modprobe and
+ * Tests what builder/stages/initramfs_functions.sh adds to an initramfs, in a builder machine, with stand-ins for modprobe and
  * modinfo. A manual comparison, with firmware, showed the same bytes as from Debian's own function.
  */
 import { readFile } from "node:fs/promises";
@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
+import { eitherMachine } from "../../fixtures/sandbox-lack.js";
 import { openToyRelease, TOY_STAMP } from "../../fixtures/toy-stage.js";
 
 const test = suite("initramfs functions");
@@ -42,7 +43,7 @@ debian_copy_exec() { echo "debian_copy_exec $*" >>/tmp/commands; }
 
 /** Runs shell code with the functions. @returns its output */
 async function runWithFunctions(code: string): Promise<string> {
-  await using toy = await openToyRelease("initramfs-functions");
+  await using toy = await openToyRelease("initramfs-functions", { machine: eitherMachine });
   const { context } = toy;
   await using machine = await context.machines.show({ stamp: TOY_STAMP, stages: [] });
   const functions = await readFile(join(findProjectRoot(), "builder/stages/initramfs_functions.sh"));

@@ -15,10 +15,13 @@ import { TempDir } from "../../base/temp-dir.js";
 import { runStage, type StageContext } from "../../builder/stages/stage-run.js";
 import { type Stage, stages } from "../../builder/stages/stages.js";
 import { type Partition, type PartitionTable, partitionTypes, readGpt, SECTOR_BYTES } from "../../fixtures/gpt.js";
+import { sandboxLack } from "../../fixtures/sandbox-lack.js";
 import { linkHome, openToyBuildContext, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
+import { testUnless } from "../runner/skip-test.js";
 
-const test = suite("boot media");
+const suiteOfMedia = suite("boot media");
+const test = (title: string, body: () => Promise<void>): void => testUnless(suiteOfMedia, title, sandboxLack, body);
 
 /** Incompressible bytes, the same each time. */
 const noise = (name: string, bytes: number): Buffer =>
@@ -72,7 +75,7 @@ async function look(command: string): Promise<string> {
   return stdout.toString();
 }
 
-test.before(async () => {
+async function makeMedia(): Promise<void> {
   const dir = resources.use(await TempDir.create("media"));
   const buildContext = await openToyBuildContext(await linkHome(dir.path));
   layers = buildContext.home.layers;
@@ -87,8 +90,9 @@ test.before(async () => {
   await machine.commit({ stage: "image", durationMs: 0 });
   iso = await make("create_iso", "iso");
   usb = gunzipSync(await make("create_usb", "usb"));
-});
-test.after(() => resources[Symbol.asyncDispose]());
+}
+if (sandboxLack === undefined) suiteOfMedia.before(makeMedia);
+suiteOfMedia.after(() => resources[Symbol.asyncDispose]());
 
 const bytesOf = (disk: Buffer, { first, last }: Pick<Partition, "first" | "last">): Buffer =>
   disk.subarray(first * SECTOR_BYTES, (last + 1) * SECTOR_BYTES);
@@ -99,7 +103,7 @@ const only = (table: PartitionTable, type: string): Partition => {
 };
 const fatLabel = (volume: Buffer): string => volume.toString("latin1", 71, 90).replace(/ +/g, " ");
 
-test("the ISO's label has the stamp, and El Torito has an entry for BIOS and one for UEFI", () => {
+test("the ISO's label has the stamp, and El Torito has an entry for BIOS and one for UEFI", async () => {
   const sector = (number: number): Buffer => iso.subarray(number * 2048, (number + 1) * 2048);
   assert.is(sector(16).toString("latin1", 1, 6), "CD001");
   assert.is(sector(16).toString("latin1", 40, 72).trimEnd(), isoLabel);
@@ -112,12 +116,12 @@ test("the ISO's label has the stamp, and El Torito has an entry for BIOS and one
   assert.is(catalog.readUInt16LE(102), efi.last - efi.first + 1, "all of it is loaded");
 });
 
-test("the ISO has a disk's first sector, and a GPT at its start and its end", () => {
+test("the ISO has a disk's first sector, and a GPT at its start and its end", async () => {
   assert.ok(iso.subarray(0, 440).some((byte) => byte !== 0));
   readGpt(iso);
 });
 
-test("the USB disk has GRUB for BIOS, an EFI partition and the data, in a GPT whose copies agree", () => {
+test("the USB disk has GRUB for BIOS, an EFI partition and the data, in a GPT whose copies agree", async () => {
   const { partitions } = readGpt(usb);
   assert.equal(
     partitions.map(({ type }) => type),
@@ -126,7 +130,7 @@ test("the USB disk has GRUB for BIOS, an EFI partition and the data, in a GPT wh
   for (const { first } of partitions) assert.is(first % 2048, 0, "begins at a whole MiB");
 });
 
-test("the USB disk's first sector points to GRUB's image, and the image to its remaining blocks", () => {
+test("the USB disk's first sector points to GRUB's image, and the image to its remaining blocks", async () => {
   const bios = only(readGpt(usb), partitionTypes.biosBoot);
   const core = bytesOf(usb, bios);
   assert.is(usb.readBigUInt64LE(0x5c), BigInt(bios.first));
@@ -139,7 +143,7 @@ test("the USB disk's first sector points to GRUB's image, and the image to its r
   );
 });
 
-test("the USB disk's file systems are FAT32 with enough clusters for it; the data partition has the label", () => {
+test("the USB disk's file systems are FAT32 with enough clusters for it; the data partition has the label", async () => {
   const table = readGpt(usb);
   for (const type of [partitionTypes.efiSystem, partitionTypes.basicData]) {
     const partition = only(table, type);
@@ -228,4 +232,4 @@ test("an interrupted stage leaves nothing, and makes the same bytes when it runs
   }
 });
 
-test.run();
+suiteOfMedia.run();

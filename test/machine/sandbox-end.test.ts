@@ -10,9 +10,12 @@ import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { sweepHome } from "../../builder/home/sweep.js";
+import { sandboxLack } from "../../fixtures/sandbox-lack.js";
 import { linkHome, openToyBuildContext } from "../../fixtures/toy-stage.js";
+import { testUnless } from "../runner/skip-test.js";
 
-const test = suite("end of the sandbox");
+const suiteOfEnds = suite("end of the sandbox");
+const test = (title: string, body: () => Promise<void>): void => testUnless(suiteOfEnds, title, sandboxLack, body);
 const LONGEST_END_MS = 5_000;
 
 /** Finds processes whose environment or arguments name the folder. */
@@ -66,4 +69,4 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
   });
 }
 
-test.run();
+suiteOfEnds.run();

@@ -11,9 +11,12 @@ import { checkNamespaces } from "../../builder/machines/sandbox/namespace-check.
 import { MOST_LAYERS } from "../../builder/machines/sandbox/overlay.js";
 import { Sandbox } from "../../builder/machines/sandbox/sandbox.js";
 import { HOSTILE_NAME, HOSTILE_NAMES } from "../../fixtures/hostile-paths.js";
+import { sandboxLack } from "../../fixtures/sandbox-lack.js";
 import { linkHome, openToyBuildContext, runToyStages, TOY_STAMP, toyContext } from "../../fixtures/toy-stage.js";
+import { testUnless } from "../runner/skip-test.js";
 
-const test = suite("paths of the sandbox");
+const suiteOfPaths = suite("paths of the sandbox");
+const test = (title: string, body: () => Promise<void>): void => testUnless(suiteOfPaths, title, sandboxLack, body);
 const asRoot = process.getuid?.() === 0;
 const scripts = machineScripts(findProjectRoot());
 
@@ -78,4 +81,4 @@ test("a release with the maximum number of layers is shown completely, with long
   assert.is(stdout.toString().trim(), String(MOST_LAYERS - 1));
 });
 
-test.run();
+suiteOfPaths.run();

@@ -11,11 +11,13 @@ import { TempDir } from "../../base/temp-dir.js";
 import type { BuildContext } from "../../builder/build-context.js";
 import { failedLayerFolder } from "../../builder/home/home.js";
 import { releaseInside } from "../../builder/machines/builder-machine.js";
+import { sandboxLack } from "../../fixtures/sandbox-lack.js";
 import { openToyRelease, readySharedHome, runToyStages, sharedHome, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { thrownBy } from "../../fixtures/vm-deadline.js";
 import { needsRoot, testUnless } from "../runner/skip-test.js";
 
-const test = suite("stages in the sandbox");
+const suiteOfStages = suite("stages in the sandbox");
+const test = (title: string, body: () => Promise<void>): void => testUnless(suiteOfStages, title, sandboxLack, body);
 /** Path of a file in the layer of a stage. */
 const layerFile = (buildContext: BuildContext, key: string, name: string): string =>
   join(buildContext.home.layers, key, "fs", name);
@@ -126,7 +128,8 @@ test("the error of a failed stage has its last lines, its log and the command to
 });
 
 const fullDisk = "a disk that fills up during a stage is reported as such, and existing files stay";
-testUnless(test, fullDisk, needsRoot("to mount the small file system that is filled"), tellsFullDisk);
+const fullDiskLack = needsRoot("to mount the small file system that is filled") ?? sandboxLack;
+testUnless(suiteOfStages, fullDisk, fullDiskLack, tellsFullDisk);
 
 async function tellsFullDisk(): Promise<void> {
   await using dir = await TempDir.create("stage");
@@ -145,4 +148,4 @@ async function tellsFullDisk(): Promise<void> {
   assert.equal(failure.kept, ["toy_write"]);
 }
 
-test.run();
+suiteOfStages.run();

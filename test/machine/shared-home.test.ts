@@ -11,8 +11,9 @@ import * as assert from "uvu/assert";
 import { findProjectRoot } from "../../base/project-root.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { elsewhereArgv, importLine, namespaceRefusal, startProgram } from "../../fixtures/other-process.js";
+import { sandboxLack } from "../../fixtures/sandbox-lack.js";
 import { linkHome, readySharedHome } from "../../fixtures/toy-stage.js";
-import { testUnless } from "../runner/skip-test.js";
+import { needsRoot, testUnless } from "../runner/skip-test.js";
 
 const test = suite("a shared home");
 const dist = join(findProjectRoot(), "dist");
@@ -70,11 +71,11 @@ async function downloads(home: string): Promise<Map<string, number>> {
   return new Map(await Promise.all(names.map(async (name) => [name, (await stat(join(folder, name))).size] as const)));
 }
 
-const refused =
-  process.getuid?.() === 0 ? await namespaceRefusal() : "needs root: a sandbox in a namespace of an ordinary user";
-const cases: [string, () => Promise<void>][] = [
+const refused = await namespaceRefusal();
+const cases: [title: string, lack: string | undefined, body: () => Promise<void>][] = [
   [
     "a build leaves the machines and layers of a build in another namespace, and removes them after that one was killed",
+    refused ?? needsRoot("to start a sandbox in a namespace of its own") ?? sandboxLack,
     async () => {
       await readySharedHome("sandbox");
       await using dir = await TempDir.create("shared-home");
@@ -107,6 +108,7 @@ const cases: [string, () => Promise<void>][] = [
   ],
   [
     "gc is refused while inputs are fetched in another namespace, and the downloads continue",
+    refused,
     async () => {
       await using dir = await TempDir.create("shared-home");
       await using mirror = await slowMirror();
@@ -134,6 +136,7 @@ const cases: [string, () => Promise<void>][] = [
   ],
   [
     "gc is refused while gc runs in another namespace, and runs after that one was killed",
+    refused,
     async () => {
       await using dir = await TempDir.create("shared-home");
       await mkdir(join(dir.path, "store"));
@@ -154,6 +157,6 @@ const cases: [string, () => Promise<void>][] = [
     },
   ],
 ];
-for (const [title, work] of cases) testUnless(test, title, refused, work);
+for (const [title, lack, body] of cases) testUnless(test, title, lack, body);
 
 test.run();

@@ -9,6 +9,7 @@ import { DisposableStack } from "../../base/disposable-stack.js";
 import { TempDir } from "../../base/temp-dir.js";
 import { openHome } from "../../builder/home/home.js";
 import { saveRelease } from "../../builder/release/release.js";
+import { sandboxLack } from "../../fixtures/sandbox-lack.js";
 import { terminalLack } from "../../fixtures/terminal.js";
 import { linkHome, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { SLEEP, sendSignal, UserShell } from "../../fixtures/user-shell.js";
@@ -16,8 +17,10 @@ import { within } from "../../fixtures/vm-deadline.js";
 import { testUnless } from "../runner/skip-test.js";
 
 const suiteOfTerminals = suite("livelab shell on a terminal");
+/** A machine for each test: with emulated VMs, they would take minutes. */
+const lack = terminalLack ?? sandboxLack;
 const test = (title: string, body: () => Promise<void>): void =>
-  testUnless(suiteOfTerminals, title, terminalLack, within(90_000, body));
+  testUnless(suiteOfTerminals, title, lack, within(90_000, body));
 
 const GUEST = new RegExp(`${TOY_STAMP}:\\S*# $`);
 

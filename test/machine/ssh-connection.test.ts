@@ -8,10 +8,13 @@ import * as assert from "uvu/assert";
 import { DisposableStack } from "../../base/disposable-stack.js";
 import { generateSshKeyPair, SshConnection, type SshError } from "../../builder/channel/ssh-connection.js";
 import { SSHD_CONFIG } from "../../builder/channel/sshd-config.js";
+import { sandboxLack } from "../../fixtures/sandbox-lack.js";
 import { openToyRelease, TOY_STAMP } from "../../fixtures/toy-stage.js";
 import { thrownBy, within } from "../../fixtures/vm-deadline.js";
+import { testUnless } from "../runner/skip-test.js";
 
-const test = suite("SSH to a real sshd");
+const suiteOfSsh = suite("SSH to a real sshd");
+const test = (title: string, body: () => Promise<void>): void => testUnless(suiteOfSsh, title, sandboxLack, body);
 const BYTES = 100 * 2 ** 20;
 
 async function startSandbox() {
@@ -264,4 +267,4 @@ test(
   }),
 );
 
-test.run();
+suiteOfSsh.run();

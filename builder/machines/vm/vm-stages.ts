@@ -71,13 +71,15 @@ const DROP_LIMIT_MS = 10 * 60_000;
 /** Time limit for exporting the pool when a machine ends, in milliseconds with KVM. Without the export no data is lost. */
 const CLOSE_LIMIT_MS = 5_000;
 
+/** This process's locks of disks, by path. Each round of livelab watch has its own VmStages, which must not exclude the next. */
+const locks = new Map<string, Promise<OwnerLock>>();
+
 export class VmStages implements BuilderMachines {
   readonly kind = "vm";
   readonly baseKey: string;
   readonly #options: VmStagesOptions;
   readonly #recordFile: string;
   readonly #disk: string;
-  #lock: OwnerLock | undefined;
   #ready: { readonly base: VmBase; readonly verdict: AcceleratorVerdict; readonly poolScript: string } | undefined;
 
   private constructor(options: VmStagesOptions, baseKey: string) {
@@ -262,7 +264,14 @@ export class VmStages implements BuilderMachines {
 
   /** Takes the lock once and keeps it until this process ends: a build must not lose the disk between two stages. */
   async #lockDisk(): Promise<void> {
-    this.#lock ??= await OwnerLock.take(join(this.#options.home.vm, "lock"), "the builder VM");
+    const path = join(this.#options.home.vm, "lock");
+    let lock = locks.get(path);
+    if (lock === undefined) {
+      lock = OwnerLock.take(path, "the builder VM");
+      locks.set(path, lock);
+      lock.catch(() => locks.delete(path));
+    }
+    await lock;
   }
 
   /** Creates the disk if it is missing. A new disk has no pool, so the record of an older disk is removed. */
