@@ -3,6 +3,7 @@
  * The files are compared, not watched: inotify reports nothing on a network share, and not the end of a change.
  */
 import { createHash } from "node:crypto";
+import type { BigIntStats } from "node:fs";
 import { lstat, readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -52,21 +53,21 @@ export class BuildInputs {
 
   async #describe(path: string): Promise<{ readonly facts: string; readonly content: string }> {
     const file = join(this.#projectRoot, path);
-    const { mode, size, mtimeNs, ctimeNs, ino } = await lstat(file, { bigint: true });
+    const stats = await lstat(file, { bigint: true });
+    const { mode, size, mtimeNs, ctimeNs, ino } = stats;
     const facts = [mode, size, mtimeNs, ctimeNs, ino].join(" ");
     const known = this.#known.get(path);
     if (known?.facts === facts) return known;
-    const digest = createHash("sha256")
-      .update(await contentOf(file, Number(mode) & 0o170000))
-      .digest("hex");
+    const content = await contentOf(file, stats);
+    const digest = createHash("sha256").update(content).digest("hex");
     return { facts, content: `${(Number(mode) & 0o170100).toString(8)} ${digest}` }; // type, and the owner's executable bit
   }
 }
 
 /** Content of a regular file or link. Others have none, and neither has a file that this user may not read: the build says so. */
-async function contentOf(file: string, type: number): Promise<Buffer | string> {
-  if (type === 0o120000) return readlink(file);
-  if (type !== 0o100000) return "";
+async function contentOf(file: string, stats: BigIntStats): Promise<Buffer | string> {
+  if (stats.isSymbolicLink()) return readlink(file);
+  if (!stats.isFile()) return "";
   return readFile(file).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EACCES") throw error;
     return "";

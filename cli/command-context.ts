@@ -100,13 +100,8 @@ export function createCommandContext(
 /** @throws UsageError BAD_TOOLS */
 async function assertFolders(folders: readonly string[]): Promise<readonly string[]> {
   for (const folder of folders) {
-    // A folder that another user may not see is the tests' own, when they run livelab as that user.
-    const isFolder = await stat(folder).then(
-      (found) => found.isDirectory(),
-      ({ code }: NodeJS.ErrnoException) => code === "EACCES",
-    );
-    if (isFolder) continue;
-    throw new UsageError("BAD_TOOLS", `LIVELAB_TOOLS names ${folder}, which is not a folder`, {
+    if ((await stat(folder).catch(() => undefined))?.isDirectory()) continue;
+    throw new UsageError("BAD_TOOLS", `LIVELAB_TOOLS names ${folder}, which is not a folder that this user may see`, {
       hint: "correct LIVELAB_TOOLS, or unset it: livelab then unpacks its own programs",
     });
   }

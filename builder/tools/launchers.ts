@@ -18,8 +18,8 @@ const LIBRARIES = "usr/lib/x86_64-linux-gnu";
 interface Extra {
   /** Lines of shell before the program starts; `$root` is the tools' folder. */
   readonly before?: string;
-  /** A link to make in the tools' folder, and its target. */
-  readonly link?: readonly [path: string, target: string];
+  /** A symbolic link to make. `path` is below the tools' folder, `target` relative to the link. */
+  readonly link?: { readonly path: string; readonly target: string };
 }
 
 const gitFolders = 'export GIT_EXEC_PATH="$root/git-core" GIT_TEMPLATE_DIR="$root/usr/share/git-core/templates"\n';
@@ -28,7 +28,10 @@ const gitFolders = 'export GIT_EXEC_PATH="$root/git-core" GIT_TEMPLATE_DIR="$roo
 const extras: Readonly<Record<string, Extra>> = {
   // QEMU looks for its modules and data below qemu-bundle beside its executable, which is the loader here. Without it, QEMU
   // would load modules of the host's QEMU that its own packages lack, and abort; so it would by a user's QEMU_MODULE_DIR.
-  "qemu-system-x86_64": { before: "unset QEMU_MODULE_DIR\n", link: [`${LIBRARIES}/qemu-bundle`, "../../.."] },
+  "qemu-system-x86_64": {
+    before: "unset QEMU_MODULE_DIR\n",
+    link: { path: `${LIBRARIES}/qemu-bundle`, target: "../../.." },
+  },
   git: { before: gitFolders },
 };
 
@@ -50,10 +53,10 @@ export async function writeLaunchers(
   for (const name of names) {
     const program = await findIn(folder, name);
     await write(join(folder, "launchers", name), program, others, extras[name]);
-    const [path, target] = extras[name]?.link ?? [];
-    if (path !== undefined && target !== undefined) {
-      await mkdir(dirname(join(folder, path)), { recursive: true });
-      await symlink(target, join(folder, path));
+    const link = extras[name]?.link;
+    if (link !== undefined) {
+      await mkdir(dirname(join(folder, link.path)), { recursive: true });
+      await symlink(link.target, join(folder, link.path));
     }
     if (name !== "git") continue;
     await mkdir(join(folder, "git-core"));

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { access, mkdir, readdir, rm } from "node:fs/promises";
+import { access, mkdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { isThere } from "../../base/is-there.js";
@@ -141,7 +141,7 @@ async function unpackSet(request: ToolsRequest, set: ToolSet): Promise<void> {
       await draft.commit();
     });
   }
-  await assertExecutable(programsOf(home, set));
+  await assertExecutable(programsOf(home, set), set);
 }
 
 /** Whether a set has all its launchers. */
@@ -187,8 +187,7 @@ async function dropSpoilt({ store, progress, signal }: ToolsRequest, packages: r
 }
 
 /** access(2) refuses X_OK for every file of a file system that is mounted noexec. @throws BuilderError NO_EXEC */
-async function assertExecutable(bin: string): Promise<void> {
-  const [first = ""] = await readdir(bin);
+async function assertExecutable(bin: string, { programs: [first = ""] }: ToolSet): Promise<void> {
   try {
     await access(join(bin, first), constants.X_OK);
   } catch (cause) {

@@ -24,8 +24,8 @@ export const ADMIN_TAG = "admin";
 
 /**
  * Returns `TAG_nic=…` of each NIC, then of each aggregation, then `NAME_aggr=…` and `NAME_lacp_mode=…` of each aggregation.
- * The first provider of a tag counts, and a member of an aggregation is none. A CN without an admin NIC is likely new: then
- * `admin_nic=` with the boot NIC's MAC comes last.
+ * Where several provide a tag, the first one counts; members of an aggregation do not. A CN without an admin NIC, which is
+ * likely new, gets `admin_nic=` with the boot NIC's MAC as the last argument.
  */
 export function nicArguments({ nics, aggregations, adminTag }: NicTags, bootMac: string): readonly string[] {
   const members = new Set(aggregations.flatMap(({ macs }) => macs));

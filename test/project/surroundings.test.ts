@@ -33,7 +33,8 @@ const run = (args: readonly string[], redirections = "", env: Env = {}): Promise
 /** As run(), as another user. */
 const runAs = (uid: number, args: readonly string[], env: Env): Promise<Ended> => {
   const setpriv = ["setpriv", "--reuid", `${uid}`, "--regid", `${uid}`, "--clear-groups"];
-  return runInBash([...setpriv, process.execPath, ...args], "", env);
+  // The user may not see the tools of the tests: they are in root's home.
+  return runInBash([...setpriv, process.execPath, ...args], "", { LIVELAB_TOOLS: "/usr/bin", ...env });
 };
 
 async function runInBash(argv: readonly string[], redirections: string, env: Env): Promise<Ended> {

@@ -4,7 +4,7 @@
  */
 
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { parseOptions } from "../command-line.mjs";
 import { openHost } from "../sysinfo/host.mjs";
 import { parseDisks } from "./disk-file.mjs";
 import { layOut } from "./layout.mjs";
@@ -97,17 +97,10 @@ function parse(args) {
 }
 
 function parsed(args) {
-  const flag = (short) => ({ type: "boolean", short });
-  const value = (short) => ({ type: "string", short });
   try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: { c: flag("c"), h: flag("h"), e: value("e"), f: value("f"), s: value("s"), w: value("w") },
-    });
+    return parseOptions(args, { flags: ["c", "h"], values: ["e", "f", "s", "w"] });
   } catch (error) {
-    // Node adds advice after the first sentence.
-    throw new UsageError(error.message.split(/\.(?:\s|$)/)[0]);
+    throw new UsageError(error.message);
   }
 }
 

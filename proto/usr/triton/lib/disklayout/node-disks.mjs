@@ -6,7 +6,7 @@
  * data do not count as use. Each namespace of an NVMe drive is a disk.
  */
 
-import { isOtherDevice } from "../sysinfo/block-devices.mjs";
+import { isDisk } from "../sysinfo/block-devices.mjs";
 import { jsonObject, objects } from "../sysinfo/parse.mjs";
 import { LayoutError } from "./layout-error.mjs";
 
@@ -25,9 +25,7 @@ export async function nodeDisks(host) {
   const devices = jsonObject(blocks)?.blockdevices;
   if (!Array.isArray(devices)) throw new LayoutError("lsblk does not list the disks of this node; try: lsblk --json");
 
-  const disks = objects(devices).filter(
-    ({ name, type, size }) => type === "disk" && Number(size) > 0 && !isOtherDevice(name),
-  );
+  const disks = objects(devices).filter(isDisk);
   const uses = usesOf(disks, poolMembers(pools));
   for (const [name, why] of uses) host.warn(`${name} is left out: ${why}`);
   return disks

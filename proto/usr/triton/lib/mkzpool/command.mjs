@@ -5,7 +5,7 @@
 
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
-import { parseArgs } from "node:util";
+import { parseOptions } from "../command-line.mjs";
 import { readPassphrase } from "./passphrase.mjs";
 import { PoolError } from "./pool-error.mjs";
 import { parsePool } from "./pool-file.mjs";
@@ -31,7 +31,7 @@ export async function main(args) {
   try {
     request = parse(args);
   } catch (error) {
-    process.stdout.write(`fatal error: ${error.message.split(/\.(?:\s|$)/)[0]}; try: mkzpool -h\n`);
+    process.stdout.write(`fatal error: ${error.message}; try: mkzpool -h\n`);
     process.exitCode = WRONG_USAGE;
     return;
   }
@@ -72,12 +72,7 @@ function read(file) {
 
 /** @throws Error with its reason if the arguments are wrong */
 function parse(args) {
-  const flag = (short) => ({ type: "boolean", short });
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: { B: flag("B"), e: flag("e"), f: flag("f"), h: flag("h") },
-  });
+  const { values, positionals } = parseOptions(args, { flags: ["B", "e", "f", "h"] });
   const help = values.h === true;
   if (!help && positionals.length !== 2) throw new Error("a pool and a file are needed");
   const [pool, file] = positionals;

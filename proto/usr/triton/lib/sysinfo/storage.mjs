@@ -1,6 +1,6 @@
 /** Facts about disks and the system pool. */
 
-import { isOtherDevice } from "./block-devices.mjs";
+import { isDisk } from "./block-devices.mjs";
 import { jsonObject, objects } from "./parse.mjs";
 import { poolLayout } from "./pool-layout.mjs";
 
@@ -9,10 +9,7 @@ export async function storage({ host }) {
     host.run("/usr/bin/lsblk", "--json", "--bytes", "--output", "NAME,SIZE,TYPE,FSTYPE,KNAME"),
     rootDatasets(host),
   ]);
-  // Drives for removable media appear as disks of size 0.
-  const disks = objects(jsonObject(blocks)?.blockdevices).filter(
-    ({ name, type, size }) => type === "disk" && Number(size) > 0 && !isOtherDevice(name),
-  );
+  const disks = objects(jsonObject(blocks)?.blockdevices).filter(isDisk);
   return {
     Disks: Object.fromEntries(disks.map(({ name, size }) => [name, { "Size in GB": Math.floor(Number(size) / 1e9) }])),
     ...(await systemPool(host, pools, disks)),
